@@ -1,0 +1,349 @@
+package model
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Verbs a method may be declared for; ANY matches whatever no other method of
+// the resource declares.
+var Verbs = []string{"ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+
+// Authorization types of a method.
+const (
+	AuthNone    = "NONE"
+	AuthIAM     = "AWS_IAM"
+	AuthCustom  = "CUSTOM"
+	AuthCognito = "COGNITO_USER_POOLS"
+)
+
+// Integration types.
+const (
+	IntegrationHTTP      = "HTTP"
+	IntegrationHTTPProxy = "HTTP_PROXY"
+	IntegrationAWS       = "AWS"
+	IntegrationAWSProxy  = "AWS_PROXY"
+	IntegrationMock      = "MOCK"
+)
+
+// DefaultTimeoutMillis is the integration timeout when none is declared, as on
+// Amazon API Gateway.
+const DefaultTimeoutMillis = 29000
+
+// Limits of one definition. They bound what one tenant can make a node hold.
+const (
+	MaxResources       = 10_000
+	MaxDefinitionBytes = 32 << 20
+	MinTimeoutMillis   = 50
+	MaxTimeoutMillis   = 15 * 60 * 1000
+)
+
+// Definition is one API's whole description: one document, edited and validated
+// as a whole, copied into a Deployment when it is deployed.
+type Definition struct {
+	Name             string     `json:"name"`
+	Description      string     `json:"description,omitempty"`
+	Version          string     `json:"version,omitempty"`
+	APIKeySource     string     `json:"apiKeySource,omitempty"` // HEADER (default) or AUTHORIZER
+	BinaryMediaTypes []string   `json:"binaryMediaTypes,omitempty"`
+	Resources        []Resource `json:"resources"` // sorted by Path; "/" is always there
+}
+
+// Resource is one path of an API. Path starts with "/", has no trailing slash
+// but for the root, and its segments are literals, "{name}" or a last "{name+}".
+type Resource struct {
+	ID      string            `json:"id"`
+	Path    string            `json:"path"`
+	Methods map[string]Method `json:"resourceMethods,omitempty"` // by verb
+}
+
+// Method is what a client may call: a verb on a resource.
+type Method struct {
+	AuthorizationType string          `json:"authorizationType"`
+	Authorizer        string          `json:"authorizer,omitempty"` // name, when the type needs one
+	APIKeyRequired    bool            `json:"apiKeyRequired,omitempty"`
+	OperationName     string          `json:"operationName,omitempty"`
+	RequestValidator  string          `json:"requestValidator,omitempty"`
+	RequestParameters map[string]bool `json:"requestParameters,omitempty"` // "method.request.path.id": required
+	Integration       *Integration    `json:"methodIntegration,omitempty"`
+}
+
+// Integration says what answers a method. All fields of the AWS resource are
+// held; Undeployable says which of them the gateway does not act on yet.
+type Integration struct {
+	Type                 string                         `json:"type"`
+	HTTPMethod           string                         `json:"httpMethod,omitempty"` // ANY: the client's verb
+	URI                  string                         `json:"uri,omitempty"`
+	ConnectionType       string                         `json:"connectionType,omitempty"`
+	ConnectionID         string                         `json:"connectionId,omitempty"`
+	Credentials          string                         `json:"credentials,omitempty"`
+	RequestParameters    map[string]string              `json:"requestParameters,omitempty"`
+	RequestTemplates     map[string]string              `json:"requestTemplates,omitempty"`
+	PassthroughBehavior  string                         `json:"passthroughBehavior,omitempty"`
+	ContentHandling      string                         `json:"contentHandling,omitempty"`
+	TimeoutMillis        int                            `json:"timeoutInMillis,omitempty"` // 0: DefaultTimeoutMillis
+	CacheNamespace       string                         `json:"cacheNamespace,omitempty"`
+	CacheKeyParameters   []string                       `json:"cacheKeyParameters,omitempty"`
+	InsecureSkipVerify   bool                           `json:"insecureSkipVerification,omitempty"`
+	ResponseTransferMode string                         `json:"responseTransferMode,omitempty"`
+	Responses            map[string]IntegrationResponse `json:"integrationResponses,omitempty"` // by status or "default"
+}
+
+// IntegrationResponse maps one kind of back-end answer to a method answer.
+type IntegrationResponse struct {
+	StatusCode         string            `json:"statusCode"`
+	SelectionPattern   string            `json:"selectionPattern,omitempty"`
+	ResponseParameters map[string]string `json:"responseParameters,omitempty"`
+	ResponseTemplates  map[string]string `json:"responseTemplates,omitempty"`
+	ContentHandling    string            `json:"contentHandling,omitempty"`
+}
+
+// Timeout in milliseconds, the default where none is declared.
+func (i *Integration) Timeout() int {
+	if i.TimeoutMillis == 0 {
+		return DefaultTimeoutMillis
+	}
+	return i.TimeoutMillis
+}
+
+// Hash is the hex SHA-256 of the definition's canonical JSON: equal definitions
+// have equal hashes, whatever order they were written in.
+func (d *Definition) Hash() string {
+	c := *d
+	c.Sort()
+	b, err := json.Marshal(&c)
+	if err != nil { // a Definition holds only strings, numbers, maps and slices
+		panic(err)
+	}
+	s := sha256.Sum256(b)
+	return hex.EncodeToString(s[:])
+}
+
+// Sort puts resources into their canonical order, by path.
+func (d *Definition) Sort() {
+	rs := append([]Resource(nil), d.Resources...)
+	sort.Slice(rs, func(i, j int) bool { return rs[i].Path < rs[j].Path })
+	d.Resources = rs
+}
+
+// MethodCount is the number of methods declared.
+func (d *Definition) MethodCount() int {
+	n := 0
+	for i := range d.Resources {
+		n += len(d.Resources[i].Methods)
+	}
+	return n
+}
+
+// Validate reports the first thing that makes the definition impossible: a bad
+// path, two variables at one place, an unknown verb, a timeout out of bounds.
+// It does not say whether the gateway can serve it: see Undeployable.
+func (d *Definition) Validate() error {
+	if strings.TrimSpace(d.Name) == "" {
+		return Errorf(Invalid, "an API needs a name")
+	}
+	if len(d.Name) > 1024 {
+		return Errorf(Invalid, "the API's name has %d characters; at most 1024 are allowed", len(d.Name))
+	}
+	switch d.APIKeySource {
+	case "", "HEADER", "AUTHORIZER":
+	default:
+		return Errorf(Invalid, "API key source %q is not HEADER or AUTHORIZER", d.APIKeySource)
+	}
+	if len(d.Resources) > MaxResources {
+		return Errorf(Invalid, "the API has %d resources; at most %d are allowed", len(d.Resources), MaxResources)
+	}
+	root := false
+	seen := map[string]bool{}
+	variable := map[string]string{} // parent path (variables blanked) -> variable segment
+	for i := range d.Resources {
+		r := &d.Resources[i]
+		if r.Path == "/" {
+			root = true
+		}
+		if seen[r.Path] {
+			return Errorf(Invalid, "path %q is declared twice", r.Path)
+		}
+		seen[r.Path] = true
+		segs, err := Segments(r.Path)
+		if err != nil {
+			return err
+		}
+		parent := ""
+		for _, s := range segs {
+			if s.Variable {
+				if v, ok := variable[parent]; ok && v != s.Text {
+					return Errorf(Invalid, "path %q: a sibling (%s) of this resource already has a variable path part -- only one is allowed", r.Path, v)
+				}
+				variable[parent] = s.Text
+			}
+			parent += "/" + s.Text
+		}
+		for verb, m := range r.Methods {
+			if err := m.validate(r.Path, verb); err != nil {
+				return err
+			}
+		}
+	}
+	if !root {
+		return Errorf(Invalid, "the root resource %q is missing", "/")
+	}
+	return nil
+}
+
+func (m *Method) validate(path, verb string) error {
+	at := verb + " " + path
+	i := sort.SearchStrings(Verbs, verb)
+	if i == len(Verbs) || Verbs[i] != verb {
+		return Errorf(Invalid, "%s: %q is not one of %s", at, verb, strings.Join(Verbs, ", "))
+	}
+	g := m.Integration
+	if g == nil {
+		return nil
+	}
+	switch g.Type {
+	case IntegrationHTTP, IntegrationHTTPProxy, IntegrationAWS, IntegrationAWSProxy, IntegrationMock:
+	default:
+		return Errorf(Invalid, "%s: integration type %q is not one of HTTP, HTTP_PROXY, AWS, AWS_PROXY, MOCK", at, g.Type)
+	}
+	if g.TimeoutMillis != 0 && (g.TimeoutMillis < MinTimeoutMillis || g.TimeoutMillis > MaxTimeoutMillis) {
+		return Errorf(Invalid, "%s: timeoutInMillis %d is not between %d and %d", at, g.TimeoutMillis, MinTimeoutMillis, MaxTimeoutMillis)
+	}
+	return nil
+}
+
+// Segment is one part of a resource's path. Text keeps the braces of a variable.
+type Segment struct {
+	Text     string
+	Variable bool
+	Greedy   bool
+}
+
+// Name of a variable segment, without braces and plus sign.
+func (s Segment) Name() string {
+	return strings.TrimSuffix(strings.Trim(s.Text, "{}"), "+")
+}
+
+// Segments splits a resource path and checks its grammar.
+func Segments(path string) ([]Segment, error) {
+	if path == "/" {
+		return nil, nil
+	}
+	if !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") {
+		return nil, Errorf(Invalid, "path %q must start with a slash and not end with one", path)
+	}
+	if len(path) > 4096 {
+		return nil, Errorf(Invalid, "path %.40q… has %d characters; at most 4096 are allowed", path, len(path))
+	}
+	parts := strings.Split(path[1:], "/")
+	out := make([]Segment, len(parts))
+	for i, p := range parts {
+		s := Segment{Text: p}
+		switch {
+		case p == "":
+			return nil, Errorf(Invalid, "path %q has an empty part", path)
+		case strings.HasPrefix(p, "{") && strings.HasSuffix(p, "}"):
+			s.Variable = true
+			s.Greedy = strings.HasSuffix(p, "+}")
+			if s.Greedy && i != len(parts)-1 {
+				return nil, Errorf(Invalid, "path %q: cannot create a child of a resource with a greedy path variable: %s", path, p)
+			}
+			if n := s.Name(); n == "" || strings.ContainsAny(n, "{}+ ") {
+				return nil, Errorf(Invalid, "path %q: %q is not a variable name", path, p)
+			}
+		case strings.ContainsAny(p, "{}"):
+			return nil, Errorf(Invalid, "path %q: part %q mixes text and a variable; a variable fills its whole part", path, p)
+		}
+		out[i] = s
+	}
+	return out, nil
+}
+
+// Severity of a Problem.
+const (
+	SeverityError   = "error"   // the thing is missing from the result
+	SeverityWarning = "warning" // kept, or represented only in part
+	SeverityInfo    = "info"    // worth knowing
+)
+
+// Problem is one message about a place in a document or a definition.
+type Problem struct {
+	Severity string `json:"severity"`
+	Line     int    `json:"line,omitempty"`   // from 1; 0 when there is no document
+	Column   int    `json:"column,omitempty"` // from 1
+	Pointer  string `json:"pointer,omitempty"`
+	Message  string `json:"message"`
+}
+
+func (p Problem) String() string {
+	at := p.Pointer
+	if p.Line > 0 {
+		at = fmt.Sprintf("%d:%d %s", p.Line, p.Column, p.Pointer)
+	}
+	return fmt.Sprintf("%s: %s: %s", p.Severity, at, p.Message)
+}
+
+// Undeployable lists every part of the definition that the gateway does not act
+// on yet. A deployment with any of them is refused: a method is never served
+// without a step its author asked for.
+func (d *Definition) Undeployable() []Problem {
+	var out []Problem
+	for i := range d.Resources {
+		r := &d.Resources[i]
+		verbs := make([]string, 0, len(r.Methods))
+		for v := range r.Methods {
+			verbs = append(verbs, v)
+		}
+		sort.Strings(verbs)
+		for _, v := range verbs {
+			m := r.Methods[v]
+			for _, why := range m.undeployable(r.Path) {
+				out = append(out, Problem{Severity: SeverityError, Pointer: v + " " + r.Path, Message: why})
+			}
+		}
+	}
+	if d.APIKeySource == "AUTHORIZER" {
+		out = append(out, Problem{Severity: SeverityError, Pointer: "apiKeySource", Message: "keys from an authorizer are not served yet; use HEADER"})
+	}
+	return out
+}
+
+func (m *Method) undeployable(path string) []string {
+	var out []string
+	no := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
+	if m.AuthorizationType != "" && m.AuthorizationType != AuthNone {
+		no("authorization %s is not served yet", m.AuthorizationType)
+	}
+	if m.RequestValidator != "" {
+		no("request validator %q is not served yet", m.RequestValidator)
+	}
+	g := m.Integration
+	if g == nil {
+		no("the method has no integration")
+		return out
+	}
+	if g.Type != IntegrationHTTPProxy {
+		no("integration type %s is not served yet; HTTP_PROXY is", g.Type)
+		return out
+	}
+	if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
+		no("connection type %s is not served yet", g.ConnectionType)
+	}
+	if g.Credentials != "" {
+		no("integration credentials are not served yet")
+	}
+	if g.ContentHandling != "" {
+		no("contentHandling is not served yet")
+	}
+	if len(g.CacheKeyParameters) > 0 {
+		no("cache key parameters are not served yet")
+	}
+	if _, err := ParseUpstream(g, path); err != nil {
+		no("%s", MessageOf(err))
+	}
+	return out
+}

@@ -1,0 +1,127 @@
+package model
+
+import "time"
+
+// What a gateway node is told, and in which order. The control plane numbers
+// every change of what nodes serve; a node asks for the changes since the
+// number it has applied, and asking again with a number is the receipt for it.
+
+// NodeHello is a node's question: who it is and what it has applied.
+type NodeHello struct {
+	Node    string `json:"node"`    // name, unique within its gateway
+	Boot    string `json:"boot"`    // this process's boot id
+	Applied uint64 `json:"applied"` // revision applied; 0: nothing yet, send all
+	// Failed says why Applied stays behind: the last change that did not compile.
+	Failed   string        `json:"failed,omitempty"`
+	Draining bool          `json:"draining,omitempty"`
+	Wait     time.Duration `json:"wait,omitempty"` // how long to wait for news
+}
+
+// Changes brings a node from one revision to another. An object with Deleted set
+// is gone; others replace what the node had under the same number or id.
+type Changes struct {
+	Revision uint64         `json:"revision"`       // what the node has after applying
+	Full     bool           `json:"full,omitempty"` // replaces everything it had
+	Tenants  []TenantConfig `json:"tenants,omitempty"`
+	Stages   []StageConfig  `json:"stages,omitempty"`
+	Plans    []PlanConfig   `json:"plans,omitempty"`
+	Keys     []KeyConfig    `json:"keys,omitempty"`
+}
+
+// Empty reports that nothing changed but perhaps the number.
+func (c *Changes) Empty() bool {
+	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys) == 0
+}
+
+// TenantConfig is what a node knows of a tenant.
+type TenantConfig struct {
+	Num       uint32 `json:"num"` // the tenant's number in journals; never reused
+	AccountID string `json:"accountId"`
+	Suspended bool   `json:"suspended,omitempty"`
+	Caps      Caps   `json:"caps"`
+	Deleted   bool   `json:"deleted,omitempty"`
+}
+
+// StageConfig is a published stage: which deployment answers on it.
+type StageConfig struct {
+	Num          uint32    `json:"num"` // the stage's number in journals; never reused
+	Tenant       uint32    `json:"tenant"`
+	APIID        string    `json:"apiId"`
+	Stage        string    `json:"stage"`
+	DeploymentID string    `json:"deploymentId"`
+	Throttle     *Throttle `json:"throttle,omitempty"` // every method's own bucket, unless overridden
+	Deleted      bool      `json:"deleted,omitempty"`
+}
+
+// DeploymentContent is an immutable deployment as a node compiles it.
+type DeploymentContent struct {
+	ID         string         `json:"id"`
+	APIID      string         `json:"apiId"`
+	Tenant     uint32         `json:"tenant"`
+	Hash       string         `json:"hash"`
+	Definition Definition     `json:"definition"`
+	Methods    []MethodNumber `json:"methods"`
+}
+
+// MethodNumber names a method in journals. The number belongs to the path and
+// verb of the API for ever, across deployments.
+type MethodNumber struct {
+	Path string `json:"path"`
+	Verb string `json:"verb"`
+	Num  uint32 `json:"num"`
+}
+
+// PlanConfig is a usage plan as a node enforces it.
+type PlanConfig struct {
+	ID       string      `json:"id"`
+	Tenant   uint32      `json:"tenant"`
+	Throttle *Throttle   `json:"throttle,omitempty"`
+	Quota    *Quota      `json:"quota,omitempty"`
+	Stages   []PlanStage `json:"stages,omitempty"`
+	Deleted  bool        `json:"deleted,omitempty"`
+}
+
+// KeyConfig is an API key as a node knows it: never its value, only its hash.
+type KeyConfig struct {
+	Num           uint32               `json:"num"`
+	Tenant        uint32               `json:"tenant"`
+	Hash          []byte               `json:"hash"` // SHA-256 of the value
+	Enabled       bool                 `json:"enabled"`
+	Subscriptions []SubscriptionConfig `json:"subscriptions,omitempty"`
+	Deleted       bool                 `json:"deleted,omitempty"`
+}
+
+// SubscriptionConfig ties a key to a plan under certain terms. Its number goes
+// into every record of a call made under it.
+type SubscriptionConfig struct {
+	ID     uint64 `json:"id"`
+	PlanID string `json:"planId"`
+	Terms  uint32 `json:"terms,omitempty"` // price sheet version; 0: none
+}
+
+// LeaseRequest asks for units of a subscription's quota.
+type LeaseRequest struct {
+	Boot         string    `json:"boot"`
+	Tenant       uint32    `json:"tenant"`
+	Subscription uint64    `json:"subscription"`
+	At           time.Time `json:"at"`     // an instant inside the window asked for
+	Want         int64     `json:"want"`   // units that would be welcome
+	Return       int64     `json:"return"` // units of an earlier lease of the same window given back unused
+}
+
+// Lease grants units of one window to one node. The sum of all leases of a
+// window never exceeds the quota's limit, so no call above it is ever admitted.
+type Lease struct {
+	Granted     int64     `json:"granted"` // 0: the quota is used up, or the plan has none left to lease
+	WindowStart time.Time `json:"windowStart"`
+	WindowEnd   time.Time `json:"windowEnd"`
+	Unlimited   bool      `json:"unlimited,omitempty"` // the plan has no quota any more
+}
+
+// NodeReceipt is one node's state with regard to a change.
+type NodeReceipt struct {
+	Gateway string `json:"gateway"`
+	Node    string `json:"node"`
+	Applied bool   `json:"applied"`
+	Error   string `json:"error,omitempty"`
+}

@@ -1,0 +1,139 @@
+package model
+
+import (
+	"net/url"
+	"sort"
+	"strings"
+)
+
+// Upstream is the target of an HTTP_PROXY integration, split so that a gateway
+// can build a request target by appending bytes.
+type Upstream struct {
+	Scheme   string // http or https
+	Host     string // as in the Host header; a port only if the URI had one
+	Address  string // host:port to dial
+	Path     []UpstreamPart
+	Query    string // static query of the URI, without "?"; the client's is appended
+	Insecure bool   // do not verify the certificate
+	Method   string // "" when the client's verb is used
+}
+
+// UpstreamPart is a literal piece of the upstream path, or the value of one of
+// the method's path variables.
+type UpstreamPart struct {
+	Literal  string
+	Variable string
+}
+
+// ParseUpstream reads an HTTP_PROXY integration on the resource at path.
+// "{name}" in the URI stands for integration.request.path.name, which a request
+// parameter must map from method.request.path; other mappings are refused.
+func ParseUpstream(g *Integration, path string) (*Upstream, error) {
+	if strings.Contains(g.URI, "${") {
+		return nil, Errorf(Invalid, "integration uri %q uses ${…}, which is not served yet", g.URI)
+	}
+	segs, err := Segments(path)
+	if err != nil {
+		return nil, err
+	}
+	has := map[string]bool{}
+	for _, s := range segs {
+		if s.Variable {
+			has[s.Name()] = true
+		}
+	}
+	vars := map[string]string{}
+	names := make([]string, 0, len(g.RequestParameters))
+	for k := range g.RequestParameters {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	for _, k := range names {
+		v := g.RequestParameters[k]
+		name, ok := strings.CutPrefix(k, "integration.request.path.")
+		from, ok2 := strings.CutPrefix(v, "method.request.path.")
+		if !ok || !ok2 {
+			return nil, Errorf(Invalid, "request parameter %s ← %s is not served yet; only path variables are", k, v)
+		}
+		if !has[from] {
+			return nil, Errorf(Invalid, "request parameter %s reads path variable %q, which %s does not have", k, from, path)
+		}
+		vars[name] = from
+	}
+	scheme, rest, ok := strings.Cut(g.URI, "://")
+	scheme = strings.ToLower(scheme)
+	if !ok || (scheme != "http" && scheme != "https") {
+		return nil, Errorf(Invalid, "integration uri %q is not an http or https URL", g.URI)
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	i := strings.IndexAny(rest, "/?")
+	if i < 0 {
+		i = len(rest)
+	}
+	host, tail := rest[:i], rest[i:]
+	// url.Parse knows the grammar of an authority; the path is ours, for its braces.
+	u, err := url.Parse(scheme + "://" + host)
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(host, "{}") {
+		return nil, Errorf(Invalid, "integration uri %q has no usable host", g.URI)
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[scheme]
+	}
+	h := u.Hostname()
+	addr := h + ":" + port
+	if strings.Contains(h, ":") {
+		addr = "[" + h + "]:" + port
+	}
+	up := &Upstream{Scheme: scheme, Host: u.Host, Address: addr, Insecure: g.InsecureSkipVerify}
+	p, q, _ := strings.Cut(tail, "?")
+	if strings.ContainsAny(q, "{}") {
+		return nil, Errorf(Invalid, "integration uri %q has a variable in its query, which is not served yet", g.URI)
+	}
+	up.Query = q
+	if p == "" {
+		p = "/"
+	}
+	for p != "" {
+		o := strings.IndexByte(p, '{')
+		if o < 0 {
+			up.Path = append(up.Path, UpstreamPart{Literal: p})
+			break
+		}
+		c := strings.IndexByte(p[o:], '}')
+		if c < 0 {
+			return nil, Errorf(Invalid, "integration uri %q has an open brace", g.URI)
+		}
+		if o > 0 {
+			up.Path = append(up.Path, UpstreamPart{Literal: p[:o]})
+		}
+		name := strings.TrimSuffix(p[o+1:o+c], "+")
+		from, ok := vars[name]
+		if !ok {
+			return nil, Errorf(Invalid, "integration uri %q uses {%s}, but no request parameter maps integration.request.path.%s", g.URI, name, name)
+		}
+		up.Path = append(up.Path, UpstreamPart{Variable: from})
+		p = p[o+c+1:]
+	}
+	for _, part := range up.Path {
+		for i := 0; i < len(part.Literal); i++ {
+			if b := part.Literal[i]; b <= ' ' || b == 0x7f {
+				return nil, Errorf(Invalid, "integration uri %q has a space or control character in its path", g.URI)
+			}
+		}
+	}
+	for i := 0; i < len(up.Query); i++ {
+		if b := up.Query[i]; b <= ' ' || b == 0x7f {
+			return nil, Errorf(Invalid, "integration uri %q has a space or control character in its query", g.URI)
+		}
+	}
+	if g.HTTPMethod != "" && g.HTTPMethod != "ANY" {
+		up.Method = strings.ToUpper(g.HTTPMethod)
+		for i := 0; i < len(up.Method); i++ {
+			if b := up.Method[i]; b < 'A' || b > 'Z' {
+				return nil, Errorf(Invalid, "integration httpMethod %q is not a verb", g.HTTPMethod)
+			}
+		}
+	}
+	return up, nil
+}
