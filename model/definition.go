@@ -54,7 +54,8 @@ type Definition struct {
 }
 
 // Resource is one path of an API. Path starts with "/", has no trailing slash
-// but for the root, and its segments are literals, "{name}" or a last "{name+}".
+// but for the root, and its segments are literals, "{name}", one variable with
+// literal text around it ("{name}.json", "v{name}"), or a last "{name+}".
 type Resource struct {
 	ID      string            `json:"id"`
 	Path    string            `json:"path"`
@@ -159,7 +160,7 @@ func (d *Definition) Validate() error {
 	}
 	root := false
 	seen := map[string]bool{}
-	variable := map[string]string{} // parent path (variables blanked) -> variable segment
+	variable := map[string]string{} // parent path and shape -> variable segment
 	for i := range d.Resources {
 		r := &d.Resources[i]
 		if r.Path == "/" {
@@ -176,10 +177,13 @@ func (d *Definition) Validate() error {
 		parent := ""
 		for _, s := range segs {
 			if s.Variable {
-				if v, ok := variable[parent]; ok && v != s.Text {
+				// Whole-part variables share one shape; those with text around
+				// them are told apart by that text.
+				at := parent + "/" + s.Prefix + "{}" + s.Suffix
+				if v, ok := variable[at]; ok && v != s.Text {
 					return Errorf(Invalid, "path %q: a sibling (%s) of this resource already has a variable path part -- only one is allowed", r.Path, v)
 				}
-				variable[parent] = s.Text
+				variable[at] = s.Text
 			}
 			parent += "/" + s.Text
 		}
@@ -214,53 +218,6 @@ func (m *Method) validate(path, verb string) error {
 		return Errorf(Invalid, "%s: timeoutInMillis %d is not between %d and %d", at, g.TimeoutMillis, MinTimeoutMillis, MaxTimeoutMillis)
 	}
 	return nil
-}
-
-// Segment is one part of a resource's path. Text keeps the braces of a variable.
-type Segment struct {
-	Text     string
-	Variable bool
-	Greedy   bool
-}
-
-// Name of a variable segment, without braces and plus sign.
-func (s Segment) Name() string {
-	return strings.TrimSuffix(strings.Trim(s.Text, "{}"), "+")
-}
-
-// Segments splits a resource path and checks its grammar.
-func Segments(path string) ([]Segment, error) {
-	if path == "/" {
-		return nil, nil
-	}
-	if !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") {
-		return nil, Errorf(Invalid, "path %q must start with a slash and not end with one", path)
-	}
-	if len(path) > 4096 {
-		return nil, Errorf(Invalid, "path %.40q… has %d characters; at most 4096 are allowed", path, len(path))
-	}
-	parts := strings.Split(path[1:], "/")
-	out := make([]Segment, len(parts))
-	for i, p := range parts {
-		s := Segment{Text: p}
-		switch {
-		case p == "":
-			return nil, Errorf(Invalid, "path %q has an empty part", path)
-		case strings.HasPrefix(p, "{") && strings.HasSuffix(p, "}"):
-			s.Variable = true
-			s.Greedy = strings.HasSuffix(p, "+}")
-			if s.Greedy && i != len(parts)-1 {
-				return nil, Errorf(Invalid, "path %q: cannot create a child of a resource with a greedy path variable: %s", path, p)
-			}
-			if n := s.Name(); n == "" || strings.ContainsAny(n, "{}+ ") {
-				return nil, Errorf(Invalid, "path %q: %q is not a variable name", path, p)
-			}
-		case strings.ContainsAny(p, "{}"):
-			return nil, Errorf(Invalid, "path %q: part %q mixes text and a variable; a variable fills its whole part", path, p)
-		}
-		out[i] = s
-	}
-	return out, nil
 }
 
 // Severity of a Problem.
