@@ -1,0 +1,213 @@
+package control
+
+import (
+	"time"
+
+	"tollgate/model"
+)
+
+// Page asks for a part of a list. The zero value is the first 100.
+type Page struct {
+	After string // Next of the page before
+	Limit int    // 1 to 1000; 0: 100
+	Match string // only things whose name contains it, whatever its case
+}
+
+// List is one page; Next is empty on the last.
+type List[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// NewTenant asks for an account. An empty Password is generated.
+type NewTenant struct {
+	Email, Name, Password string
+}
+
+// TenantCredentials is shown once, when the account is made.
+type TenantCredentials struct {
+	AccountID       string `json:"accountId"`
+	Email           string `json:"email"`
+	Password        string `json:"password"`
+	AccessKeyID     string `json:"accessKeyId"`
+	SecretAccessKey string `json:"secretAccessKey"`
+}
+
+// Tenant is an account as the operator sees it.
+type Tenant struct {
+	Num       uint32     `json:"num"`
+	AccountID string     `json:"accountId"`
+	Name      string     `json:"name"`
+	Email     string     `json:"email"`
+	Gateway   string     `json:"gateway"`
+	Suspended bool       `json:"suspended"`
+	Caps      model.Caps `json:"caps"`
+	CreatedAt time.Time  `json:"createdAt"`
+}
+
+// ImportAPI is an API described by an OpenAPI or Swagger document.
+type ImportAPI struct {
+	Source     []byte // as the author wrote it
+	SourceName string // file name or URL, for messages
+	BaseURL    string // where relative server URLs start from
+	Name       string // instead of the document's title
+	Upstream   string // instead of the document's servers
+	RequireKey bool   // every method asks for an API key
+	APIID      string // replace this API's definition; empty: a new API
+}
+
+// Imported is the outcome of an import.
+type Imported struct {
+	API        API             `json:"api"`
+	Operations int             `json:"operations"`
+	Problems   []model.Problem `json:"problems"`
+}
+
+// API is one API without its definition.
+type API struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Revision  int64     `json:"revision"`
+	Methods   int       `json:"methods"`
+	Hash      string    `json:"hash"` // of the definition, comparable with a deployment's
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// APIDetail is one API with its definition.
+type APIDetail struct {
+	API
+	Definition model.Definition `json:"definition"`
+}
+
+// Source is the document an API was last imported from, byte for byte.
+type Source struct {
+	Name       string    `json:"name"`
+	Format     string    `json:"format"`
+	SHA256     string    `json:"sha256"`
+	ImportedAt time.Time `json:"importedAt"`
+	Bytes      []byte    `json:"-"`
+}
+
+// Deploy publishes an API's definition on a stage. A nil StageThrottle leaves
+// the stage's throttle as it is.
+type Deploy struct {
+	APIID         string
+	Stage         string
+	Description   string
+	StageThrottle *model.Throttle
+}
+
+// Deployed is a stage that points at a deployment, and what each live node of
+// the tenant's gateway says of it.
+type Deployed struct {
+	Deployment Deployment          `json:"deployment"`
+	Stage      Stage               `json:"stage"`
+	Revision   uint64              `json:"revision"`
+	Receipts   []model.NodeReceipt `json:"receipts"`
+}
+
+// Deployment is an immutable copy of a definition, without the copy.
+type Deployment struct {
+	ID          string    `json:"id"`
+	APIID       string    `json:"apiId"`
+	Hash        string    `json:"hash"`
+	Description string    `json:"description,omitempty"`
+	Methods     int       `json:"methods"`
+	CreatedBy   string    `json:"createdBy"`
+	CreatedAt   time.Time `json:"createdAt"`
+	Stages      []string  `json:"stages"` // that point at it now
+}
+
+// Stage is where a deployment is served.
+type Stage struct {
+	Num          uint32          `json:"num"`
+	APIID        string          `json:"apiId"`
+	Name         string          `json:"name"`
+	DeploymentID string          `json:"deploymentId"`
+	Throttle     *model.Throttle `json:"throttle,omitempty"`
+	CreatedAt    time.Time       `json:"createdAt"`
+	UpdatedAt    time.Time       `json:"updatedAt"`
+}
+
+// PlanSpec is what an author decides of a usage plan.
+type PlanSpec struct {
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Throttle    *model.Throttle   `json:"throttle,omitempty"`
+	Quota       *model.Quota      `json:"quota,omitempty"`
+	Stages      []model.PlanStage `json:"stages"`
+}
+
+// Plan is a usage plan.
+type Plan struct {
+	ID string `json:"id"`
+	PlanSpec
+	Keys      int       `json:"keys"` // subscribed now
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// NewKey asks for an API key. An empty Value is minted, for test or live use.
+type NewKey struct {
+	Name    string
+	Value   string
+	Enabled bool
+	PlanIDs []string
+	Test    bool
+}
+
+// Key is an API key without its value, which is not kept.
+type Key struct {
+	ID        string    `json:"id"`
+	Num       uint32    `json:"num"`
+	Name      string    `json:"name"`
+	Prefix    string    `json:"prefix"` // first 8 characters of the value
+	Last4     string    `json:"last4"`
+	Enabled   bool      `json:"enabled"`
+	Plans     []KeyPlan `json:"plans"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// KeyPlan is a plan a key is subscribed to.
+type KeyPlan struct {
+	PlanID       string `json:"planId"`
+	Plan         string `json:"plan"` // its name
+	Subscription uint64 `json:"subscription"`
+}
+
+// CreatedKey is the only time the value is shown.
+type CreatedKey struct {
+	Key
+	Value string `json:"value"`
+}
+
+// KeyFilter asks for keys; Page.Match also finds a key by its last characters.
+type KeyFilter struct {
+	Page
+	PlanID string // only keys subscribed to it
+}
+
+// Subscription ties a key to a plan. A key that leaves and comes back has a new one.
+type Subscription struct {
+	ID        uint64    `json:"id"`
+	KeyID     string    `json:"keyId"`
+	PlanID    string    `json:"planId"`
+	StartedAt time.Time `json:"startedAt"`
+}
+
+// Gateway is a group of nodes that serve the same tenants.
+type Gateway struct {
+	ID        int32  `json:"id"`
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`                // shared or dedicated
+	AccountID string `json:"accountId,omitempty"` // a dedicated gateway's tenant
+}
+
+// NodeIdentity is a gateway node whose token was checked, or one in this process.
+type NodeIdentity struct {
+	Gateway     int32
+	GatewayName string
+	Node        string
+	Tenant      uint32 // of a dedicated gateway; 0: shared
+}

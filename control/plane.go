@@ -1,0 +1,66 @@
+package control
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options of a Plane. Pool and SecretKey are needed; the rest has defaults.
+type Options struct {
+	Pool *pgxpool.Pool
+	// SecretKey encrypts access key secrets at rest: 32 bytes.
+	SecretKey []byte
+	// Now is the clock that quota windows and time stamps follow.
+	Now func() time.Time
+	Log *slog.Logger
+	// AckTimeout is how long Deploy waits for the nodes; default 10 s.
+	AckTimeout time.Duration
+}
+
+// Plane is the control plane over one database. Its methods may be called from
+// any goroutine, before Start too; they are then told of changes by polling.
+type Plane struct {
+	pool       *pgxpool.Pool
+	now        func() time.Time
+	log        *slog.Logger
+	seal       cipher.AEAD
+	ackTimeout time.Duration
+	hashing    chan struct{} // a slot per password hash at work: each takes 19 MiB
+	wake       *waiters
+	run        runner
+}
+
+// New checks the options. It does not touch the database.
+func New(o Options) (*Plane, error) {
+	if o.Pool == nil {
+		return nil, fmt.Errorf("control: no database pool")
+	}
+	if len(o.SecretKey) != 32 {
+		return nil, fmt.Errorf("control: the secret key has %d bytes; 32 are needed", len(o.SecretKey))
+	}
+	block, err := aes.NewCipher(o.SecretKey)
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	seal, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	p := &Plane{pool: o.Pool, now: o.Now, log: o.Log, seal: seal, ackTimeout: o.AckTimeout,
+		hashing: make(chan struct{}, 4), wake: newWaiters()}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	if p.ackTimeout == 0 {
+		p.ackTimeout = 10 * time.Second
+	}
+	return p, nil
+}
