@@ -51,6 +51,15 @@ type Definition struct {
 	APIKeySource     string     `json:"apiKeySource,omitempty"` // HEADER (default) or AUTHORIZER
 	BinaryMediaTypes []string   `json:"binaryMediaTypes,omitempty"`
 	Resources        []Resource `json:"resources"` // sorted by Path; "/" is always there
+	Unserved         []Unserved `json:"unserved,omitempty"`
+}
+
+// Unserved is something the author asked of the whole API that a definition
+// cannot hold yet and that callers rely on, such as a resource policy. It keeps
+// the API from being deployed as if it had never been asked for.
+type Unserved struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
 }
 
 // Resource is one path of an API. Path starts with "/", has no trailing slash
@@ -262,6 +271,9 @@ func (d *Definition) Undeployable() []Problem {
 				out = append(out, Problem{Severity: SeverityError, Pointer: v + " " + r.Path, Message: why})
 			}
 		}
+	}
+	for _, u := range d.Unserved {
+		out = append(out, Problem{Severity: SeverityError, Pointer: u.Name, Message: u.Reason})
 	}
 	if d.APIKeySource == "AUTHORIZER" {
 		out = append(out, Problem{Severity: SeverityError, Pointer: "apiKeySource", Message: "keys from an authorizer are not served yet; use HEADER"})

@@ -151,3 +151,15 @@ func TestParseUpstreamMixedPart(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestUnservedBlocksDeployment(t *testing.T) {
+	d := Definition{Name: "n", Resources: []Resource{{Path: "/"}}}
+	if got := d.Undeployable(); len(got) != 0 {
+		t.Fatalf("an empty API: %v", got)
+	}
+	d.Unserved = []Unserved{{Name: "x-amazon-apigateway-policy", Reason: "not served yet"}}
+	want := []Problem{{Severity: SeverityError, Pointer: "x-amazon-apigateway-policy", Message: "not served yet"}}
+	if diff := cmp.Diff(want, d.Undeployable()); diff != "" {
+		t.Error(diff)
+	}
+}
