@@ -1,0 +1,233 @@
+package journal
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"tollgate/model"
+)
+
+// Options says where a journal lives and who takes its batches.
+type Options struct {
+	Dir          string        // one process at a time; created if missing
+	Boot         model.BootID  // zero: a new one. Never give the same one twice
+	Shards       int           // 1 to 64; default: as many as CPUs, at most 8
+	SegmentBytes int64         // default 64 MiB; a multiple of 64
+	SealEvery    time.Duration // default 1 s
+	SyncEvery    time.Duration // what a power cut may take; default 10 ms
+
+	// Ship hands one encoded batch in. A Conflict, Denied or Invalid error is a
+	// verdict on that batch, which is then set aside; after any other error the
+	// same bytes come again. nil: batches wait on disk.
+	Ship func(ctx context.Context, encoded []byte) (model.BatchReceipt, error)
+
+	Keep int64            // bytes of acknowledged segments to leave on disk for audits
+	Log  *slog.Logger     // default slog.Default()
+	Now  func() time.Time // default time.Now
+}
+
+// Journal is the record of one boot, and the way out for those before it.
+type Journal struct {
+	opt          Options
+	log          *slog.Logger
+	dir, bootDir string
+	boot         model.BootID
+	segmentBytes int64
+	shards       []*shard
+	lock         *os.File
+	syncData     func(*os.File, []byte) error
+
+	prepare   chan struct{} // a shard wants its next segment
+	ctx       context.Context
+	cancel    context.CancelFunc
+	wg        sync.WaitGroup
+	retiredMu sync.Mutex
+	retired   []*segment
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open takes the directory, brings the batches of earlier boots into shape to be
+// handed in, and starts a new boot.
+func Open(o Options) (*Journal, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("journal directory: %w", err)
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		opt: o, log: o.Log, dir: o.Dir, boot: o.Boot, lock: lock, segmentBytes: o.SegmentBytes,
+		bootDir:  filepath.Join(o.Dir, o.Boot.String()),
+		syncData: syncData,
+		prepare:  make(chan struct{}, 1),
+	}
+	if err := j.start(); err != nil {
+		for _, s := range j.shards {
+			err = errors.Join(err, s.cur.release())
+		}
+		return nil, errors.Join(err, lock.Close())
+	}
+	return j, nil
+}
+
+func (o *Options) complete() error {
+	if o.Dir == "" {
+		return errors.New("journal: no directory given")
+	}
+	if o.Shards == 0 {
+		o.Shards = min(8, runtime.GOMAXPROCS(0))
+	}
+	if o.Shards < 1 || o.Shards > 64 {
+		return fmt.Errorf("journal: %d shards; give 1 to 64", o.Shards)
+	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = defaultSize
+	}
+	if o.SegmentBytes%slotSize != 0 || o.SegmentBytes < minSegment {
+		return fmt.Errorf("journal: segments of %d bytes; give a multiple of %d, at least %d", o.SegmentBytes, slotSize, minSegment)
+	}
+	if o.SealEvery <= 0 {
+		o.SealEvery = time.Second
+	}
+	if o.SyncEvery <= 0 {
+		o.SyncEvery = 10 * time.Millisecond
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Boot == (model.BootID{}) {
+		o.Boot = newBoot(o.Now())
+	}
+	return nil
+}
+
+// newBoot makes a UUIDv7.
+func newBoot(now time.Time) (b model.BootID) {
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(b[:6], ms[2:])
+	b[6] = b[6]&0x0f | 0x70
+	b[8] = b[8]&0x3f | 0x80
+	return b
+}
+
+// Boot names this start of the process.
+func (j *Journal) Boot() model.BootID { return j.boot }
+
+// Begin gives a call its number at its start. Any number will do for shard; calls
+// of one connection should give the same, different connections different ones.
+func (j *Journal) Begin(shard uint32) CallID {
+	i := shard % uint32(len(j.shards))
+	n := j.shards[i].next.Add(1)
+	return callID(j.boot, uint64(i)<<56|n)
+}
+
+// Append records a whole call. The answer's last byte may leave only after it
+// returned nil; any error means that the call must not be served.
+func (j *Journal) Append(id CallID, r *Record) error { return j.append(id, Call, r) }
+
+// Start records, before its first byte leaves, that a long call is answered.
+func (j *Journal) Start(id CallID, r *Record) error { return j.append(id, Start, r) }
+
+// Progress records a long call's totals so far: what it is billed at if the node
+// dies before its End.
+func (j *Journal) Progress(id CallID, r *Record) error { return j.append(id, Progress, r) }
+
+// End records a long call's totals, once, after Start.
+func (j *Journal) End(id CallID, r *Record) error { return j.append(id, End, r) }
+
+func (j *Journal) append(id CallID, k Kind, r *Record) error {
+	n := id.Number()
+	i := n >> 56
+	if i >= uint64(len(j.shards)) {
+		return fmt.Errorf("journal: call %s was not begun here", id)
+	}
+	return j.shards[i].append(n, k, r)
+}
+
+// Headroom is the number of bytes of records that can still be taken: room
+// prepared in the tightest shard and what the file system has left.
+func (j *Journal) Headroom() int64 {
+	least := ^uint64(0)
+	for _, s := range j.shards {
+		least = min(least, s.room())
+	}
+	return int64(least)*slotSize + diskFree(j.dir)
+}
+
+func (j *Journal) wakePreparer() {
+	select {
+	case j.prepare <- struct{}{}:
+	default:
+	}
+}
+
+// retire keeps a replaced segment's mapping until nobody can be reading it.
+func (j *Journal) retire(g *segment) {
+	j.retiredMu.Lock()
+	j.retired = append(j.retired, g)
+	j.retiredMu.Unlock()
+}
+
+// start makes the new boot's directory and first segments, and sets the
+// background work going.
+func (j *Journal) start() error {
+	if err := os.Mkdir(j.bootDir, 0o700); err != nil {
+		return fmt.Errorf("journal: boot id %s was used before or cannot be created: %w", j.boot, err)
+	}
+	for i := range j.opt.Shards {
+		s, err := newShard(j, i, j.boot)
+		if err != nil {
+			return err
+		}
+		j.shards = append(j.shards, s)
+	}
+	if err := syncDir(j.dir); err != nil {
+		return err
+	}
+	j.ctx, j.cancel = context.WithCancel(context.Background())
+	j.wg.Add(2)
+	go j.prepareLoop()
+	go j.syncLoop()
+	return nil
+}
+
+// Close refuses further records, seals what there is as this boot's last batch
+// and hands in what it can until ctx ends; the next Open hands in the rest.
+func (j *Journal) Close(ctx context.Context) error {
+	j.closeOnce.Do(func() { j.closeErr = j.close(ctx) })
+	return j.closeErr
+}
+
+func (j *Journal) close(context.Context) error {
+	for _, s := range j.shards {
+		s.close()
+	}
+	j.cancel()
+	j.wg.Wait()
+	var err error
+	for _, s := range j.shards {
+		s.sync()
+		err = errors.Join(err, s.cur.release())
+	}
+	return errors.Join(err, j.lock.Close())
+}

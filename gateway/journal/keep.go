@@ -1,0 +1,49 @@
+package journal
+
+import "time"
+
+// prepareLoop creates segments ahead of need, so that an append waits for none.
+func (j *Journal) prepareLoop() {
+	defer j.wg.Done()
+	for {
+		select {
+		case <-j.ctx.Done():
+			return
+		case <-j.prepare:
+		}
+		for _, s := range j.shards {
+			if !s.wantsNext() {
+				continue
+			}
+			if _, err := s.prepare(); err != nil {
+				j.log.Warn("journal: the next segment cannot be prepared; calls will be refused when the present one is full",
+					"shard", s.index, "error", err, "left", s.room())
+			}
+		}
+	}
+}
+
+// syncLoop bounds what a power cut can take, and leaves a heartbeat.
+func (j *Journal) syncLoop() {
+	defer j.wg.Done()
+	tick := time.NewTicker(j.opt.SyncEvery)
+	defer tick.Stop()
+	var beat time.Time
+	for {
+		select {
+		case <-j.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, s := range j.shards {
+			s.sync()
+		}
+		if now := j.opt.Now(); now.Sub(beat).Abs() >= time.Second {
+			beat = now
+			for _, s := range j.shards {
+				s.beat(now.UnixMicro())
+			}
+			j.wakePreparer() // again, if the disk had no room the last time
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// beat notes the time in the current segment's header.
+func (s *shard) beat(at int64) {
+	s.mu.Lock()
+	if s.cur.mem != nil {
+		s.cur.beat(at)
+	}
+	s.mu.Unlock()
+}
+
+// sync brings the records appended since the last sync to the disk.
+func (s *shard) sync() {
+	s.mu.Lock()
+	pos := s.pos
+	if pos == s.durable {
+		s.mu.Unlock()
+		return
+	}
+	var dirty []*segment
+	for _, g := range s.history {
+		if g.end() > s.durable {
+			dirty = append(dirty, g)
+		}
+	}
+	dirty = append(dirty, s.cur)
+	s.mu.Unlock()
+	for _, g := range dirty {
+		if err := g.sync(s.journal.syncData); err != nil {
+			s.journal.log.Error("journal: the disk failed to take records; they are written again to a new file",
+				"shard", s.index, "segment", g.path, "from", s.durable, "to", pos, "error", err)
+			if err := s.rewrite(g, pos); err != nil {
+				s.journal.log.Error("journal: rewriting failed; the records are in memory only and will be tried again",
+					"shard", s.index, "segment", g.path, "error", err)
+				return
+			}
+		}
+	}
+	s.durable = pos
+}
+
+// rewrite replaces a segment whose pages the disk refused: after a failed sync
+// the kernel may count them clean, so a second sync of the same file proves
+// nothing. The mapping still holds every record.
+func (s *shard) rewrite(g *segment, upTo uint64) error {
+	tmp := g.path + ".new"
+	n, err := createSegment(tmp, s.journal.boot, s.index, g.number, int64(len(g.mem)))
+	if err != nil {
+		return err
+	}
+	used := headerSize + (min(upTo, g.end())-g.base)*slotSize
+	copy(n.mem[headerSize:used], g.mem[headerSize:used])
+	if err := s.journal.syncData(n.file, n.mem); err != nil {
+		return errors.Join(fmt.Errorf("new file: %w", err), n.release(), os.Remove(tmp))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Calls appended meanwhile; from the rename on, only the new file counts.
+	copy(n.mem[used:], g.mem[used:])
+	if err := os.Rename(tmp, g.path); err != nil {
+		return errors.Join(err, n.release(), os.Remove(tmp))
+	}
+	n.path = g.path
+	if s.cur == g {
+		s.cur = n
+	} else {
+		for i := range s.history {
+			if s.history[i] == g {
+				s.history[i] = n
+			}
+		}
+	}
+	s.journal.retire(g)
+	return nil
+}
