@@ -1,0 +1,212 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// Tollgate is an installation under test: where its programs and data are.
+type Tollgate struct {
+	rig *Rig
+	bin string // the whole program
+	gw  string // the data plane alone
+
+	Data    string // data directory of the control plane
+	Control string // address of console and feed
+	Admin   string // address of the control plane's admin listener
+	Env     []string
+	Tenant  string // account id, once created
+}
+
+// NewTollgate builds the programs and chooses addresses; nothing runs yet.
+func (r *Rig) NewTollgate(ctx context.Context) (*Tollgate, error) {
+	t := &Tollgate{rig: r, Data: r.Path("control")}
+	var err error
+	if t.bin, err = r.Build(ctx, "tollgate/cmd/tollgate"); err != nil {
+		return nil, err
+	}
+	if t.gw, err = r.Build(ctx, "tollgate/cmd/tollgate-gateway"); err != nil {
+		return nil, err
+	}
+	if t.Control, err = FreeAddr(); err != nil {
+		return nil, err
+	}
+	if t.Admin, err = FreeAddr(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Tollgate) env(more ...string) []string {
+	e := append([]string{
+		"TOLLGATE_DATA_DIR=" + t.Data,
+		"TOLLGATE_CONTROL_ADDR=" + t.Control,
+		"TOLLGATE_ADMIN_ADDR=" + t.Admin,
+		"TOLLGATE_UPSTREAM_ALLOW=127.0.0.0/8",
+	}, t.Env...)
+	return append(e, more...)
+}
+
+// StartControl starts the control plane and waits until it answers.
+func (t *Tollgate) StartControl(ctx context.Context, cpu int) (*Process, error) {
+	p, err := t.rig.Start(Command{Name: "control", Args: []string{t.bin, "control"}, Env: t.env(), CPU: cpu})
+	if err != nil {
+		return nil, err
+	}
+	return p, t.rig.Ready(ctx, p, t.Admin)
+}
+
+// StartUp starts control, worker and gateway in one process. It does not wait.
+func (t *Tollgate) StartUp(gateway string) (*Process, error) {
+	return t.rig.Start(Command{Name: "up", Args: []string{t.bin, "up"}, CPU: AnyCPU,
+		Env: t.env("TOLLGATE_GATEWAY_ADDR="+gateway, "TOLLGATE_GATEWAY_TLS_ADDR=")})
+}
+
+// Node is a gateway process: its credentials, data directory and addresses.
+type Node struct {
+	Data, Addr, Admin string
+
+	rig *Rig
+	bin string
+	env []string
+	cpu int
+}
+
+// NewNode registers a node. Its feed is read at feedAddr, which may be a relay
+// in front of the control plane.
+func (t *Tollgate) NewNode(ctx context.Context, name, feedAddr string, cpu int, env ...string) (*Node, error) {
+	var made struct {
+		Token string `json:"token"`
+	}
+	if err := t.CLI(ctx, &made, "node", "create", "--gateway", "shared", "--name", name); err != nil {
+		return nil, err
+	}
+	n := &Node{Data: t.rig.Path("node-" + name), rig: t.rig, bin: t.gw, cpu: cpu}
+	var err error
+	if n.Addr, err = FreeAddr(); err != nil {
+		return nil, err
+	}
+	if n.Admin, err = FreeAddr(); err != nil {
+		return nil, err
+	}
+	n.env = append([]string{
+		"TOLLGATE_FEED_URL=http://" + feedAddr,
+		"TOLLGATE_NODE_TOKEN=" + made.Token,
+		"TOLLGATE_DATA_DIR=" + n.Data,
+		"TOLLGATE_GATEWAY_ADDR=" + n.Addr,
+		"TOLLGATE_GATEWAY_TLS_ADDR=",
+		"TOLLGATE_ADMIN_ADDR=" + n.Admin,
+		"TOLLGATE_UPSTREAM_ALLOW=127.0.0.0/8",
+	}, env...)
+	return n, nil
+}
+
+// Start starts the gateway process and waits until it is ready to serve.
+func (n *Node) Start(ctx context.Context) (*Process, error) {
+	p, err := n.rig.Start(Command{Name: "gateway", Args: []string{n.bin}, Env: n.env, CPU: n.cpu})
+	if err != nil {
+		return nil, err
+	}
+	return p, n.rig.Ready(ctx, p, n.Admin)
+}
+
+// Ready waits until an admin listener says that its process serves.
+func (r *Rig) Ready(ctx context.Context, p *Process, admin string) error {
+	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
+	return Poll(ctx, p, p.Name+" to be ready", func() bool {
+		_, err := Get(ctx, "http://"+admin+"/readyz")
+		return err == nil
+	})
+}
+
+// Get fetches a small page; any status but 200 is an error.
+func Get(ctx context.Context, url string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, 4<<20))
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s: %.300s", url, res.Status, b)
+	}
+	return string(b), err
+}
+
+// CLI runs a command of the program with JSON output and decodes what it prints;
+// out may be nil.
+func (t *Tollgate) CLI(ctx context.Context, out any, args ...string) error {
+	args = append(args, "--output", "json")
+	cmd := exec.CommandContext(ctx, t.bin, args...)
+	cmd.Env = append(os.Environ(), t.env()...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("tollgate %s: %w\n%s%s", strings.Join(args, " "), err, stdout.String(), stderr.String())
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(stdout.Bytes(), out); err != nil {
+		return fmt.Errorf("tollgate %s printed no JSON: %w\n%.500s", strings.Join(args, " "), err, stdout.String())
+	}
+	return nil
+}
+
+// Publish imports a document, deploys it on stage prod and gives the API's id.
+func (t *Tollgate) Publish(ctx context.Context, name string, document []byte) (api string, err error) {
+	file := t.rig.Path(name + ".json")
+	if err := os.WriteFile(file, document, 0o644); err != nil {
+		return "", err
+	}
+	var made struct {
+		ID string `json:"id"`
+	}
+	if err := t.CLI(ctx, &made, "api", "import", file); err != nil {
+		return "", err
+	}
+	return made.ID, t.CLI(ctx, nil, "api", "deploy", made.ID, "--stage", "prod")
+}
+
+// Plan makes a usage plan on an API's stage prod, with limits that are checked on
+// every call and never reached, and keys for it.
+func (t *Tollgate) Plan(ctx context.Context, api string, keys []string) error {
+	var plan struct {
+		ID string `json:"id"`
+	}
+	err := t.CLI(ctx, &plan, "plan", "create", "--name", "bench", "--rate", "10000", "--burst", "100000",
+		"--quota", "1000000000000", "--period", "MONTH", "--stage", api+":prod")
+	if err != nil {
+		return err
+	}
+	file := t.rig.Path("keys.csv")
+	if err := os.WriteFile(file, KeyFile(keys), 0o600); err != nil {
+		return err
+	}
+	return t.CLI(ctx, nil, "key", "import", file, "--plan", plan.ID)
+}
+
+// CreateTenant makes the account that everything after it belongs to.
+func (t *Tollgate) CreateTenant(ctx context.Context) error {
+	var made struct {
+		AccountID string `json:"accountId"`
+	}
+	err := t.CLI(ctx, &made, "tenant", "create", "--email", "bench@example.com", "--name", "bench")
+	t.Tenant = made.AccountID
+	return err
+}
