@@ -1,0 +1,262 @@
+package route
+
+import "bytes"
+
+// Match is what Tree.Match found. It holds no memory of the path: a variable's
+// value is path[Start:End], still percent-encoded.
+type Match struct {
+	Method int32 // index of the method; -1: none
+	Route  int32 // index of the route whose path matched; -1: none
+	N      int   // variables in Vars
+	// Refused says that the path is not fit to be matched at all: it has a dot
+	// segment, a broken percent escape or no leading slash.
+	Refused bool
+	Vars    [MaxVars]Var
+}
+
+// Var is the value of one path variable.
+type Var struct {
+	Name       string
+	Start, End int32
+}
+
+// PathMatched says, after Match returned false, that the path is a resource's
+// but the resource has no method for the verb.
+func (m *Match) PathMatched() bool { return m.Route >= 0 }
+
+// Match finds the method for a raw request path, relative to its stage and
+// without the query. One trailing slash is ignored; an empty path is the root.
+// When it returns false, m.PathMatched and m.Refused say more.
+func (t *Tree) Match(path, verb []byte, m *Match) bool {
+	m.Method, m.Route, m.N, m.Refused = -1, -1, 0, false
+	escaped := false
+	if special(path) {
+		var ok bool
+		if escaped, ok = inspect(path); !ok {
+			m.Refused = true
+			return false
+		}
+	}
+	var end *terminal
+	switch {
+	case len(path) <= 1:
+		end = t.root.end
+		if len(path) == 1 && path[0] != '/' {
+			m.Refused = true
+			return false
+		}
+	case path[0] != '/':
+		m.Refused = true
+		return false
+	default:
+		if path[len(path)-1] == '/' {
+			path = path[:len(path)-1]
+		}
+		end = t.walk(&t.root, path, 1, 0, escaped, m)
+	}
+	if end == nil {
+		return false
+	}
+	m.Route = end.route
+	m.N = len(end.names)
+	for i, name := range end.names {
+		m.Vars[i].Name = name
+	}
+	for i := range end.verbs {
+		if end.verbs[i].name == string(verb) {
+			m.Method = end.verbs[i].method
+			return true
+		}
+	}
+	m.Method = end.any
+	return end.any >= 0
+}
+
+// walk finds the resource for path from pos on, below n. vars is the number of
+// variables filled so far; a deeper branch that fails leaves those before it as
+// they were.
+func (t *Tree) walk(n *node, path []byte, pos, vars int, escaped bool, m *Match) *terminal {
+	for {
+		if pos > len(path) {
+			return n.end
+		}
+		end := bytes.IndexByte(path[pos:], '/')
+		if end < 0 {
+			end = len(path)
+		} else {
+			end += pos
+		}
+		seg := path[pos:end]
+		if len(seg) == 0 {
+			return nil // no literal and no variable is empty
+		}
+		if len(n.lits.entries) > 0 {
+			var next *node
+			if escaped {
+				next = t.escapedLiteral(&n.lits, seg)
+			} else {
+				next = t.literal(&n.lits, seg)
+			}
+			if next != nil {
+				if n.alone {
+					n, pos = next, end+1
+					continue
+				}
+				if r := t.walk(next, path, end+1, vars, escaped, m); r != nil {
+					return r
+				}
+			}
+		}
+		for i := range n.shapes {
+			next, from, to := t.mixedChild(&n.shapes[i], seg, escaped)
+			if next == nil {
+				continue
+			}
+			m.Vars[vars].Start, m.Vars[vars].End = int32(pos+from), int32(pos+to)
+			if r := t.walk(next, path, end+1, vars+1, escaped, m); r != nil {
+				return r
+			}
+		}
+		if n.v != nil {
+			m.Vars[vars].Start, m.Vars[vars].End = int32(pos), int32(end)
+			if n.greedy == nil {
+				n, pos, vars = n.v, end+1, vars+1
+				continue
+			}
+			if r := t.walk(n.v, path, end+1, vars+1, escaped, m); r != nil {
+				return r
+			}
+		}
+		if n.greedy != nil {
+			m.Vars[vars].Start, m.Vars[vars].End = int32(pos), int32(len(path))
+		}
+		return n.greedy
+	}
+}
+
+// mixedChild finds the child of a shape for seg, and where in seg the variable is.
+func (t *Tree) mixedChild(s *shape, seg []byte, escaped bool) (next *node, from, to int) {
+	if escaped {
+		return t.escapedMixed(s, seg)
+	}
+	from, to = s.prefix, len(seg)-s.suffix
+	if from >= to {
+		return nil, 0, 0
+	}
+	return t.mixed(&s.kids, seg[:from], seg[to:]), from, to
+}
+
+// stackText is the length up to which an escaped part is decoded without
+// allocating.
+const stackText = 512
+
+func (t *Tree) escapedLiteral(tb *table, seg []byte) *node {
+	var buf [stackText]byte
+	if bytes.IndexByte(seg, '%') < 0 {
+		return t.literal(tb, seg)
+	}
+	out := buf[:0]
+	for i := 0; i < len(seg); {
+		if len(out) == tb.longest {
+			return nil
+		}
+		c, n := unit(seg[i:])
+		out = append(out, c)
+		i += n
+	}
+	return t.literal(tb, out)
+}
+
+func (t *Tree) escapedMixed(s *shape, seg []byte) (next *node, from, to int) {
+	var buf [stackText]byte
+	out := buf[:0]
+	for range s.prefix {
+		if from == len(seg) {
+			return nil, 0, 0
+		}
+		c, n := unit(seg[from:])
+		out = append(out, c)
+		from += n
+	}
+	to = len(seg)
+	for range s.suffix {
+		if to <= from {
+			return nil, 0, 0
+		}
+		// A percent sign only ever starts an escape: inspect has seen to it.
+		if to >= 3 && seg[to-3] == '%' {
+			to -= 3
+		} else {
+			to--
+		}
+	}
+	if from >= to {
+		return nil, 0, 0
+	}
+	for i := to; i < len(seg); {
+		c, n := unit(seg[i:])
+		out = append(out, c)
+		i += n
+	}
+	return t.mixed(&s.kids, out[:s.prefix], out[s.prefix:]), from, to
+}
+
+// special says whether path has a byte that inspect must look at.
+func special(path []byte) bool {
+	return bytes.IndexByte(path, '%') >= 0 || bytes.IndexByte(path, '.') >= 0 || bytes.IndexByte(path, '\\') >= 0
+}
+
+// inspect says whether path has escapes, and whether all of them are valid and
+// no part is a dot segment once decoded. An encoded slash and a backslash count
+// as separators here, because servers behind may take them for one.
+func inspect(path []byte) (escaped, ok bool) {
+	dots := 0 // of the part so far; -1: it has something else
+	for i := 0; i < len(path); {
+		c, n := unit(path[i:])
+		if n == 0 {
+			return true, false
+		}
+		escaped = escaped || n == 3
+		i += n
+		switch {
+		case c == '/' || c == '\\':
+			if dots == 1 || dots == 2 {
+				return escaped, false
+			}
+			dots = 0
+		case c == '.' && dots >= 0:
+			dots++
+		default:
+			dots = -1
+		}
+	}
+	return escaped, dots != 1 && dots != 2
+}
+
+// unit is the first character of b, decoded, and how many bytes it takes: 0 for
+// a broken escape. b is not empty.
+func unit(b []byte) (byte, int) {
+	if b[0] != '%' {
+		return b[0], 1
+	}
+	if len(b) < 3 {
+		return 0, 0
+	}
+	hi, lo := hex(b[1]), hex(b[2])
+	if hi > 15 || lo > 15 {
+		return 0, 0
+	}
+	return hi<<4 | lo, 3
+}
+
+func hex(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 255
+}
