@@ -1,0 +1,339 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"net/http"
+)
+
+// Phase says how much of an answer is about to leave when it is recorded.
+type Phase uint8
+
+const (
+	Whole    Phase = iota // everything, in one piece
+	First                 // the first piece of an answer of unknown or large size
+	Progress              // a large answer goes on: out counts what has left so far
+	Last                  // the last piece
+)
+
+// progressEvery is how many bytes of a long answer pass between two Progress
+// records: what a crash can make unaccounted for is bounded by it.
+const progressEvery = 16 << 20
+
+// Recorder writes a call down. It is called before the bytes in question are
+// handed to the kernel; when it fails, they are not.
+type Recorder interface {
+	Record(x *Exchange, phase Phase, status int, out int64) error
+}
+
+// Exchange carries one call: its parsed head, its buffers, and the way back to
+// the client. It is reused; nothing of it may be kept after the handler returns.
+type Exchange struct {
+	Request  Request
+	Response Response
+	App      any // the handler's own state, made once per Exchange by Server.NewApp
+
+	In  []byte // the request head is In[:Request.HeadLen]; read bytes are In[:have]
+	Out []byte // scratch for building heads
+	Up  []byte // upstream bytes
+
+	Begun    int64    // Now() when the head was complete
+	BytesIn  int64    // head and body bytes received
+	Shard    uint32   // spreads calls over journal shards: the connection's number
+	RemoteIP string   // client address, without port
+	TLS      bool     //
+	H2       bool     // came in by HTTP/2
+	Rec      Recorder // set by the handler before it answers
+
+	c      *conn // nil for HTTP/2
+	h2     *h2call
+	s      *Server
+	have   int
+	body   body
+	sent   bool // an answer has begun
+	shut   bool // the connection must close after this call
+	broken bool // the answer cannot be completed
+}
+
+type bodyMode uint8
+
+const (
+	bodyNone bodyMode = iota
+	bodyLength
+	bodyChunked
+	bodyEOF // HTTP/2 without a length
+)
+
+// body is the state of reading the request's body out of In's window, the part
+// behind the head.
+type body struct {
+	mode    bodyMode
+	off     int   // next unread byte in In
+	left    int64 // bodyLength: bytes still to be handed out
+	total   int64 // decoded bytes handed out
+	done    bool
+	asked   bool // 100 Continue was sent
+	chunked Chunked
+}
+
+var (
+	// ErrTooLarge: the body exceeds Options.MaxBody.
+	ErrTooLarge = errors.New("http1: request body too large")
+	errClient   = errors.New("http1: client went away")
+	errBody     = errors.New("http1: malformed request body")
+)
+
+// startBody sets up body reading once the head is parsed.
+func (x *Exchange) startBody() {
+	r := &x.Request
+	b := &x.body
+	b.off, b.total, b.left, b.done, b.asked = r.HeadLen, 0, 0, false, false
+	x.BytesIn = int64(r.HeadLen)
+	switch {
+	case r.Chunked && x.h2 != nil:
+		b.mode = bodyEOF
+	case r.Chunked:
+		b.mode = bodyChunked
+		b.chunked.Reset()
+	case r.ContentLength > 0:
+		b.mode, b.left = bodyLength, r.ContentLength
+	default:
+		b.mode, b.done = bodyNone, true
+	}
+}
+
+// buffered reports that the whole body is in In already.
+func (x *Exchange) buffered() bool {
+	return x.body.done || (x.body.mode == bodyLength && int64(x.have-x.body.off) >= x.body.left)
+}
+
+// NextBody returns the next piece of the decoded request body, a view that is
+// good until the next call, or io.EOF at its end.
+func (x *Exchange) NextBody() ([]byte, error) {
+	b := &x.body
+	for {
+		if b.done {
+			return nil, io.EOF
+		}
+		if p, err := x.decode(); err != nil || len(p) > 0 {
+			return p, err
+		}
+		if b.done {
+			return nil, io.EOF
+		}
+		if err := x.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// decode takes what it can from the window.
+func (x *Exchange) decode() ([]byte, error) {
+	b := &x.body
+	w := x.In[b.off:x.have]
+	var p []byte
+	switch b.mode {
+	case bodyLength:
+		if int64(len(w)) > b.left {
+			w = w[:b.left]
+		}
+		p = w
+		b.off += len(w)
+		b.left -= int64(len(w))
+		b.done = b.left == 0
+	case bodyChunked:
+		data, used, err := b.chunked.Next(w)
+		if err != nil {
+			return nil, errBody
+		}
+		b.off += used
+		b.done = b.chunked.Done()
+		p = data
+	case bodyEOF:
+		p = w
+		b.off += len(w)
+	}
+	b.total += int64(len(p))
+	if b.total > x.s.o.MaxBody {
+		return nil, ErrTooLarge
+	}
+	return p, nil
+}
+
+const bodyWindow = 32 << 10
+
+// fill reads more bytes into the window behind the head.
+func (x *Exchange) fill() error {
+	b := &x.body
+	h := x.Request.HeadLen
+	if b.off > h { // move what is left of the window to its start
+		n := copy(x.In[h:], x.In[b.off:x.have])
+		b.off, x.have = h, h+n
+	}
+	if len(x.In) < h+bodyWindow {
+		in := make([]byte, h+bodyWindow)
+		copy(in, x.In[:x.have])
+		x.In = in
+	}
+	if x.have == len(x.In) {
+		return errBody // a chunk line longer than the window: cannot be, see maxChunkLine
+	}
+	n, err := x.readClient(x.In[x.have:])
+	x.have += n
+	x.BytesIn += int64(n)
+	if n > 0 {
+		return nil
+	}
+	if err == io.EOF && b.mode == bodyEOF {
+		b.done = true
+		return nil
+	}
+	return errClient
+}
+
+func (x *Exchange) readClient(p []byte) (int, error) {
+	if x.Request.Expect && !x.body.asked {
+		x.body.asked = true
+		if x.c != nil {
+			if err := x.c.write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if x.h2 != nil {
+		return x.h2.read(p)
+	}
+	return x.c.read(p, x.s.o.BodyTimeout)
+}
+
+// rest drains what the handler did not read, as long as that is cheap: a client
+// that is still sending would lose the answer to a reset. false: give up, close.
+func (x *Exchange) rest() bool {
+	const most = 256 << 10
+	if x.body.done || x.h2 != nil {
+		return true
+	}
+	if x.Request.Expect && !x.body.asked {
+		return false // it may or may not send the body now
+	}
+	if x.buffered() {
+		x.body.off += int(x.body.left)
+		x.body.done = true
+		return true
+	}
+	if x.c.fd >= 0 {
+		return false // not allowed to block here; bodies are complete on this path
+	}
+	for start := x.body.total; x.body.total-start < most; {
+		if _, err := x.NextBody(); err != nil {
+			return err == io.EOF
+		}
+	}
+	return false
+}
+
+// Reply answers the call with a body in memory. head holds further header lines,
+// each with CRLF; Date, Content-Length and framing are added here.
+func (x *Exchange) Reply(status int, head, body []byte) error {
+	x.sent = true
+	if x.h2 != nil {
+		return x.h2.reply(x, status, head, body)
+	}
+	out := appendStatus(x.Out[:0], status)
+	out = append(out, *x.s.sweep.date.Load()...)
+	out = append(out, head...)
+	if status != 204 && status != 304 {
+		out = append(out, "Content-Length: "...)
+		out = appendInt(out, int64(len(body)))
+		out = append(out, '\r', '\n')
+	}
+	drained := x.body.done || x.buffered()
+	if x.Request.Close || x.shut || !drained || x.s.draining.Load() {
+		out = append(out, "Connection: close\r\n"...)
+		x.shut = true
+	}
+	out = append(out, '\r', '\n')
+	if !bodiless(x.Request.Method.Of(x.In), status) {
+		out = append(out, body...)
+	}
+	x.Out = out
+	if x.Rec != nil {
+		if err := x.Rec.Record(x, Whole, status, int64(len(out))); err != nil {
+			x.shut = true
+			return err
+		}
+	}
+	err := x.c.write(out)
+	if err == nil && !drained {
+		x.rest()
+	}
+	return err
+}
+
+func appendStatus(dst []byte, status int) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = appendInt(dst, int64(status))
+	dst = append(dst, ' ')
+	dst = append(dst, http.StatusText(status)...)
+	return append(dst, '\r', '\n')
+}
+
+// appendFields copies every field that may travel on, neighbours in one go.
+func appendFields(dst, buf []byte, fields []Field) []byte {
+	for i := 0; i < len(fields); {
+		if fields[i].Hop {
+			i++
+			continue
+		}
+		from := fields[i].Name.Start
+		j := i
+		for j+1 < len(fields) && !fields[j+1].Hop {
+			j++
+		}
+		dst = append(dst, buf[from:fields[j].lineEnd(buf)+2]...)
+		i = j + 1
+	}
+	return dst
+}
+
+// AppendForward appends to an upstream request line everything after it: Host,
+// the client's fields without the hop-by-hop ones, the forwarding fields, the
+// framing and the empty line.
+func (x *Exchange) AppendForward(dst []byte, host string, trace []byte) []byte {
+	r := &x.Request
+	dst = append(dst, "Host: "...)
+	dst = append(dst, host...)
+	dst = append(dst, '\r', '\n')
+	dst = appendFields(dst, x.In, r.Fields[:r.N])
+	dst = append(dst, "X-Forwarded-For: "...)
+	if r.Forwarded.Len() > 0 {
+		dst = append(dst, r.Forwarded.Of(x.In)...)
+		dst = append(dst, ", "...)
+	}
+	dst = append(dst, x.RemoteIP...)
+	if x.TLS {
+		dst = append(dst, "\r\nX-Forwarded-Proto: https\r\n"...)
+	} else {
+		dst = append(dst, "\r\nX-Forwarded-Proto: http\r\n"...)
+	}
+	if r.Trace.Len() == 0 {
+		dst = append(dst, trace...)
+	}
+	switch {
+	case r.Chunked:
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	case r.ContentLength > 0 || needsLength(r.Method.Of(x.In)):
+		dst = append(dst, "Content-Length: "...)
+		dst = appendInt(dst, r.ContentLength)
+		dst = append(dst, '\r', '\n')
+	}
+	return append(dst, '\r', '\n')
+}
+
+func needsLength(method []byte) bool {
+	switch string(method) {
+	case "POST", "PUT", "PATCH":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,265 @@
+package http1
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// HTTP/2 is net/http's. Its server gets connections that have already said that
+// they speak it (by ALPN, or by the preface on a plain connection) and nothing
+// else, so net/http's HTTP/1 parser never sees a byte.
+
+const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+type prefaceMatch uint8
+
+const (
+	prefaceNo prefaceMatch = iota
+	prefaceMore
+	prefaceYes
+)
+
+func isPreface(b []byte) prefaceMatch {
+	n := min(len(b), len(clientPreface))
+	if string(b[:n]) != clientPreface[:n] {
+		return prefaceNo
+	}
+	if n < len(clientPreface) {
+		return prefaceMore
+	}
+	return prefaceYes
+}
+
+// preface hands the connection over to the HTTP/2 server, or waits for the rest
+// of the preface.
+func (c *conn) preface() action {
+	x := c.x
+	if isPreface(x.In[:x.have]) != prefaceYes {
+		return c.set(wait)
+	}
+	c.gone = true
+	c.watch.deadline.Store(0)
+	c.watch.undue()
+	c.s.h2.take(&replayed{Conn: c.nc, pre: bytes.Clone(x.In[:x.have])})
+	return c.set(shut)
+}
+
+// replayed gives back bytes that were read before the hand-over.
+type replayed struct {
+	net.Conn
+	pre []byte
+}
+
+func (r *replayed) Read(p []byte) (int, error) {
+	if len(r.pre) > 0 {
+		n := copy(p, r.pre)
+		r.pre = r.pre[n:]
+		return n, nil
+	}
+	return r.Conn.Read(p)
+}
+
+// ServeTLS accepts TLS connections: HTTP/2 by ALPN, otherwise HTTP/1.1 on the
+// same strict codec as plain connections.
+func (s *Server) ServeTLS(l net.Listener, cfg *tls.Config) error {
+	cfg = cfg.Clone()
+	cfg.NextProtos = []string{"h2", "http/1.1"}
+	return s.accept(l, func(nc net.Conn) {
+		tc := tls.Server(nc, cfg)
+		ctx, cancel := context.WithTimeout(context.Background(), s.o.HeadTimeout)
+		err := tc.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			_ = nc.Close()
+			s.active.Add(-1)
+			s.wg.Done()
+			return
+		}
+		if tc.ConnectionState().NegotiatedProtocol == "h2" {
+			s.h2.take(tc)
+			return
+		}
+		c := s.newConn(tc)
+		c.tls = true
+		c.serve()
+	})
+}
+
+type h2server struct {
+	s     *Server
+	srv   *http.Server
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newH2Server(s *Server) *h2server {
+	h := &h2server{s: s, conns: make(chan net.Conn), done: make(chan struct{})}
+	p := new(http.Protocols)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	h.srv = &http.Server{
+		Handler:           h,
+		Protocols:         p,
+		TLSConfig:         &tls.Config{NextProtos: []string{"h2"}},
+		ReadHeaderTimeout: s.o.HeadTimeout,
+		IdleTimeout:       s.o.IdleTimeout,
+		MaxHeaderBytes:    s.o.Limits.HeadMax(),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 250,
+			WriteByteTimeout:     s.o.BodyTimeout,
+			SendPingTimeout:      s.o.IdleTimeout,
+		},
+		ErrorLog: nil,
+	}
+	h.srv.ConnState = func(_ net.Conn, st http.ConnState) {
+		if st == http.StateClosed {
+			s.active.Add(-1)
+			s.wg.Done()
+		}
+	}
+	go func() { _ = h.srv.Serve(h) }()
+	return h
+}
+
+// take passes a connection on; its end is seen by ConnState.
+func (h *h2server) take(nc net.Conn) {
+	select {
+	case h.conns <- nc:
+	case <-h.done:
+		_ = nc.Close()
+		h.s.active.Add(-1)
+		h.s.wg.Done()
+	}
+}
+
+// Accept, Close and Addr make h2server the listener of its own http.Server.
+func (h *h2server) Accept() (net.Conn, error) {
+	select {
+	case nc := <-h.conns:
+		return nc, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *h2server) Close() error   { h.once.Do(func() { close(h.done) }); return nil }
+func (h *h2server) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (h *h2server) drain(ctx context.Context) { _ = h.srv.Shutdown(ctx) }
+func (h *h2server) cut()                      { _ = h.srv.Close() }
+
+// h2call is the HTTP/2 side of an Exchange.
+type h2call struct {
+	w  http.ResponseWriter
+	r  *http.Request
+	rc *http.ResponseController
+}
+
+// ServeHTTP turns the request into a head that our own parser reads, so that the
+// same rules hold, and runs the same handler.
+func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := h.s
+	x := s.pool.Get().(*Exchange)
+	defer s.put(x)
+	x.c, x.h2 = nil, &h2call{w: w, r: r, rc: http.NewResponseController(w)}
+	x.Shard, x.TLS, x.H2, x.shut, x.sent, x.broken, x.Rec = s.number.Load(), r.TLS != nil, true, false, false, false, nil
+	x.RemoteIP = r.RemoteAddr
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		x.RemoteIP = host
+	}
+	x.Begun = Now()
+	head := appendH2Head(x.In[:0], r)
+	x.In = head[:cap(head)]
+	x.have = len(head)
+	if e := x.Request.Parse(head, s.o.Limits); e != nil {
+		x.Request.Head = Head{HeadLen: x.have}
+		x.body = body{done: true, chunked: x.body.chunked}
+		s.o.Refused(x, e)
+		return
+	}
+	switch {
+	case r.ContentLength > 0:
+		x.Request.ContentLength = r.ContentLength
+	case r.ContentLength < 0:
+		x.Request.ContentLength, x.Request.Chunked = -1, true
+	}
+	x.startBody()
+	s.o.Handler(x)
+	if !x.sent || x.broken {
+		panic(http.ErrAbortHandler) // resets the stream
+	}
+}
+
+// appendH2Head writes r's head as HTTP/1.1. Framing fields never occur in
+// HTTP/2 requests that net/http lets through, and are left out here anyway.
+func appendH2Head(dst []byte, r *http.Request) []byte {
+	dst = append(dst, r.Method...)
+	dst = append(dst, ' ')
+	dst = append(dst, r.RequestURI...)
+	dst = append(dst, " HTTP/1.1\r\nhost: "...)
+	dst = append(dst, r.Host...)
+	dst = append(dst, '\r', '\n')
+	for k, vs := range r.Header {
+		switch k {
+		case "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Host", "Expect":
+			continue
+		}
+		for _, v := range vs {
+			if strings.ContainsAny(v, "\r\n") {
+				continue
+			}
+			dst = append(dst, k...)
+			dst = append(dst, ": "...)
+			dst = append(dst, v...)
+			dst = append(dst, '\r', '\n')
+		}
+	}
+	return append(dst, '\r', '\n')
+}
+
+func (h *h2call) read(p []byte) (int, error) {
+	_ = h.rc.SetReadDeadline(time.Now().Add(30 * time.Second))
+	n, err := h.r.Body.Read(p)
+	if n > 0 {
+		err = nil
+	}
+	if err != nil && err != io.EOF {
+		return 0, err
+	}
+	return n, err
+}
+
+// setLines copies rendered header lines into the answer's header.
+func (h *h2call) setLines(head []byte) {
+	for len(head) > 0 {
+		nl := bytes.IndexByte(head, '\n')
+		line := head[:nl-1]
+		head = head[nl+1:]
+		i := bytes.IndexByte(line, ':')
+		h.w.Header().Add(string(line[:i]), string(bytes.TrimSpace(line[i+1:])))
+	}
+}
+
+func (h *h2call) reply(x *Exchange, status int, head, body []byte) error {
+	h.setLines(head)
+	if x.Rec != nil {
+		if err := x.Rec.Record(x, Whole, status, int64(len(head)+len(body))); err != nil {
+			x.broken = true
+			return err
+		}
+	}
+	h.w.WriteHeader(status)
+	if bodiless(x.Request.Method.Of(x.In), status) {
+		return nil
+	}
+	_, err := h.w.Write(body)
+	return err
+}

@@ -1,0 +1,521 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// Failure says why a call got no answer from its upstream. Unless it is None or
+// Broken, nothing has been sent to the client and the caller answers.
+type Failure uint8
+
+const (
+	None       Failure = iota
+	Forbidden          // the address may not be reached: ErrForbidden from dial
+	NoHost             // the name does not resolve
+	NoConn             // no connection could be made
+	Timeout            // no answer in time
+	NoAnswer           // the connection broke, or what came was not HTTP
+	BadBody            // the client's body is malformed
+	TooLarge           // the client's body is larger than allowed
+	ClientWent         // the client went away before its request was complete
+	Unrecorded         // the call could not be written down, so its answer was kept back
+	Broken             // the answer had begun when something broke; the connection is closed
+)
+
+// ErrForbidden is what a dial function returns for an address that is not allowed.
+var ErrForbidden = errors.New("http1: upstream address is not allowed")
+
+// Proxy sends the call to an upstream and its answer to the client. req is the
+// upstream request's head, built with AppendForward in x.Out; extra holds header
+// lines to add to the answer. timeout bounds the wait for a connection and the
+// head together, and then each wait for more of the body.
+func (x *Exchange) Proxy(p *Pool, req, extra []byte, timeout time.Duration) Failure {
+	streams := !x.body.done && !x.buffered()
+	if x.body.mode == bodyChunked || x.body.mode == bodyEOF {
+		streams = true
+	}
+	if !streams && !x.body.done {
+		req = append(req, x.In[x.body.off:x.body.off+int(x.body.left)]...)
+	}
+	x.Out = req
+	c, n, f := x.exchange(p, req, streams, timeout)
+	if f != None {
+		return f
+	}
+	if !streams {
+		x.body.off += int(x.body.left)
+		x.body.left, x.body.done = 0, true
+	}
+	return x.relay(c, n, extra, timeout)
+}
+
+// exchange gets the head of an answer, trying a second connection when a pooled
+// one turned out to be dead and the request can be sent again without harm.
+func (x *Exchange) exchange(p *Pool, req []byte, streams bool, timeout time.Duration) (*upConn, int, Failure) {
+	for {
+		c := p.take()
+		if c == nil {
+			var err error
+			if c, err = p.dial(timeout); err != nil {
+				return nil, 0, dialFailure(err)
+			}
+			if timeout -= time.Duration(Now() - x.Begun); timeout <= 0 {
+				p.put(c, Now())
+				return nil, 0, Timeout
+			}
+		}
+		start := x.Begun
+		if streams {
+			start = Now() // the body's own pace is not the upstream's fault
+		}
+		c.arm(start, timeout)
+		var n int
+		var err error
+		if streams {
+			n, err = x.upload(c, req, timeout)
+		} else {
+			n, err = c.roundTrip(x, req)
+		}
+		if err == nil {
+			return c, n, None
+		}
+		used, late := c.used, c.watch.due()
+		c.close()
+		switch {
+		case errors.Is(err, errBody):
+			return nil, 0, BadBody
+		case errors.Is(err, ErrTooLarge):
+			return nil, 0, TooLarge
+		case errors.Is(err, errClient):
+			return nil, 0, ClientWent
+		case late || errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, 0, Timeout
+		case used && n == 0 && x.repeatable(err, streams):
+			continue
+		default:
+			return nil, 0, NoAnswer
+		}
+	}
+}
+
+// repeatable: nothing of the request can have been acted upon, or acting twice
+// is the same as once (RFC 9110 §9.2.2). A body that streamed is gone.
+func (x *Exchange) repeatable(err error, streams bool) bool {
+	if streams && x.body.total > 0 {
+		return false
+	}
+	if errors.Is(err, errStale) {
+		return true
+	}
+	switch string(x.Request.Method.Of(x.In)) {
+	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE":
+		return !errors.Is(err, errUpstream)
+	}
+	return false
+}
+
+func dialFailure(err error) Failure {
+	var dns *net.DNSError
+	var ne net.Error
+	switch {
+	case errors.Is(err, ErrForbidden):
+		return Forbidden
+	case errors.As(err, &dns) && !dns.IsTimeout && !dns.IsTemporary:
+		return NoHost
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
+		return Timeout
+	}
+	return NoConn
+}
+
+// upload sends a head and a body that is still arriving, then reads the answer's
+// head. An upstream that answers early is listened to.
+func (x *Exchange) upload(c *upConn, req []byte, timeout time.Duration) (int, error) {
+	if c.used && !c.silent() {
+		return 0, errStale
+	}
+	chunked := x.Request.Chunked
+	out := req
+	for {
+		p, err := x.NextBody()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		if chunked {
+			out = appendChunkHead(out, len(p))
+			out = append(out, p...)
+			out = append(out, '\r', '\n')
+		} else {
+			out = append(out, p...)
+		}
+		c.watch.deadline.Store(Now() + int64(timeout))
+		if err := c.write(out); err != nil {
+			if c.watch.due() {
+				return 0, err
+			}
+			x.shut = true
+			return c.roundTrip(x, nil) // perhaps it answered and closed
+		}
+		out = out[:0]
+	}
+	if chunked {
+		out = append(out, "0\r\n"...)
+		out = append(out, x.body.chunked.Trailer...)
+		out = append(out, '\r', '\n')
+	}
+	x.Out = out[:0]
+	c.arm(Now(), timeout)
+	c.used = false // silence was checked before the head went out
+	n, err := c.roundTrip(x, out)
+	c.used = err == nil
+	return n, err
+}
+
+// relay is the way back: x.Up[:n] holds the answer's head and the first of its
+// body.
+func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) Failure {
+	r := &x.Response
+	d := download{x: x, c: c, timeout: timeout, off: r.HeadLen, end: n}
+	switch {
+	case bodiless(x.Request.Method.Of(x.In), r.Code):
+		d.mode = bodyNone
+	case r.Chunked:
+		d.mode = bodyChunked
+		d.chunked.Reset()
+	case r.ContentLength >= 0:
+		d.mode, d.left = bodyLength, r.ContentLength
+	default:
+		d.mode = bodyEOF
+	}
+	p, done, err := d.first()
+	if err != nil {
+		c.close()
+		return NoAnswer
+	}
+	x.shut = x.shut || x.s.draining.Load() || x.Request.Close || !x.body.done
+	x.sent = true
+	if x.h2 != nil {
+		err = d.runH2(extra, p, done)
+	} else {
+		err = d.runH1(extra, p, done)
+	}
+	if err == nil && d.mode != bodyEOF && !r.Close && d.off == d.end && x.body.done {
+		c.pool.put(c, Now())
+	} else {
+		c.close()
+	}
+	switch {
+	case err == nil:
+		return None
+	case errors.Is(err, errUnrecorded):
+		x.sent = false
+		return Unrecorded
+	}
+	x.shut, x.broken = true, true
+	return Broken
+}
+
+var errUnrecorded = errors.New("http1: call could not be recorded")
+
+// download moves an answer's body to the client in pieces of at most one buffer,
+// reading on only when the last piece was taken: the client's pace is the
+// upstream's.
+type download struct {
+	x        *Exchange
+	c        *upConn
+	timeout  time.Duration
+	mode     bodyMode
+	chunked  Chunked
+	off, end int   // unread bytes in x.Up
+	left     int64 // bodyLength: bytes still to come
+	out      int64 // bytes handed to the client
+	noted    int64 // out at the last Progress
+}
+
+func (d *download) runH1(extra, first []byte, done bool) error {
+	x := d.x
+	out := d.head(x.Out[:0], extra, first, done)
+	if !done {
+		return d.stream(out, first)
+	}
+	out = append(out, first...)
+	x.Out = out
+	if d.record(Whole, int64(len(out))) != nil {
+		return errUnrecorded
+	}
+	return x.c.write(out)
+}
+
+// first takes what came with the head. A chunked body that is complete already
+// is put together in place and sent on with its length.
+func (d *download) first() (p []byte, done bool, err error) {
+	x := d.x
+	switch d.mode {
+	case bodyNone:
+		return nil, true, nil
+	case bodyLength:
+		p = x.Up[d.off:d.end]
+		if int64(len(p)) > d.left {
+			p = p[:d.left]
+		}
+		d.off += len(p)
+		d.left -= int64(len(p))
+		return p, d.left == 0, nil
+	case bodyChunked:
+		start := d.off
+		w := start
+		for {
+			q, used, e := d.chunked.Next(x.Up[d.off:d.end])
+			if e != nil {
+				return nil, false, e
+			}
+			w += copy(x.Up[w:], q)
+			d.off += used
+			if d.chunked.Done() || used == 0 {
+				break
+			}
+		}
+		done = d.chunked.Done() && len(d.chunked.Trailer) == 0
+		return x.Up[start:w], done, nil
+	}
+	p = x.Up[d.off:d.end]
+	d.off = d.end
+	return p, false, nil
+}
+
+// head appends the answer's head. Framing is ours: a length when it is known,
+// chunks for HTTP/1.1, the end of the connection for HTTP/1.0.
+func (d *download) head(out, extra, first []byte, done bool) []byte {
+	x, r := d.x, &d.x.Response
+	out = append(out, "HTTP/1.1"...)
+	line := x.Up[8:r.HeadLen]
+	i := 0
+	for line[i] != '\n' {
+		i++
+	}
+	out = append(out, line[:i+1]...)
+	out = appendFields(out, x.Up, r.Fields[:r.N])
+	if !r.HasDate {
+		out = append(out, *x.s.sweep.date.Load()...)
+	}
+	out = append(out, extra...)
+	switch {
+	case d.mode == bodyNone:
+		if r.ContentLength >= 0 && r.Code != 204 { // what a GET would have had
+			out = append(out, "Content-Length: "...)
+			out = appendInt(out, r.ContentLength)
+			out = append(out, '\r', '\n')
+		}
+	case d.mode == bodyLength || done:
+		out = append(out, "Content-Length: "...)
+		out = appendInt(out, d.left+int64(len(first)))
+		out = append(out, '\r', '\n')
+	case x.Request.HTTP10:
+		x.shut = true
+	default:
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if x.shut {
+		out = append(out, "Connection: close\r\n"...)
+	}
+	return append(out, '\r', '\n')
+}
+
+func (d *download) record(ph Phase, out int64) error {
+	if d.x.Rec == nil {
+		return nil
+	}
+	return d.x.Rec.Record(d.x, ph, d.x.Response.Code, out)
+}
+
+// stream sends head and body piece by piece.
+func (d *download) stream(out, p []byte) error {
+	x := d.x
+	framed := d.mode != bodyLength && !x.Request.HTTP10
+	d.out = int64(len(out) + len(p))
+	if d.record(First, d.out) != nil {
+		return errUnrecorded
+	}
+	done := false
+	for {
+		out = d.piece(out, p, framed)
+		if done {
+			if framed {
+				out = append(out, "0\r\n"...)
+				out = append(out, d.chunked.Trailer...)
+				out = append(out, '\r', '\n')
+			}
+			if err := d.record(Last, d.out); err != nil {
+				return err
+			}
+		} else if d.out-d.noted >= progressEvery {
+			d.noted = d.out
+			if err := d.record(Progress, d.out); err != nil {
+				return err
+			}
+		}
+		if len(out) > 0 {
+			if err := x.c.write(out); err != nil {
+				_ = d.record(Last, d.out)
+				return err
+			}
+		}
+		out = out[:0]
+		x.Out = out
+		if done {
+			return nil
+		}
+		var err error
+		if p, done, err = d.more(); err != nil {
+			return d.fail(err)
+		}
+		d.out += int64(len(p))
+	}
+}
+
+func (d *download) piece(out, p []byte, framed bool) []byte {
+	if len(p) == 0 {
+		return out
+	}
+	if framed {
+		out = appendChunkHead(out, len(p))
+		out = append(out, p...)
+		return append(out, '\r', '\n')
+	}
+	return append(out, p...)
+}
+
+// fail ends a call whose answer cannot be completed. What was sent was sent: it
+// is recorded as such.
+func (d *download) fail(err error) error {
+	_ = d.record(Last, d.out)
+	return err
+}
+
+// more reads the next piece of the body; done with the last one.
+func (d *download) more() (p []byte, done bool, err error) {
+	x := d.x
+	for {
+		if d.mode == bodyChunked {
+			if d.chunked.Done() {
+				return nil, true, nil
+			}
+			q, used, e := d.chunked.Next(x.Up[d.off:d.end])
+			if e != nil {
+				return nil, false, e
+			}
+			d.off += used
+			if d.chunked.Done() || len(q) > 0 {
+				return q, d.chunked.Done(), nil
+			}
+		}
+		if len(x.Up) < upstreamBuffer {
+			up := make([]byte, upstreamBuffer)
+			copy(up, x.Up[d.off:d.end])
+			x.Up = up
+			d.off, d.end = 0, d.end-d.off
+		} else {
+			d.end = copy(x.Up, x.Up[d.off:d.end])
+			d.off = 0
+		}
+		d.c.arm(Now(), d.timeout)
+		room := x.Up[d.end:]
+		if d.mode == bodyLength && int64(len(room)) > d.left {
+			room = room[:d.left]
+		}
+		n, err := d.c.read(room)
+		if n == 0 {
+			if err == io.EOF && d.mode == bodyEOF {
+				return nil, true, nil
+			}
+			return nil, false, errUpstream
+		}
+		d.end += n
+		switch d.mode {
+		case bodyLength:
+			d.left -= int64(n)
+			p = x.Up[:d.end]
+			d.off = d.end
+			return p, d.left == 0, nil
+		case bodyEOF:
+			d.off = d.end
+			return x.Up[:d.end], false, nil
+		}
+	}
+}
+
+// runH2 sends the answer through net/http.
+func (d *download) runH2(extra, p []byte, done bool) error {
+	x, r, w := d.x, &d.x.Response, d.x.h2.w
+	for i := range r.Fields[:r.N] {
+		if f := &r.Fields[i]; !f.Hop {
+			w.Header().Add(string(f.Name.Of(x.Up)), string(f.Value.Of(x.Up)))
+		}
+	}
+	x.h2.setLines(extra)
+	if r.ContentLength >= 0 && r.Code != 204 {
+		w.Header().Set("Content-Length", string(appendInt(nil, r.ContentLength)))
+	}
+	d.out = int64(r.HeadLen + len(p))
+	ph := First
+	if done {
+		ph = Whole
+	}
+	if d.record(ph, d.out) != nil {
+		clear(w.Header())
+		return errUnrecorded
+	}
+	w.WriteHeader(r.Code)
+	for {
+		_ = x.h2.rc.SetWriteDeadline(time.Now().Add(x.s.o.BodyTimeout))
+		if len(p) > 0 {
+			if _, err := w.Write(p); err != nil {
+				if ph == First && !done {
+					_ = d.record(Last, d.out)
+				}
+				return err
+			}
+		}
+		if done {
+			return nil
+		}
+		_ = x.h2.rc.Flush()
+		var err error
+		if p, done, err = d.more(); err != nil {
+			return d.fail(err)
+		}
+		d.out += int64(len(p))
+		switch {
+		case done:
+			err = d.record(Last, d.out)
+			x.h2.trailers(d.chunked.Trailer)
+		case d.out-d.noted >= progressEvery:
+			d.noted = d.out
+			err = d.record(Progress, d.out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// trailers become HTTP/2 trailers, which net/http takes by prefix.
+func (h *h2call) trailers(lines []byte) {
+	var r Response
+	lines = append(append([]byte("HTTP/1.1 200 \r\n"), lines...), '\r', '\n')
+	if r.Parse(lines, len(lines)) != nil {
+		return
+	}
+	for _, f := range r.Fields[:r.N] {
+		h.w.Header().Add(http.TrailerPrefix+string(f.Name.Of(lines)), string(f.Value.Of(lines)))
+	}
+}

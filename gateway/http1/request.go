@@ -1,0 +1,443 @@
+package http1
+
+import (
+	"bytes"
+)
+
+// Span is a piece of a message's buffer. Spans, unlike slices, stay right when
+// the buffer grows and cost the garbage collector nothing.
+type Span struct{ Start, End int32 }
+
+// Of is the span's bytes in buf.
+func (s Span) Of(buf []byte) []byte { return buf[s.Start:s.End] }
+
+// Len in bytes.
+func (s Span) Len() int { return int(s.End - s.Start) }
+
+// Field is one header field. Line spans the whole line with its CRLF.
+type Field struct {
+	Name, Value Span
+	Hop         bool // never forwarded: framing, hop-by-hop, or nominated in Connection
+}
+
+// Line is the field's whole line, CRLF included.
+func (f *Field) Line(buf []byte) []byte { return buf[f.Name.Start : f.lineEnd(buf)+2] }
+
+func (f *Field) lineEnd(buf []byte) int32 {
+	e := f.Value.End
+	for buf[e] != '\r' { // trailing blanks were trimmed from the value
+		e++
+	}
+	return e
+}
+
+// MaxFields in one message; more are refused with 431.
+const MaxFields = 100
+
+// Limits of a request head, in bytes.
+type Limits struct {
+	Target  int // request target; beyond it 414
+	Headers int // all header lines; beyond it 431
+}
+
+// HeadMax is the largest head the limits allow.
+func (l Limits) HeadMax() int { return l.Target + l.Headers + 64 }
+
+// ParseError is a refusal of a message: the status to answer before closing.
+type ParseError struct {
+	Status int
+	Reason string
+}
+
+func (e *ParseError) Error() string { return e.Reason }
+
+// ErrMore says that the head is not complete yet.
+var ErrMore = &ParseError{0, "incomplete head"}
+
+var (
+	errLine        = &ParseError{400, "malformed request line"}
+	errMethod      = &ParseError{400, "the method is not a token"}
+	errTarget      = &ParseError{400, "the request target has a character that must be escaped, or is in no known form"}
+	errTargetLong  = &ParseError{414, "the request target is too long"}
+	errVersion     = &ParseError{505, "only HTTP/1.1 and HTTP/1.0 are spoken here"}
+	errBareLF      = &ParseError{400, "a line ends without CR"}
+	errField       = &ParseError{400, "malformed header field"}
+	errFold        = &ParseError{400, "folded header lines are refused"}
+	errHeaders     = &ParseError{431, "the header fields are too large"}
+	errFields      = &ParseError{431, "too many header fields"}
+	errHost        = &ParseError{400, "exactly one valid Host is needed"}
+	errLength      = &ParseError{400, "a content length must be one plain number"}
+	errLengthTE    = &ParseError{400, "Content-Length and Transfer-Encoding exclude each other"}
+	errTE          = &ParseError{501, "only the transfer coding chunked, once, is understood"}
+	errTEVersion   = &ParseError{400, "Transfer-Encoding needs HTTP/1.1"}
+	errConnection  = &ParseError{400, "malformed Connection field"}
+	errExpectation = &ParseError{417, "only the expectation 100-continue is known"}
+)
+
+// Request is a parsed request head: spans into the buffer it was parsed from.
+type Request struct {
+	Head
+	Fields [MaxFields]Field // the first N are in use
+}
+
+// Head is what a request says besides the list of its fields.
+type Head struct {
+	Method    Span
+	Target    Span // as sent
+	Path      Span // starts with "/"
+	Query     Span // without "?"
+	Host      Span // Host field, or the authority of an absolute target
+	APIKey    Span // last x-api-key
+	Forwarded Span // last X-Forwarded-For
+	Trace     Span // last X-Amzn-Trace-Id
+	Type      Span // last Content-Type
+
+	N             int   // fields
+	HeadLen       int   // bytes, the empty line included
+	ContentLength int64 // 0 when there is no body; -1 when Chunked
+	Chunked       bool
+	HTTP10        bool
+	Close         bool // the client closes after this call
+	Expect        bool // the client waits for 100 Continue
+	WebSocket     bool // the client asks to upgrade to WebSocket
+}
+
+// Parse reads a request head at the start of buf. It returns nil when the head
+// is whole and right, ErrMore when more bytes are needed, and otherwise the
+// refusal. buf is not kept.
+func (r *Request) Parse(buf []byte, lim Limits) *ParseError {
+	r.Head = Head{}
+	pos, err := r.parseLine(buf, lim)
+	if err != nil {
+		return err
+	}
+	var f framing
+	start := pos
+	for {
+		end, e := lineEnd(buf, pos)
+		if e != nil {
+			if e == ErrMore && len(buf)-start > lim.Headers {
+				return errHeaders
+			}
+			return e
+		}
+		if end == pos {
+			pos += 2
+			break
+		}
+		if end+2-start > lim.Headers {
+			return errHeaders
+		}
+		if r.N == MaxFields {
+			return errFields
+		}
+		fd := &r.Fields[r.N]
+		if e := parseField(buf, pos, end, fd); e != nil {
+			return e
+		}
+		r.N++
+		if e := r.known(buf, fd, &f); e != nil {
+			return e
+		}
+		pos = end + 2
+	}
+	r.HeadLen = pos
+	return r.settle(buf, &f)
+}
+
+// parseLine reads the request line and returns where the fields start.
+func (r *Request) parseLine(buf []byte, lim Limits) (int, *ParseError) {
+	end, e := lineEnd(buf, 0)
+	if e != nil {
+		if e == ErrMore && len(buf) > lim.Target+32 {
+			return 0, errTargetLong
+		}
+		return 0, e
+	}
+	line := buf[:end]
+	sp := bytes.IndexByte(line, ' ')
+	if sp <= 0 || sp > 24 || len(line) < sp+11 {
+		return 0, errLine
+	}
+	if !all(line[:sp], isToken) {
+		return 0, errMethod
+	}
+	r.Method = Span{0, int32(sp)}
+	tail := line[len(line)-9:]
+	if tail[0] != ' ' || string(tail[1:6]) != "HTTP/" {
+		return 0, errLine
+	}
+	switch string(tail[6:]) {
+	case "1.1":
+	case "1.0":
+		r.HTTP10, r.Close = true, true
+	default:
+		return 0, errVersion
+	}
+	t := Span{int32(sp + 1), int32(len(line) - 9)}
+	if t.Len() > lim.Target {
+		return 0, errTargetLong
+	}
+	r.Target = t
+	if !all(t.Of(buf), isTarget) {
+		return 0, errTarget
+	}
+	return end + 2, r.splitTarget(buf, t)
+}
+
+func (r *Request) splitTarget(buf []byte, t Span) *ParseError {
+	b := t.Of(buf)
+	if len(b) == 0 {
+		return errTarget
+	}
+	if b[0] != '/' { // absolute form; the asterisk and authority forms are not for a gateway
+		i := 0
+		switch {
+		case len(b) > 7 && EqualFold(b[:7], "http://"):
+			i = 7
+		case len(b) > 8 && EqualFold(b[:8], "https://"):
+			i = 8
+		default:
+			return errTarget
+		}
+		j := bytes.IndexAny(b[i:], "/?")
+		if j <= 0 {
+			return errTarget
+		}
+		r.Host = Span{t.Start + int32(i), t.Start + int32(i+j)}
+		t.Start += int32(i + j)
+		b = t.Of(buf)
+		if b[0] != '/' {
+			return errTarget
+		}
+	}
+	r.Path = t
+	if q := bytes.IndexByte(b, '?'); q >= 0 {
+		r.Path.End = t.Start + int32(q)
+		r.Query = Span{t.Start + int32(q) + 1, t.End}
+	}
+	return nil
+}
+
+// lineEnd finds the CR of the CRLF that ends the line at pos.
+func lineEnd(buf []byte, pos int) (int, *ParseError) {
+	nl := bytes.IndexByte(buf[pos:], '\n')
+	if nl < 0 {
+		return 0, ErrMore
+	}
+	if nl == 0 || buf[pos+nl-1] != '\r' {
+		return 0, errBareLF
+	}
+	return pos + nl - 1, nil
+}
+
+func parseField(buf []byte, pos, end int, f *Field) *ParseError {
+	c := buf[pos]
+	if c == ' ' || c == '\t' {
+		return errFold
+	}
+	line := buf[pos:end]
+	i := 0
+	for i < len(line) && class[line[i]]&isToken != 0 {
+		i++
+	}
+	if i == 0 || i == len(line) || line[i] != ':' {
+		return errField // also a blank before the colon
+	}
+	if !all(line[i+1:], isValue) {
+		return errField
+	}
+	f.Name = Span{int32(pos), int32(pos + i)}
+	f.Value = trimOWS(buf, Span{int32(pos + i + 1), int32(end)})
+	f.Hop = false
+	return nil
+}
+
+// framing gathers what decides where the message ends.
+type framing struct {
+	hosts, lengths, codings int
+	connection              bool // has tokens other than close and keep-alive
+	upgrade                 Span
+	lengthValue             int64
+}
+
+// known acts on the fields the gateway itself needs, by length and then name.
+func (r *Request) known(buf []byte, f *Field, fr *framing) *ParseError {
+	name := f.Name.Of(buf)
+	switch len(name) {
+	case 2:
+		f.Hop = EqualFold(name, "te")
+	case 4:
+		if EqualFold(name, "host") {
+			f.Hop = true
+			fr.hosts++
+			if r.Host.Len() != 0 && !bytes.EqualFold(r.Host.Of(buf), f.Value.Of(buf)) {
+				return errHost // an absolute target that names another host, or two hosts
+			}
+			r.Host = f.Value
+		}
+	case 6:
+		if EqualFold(name, "expect") {
+			f.Hop = true
+			if !EqualFold(f.Value.Of(buf), "100-continue") {
+				return errExpectation
+			}
+			r.Expect = true
+		}
+	case 7:
+		if EqualFold(name, "upgrade") {
+			f.Hop = true
+			fr.upgrade = f.Value
+		} else if EqualFold(name, "trailer") {
+			f.Hop = true
+		}
+	case 9:
+		if EqualFold(name, "x-api-key") {
+			r.APIKey = f.Value
+		}
+	case 10:
+		if EqualFold(name, "connection") {
+			f.Hop = true
+			return r.connection(buf, f.Value.Of(buf), fr)
+		}
+		f.Hop = EqualFold(name, "keep-alive")
+	case 12:
+		if EqualFold(name, "content-type") {
+			r.Type = f.Value
+		} else {
+			f.Hop = EqualFold(name, "max-forwards")
+		}
+	case 14:
+		if EqualFold(name, "content-length") {
+			f.Hop = true
+			fr.lengths++
+			n, ok := parseLength(f.Value.Of(buf))
+			if !ok || fr.lengths > 1 {
+				return errLength
+			}
+			r.ContentLength = n
+		}
+	case 15:
+		if EqualFold(name, "x-forwarded-for") {
+			f.Hop = true // rebuilt with this hop added
+			r.Forwarded = f.Value
+		} else if EqualFold(name, "x-amzn-trace-id") {
+			r.Trace = f.Value
+		}
+	case 16:
+		f.Hop = EqualFold(name, "proxy-connection")
+	case 17:
+		if EqualFold(name, "transfer-encoding") {
+			f.Hop = true
+			fr.codings++
+			if fr.codings > 1 || !EqualFold(f.Value.Of(buf), "chunked") {
+				return errTE
+			}
+			r.Chunked = true
+			r.ContentLength = -1
+		} else {
+			f.Hop = EqualFold(name, "x-forwarded-proto")
+		}
+	case 18:
+		f.Hop = EqualFold(name, "proxy-authenticate")
+	case 19:
+		f.Hop = EqualFold(name, "proxy-authorization")
+	}
+	return nil
+}
+
+func (r *Request) connection(buf, v []byte, fr *framing) *ParseError {
+	bad := false
+	eachListItem(v, func(tok []byte) {
+		switch {
+		case !all(tok, isToken):
+			bad = true
+		case EqualFold(tok, "close"):
+			r.Close = true
+		case EqualFold(tok, "keep-alive"):
+			if r.HTTP10 {
+				// HTTP/1.0 keep-alive is answered by closing: correct, and rare
+				// enough not to be worth a second framing.
+				r.Close = true
+			}
+		default:
+			fr.connection = true
+		}
+	})
+	if bad {
+		return errConnection
+	}
+	return nil
+}
+
+// settle checks what only the whole head can tell.
+func (r *Request) settle(buf []byte, fr *framing) *ParseError {
+	if fr.hosts > 1 || (fr.hosts == 0 && !r.HTTP10) || (fr.hosts == 1 && !validHost(r.Host.Of(buf))) {
+		return errHost
+	}
+	if fr.codings > 0 {
+		if fr.lengths > 0 {
+			return errLengthTE
+		}
+		if r.HTTP10 {
+			return errTEVersion
+		}
+	}
+	if fr.connection {
+		r.nominated(buf)
+		r.WebSocket = EqualFold(fr.upgrade.Of(buf), "websocket")
+	}
+	if r.ContentLength == 0 {
+		r.Expect = false
+	}
+	return nil
+}
+
+// nominated marks every field named in a Connection field as hop-by-hop. The
+// ones the gateway decides by cannot be nominated away: they are Hop already or
+// are looked at before.
+func (r *Request) nominated(buf []byte) {
+	for i := 0; i < r.N; i++ {
+		f := &r.Fields[i]
+		if !EqualFold(f.Name.Of(buf), "connection") {
+			continue
+		}
+		eachListItem(f.Value.Of(buf), func(tok []byte) {
+			for j := 0; j < r.N; j++ {
+				if bytes.EqualFold(r.Fields[j].Name.Of(buf), tok) {
+					r.Fields[j].Hop = true
+				}
+			}
+		})
+	}
+}
+
+// parseLength reads 1*DIGIT below 10^15: no sign, no blanks, no list.
+func parseLength(v []byte) (int64, bool) {
+	if len(v) == 0 || len(v) > 15 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range v {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
+
+func validHost(h []byte) bool {
+	if len(h) == 0 || len(h) > 255 {
+		return false
+	}
+	for _, c := range h {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '.', c == '-', c == ':', c == '[', c == ']', c == '_', c == '~', c == '%':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,482 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Options of a Server. Every wait has a bound and every size a limit.
+type Options struct {
+	Handler func(*Exchange) // answers the call by exactly one Reply or Proxy
+	NewApp  func() any      // makes Exchange.App
+	// Refused answers a message that cannot be parsed; the connection closes
+	// after it. It gets the reason, which is safe to show.
+	Refused func(x *Exchange, e *ParseError)
+
+	Limits      Limits
+	MaxBody     int64         // request body bytes, decoded
+	MaxConns    int           // connections at once; further ones are closed
+	HeadTimeout time.Duration // from a head's first byte to its last
+	IdleTimeout time.Duration // between calls
+	BodyTimeout time.Duration // between two reads of a body, and for a blocked write
+	Log         *slog.Logger
+}
+
+// Server accepts connections and turns what they send into Exchanges.
+type Server struct {
+	o        Options
+	sweep    *sweeper
+	pool     sync.Pool
+	draining atomic.Bool
+	active   atomic.Int64 // connections open
+	number   atomic.Uint32
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	conns     map[*conn]struct{}
+	h2        *h2server
+	wg        sync.WaitGroup
+}
+
+// NewServer makes a server; Serve and ServeTLS start it.
+func NewServer(o Options) *Server {
+	s := &Server{o: o, sweep: newSweeper(), conns: map[*conn]struct{}{}}
+	s.pool.New = func() any {
+		return &Exchange{In: make([]byte, 4096), Out: make([]byte, 0, 2048), Up: make([]byte, 4096), App: o.NewApp(), s: s}
+	}
+	s.h2 = newH2Server(s)
+	return s
+}
+
+// Conns is the number of open connections.
+func (s *Server) Conns() int64 { return s.active.Load() }
+
+// Serve accepts plain connections until the listener is closed.
+func (s *Server) Serve(l net.Listener) error { return s.accept(l, s.plain) }
+
+func (s *Server) accept(l net.Listener, serve func(net.Conn)) error {
+	s.mu.Lock()
+	s.listeners = append(s.listeners, l)
+	s.mu.Unlock()
+	pause := time.Millisecond
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			// Out of descriptors, most likely: wait, never spin, never die.
+			s.o.Log.Warn("accept failed", "err", err)
+			<-time.After(pause)
+			if pause < time.Second {
+				pause *= 2
+			}
+			continue
+		}
+		pause = time.Millisecond
+		if s.active.Load() >= int64(s.o.MaxConns) || s.draining.Load() {
+			_ = nc.Close()
+			continue
+		}
+		s.active.Add(1)
+		s.wg.Add(1)
+		go serve(nc)
+	}
+}
+
+func (s *Server) plain(nc net.Conn) {
+	c := s.newConn(nc)
+	if tc, ok := nc.(*net.TCPConn); ok && rawIO {
+		c.raw, _ = tc.SyscallConn()
+	}
+	c.serve()
+}
+
+func (s *Server) newConn(nc net.Conn) *conn {
+	c := &conn{s: s, nc: nc, fd: -1, shard: s.number.Add(1)}
+	if host, _, err := net.SplitHostPort(nc.RemoteAddr().String()); err == nil {
+		c.ip = host
+	}
+	s.sweep.add(&c.watch, nc)
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	return c
+}
+
+// Drain stops accepting, closes idle connections and waits for calls in flight
+// to end; what is left when ctx ends is cut.
+func (s *Server) Drain(ctx context.Context) error {
+	s.draining.Store(true)
+	s.mu.Lock()
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+	for c := range s.conns {
+		if c.idle.Load() {
+			_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+		}
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() { s.h2.drain(ctx); s.wg.Wait(); close(done) }()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+		s.mu.Lock()
+		for c := range s.conns {
+			_ = c.nc.Close()
+		}
+		s.mu.Unlock()
+		s.h2.cut()
+		<-done
+	}
+	s.sweep.close()
+	return err
+}
+
+// conn is one client connection and the goroutine that serves it.
+type conn struct {
+	s     *Server
+	nc    net.Conn
+	raw   syscall.RawConn // nil: through nc only
+	watch watch
+	ip    string
+	shard uint32
+	tls   bool
+
+	x       *Exchange
+	fd      int // the descriptor while inside RawConn.Read, else -1
+	next    action
+	pending bool // In holds bytes that were not looked at
+	begun   int64
+	idle    atomic.Bool
+	gone    bool // handed to another server
+	looked  bool // the end of the stream was looked for in this idle wait
+}
+
+type action uint8
+
+const (
+	wait    action = iota // for more bytes
+	shut                  // close the connection
+	blocked               // handle the parsed call outside RawConn.Read
+)
+
+func (c *conn) serve() {
+	defer c.end()
+	if c.raw == nil {
+		c.serveBlocking()
+		return
+	}
+	ready := c.ready
+	c.arm(c.s.o.HeadTimeout)
+	for {
+		c.next = wait
+		err := c.raw.Read(ready)
+		c.fd = -1
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) && !c.s.draining.Load() && (!c.watch.due() || c.lookAgain()) {
+				c.watch.undue()
+				continue
+			}
+			return
+		}
+		if c.next == blocked {
+			c.handle(c.x)
+			if c.x.shut {
+				return
+			}
+			c.settle(c.x)
+			c.pending = true
+			continue
+		}
+		return
+	}
+}
+
+// lookAgain is for a client that sent its request and the end of its stream in
+// one edge: the read that drained the socket never saw the end. A second into an
+// idle wait it is looked for once; then the rest of IdleTimeout runs.
+func (c *conn) lookAgain() bool {
+	if c.looked || !c.idle.Load() {
+		return false
+	}
+	c.looked = true
+	c.arm(c.s.o.IdleTimeout - endCheck)
+	return true
+}
+
+const endCheck = time.Second
+
+func (c *conn) end() {
+	if r := recover(); r != nil {
+		c.s.o.Log.Error("a call panicked; its connection is closed", "panic", r, "stack", string(debug.Stack()))
+	}
+	if c.x != nil {
+		c.s.put(c.x)
+		c.x = nil
+	}
+	c.s.sweep.remove(&c.watch)
+	c.s.mu.Lock()
+	delete(c.s.conns, c)
+	c.s.mu.Unlock()
+	if !c.gone {
+		_ = c.nc.Close()
+		c.s.active.Add(-1)
+		c.s.wg.Done()
+	}
+}
+
+func (c *conn) arm(d time.Duration) { c.watch.deadline.Store(Now() + int64(d)) }
+
+func (s *Server) get(c *conn) *Exchange {
+	x := s.pool.Get().(*Exchange)
+	x.c, x.h2, x.have, x.shut, x.broken, x.Rec = c, nil, 0, false, false, nil
+	x.Shard, x.RemoteIP, x.TLS, x.H2 = c.shard, c.ip, c.tls, false
+	return x
+}
+
+func (s *Server) put(x *Exchange) {
+	x.c, x.h2, x.Rec = nil, nil, nil
+	if cap(x.In)+cap(x.Out)+cap(x.Up) <= 160<<10 {
+		s.pool.Put(x)
+	}
+}
+
+// ready runs inside RawConn.Read whenever the connection may have bytes. It
+// returns false to wait for more: only after a read that drained the socket,
+// because the next wake-up comes from a new edge.
+func (c *conn) ready(fd uintptr) bool {
+	c.fd = int(fd)
+	c.idle.Store(false)
+	if c.pending {
+		c.pending = false
+		if c.x.have > 0 && c.process() != wait {
+			return true
+		}
+	}
+	for {
+		if c.x == nil {
+			c.x = c.s.get(c)
+		}
+		x := c.x
+		if x.have == len(x.In) && !c.grow() {
+			return true
+		}
+		n, errno := readFD(fd, x.In[x.have:])
+		if errno == syscall.EINTR {
+			continue
+		}
+		if errno == syscall.EAGAIN {
+			return c.park()
+		}
+		if errno != 0 || n <= 0 {
+			c.next = shut
+			return true
+		}
+		drained := n < len(x.In)-x.have
+		x.have += n
+		if c.process() != wait {
+			return true
+		}
+		if drained {
+			return c.park()
+		}
+	}
+}
+
+// park gives the buffers back before an idle wait.
+func (c *conn) park() bool {
+	if c.x != nil && c.x.have == 0 {
+		c.s.put(c.x)
+		c.x = nil
+		c.idle.Store(true)
+		if c.s.draining.Load() {
+			c.next = shut
+			return true
+		}
+	}
+	return false
+}
+
+// grow makes room for a longer head.
+func (c *conn) grow() bool {
+	x := c.x
+	max := c.s.o.Limits.HeadMax()
+	if len(x.In) >= max {
+		c.refuse(x, errHeaders)
+		return false
+	}
+	in := make([]byte, min(2*len(x.In), max))
+	copy(in, x.In[:x.have])
+	x.In = in
+	return true
+}
+
+// process handles every whole call in the buffer. It sets and returns c.next.
+func (c *conn) process() action {
+	x := c.x
+	for x.have > 0 {
+		if x.In[0] == 'P' && isPreface(x.In[:x.have]) != prefaceNo {
+			return c.preface()
+		}
+		e := x.Request.Parse(x.In[:x.have], c.s.o.Limits)
+		if e == ErrMore {
+			if c.begun == 0 {
+				c.begun = Now()
+				c.watch.deadline.Store(c.begun + int64(c.s.o.HeadTimeout))
+			}
+			return c.set(wait)
+		}
+		if e != nil {
+			c.refuse(x, e)
+			return c.next
+		}
+		x.startBody()
+		if c.fd >= 0 && (!x.buffered() || x.Request.Expect) {
+			return c.set(blocked)
+		}
+		c.handle(x)
+		if x.shut {
+			return c.set(shut)
+		}
+		c.settle(x)
+	}
+	return c.set(wait)
+}
+
+func (c *conn) set(a action) action { c.next = a; return a }
+
+func (c *conn) refuse(x *Exchange, e *ParseError) {
+	x.Request.Head = Head{Close: true, HeadLen: x.have}
+	x.Begun, x.BytesIn, x.sent, x.shut = Now(), int64(x.have), false, true
+	x.body = body{done: true, chunked: x.body.chunked}
+	c.s.o.Refused(x, e)
+	c.next = shut
+}
+
+// handle runs the handler on the parsed call.
+func (c *conn) handle(x *Exchange) {
+	c.begun = 0
+	x.Begun = Now()
+	x.sent, x.Rec = false, nil
+	c.watch.deadline.Store(0)
+	if x.body.mode == bodyLength {
+		x.BytesIn += min(x.body.left, int64(x.have-x.body.off))
+		if x.body.left > c.s.o.MaxBody {
+			x.shut = true
+		}
+	}
+	c.s.o.Handler(x)
+	if !x.sent || x.Request.Close || !x.rest() {
+		x.shut = true
+	}
+}
+
+// settle moves the bytes of the next call to the buffer's start and starts the
+// idle clock.
+func (c *conn) settle(x *Exchange) {
+	n := 0
+	if x.body.off < x.have {
+		n = copy(x.In, x.In[x.body.off:x.have])
+	}
+	x.have = n
+	c.looked = false
+	c.watch.deadline.Store(x.Begun + int64(min(c.s.o.IdleTimeout, endCheck)))
+}
+
+// write sends all of p.
+func (c *conn) write(p []byte) error {
+	if c.fd >= 0 {
+		for {
+			n, errno := writeFD(uintptr(c.fd), p)
+			if errno == syscall.EINTR {
+				continue
+			}
+			if errno != 0 && errno != syscall.EAGAIN {
+				return errno
+			}
+			if errno == 0 {
+				p = p[n:]
+			}
+			break
+		}
+		if len(p) == 0 {
+			return nil
+		}
+	}
+	old := c.watch.deadline.Load()
+	defer c.watch.deadline.Store(old)
+	for {
+		c.arm(c.s.o.BodyTimeout)
+		n, err := c.nc.Write(p)
+		p = p[n:]
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.watch.due() || c.tls {
+			return err
+		}
+		c.watch.undue()
+	}
+}
+
+// read blocks for body bytes, at most d between two arrivals.
+func (c *conn) read(p []byte, d time.Duration) (int, error) {
+	for {
+		c.arm(d)
+		n, err := c.nc.Read(p)
+		if n > 0 {
+			err = nil
+		}
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !c.watch.due() {
+			c.watch.undue()
+			continue
+		}
+		c.watch.deadline.Store(0)
+		return n, err
+	}
+}
+
+// serveBlocking is the loop for connections without a raw descriptor: TLS, and
+// every connection on other systems than Linux.
+func (c *conn) serveBlocking() {
+	c.x = c.s.get(c)
+	c.arm(c.s.o.HeadTimeout)
+	for {
+		if c.x.have > 0 && c.process() != wait {
+			return
+		}
+		if c.x.have == len(c.x.In) && !c.grow() {
+			return
+		}
+		c.idle.Store(c.x.have == 0)
+		if c.s.draining.Load() && c.x.have == 0 {
+			return
+		}
+		n, err := c.nc.Read(c.x.In[c.x.have:])
+		c.idle.Store(false)
+		c.x.have += n
+		if n == 0 && err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) && !c.watch.due() && !c.s.draining.Load() {
+				c.watch.undue()
+				continue
+			}
+			return
+		}
+	}
+}
+
+var _ http.Handler = (*h2server)(nil)
