@@ -7,15 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"tollgate/bench/rig"
 )
-
-// settle is how long a process is left alone before its memory is read: its
-// start is over then, and memory freed meanwhile has gone back to the kernel.
-const settle = 5 * time.Second
 
 // figures measures memory and start, beside what they should be.
 func (s *stage) figures(ctx context.Context, w io.Writer) error {
@@ -28,13 +23,13 @@ func (s *stage) figures(ctx context.Context, w io.Writer) error {
 	if err := s.stopTollgate(); err != nil {
 		return err
 	}
-	full, _, err := s.up(ctx, s.tollgate.Data, func(gateway string) error {
+	full, _, err := s.up(ctx, false, func(gateway string) error {
 		return check(ctx, &row{name: "tollgate up", addr: gateway, first: s.callsOfAll()})
 	})
 	if err != nil {
 		return err
 	}
-	empty, start, err := s.up(ctx, s.rig.Path("empty"), func(gateway string) error {
+	empty, start, err := s.up(ctx, true, func(gateway string) error {
 		_, err := answer(ctx, gateway, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		return err
 	})
@@ -79,7 +74,7 @@ func (s *stage) idleConnections(ctx context.Context) (float64, error) {
 // idlePSS waits for the processes to settle and reads their memory.
 func (s *stage) idlePSS(ctx context.Context, pids []int) (int64, error) {
 	select {
-	case <-time.After(settle):
+	case <-time.After(s.o.settle):
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
@@ -107,42 +102,33 @@ func answer(ctx context.Context, addr, request string) (net.Conn, error) {
 	return conn, nil
 }
 
-// up starts `tollgate up` on a data directory and gives its memory when idle,
-// and the time it took until the gateway answered as wanted.
-func (s *stage) up(ctx context.Context, data string, answers func(gateway string) error) (pss int64, start time.Duration, err error) {
-	if err := os.MkdirAll(data, 0o755); err != nil {
-		return 0, 0, err
-	}
-	t := *s.tollgate
-	t.Data = data
-	gateway, err := rig.FreeAddr()
-	if err != nil {
-		return 0, 0, err
-	}
+// up starts `tollgate up` and gives its memory when idle, and the time it took
+// until the gateway answered as wanted.
+func (s *stage) up(ctx context.Context, empty bool, answers func(gateway string) error) (pss int64, start time.Duration, err error) {
 	began := time.Now()
-	p, err := t.StartUp(gateway)
+	up, err := s.tollgate.StartUp(empty)
 	if err != nil {
 		return 0, 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var last error
-	err = rig.Poll(ctx, p, "an answer of tollgate up", func() bool {
-		last = answers(gateway)
+	err = rig.Poll(ctx, up.Process, "an answer of tollgate up", func() bool {
+		last = answers(up.Gateway)
 		return last == nil
 	})
 	if err != nil {
 		return 0, 0, fmt.Errorf("%w\nlast: %v", err, last)
 	}
 	start = time.Since(began)
-	pids, err := rig.Family(p.PID, "postgres", "postmaster")
+	pids, err := rig.Family(up.Process.PID, "postgres", "postmaster")
 	if err != nil {
 		return 0, 0, err
 	}
 	if pss, err = s.idlePSS(ctx, pids); err != nil {
 		return 0, 0, err
 	}
-	return pss, start, p.Stop(30 * time.Second)
+	return pss, start, up.Process.Stop(30 * time.Second)
 }
 
 func (s *stage) stopTollgate() error {

@@ -32,12 +32,15 @@ type options struct {
 	keys   int
 	routes int
 	idle   int // idle connections to hold; 0: no memory and start figures
+	// settle is how long a process is left alone before its memory is read: its
+	// start is over then, and memory freed meanwhile has gone back to the kernel.
+	settle time.Duration
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	o := options{}
+	o := options{settle: 5 * time.Second}
 	flag.IntVar(&o.rounds, "rounds", 3, "interleaved runs of every row")
 	flag.IntVar(&o.secs, "secs", 3, "seconds of one run")
 	conns := flag.String("conns", "32,64,256", "connections of the load generator")

@@ -120,6 +120,13 @@ func (s *stage) setUpTollgate(ctx context.Context) (plainAPI string, err error) 
 		return "", err
 	}
 	t := s.tollgate
+	pids, err := rig.Family(t.Postgres.Pid())
+	if err != nil {
+		return "", err
+	}
+	if err := rig.Pin(pids, s.loadCore); err != nil {
+		return "", err
+	}
 	if s.control, err = t.StartControl(ctx, s.loadCore); err != nil {
 		return "", err
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,8 +25,9 @@ type Rig struct {
 
 	starts chan func()
 
-	mu    sync.Mutex
-	procs []*Process
+	mu     sync.Mutex
+	procs  []*Process
+	closes []func()
 }
 
 // New makes a working folder that other users may look into, since Postgres and
@@ -61,8 +63,22 @@ func (r *Rig) Close() {
 	for i := len(procs) - 1; i >= 0; i-- {
 		procs[i].Stop(15 * time.Second)
 	}
+	for i := len(r.closes) - 1; i >= 0; i-- {
+		r.closes[i]()
+	}
 	close(r.starts)
 	os.RemoveAll(r.Dir)
+}
+
+// OnClose adds something to be done by Close when the processes have ended.
+func (r *Rig) OnClose(f func()) { r.closes = append(r.closes, f) }
+
+// environment is ours without settings of Tollgate: an installation under test
+// has none but those it is given. Where Postgres is stays a fact of the machine.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "TOLLGATE_") && !strings.HasPrefix(v, "TOLLGATE_PG_BIN=") || strings.HasPrefix(v, "DATABASE_URL")
+	})
 }
 
 // Path names a file of the working folder.
@@ -89,7 +105,7 @@ type Process struct {
 	err  error
 }
 
-// Start runs a command in the working folder's name, output to a log file there.
+// Start starts a command; its output goes to a log file in the working folder.
 func (r *Rig) Start(c Command) (*Process, error) {
 	log, err := os.OpenFile(r.Path(c.Name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -97,7 +113,7 @@ func (r *Rig) Start(c Command) (*Process, error) {
 	}
 	defer log.Close()
 	cmd := exec.Command(c.Args[0], c.Args[1:]...)
-	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Env = append(environment(), c.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttr()
 	started := make(chan error, 1)

@@ -31,6 +31,18 @@ func startOn(cmd *exec.Cmd, cpu int) error {
 	return cmd.Start()
 }
 
+// Pin moves running processes to a core, with all that they start from now on.
+func Pin(pids []int, cpu int) error {
+	var one unix.CPUSet
+	one.Set(cpu)
+	for _, pid := range pids {
+		if err := unix.SchedSetaffinity(pid, &one); err != nil {
+			return fmt.Errorf("pin process %d to core %d: %w", pid, cpu, err)
+		}
+	}
+	return nil
+}
+
 // Cores lists the cores this process may use.
 func Cores() ([]int, error) {
 	var set unix.CPUSet

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"tollgate/migrations/pgserver"
 )
 
 // Tollgate is an installation under test: where its programs and data are.
@@ -19,14 +22,13 @@ type Tollgate struct {
 	bin string // the whole program
 	gw  string // the data plane alone
 
-	Data    string // data directory of the control plane
-	Control string // address of console and feed
-	Admin   string // address of the control plane's admin listener
-	Env     []string
-	Tenant  string // account id, once created
+	Data     string // data directory of the control plane
+	Control  string // address of console and feed
+	Admin    string // address of the control plane's admin listener
+	Postgres *pgserver.Server
 }
 
-// NewTollgate builds the programs and chooses addresses; nothing runs yet.
+// NewTollgate builds the programs, chooses addresses and starts a Postgres.
 func (r *Rig) NewTollgate(ctx context.Context) (*Tollgate, error) {
 	t := &Tollgate{rig: r, Data: r.Path("control")}
 	var err error
@@ -42,33 +44,79 @@ func (r *Rig) NewTollgate(ctx context.Context) (*Tollgate, error) {
 	if t.Admin, err = FreeAddr(); err != nil {
 		return nil, err
 	}
-	return t, nil
+	r.OnClose(func() {
+		if t.Postgres != nil {
+			_ = t.Postgres.Crash() // its folder goes next
+		}
+	})
+	return t, t.StartPostgres(ctx)
+}
+
+// StartPostgres starts the Postgres server, also again after a crash.
+func (t *Tollgate) StartPostgres(ctx context.Context) error {
+	pg, err := pgserver.Start(ctx, pgserver.Options{Dir: t.rig.Path("postgres")})
+	if err != nil {
+		return err
+	}
+	if t.Postgres != nil && t.Postgres.URL() != pg.URL() {
+		_ = pg.Crash()
+		return errors.New("Postgres came back at another address, where the control plane will not look")
+	}
+	t.Postgres = pg
+	return nil
 }
 
 func (t *Tollgate) env(more ...string) []string {
-	e := append([]string{
+	return append([]string{
 		"TOLLGATE_DATA_DIR=" + t.Data,
 		"TOLLGATE_CONTROL_ADDR=" + t.Control,
 		"TOLLGATE_ADMIN_ADDR=" + t.Admin,
 		"TOLLGATE_UPSTREAM_ALLOW=127.0.0.0/8",
-	}, t.Env...)
-	return append(e, more...)
+	}, more...)
 }
 
-// StartControl starts the control plane and waits until it answers.
+func (t *Tollgate) database() string { return "DATABASE_URL=" + t.Postgres.URL() }
+
+// StartControl brings the schema up to date, starts the control plane and waits
+// until it answers.
 func (t *Tollgate) StartControl(ctx context.Context, cpu int) (*Process, error) {
-	p, err := t.rig.Start(Command{Name: "control", Args: []string{t.bin, "control"}, Env: t.env(), CPU: cpu})
+	if _, err := t.run(ctx, "migrate"); err != nil {
+		return nil, err
+	}
+	p, err := t.rig.Start(Command{Name: "control", Args: []string{t.bin, "control"}, Env: t.env(t.database()), CPU: cpu})
 	if err != nil {
 		return nil, err
 	}
 	return p, t.rig.Ready(ctx, p, t.Admin)
 }
 
-// StartUp starts control, worker and gateway in one process. It does not wait.
-func (t *Tollgate) StartUp(gateway string) (*Process, error) {
-	return t.rig.Start(Command{Name: "up", Args: []string{t.bin, "up"}, CPU: AnyCPU,
-		Env: t.env("TOLLGATE_GATEWAY_ADDR="+gateway, "TOLLGATE_GATEWAY_TLS_ADDR=")})
+// Up is a `tollgate up`: control, worker and gateway in one process, on the data
+// directory and database of the installation, or on an empty data directory with
+// a Postgres in it.
+type Up struct {
+	Process *Process
+	Gateway string // address
 }
+
+// StartUp starts `tollgate up` and does not wait for it.
+func (t *Tollgate) StartUp(empty bool) (*Up, error) {
+	u := &Up{}
+	var err error
+	if u.Gateway, err = FreeAddr(); err != nil {
+		return nil, err
+	}
+	env := t.env("TOLLGATE_GATEWAY_ADDR="+u.Gateway, anyTLSAddr)
+	if empty {
+		env = append(env, "TOLLGATE_DATA_DIR="+t.rig.Path("empty"))
+	} else {
+		env = append(env, t.database())
+	}
+	u.Process, err = t.rig.Start(Command{Name: "up", Args: []string{t.bin, "up"}, CPU: AnyCPU, Env: env})
+	return u, err
+}
+
+// anyTLSAddr keeps the TLS listener, which no load uses, out of the way.
+const anyTLSAddr = "TOLLGATE_GATEWAY_TLS_ADDR=127.0.0.1:0"
 
 // Node is a gateway process: its credentials, data directory and addresses.
 type Node struct {
@@ -102,21 +150,29 @@ func (t *Tollgate) NewNode(ctx context.Context, name, feedAddr string, cpu int, 
 		"TOLLGATE_NODE_TOKEN=" + made.Token,
 		"TOLLGATE_DATA_DIR=" + n.Data,
 		"TOLLGATE_GATEWAY_ADDR=" + n.Addr,
-		"TOLLGATE_GATEWAY_TLS_ADDR=",
+		anyTLSAddr,
 		"TOLLGATE_ADMIN_ADDR=" + n.Admin,
 		"TOLLGATE_UPSTREAM_ALLOW=127.0.0.0/8",
 	}, env...)
 	return n, nil
 }
 
+// Launch starts the gateway process and does not wait for it.
+func (n *Node) Launch() (*Process, error) {
+	return n.rig.Start(Command{Name: "gateway", Args: []string{n.bin}, Env: n.env, CPU: n.cpu})
+}
+
 // Start starts the gateway process and waits until it is ready to serve.
 func (n *Node) Start(ctx context.Context) (*Process, error) {
-	p, err := n.rig.Start(Command{Name: "gateway", Args: []string{n.bin}, Env: n.env, CPU: n.cpu})
+	p, err := n.Launch()
 	if err != nil {
 		return nil, err
 	}
-	return p, n.rig.Ready(ctx, p, n.Admin)
+	return p, n.Ready(ctx, p)
 }
+
+// Ready waits until the gateway process serves.
+func (n *Node) Ready(ctx context.Context, p *Process) error { return n.rig.Ready(ctx, p, n.Admin) }
 
 // Ready waits until an admin listener says that its process serves.
 func (r *Rig) Ready(ctx context.Context, p *Process, admin string) error {
@@ -151,21 +207,25 @@ func Get(ctx context.Context, url string) (string, error) {
 // CLI runs a command of the program with JSON output and decodes what it prints;
 // out may be nil.
 func (t *Tollgate) CLI(ctx context.Context, out any, args ...string) error {
-	args = append(args, "--output", "json")
+	text, err := t.run(ctx, append(args, "--output", "json")...)
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("tollgate %s printed no JSON: %w\n%.500s", strings.Join(args, " "), err, text)
+	}
+	return nil
+}
+
+func (t *Tollgate) run(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, t.bin, args...)
-	cmd.Env = append(os.Environ(), t.env()...)
+	cmd.Env = append(environment(), t.env(t.database())...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("tollgate %s: %w\n%s%s", strings.Join(args, " "), err, stdout.String(), stderr.String())
+		return nil, fmt.Errorf("tollgate %s: %w\n%s%s", strings.Join(args, " "), err, stdout.String(), stderr.String())
 	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(stdout.Bytes(), out); err != nil {
-		return fmt.Errorf("tollgate %s printed no JSON: %w\n%.500s", strings.Join(args, " "), err, stdout.String())
-	}
-	return nil
+	return stdout.Bytes(), nil
 }
 
 // Publish imports a document, deploys it on stage prod and gives the API's id.
@@ -201,12 +261,8 @@ func (t *Tollgate) Plan(ctx context.Context, api string, keys []string) error {
 	return t.CLI(ctx, nil, "key", "import", file, "--plan", plan.ID)
 }
 
-// CreateTenant makes the account that everything after it belongs to.
+// CreateTenant makes the account that everything after it belongs to; the program
+// acts for the only one there is.
 func (t *Tollgate) CreateTenant(ctx context.Context) error {
-	var made struct {
-		AccountID string `json:"accountId"`
-	}
-	err := t.CLI(ctx, &made, "tenant", "create", "--email", "bench@example.com", "--name", "bench")
-	t.Tenant = made.AccountID
-	return err
+	return t.CLI(ctx, nil, "tenant", "create", "--email", "bench@example.com", "--name", "bench")
 }

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tollgate/gateway/journal"
+)
+
+// patience is how long an answer may take. A killed gateway cuts its
+// connections, so only one that hangs takes longer.
+const patience = 60 * time.Second
+
+// load makes calls on a number of connections, one call at a time on each, until
+// it is told to stop; each connection then finishes the call it is in.
+type load struct {
+	addr     string
+	requests [][]byte
+
+	acked atomic.Int64
+	stop  atomic.Bool
+	wg    sync.WaitGroup
+	fail  func(error) // called at what no accident explains
+
+	clients []*client
+}
+
+// client is one connection's notes.
+type client struct {
+	ids      []journal.CallID // of answers received whole
+	statuses map[int]int64
+	broken   int64 // calls whose answer did not come
+	buf      []byte
+}
+
+func (l *load) start(ctx context.Context, conns int) {
+	for i := range conns {
+		c := &client{statuses: map[int]int64{}, buf: make([]byte, 16<<10)}
+		l.clients = append(l.clients, c)
+		l.wg.Go(func() {
+			if err := l.run(ctx, c, i); err != nil {
+				l.fail(err)
+			}
+		})
+	}
+}
+
+// finish ends the load and gives the ids of all answers, and the counts by status.
+func (l *load) finish() (ids []journal.CallID, statuses map[int]int64, broken int64) {
+	l.stop.Store(true)
+	l.wg.Wait()
+	statuses = map[int]int64{}
+	for _, c := range l.clients {
+		ids = append(ids, c.ids...)
+		broken += c.broken
+		for s, n := range c.statuses {
+			statuses[s] += n
+		}
+	}
+	return ids, statuses, broken
+}
+
+func (l *load) run(ctx context.Context, c *client, start int) error {
+	var conn net.Conn
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
+	d := net.Dialer{Timeout: time.Second}
+	for n := start; !l.stop.Load(); n += len(l.clients) {
+		if conn == nil {
+			var err error
+			if conn, err = d.DialContext(ctx, "tcp", l.addr); err != nil {
+				conn = nil
+				if !pause(ctx, 5*time.Millisecond) { // it is being started again
+					return ctx.Err()
+				}
+				continue
+			}
+		}
+		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			return err
+		}
+		err := c.call(conn, l.requests[n%len(l.requests)])
+		switch {
+		case err == nil:
+			l.acked.Add(1)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("an answer did not come within %v", patience)
+		case errors.Is(err, errAnswer):
+			return err
+		default: // the gateway was killed
+			c.broken++
+			conn.Close()
+			conn = nil
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// errAnswer marks an answer that no gateway may give, killed or not.
+var errAnswer = errors.New("not an answer of the gateway")
+
+// call sends one request and notes the id of its answer if all of it comes.
+func (c *client) call(conn net.Conn, request []byte) error {
+	if _, err := conn.Write(request); err != nil {
+		return err
+	}
+	n, want := 0, -1
+	var status int
+	var id journal.CallID
+	for want < 0 || n < want {
+		if n == len(c.buf) {
+			return fmt.Errorf("%w: longer than %d bytes", errAnswer, n)
+		}
+		m, err := conn.Read(c.buf[n:])
+		n += m
+		if want < 0 {
+			if end := bytes.Index(c.buf[:n], []byte("\r\n\r\n")); end >= 0 {
+				var body int
+				var bad error
+				if status, id, body, bad = readHead(c.buf[:end+2]); bad != nil {
+					return bad
+				}
+				want = end + 4 + body
+			}
+		}
+		if err != nil && (want < 0 || n < want) {
+			return err
+		}
+	}
+	if n > want {
+		return fmt.Errorf("%w: %d bytes more than it announced: %.200q", errAnswer, n-want, c.buf[:n])
+	}
+	c.ids = append(c.ids, id)
+	c.statuses[status]++
+	return nil
+}
+
+// readHead finds what has to be known of an answer.
+func readHead(head []byte) (status int, id journal.CallID, body int, err error) {
+	bad := func(what string) (int, journal.CallID, int, error) {
+		return 0, id, 0, fmt.Errorf("%w: %s: %.300q", errAnswer, what, head)
+	}
+	line, rest, _ := bytes.Cut(head, []byte("\r\n"))
+	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.1 ")) {
+		return bad("no status line")
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return bad("no status")
+	}
+	body = -1
+	named := false
+	for len(rest) > 0 {
+		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		value = bytes.TrimSpace(value)
+		switch {
+		case len(name) == len("content-length") && bytes.EqualFold(name, []byte("content-length")):
+			if body, err = strconv.Atoi(string(value)); err != nil {
+				return bad("no length")
+			}
+		case len(name) == len("x-amzn-requestid") && bytes.EqualFold(name, []byte("x-amzn-requestid")):
+			if named = parseID(value, &id); !named {
+				return bad("no call id")
+			}
+		}
+	}
+	if body < 0 || !named {
+		return bad("no length or no call id")
+	}
+	return status, id, body, nil
+}
+
+// parseID reads the 36-character form that journal.CallID prints.
+func parseID(v []byte, id *journal.CallID) bool {
+	if len(v) != 36 || v[8] != '-' || v[13] != '-' || v[18] != '-' || v[23] != '-' {
+		return false
+	}
+	var digits [32]byte
+	copy(digits[:8], v[:8])
+	copy(digits[8:12], v[9:13])
+	copy(digits[12:16], v[14:18])
+	copy(digits[16:20], v[19:23])
+	copy(digits[20:], v[24:])
+	_, err := hex.Decode(id[:], digits[:])
+	return err == nil
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"tollgate/gateway/journal"
+)
+
+func ids(numbers string) []journal.CallID {
+	var out []journal.CallID
+	for i := range len(numbers) {
+		out = append(out, journal.CallID{15: numbers[i]})
+	}
+	return out
+}
+
+func TestTally(t *testing.T) {
+	o := options{calls: 3, conns: 1}
+	for name, c := range map[string]struct {
+		acked, journaled string
+		billed, batches  int64
+		want             string
+		refused          string // what the verdict says; "": it is good
+	}{
+		"all the same":        {"cab", "bca", 3, 3, "acknowledged 3 journaled 3 billed 3 lost 0 duplicated 0", ""},
+		"one cut by the kill": {"abc", "abcd", 4, 4, "acknowledged 3 journaled 4 billed 4 lost 0 duplicated 0", ""},
+		"more than the kill":  {"abc", "zabcd", 5, 5, "acknowledged 3 journaled 5 billed 5 lost 0 duplicated 0", "1 kills on 1 connections explain 1"},
+		"not journaled":       {"abcd", "abd", 3, 3, "acknowledged 4 journaled 3 billed 3 lost 1 duplicated 0", "1 answers reached the client"},
+		"lost and made up":    {"abc", "abd", 3, 3, "acknowledged 3 journaled 3 billed 3 lost 1 duplicated 0", "1 answers reached the client"},
+		"not billed":          {"abc", "abc", 2, 2, "acknowledged 3 journaled 3 billed 2 lost 1 duplicated 0", "the journals hold 3 calls, Postgres 2"},
+		"billed twice":        {"abc", "abc", 6, 6, "acknowledged 3 journaled 3 billed 6 lost 0 duplicated 3", "the journals hold 3 calls, Postgres 6"},
+		"batches disagree":    {"abc", "abc", 3, 4, "acknowledged 3 journaled 3 billed 3 lost 0 duplicated 0", "batches say 4"},
+		"id journaled twice":  {"abc", "abcc", 3, 3, "acknowledged 3 journaled 3 billed 3 lost 0 duplicated 1", "used twice"},
+		"id answered twice":   {"abcb", "abc", 3, 3, "acknowledged 3 journaled 3 billed 3 lost 0 duplicated 1", "used twice"},
+		"too few":             {"ab", "ab", 2, 2, "acknowledged 2 journaled 2 billed 2 lost 0 duplicated 0", "only 2 of 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := &tally{kills: 1, billed: c.billed, batches: c.batches}
+			got.compare(ids(c.acked), ids(c.journaled))
+			if got.String() != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+			err := got.verdict(o)
+			if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+				t.Errorf("verdict %v, want %q in it", err, c.refused)
+			}
+		})
+	}
+}
+
+func TestReadHead(t *testing.T) {
+	want := journal.CallID{0x7f, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xff}
+	status, id, body, err := readHead([]byte("HTTP/1.1 429 Too Many Requests\r\nContent-Length: 31\r\nX-Amzn-Requestid: " + want.String() + "\r\n"))
+	if err != nil || status != 429 || id != want || body != 31 {
+		t.Errorf("%d %s %d %v", status, id, body, err)
+	}
+	for _, head := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 31\r\n",
+		"HTTP/1.1 200 OK\r\nx-amzn-RequestId: " + want.String() + "\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 31\r\nx-amzn-RequestId: 7f010203\r\n",
+		"200 OK\r\n",
+	} {
+		if _, _, _, err := readHead([]byte(head)); err == nil {
+			t.Errorf("%q passes", head)
+		}
+	}
+}
