@@ -25,6 +25,7 @@ type result struct {
 	user, system float64 // microseconds of processor time per call
 	p50, p99     float64 // microseconds
 	pss          int64
+	foreign      float64 // share of the proxy's core that others used
 }
 
 func (r result) cpu() float64 { return r.user + r.system }
@@ -93,6 +94,10 @@ func (s *stage) run(ctx context.Context, r *row, conns, secs int) (result, error
 	if err != nil {
 		return result{}, err
 	}
+	b0, err := rig.Busy(s.proxyCore)
+	if err != nil {
+		return result{}, err
+	}
 	u0, s0, err := rig.CPU(pids)
 	if err != nil {
 		return result{}, err
@@ -105,6 +110,10 @@ func (s *stage) run(ctx context.Context, r *row, conns, secs int) (result, error
 	if err != nil {
 		return result{}, fmt.Errorf("%s ended under load: %w\n%s", r.name, err, r.process.Tail())
 	}
+	b1, err := rig.Busy(s.proxyCore)
+	if err != nil {
+		return result{}, err
+	}
 	pss, err := rig.PSS(pids)
 	if err != nil {
 		return result{}, err
@@ -114,6 +123,7 @@ func (s *stage) run(ctx context.Context, r *row, conns, secs int) (result, error
 		row: r.name, conns: conns, rate: n / float64(w.Micros) * 1e6,
 		user: float64((u1-u0)/time.Microsecond) / n, system: float64((s1-s0)/time.Microsecond) / n,
 		p50: w.P50, p99: w.P99, pss: pss,
+		foreign: max(0, float64(b1-b0-(u1-u0)-(s1-s0))/float64(w.Micros*1000)),
 	}, nil
 }
 

@@ -31,6 +31,9 @@ func report(w io.Writer, o options, rows []*row, results []result) {
 		}
 		printTable(w, table)
 	}
+	// Work of others beside a run makes its caches cold: what they took is said.
+	share := values(results, func(r result) float64 { return 100 * r.foreign })
+	fmt.Fprintf(w, "\nOther processes used %.0f %% of the proxy's core in the median run, %.0f %% in the worst.\n", middle(share), slices.Max(share))
 }
 
 func printTable(w io.Writer, table [][]string) {

@@ -109,3 +109,29 @@ func PSS(pids []int) (int64, error) {
 	}
 	return sum, nil
 }
+
+// Busy is the time a core has not been idle since the machine started, whoever
+// used it.
+func Busy(cpu int) (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := strings.Cut(string(b), fmt.Sprintf("\ncpu%d ", cpu))
+	line, _, _ := strings.Cut(rest, "\n")
+	f := strings.Fields(line)
+	if !ok || len(f) < 8 {
+		return 0, fmt.Errorf("/proc/stat has no core %d", cpu)
+	}
+	var sum int64
+	for i, v := range f[:8] {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		if i != 3 && i != 4 { // idle, waiting for a disk
+			sum += n
+		}
+	}
+	return time.Duration(sum) * tick, nil
+}

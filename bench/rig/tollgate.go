@@ -21,6 +21,7 @@ type Tollgate struct {
 	rig *Rig
 	bin string // the whole program
 	gw  string // the data plane alone
+	url string // of the database, the same after every crash
 
 	Data     string // data directory of the control plane
 	Control  string // address of console and feed
@@ -28,7 +29,8 @@ type Tollgate struct {
 	Postgres *pgserver.Server
 }
 
-// NewTollgate builds the programs, chooses addresses and starts a Postgres.
+// NewTollgate builds the programs, chooses addresses, starts a Postgres and
+// makes the schema.
 func (r *Rig) NewTollgate(ctx context.Context) (*Tollgate, error) {
 	t := &Tollgate{rig: r, Data: r.Path("control")}
 	var err error
@@ -49,7 +51,12 @@ func (r *Rig) NewTollgate(ctx context.Context) (*Tollgate, error) {
 			_ = t.Postgres.Crash() // its folder goes next
 		}
 	})
-	return t, t.StartPostgres(ctx)
+	if err := t.StartPostgres(ctx); err != nil {
+		return nil, err
+	}
+	t.url = t.Postgres.URL()
+	_, err = t.run(ctx, "migrate")
+	return t, err
 }
 
 // StartPostgres starts the Postgres server, also again after a crash.
@@ -58,7 +65,7 @@ func (t *Tollgate) StartPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if t.Postgres != nil && t.Postgres.URL() != pg.URL() {
+	if t.url != "" && t.url != pg.URL() {
 		_ = pg.Crash()
 		return errors.New("Postgres came back at another address, where the control plane will not look")
 	}
@@ -75,14 +82,10 @@ func (t *Tollgate) env(more ...string) []string {
 	}, more...)
 }
 
-func (t *Tollgate) database() string { return "DATABASE_URL=" + t.Postgres.URL() }
+func (t *Tollgate) database() string { return "DATABASE_URL=" + t.url }
 
-// StartControl brings the schema up to date, starts the control plane and waits
-// until it answers.
+// StartControl starts the control plane and waits until it answers.
 func (t *Tollgate) StartControl(ctx context.Context, cpu int) (*Process, error) {
-	if _, err := t.run(ctx, "migrate"); err != nil {
-		return nil, err
-	}
 	p, err := t.rig.Start(Command{Name: "control", Args: []string{t.bin, "control"}, Env: t.env(t.database()), CPU: cpu})
 	if err != nil {
 		return nil, err
