@@ -182,7 +182,7 @@ type CreatedKey struct {
 	Value string `json:"value"`
 }
 
-// KeyFilter asks for keys; Page.Match also finds a key by its last characters.
+// KeyFilter asks for keys; Page.Match also finds a key by its value or its last four characters.
 type KeyFilter struct {
 	Page
 	PlanID string // only keys subscribed to it

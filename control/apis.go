@@ -1,0 +1,191 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
+)
+
+const apiColumns = `a.api_id, a.name, a.revision, a.methods, a.hash, a.created_at, a.updated_at`
+
+// fields are where apiColumns are read to.
+func (a *API) fields() []any {
+	return []any{&a.ID, &a.Name, &a.Revision, &a.Methods, &a.Hash, &a.CreatedAt, &a.UpdatedAt}
+}
+
+// APIs lists the tenant's APIs by name.
+func (p *Plane) APIs(ctx context.Context, actor Actor, pg Page) (List[API], error) {
+	from, limit, err := pg.bounds()
+	if err != nil {
+		return List[API]{}, err
+	}
+	var out List[API]
+	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select `+apiColumns+` from api a
+			where a.tenant_id = $1 and a.deleted_at is null and (a.name, a.api_id) > ($2, $3)
+			  and ($4 = '' or position(lower($4) in lower(a.name)) > 0)
+			order by a.name, a.api_id limit $5`, actor.Tenant, from.Name, from.ID, pg.Match, limit+1)
+		if err != nil {
+			return err
+		}
+		items, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (a API, err error) {
+			return a, r.Scan(a.fields()...)
+		})
+		out = page(items, limit, func(a *API) after { return after{a.Name, a.ID} })
+		return err
+	})
+	return out, err
+}
+
+// API is one API with its definition.
+func (p *Plane) API(ctx context.Context, actor Actor, id string) (APIDetail, error) {
+	var out APIDetail
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		var err error
+		out, err = readAPI(ctx, tx, actor.Tenant, id)
+		return err
+	})
+	return out, err
+}
+
+func readAPI(ctx context.Context, tx pgx.Tx, tenant uint32, id string) (APIDetail, error) {
+	var d APIDetail
+	var doc []byte
+	err := tx.QueryRow(ctx, `
+		select `+apiColumns+`, a.definition from api a
+		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null`, tenant, id).
+		Scan(append(d.fields(), &doc)...)
+	if err != nil {
+		return APIDetail{}, missing(err, "there is no API %q", id)
+	}
+	return d, json.Unmarshal(doc, &d.Definition)
+}
+
+// Source is the document the API was last imported from.
+func (p *Plane) Source(ctx context.Context, actor Actor, id string) (Source, error) {
+	var s Source
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			select name, format, encode(sha256, 'hex'), imported_at, bytes
+			from api_source where tenant_id = $1 and api_id = $2`, actor.Tenant, id).
+			Scan(&s.Name, &s.Format, &s.SHA256, &s.ImportedAt, &s.Bytes)
+		return missing(err, "there is no API %q that was imported from a document", id)
+	})
+	if err != nil {
+		return Source{}, err
+	}
+	return s, nil
+}
+
+// encodeDefinition checks a whole definition and gives it its stored form.
+func encodeDefinition(d *model.Definition) ([]byte, error) {
+	d.Sort()
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	doc, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	if len(doc) > model.MaxDefinitionBytes {
+		return nil, model.Errorf(model.Limit, "the definition has %d bytes; at most %d are allowed", len(doc), model.MaxDefinitionBytes)
+	}
+	return doc, nil
+}
+
+// createAPI writes a new API.
+func (w *write) createAPI(ctx context.Context, d *model.Definition) (API, error) {
+	var a API
+	doc, err := encodeDefinition(d)
+	if err != nil {
+		return a, err
+	}
+	err = w.QueryRow(ctx, `
+		insert into api as a (tenant_id, api_id, name, definition, hash, methods) values ($1, $2, $3, $4, $5, $6)
+		returning `+apiColumns, w.tenant, model.NewID(10), d.Name, doc, d.Hash(), d.MethodCount()).Scan(a.fields()...)
+	return a, err
+}
+
+// replaceDefinition writes an API's next revision.
+func (w *write) replaceDefinition(ctx context.Context, id string, d *model.Definition) (API, error) {
+	var a API
+	doc, err := encodeDefinition(d)
+	if err != nil {
+		return a, err
+	}
+	err = w.QueryRow(ctx, `
+		update api a set name = $3, definition = $4, hash = $5, methods = $6, revision = a.revision + 1, updated_at = now()
+		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null
+		returning `+apiColumns, w.tenant, id, d.Name, doc, d.Hash(), d.MethodCount()).Scan(a.fields()...)
+	return a, missing(err, "there is no API %q", id)
+}
+
+// UpdateDefinition changes an API's definition as a whole: edit gets the present
+// one, the result is validated and becomes the next revision. A revision other
+// than 0 must be the present one. Nothing is served differently until a deploy.
+func (p *Plane) UpdateDefinition(ctx context.Context, actor Actor, id string, revision int64, edit func(*model.Definition) error) (APIDetail, error) {
+	var out APIDetail
+	_, err := p.writeAs(ctx, actor, toBuild, func(w *write) error {
+		var err error
+		if out, err = readAPI(ctx, w, w.tenant, id); err != nil {
+			return err
+		}
+		if revision != 0 && revision != out.Revision {
+			return model.Errorf(model.Conflict, "API %s was changed meanwhile: it is at revision %d, not %d; look at it again", id, out.Revision, revision)
+		}
+		if err := edit(&out.Definition); err != nil {
+			return err
+		}
+		if out.API, err = w.replaceDefinition(ctx, id, &out.Definition); err != nil {
+			return err
+		}
+		return w.audit(ctx, "api.update", id, map[string]any{"revision": out.Revision, "hash": out.Hash})
+	})
+	if err != nil {
+		return APIDetail{}, err
+	}
+	return out, nil
+}
+
+// DeleteAPI removes an API with its deployments. While stages serve it that needs
+// force, and the nodes then stop serving them.
+func (p *Plane) DeleteAPI(ctx context.Context, actor Actor, id string, force bool) error {
+	_, err := p.writeAs(ctx, actor, toBuild, func(w *write) error {
+		a, err := readAPI(ctx, w, w.tenant, id)
+		if err != nil {
+			return err
+		}
+		stages, err := listStages(ctx, w, w.tenant, id)
+		if err != nil {
+			return err
+		}
+		names := make([]string, len(stages))
+		for i, s := range stages {
+			names[i] = s.Name
+		}
+		if len(stages) > 0 && !force {
+			return model.Errorf(model.Conflict, "API %s is served on %s: delete its stages first, or force the deletion", id, strings.Join(names, ", "))
+		}
+		for _, s := range stages {
+			if err := w.dropStage(ctx, s.Num); err != nil {
+				return err
+			}
+		}
+		for _, sql := range []string{
+			`delete from deployment where tenant_id = $1 and api_id = $2`,
+			`delete from api_source where tenant_id = $1 and api_id = $2`,
+			`update api set definition = null, deleted_at = now() where tenant_id = $1 and api_id = $2`,
+		} {
+			if _, err := w.Exec(ctx, sql, w.tenant, id); err != nil {
+				return err
+			}
+		}
+		return w.audit(ctx, "api.delete", id, map[string]any{"name": a.Name, "stages": names})
+	})
+	return err
+}

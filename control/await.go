@@ -1,0 +1,90 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
+)
+
+// A node is live while its connection stands, or for this long after it was last
+// heard of: longer than it may wait for news, and than it takes to compile them.
+const liveFor = "45 seconds"
+
+const liveNode = `connected and not draining and seen_at > now() - interval '` + liveFor + `'`
+
+// Await waits until every live node of the actor's gateway has applied revision
+// (which a write returned) or failed to, at most for the plane's AckTimeout, and
+// says which did. No live node: no receipts.
+func (p *Plane) Await(ctx context.Context, actor Actor, revision uint64) ([]model.NodeReceipt, error) {
+	var gateway int32
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `select gateway_id from tenant where tenant_id = $1`, actor.Tenant).Scan(&gateway)
+		return missing(err, "there is no account %s", actor.AccountID)
+	})
+	if err != nil {
+		return nil, err
+	}
+	deadline := time.NewTimer(p.ackTimeout)
+	defer deadline.Stop()
+	for {
+		woken, poll, leave := p.wake.subscribe(channelAck, gateway)
+		receipts, waiting, err := p.receipts(ctx, gateway, revision)
+		if err != nil || !waiting {
+			leave()
+			return receipts, err
+		}
+		again := time.NewTimer(poll)
+		late := false
+		select {
+		case <-woken:
+		case <-again.C:
+		case <-deadline.C:
+			late = true
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		again.Stop()
+		leave()
+		if late || err != nil {
+			return receipts, err
+		}
+	}
+}
+
+// receipts is what the live nodes say of a revision, and whether one has not
+// said anything yet.
+func (p *Plane) receipts(ctx context.Context, gateway int32, revision uint64) ([]model.NodeReceipt, bool, error) {
+	out := []model.NodeReceipt{}
+	waiting := false
+	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select g.name, n.name, n.applied_rev >= $2, n.failed_rev >= $2, n.failed
+			from node n join gateway g using (gateway_id) where n.gateway_id = $1 and `+liveNode+`
+			order by n.name`, gateway, revision)
+		if err != nil {
+			return err
+		}
+		var r model.NodeReceipt
+		var failed bool
+		var why string
+		_, err = pgx.ForEachRow(rows, []any{&r.Gateway, &r.Node, &r.Applied, &failed, &why}, func() error {
+			r.Error = ""
+			switch {
+			case r.Applied:
+			case failed:
+				r.Error = why
+			default:
+				waiting = true
+				r.Error = fmt.Sprintf("the node has not answered within %v; until it does, it serves what it had", p.ackTimeout)
+			}
+			out = append(out, r)
+			return nil
+		})
+		return err
+	})
+	return out, waiting, err
+}

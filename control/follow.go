@@ -1,0 +1,396 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
+)
+
+const (
+	// maxWait is how long a node may wait for news; see liveFor.
+	maxWait = 30 * time.Second
+	// failedWait is after how long a node that could not apply something is
+	// given it again.
+	failedWait = 5 * time.Second
+)
+
+// Changes answers what a node of a gateway must apply to get from hello.Applied
+// to the present: at once if there is something, else when there is, or after
+// hello.Wait with nothing but the present revision. Asking acknowledges Applied.
+// A node is told only of what its gateway serves.
+func (p *Plane) Changes(ctx context.Context, n NodeIdentity, hello model.NodeHello) (*model.Changes, error) {
+	node, err := rowName(n, hello)
+	if err != nil {
+		return nil, err
+	}
+	visit, known, err := p.arrive(ctx, n, node, hello)
+	if err != nil {
+		return nil, err
+	}
+	wait := min(max(hello.Wait, 0), maxWait)
+	if hello.Failed != "" && known > hello.Applied {
+		wait = min(wait, failedWait) // then the same again
+	} else {
+		known = hello.Applied
+	}
+	c, err := p.waitForChanges(ctx, n, hello.Applied, known, wait)
+	if ctx.Err() != nil {
+		p.leave(ctx, n, node, visit)
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			update node set offered_rev = $4, seen_at = now()
+			where gateway_id = $1 and name = $2 and visit = $3`, n.Gateway, node, visit, int64(c.Revision))
+		return err
+	})
+}
+
+// rowName is a node's name among its gateway's. Processes that share a token tell
+// themselves apart by the name they say, behind the one the token vouches for.
+func rowName(n NodeIdentity, hello model.NodeHello) (string, error) {
+	if hello.Boot == "" || len(hello.Boot) > 64 {
+		return "", model.Errorf(model.Invalid, "a node says its boot id, of at most 64 characters")
+	}
+	if hello.Node == "" || hello.Node == n.Node {
+		return n.Node, nil
+	}
+	if err := checkNodeName(hello.Node); err != nil {
+		return "", err
+	}
+	return n.Node + "/" + hello.Node, nil
+}
+
+// arrive records a node's question and wakes those who wait for what it
+// acknowledges. known is the revision that this boot was last told.
+func (p *Plane) arrive(ctx context.Context, n NodeIdentity, node string, h model.NodeHello) (visit int64, known uint64, err error) {
+	if h.Applied > 1<<62 {
+		return 0, 0, model.Errorf(model.Invalid, "revision %d was never given out", h.Applied)
+	}
+	if len(h.Failed) > 2000 {
+		h.Failed = h.Failed[:2000]
+	}
+	err = p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			insert into node as n (gateway_id, name, boot, applied_rev, failed, draining) values ($1, $2, $3, $4, $5, $6)
+			on conflict (gateway_id, name) do update set
+				boot = excluded.boot, applied_rev = excluded.applied_rev, failed = excluded.failed, draining = excluded.draining,
+				visit = n.visit + 1, connected = true, seen_at = now(),
+				offered_rev = case when n.boot = excluded.boot then n.offered_rev else 0 end,
+				failed_rev = case when n.boot = excluded.boot and excluded.failed <> '' then n.offered_rev else 0 end
+			returning visit, offered_rev`, n.Gateway, node, h.Boot, int64(h.Applied), h.Failed, h.Draining).Scan(&visit, &known)
+		if err != nil {
+			return err
+		}
+		return notifyAck(ctx, tx, n.Gateway)
+	})
+	return visit, known, err
+}
+
+func notifyAck(ctx context.Context, tx pgx.Tx, gateway int32) error {
+	_, err := tx.Exec(ctx, `select pg_notify($1, $2)`, channelAck, strconv.Itoa(int(gateway)))
+	return err
+}
+
+// leave notes that a node's connection ended before its answer, so that nobody
+// waits for it. A later visit of the node stands.
+func (p *Plane) leave(ctx context.Context, n NodeIdentity, node string, visit int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	err := p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			update node set connected = false where gateway_id = $1 and name = $2 and visit = $3`, n.Gateway, node, visit); err != nil {
+			return err
+		}
+		return notifyAck(ctx, tx, n.Gateway)
+	})
+	if err != nil {
+		p.log.Warn("a node went away, but that could not be recorded", "gateway", n.GatewayName, "node", node, "error", err)
+	}
+}
+
+// waitForChanges answers with the changes since applied as soon as there is one
+// after known.
+func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, applied, known uint64, wait time.Duration) (*model.Changes, error) {
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	for {
+		woken, poll, leave := p.wake.subscribe(channelChange, n.Gateway)
+		head, news, err := p.news(ctx, n, applied, known)
+		if err != nil || news {
+			leave()
+			if err != nil {
+				return nil, err
+			}
+			return p.changesSince(ctx, n, applied)
+		}
+		again := time.NewTimer(poll)
+		late := false
+		select {
+		case <-woken:
+		case <-again.C:
+		case <-deadline.C:
+			late = true
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		again.Stop()
+		leave()
+		switch {
+		case err != nil:
+			return nil, err
+		case late && known != applied:
+			return p.changesSince(ctx, n, applied)
+		case late:
+			return &model.Changes{Revision: head}, nil
+		}
+	}
+}
+
+// news is the present revision, and whether the gateway has a change after known
+// or the node's revision is one that changes cannot lead on from.
+func (p *Plane) news(ctx context.Context, n NodeIdentity, applied, known uint64) (head uint64, news bool, err error) {
+	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			select rev, $2 = 0 or $2 < pruned or $2 > rev
+				or exists (select 1 from feed_change where gateway_id = $1 and feed_change.rev > $3)
+			from feed_head`, n.Gateway, int64(applied), int64(known)).Scan(&head, &news)
+	})
+	return head, news, err
+}
+
+// maxRanges is how many separate changes are looked up one by one; a node that
+// is further behind is sent everything.
+const maxRanges = 2000
+
+// span is a range of numbers of one kind of one tenant.
+type span struct {
+	tenant      uint32
+	kind        string
+	first, last int64
+}
+
+// changesSince reads, in one snapshot of the database, the present revision and
+// the present state of all that changed since applied.
+func (p *Plane) changesSince(ctx context.Context, n NodeIdentity, applied uint64) (*model.Changes, error) {
+	c := &model.Changes{}
+	o := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := p.in(ctx, everyTenant, o, func(tx pgx.Tx) error {
+		*c = model.Changes{}
+		err := tx.QueryRow(ctx, `select rev, $1 = 0 or $1 < pruned or $1 > rev from feed_head`, int64(applied)).Scan(&c.Revision, &c.Full)
+		if err != nil {
+			return err
+		}
+		var spans []span
+		if !c.Full {
+			if spans, err = readSpans(ctx, tx, n.Gateway, applied); err != nil {
+				return err
+			}
+			c.Full = len(spans) > maxRanges
+		}
+		if c.Full {
+			return readObjects(ctx, tx, n.Gateway, nil, c)
+		}
+		return readObjects(ctx, tx, n.Gateway, spans, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// readSpans is what changed since a revision, with overlapping ranges merged, so
+// that each object comes once.
+func readSpans(ctx context.Context, tx pgx.Tx, gateway int32, applied uint64) ([]span, error) {
+	rows, err := tx.Query(ctx, `
+		select distinct tenant_id, kind, first_num, last_num from feed_change
+		where gateway_id = $1 and rev > $2 order by tenant_id, kind, first_num, last_num`, gateway, int64(applied))
+	if err != nil {
+		return nil, err
+	}
+	var out []span
+	var s span
+	_, err = pgx.ForEachRow(rows, []any{&s.tenant, &s.kind, &s.first, &s.last}, func() error {
+		if i := len(out) - 1; i >= 0 && out[i].tenant == s.tenant && out[i].kind == s.kind && s.first <= out[i].last {
+			out[i].last = max(out[i].last, s.last)
+			return nil
+		}
+		out = append(out, s)
+		return nil
+	})
+	return out, err
+}
+
+// The present state of each kind, for a gateway ($1): all that it serves, or a
+// span ($2 to $4) with what is gone from it. Of what is gone a node is told the
+// number and no more: it may belong to another gateway by now.
+const (
+	servedNow = ` where t.gateway_id = $1`
+
+	tenantRows = `select t.tenant_id, t.account_id, t.suspended, t.caps, t.gateway_id <> $1 from tenant t`
+	stageRows  = `select s.stage_num, s.tenant_id, s.api_id, s.name, coalesce(s.deployment_id, ''), s.throttle,
+			s.deleted_at is not null or t.gateway_id <> $1
+		from stage s join tenant t using (tenant_id)`
+	planRows = `select p.plan_id, p.tenant_id, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, ` + planStages + `,
+			p.deleted_at is not null or t.gateway_id <> $1
+		from plan p join tenant t using (tenant_id)`
+	keyColumns = `select k.key_num, k.tenant_id, k.hash, k.enabled, k.deleted_at is not null or t.gateway_id <> $1,
+			s.subscription_id, s.plan_id, s.terms
+		from api_key k join tenant t using (tenant_id)
+		left join subscription s on (s.tenant_id, s.key_num) = (k.tenant_id, k.key_num) and s.ended_at is null`
+	keyOrder = ` order by k.tenant_id, k.key_num, s.subscription_id`
+)
+
+// readObjects reads everything that a gateway serves (no spans), or what became
+// of the spans, in one round trip.
+func readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans []span, c *model.Changes) error {
+	b := &pgx.Batch{}
+	queue := func(read func(pgx.Rows, *model.Changes) error, sql string, args ...any) {
+		b.Queue(sql, args...).Query(func(rows pgx.Rows) error { return read(rows, c) })
+	}
+	if spans == nil && c.Full {
+		queue(readTenants, tenantRows+servedNow, gateway)
+		queue(readStages, stageRows+servedNow+` and s.deleted_at is null`, gateway)
+		queue(readPlans, planRows+servedNow+` and p.deleted_at is null`, gateway)
+		queue(readKeys, keyColumns+servedNow+` and k.deleted_at is null`+keyOrder, gateway)
+	}
+	for _, s := range spans {
+		switch s.kind {
+		case kindTenant:
+			queue(readTenants, tenantRows+` where t.tenant_id = $2`, gateway, s.tenant)
+		case kindStage:
+			queue(readStages, stageRows+` where s.tenant_id = $2 and s.stage_num between $3 and $4`, gateway, s.tenant, s.first, s.last)
+		case kindPlan:
+			queue(readPlans, planRows+` where p.tenant_id = $2 and p.plan_num between $3 and $4`, gateway, s.tenant, s.first, s.last)
+		case kindKey:
+			queue(readKeys, keyColumns+` where k.tenant_id = $2 and k.key_num between $3 and $4`+keyOrder, gateway, s.tenant, s.first, s.last)
+		}
+	}
+	return tx.SendBatch(ctx, b).Close()
+}
+
+func readTenants(rows pgx.Rows, c *model.Changes) error {
+	var t model.TenantConfig
+	_, err := pgx.ForEachRow(rows, []any{&t.Num, &t.AccountID, &t.Suspended, &t.Caps, &t.Deleted}, func() error {
+		if t.Deleted {
+			t = model.TenantConfig{Num: t.Num, Deleted: true}
+		}
+		c.Tenants = append(c.Tenants, t)
+		t = model.TenantConfig{} // caps are merged into what is there
+		return nil
+	})
+	return err
+}
+
+func readStages(rows pgx.Rows, c *model.Changes) error {
+	var s model.StageConfig
+	_, err := pgx.ForEachRow(rows, []any{&s.Num, &s.Tenant, &s.APIID, &s.Stage, &s.DeploymentID, &s.Throttle, &s.Deleted}, func() error {
+		if s.Deleted {
+			s = model.StageConfig{Num: s.Num, Tenant: s.Tenant, Deleted: true}
+		}
+		c.Stages = append(c.Stages, s)
+		s = model.StageConfig{} // the throttle's pointer must not be shared
+		return nil
+	})
+	return err
+}
+
+func readPlans(rows pgx.Rows, c *model.Changes) error {
+	var p model.PlanConfig
+	var limit *int64
+	var period *string
+	var offset *int
+	into := []any{&p.ID, &p.Tenant, &p.Throttle, &limit, &period, &offset, &p.Stages, &p.Deleted}
+	_, err := pgx.ForEachRow(rows, into, func() error {
+		p.Quota = quotaOf(limit, period, offset)
+		if p.Deleted {
+			p = model.PlanConfig{ID: p.ID, Tenant: p.Tenant, Deleted: true}
+		}
+		c.Plans = append(c.Plans, p)
+		p = model.PlanConfig{} // pointers and slices must not be shared
+		limit, period, offset = nil, nil, nil
+		return nil
+	})
+	return err
+}
+
+// readKeys folds the rows of a key, one per subscription, into one.
+func readKeys(rows pgx.Rows, c *model.Changes) error {
+	var k model.KeyConfig
+	var id *uint64
+	var plan *string
+	var terms *uint32
+	_, err := pgx.ForEachRow(rows, []any{&k.Num, &k.Tenant, &k.Hash, &k.Enabled, &k.Deleted, &id, &plan, &terms}, func() error {
+		i := len(c.Keys) - 1
+		if i < 0 || c.Keys[i].Num != k.Num {
+			if k.Deleted {
+				k = model.KeyConfig{Num: k.Num, Tenant: k.Tenant, Deleted: true}
+			}
+			c.Keys = append(c.Keys, k)
+			i++
+		}
+		if id != nil && !k.Deleted {
+			c.Keys[i].Subscriptions = append(c.Keys[i].Subscriptions, model.SubscriptionConfig{ID: *id, PlanID: *plan, Terms: *terms})
+		}
+		k.Hash = nil // must not be shared
+		return nil
+	})
+	return err
+}
+
+// Deployment is what a node compiles: any deployment of a tenant that its gateway
+// serves.
+func (p *Plane) Deployment(ctx context.Context, n NodeIdentity, id string) (*model.DeploymentContent, error) {
+	d := &model.DeploymentContent{ID: id}
+	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		var doc []byte
+		err := tx.QueryRow(ctx, `
+			select d.api_id, d.tenant_id, d.hash, d.definition
+			from deployment d join tenant t using (tenant_id)
+			where d.deployment_id = $1 and t.gateway_id = $2 and $3 in (0, d.tenant_id)`, id, n.Gateway, n.Tenant).
+			Scan(&d.APIID, &d.Tenant, &d.Hash, &doc)
+		if err != nil {
+			return missing(err, "there is no deployment %q for this gateway", id)
+		}
+		if err := json.Unmarshal(doc, &d.Definition); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			select path, verb, method_num from api_method where tenant_id = $1 and api_id = $2`, d.Tenant, d.APIID)
+		if err != nil {
+			return err
+		}
+		d.Methods, err = methodsOf(rows, &d.Definition)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// methodsOf keeps the numbers of the methods that the definition has; others
+// belong to deployments before or after it.
+func methodsOf(rows pgx.Rows, d *model.Definition) ([]model.MethodNumber, error) {
+	verbs := make(map[string]map[string]model.Method, len(d.Resources))
+	for i := range d.Resources {
+		verbs[d.Resources[i].Path] = d.Resources[i].Methods
+	}
+	out := make([]model.MethodNumber, 0, d.MethodCount())
+	var m model.MethodNumber
+	_, err := pgx.ForEachRow(rows, []any{&m.Path, &m.Verb, &m.Num}, func() error {
+		if _, ok := verbs[m.Path][m.Verb]; ok {
+			out = append(out, m)
+		}
+		return nil
+	})
+	return out, err
+}

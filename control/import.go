@@ -1,0 +1,58 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"tollgate/control/openapi"
+	"tollgate/model"
+)
+
+// MaxSourceBytes bounds an imported document.
+const MaxSourceBytes = 32 << 20
+
+// ImportAPI makes an API from a document, or replaces an API's definition by it,
+// all or nothing. The author's bytes are kept. What the document says and the
+// definition cannot hold is in Problems.
+func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Imported, error) {
+	if err := actor.may(toBuild); err != nil { // before work is spent on it
+		return Imported{}, err
+	}
+	if len(in.Source) > MaxSourceBytes {
+		return Imported{}, model.Errorf(model.Limit, "the document has %d bytes; at most %d are allowed", len(in.Source), MaxSourceBytes)
+	}
+	doc, err := openapi.Import(in.Source, openapi.Options{
+		RequireKey: in.RequireKey, Upstream: in.Upstream, BaseURL: in.BaseURL, Name: in.Name})
+	if err != nil {
+		return Imported{}, err
+	}
+	out := Imported{Operations: doc.Operations, Problems: doc.Problems}
+	if out.Problems == nil {
+		out.Problems = []model.Problem{}
+	}
+	sum := sha256.Sum256(in.Source)
+	_, err = p.writeAs(ctx, actor, toBuild, func(w *write) error {
+		var err error
+		if in.APIID == "" {
+			out.API, err = w.createAPI(ctx, &doc.Definition)
+		} else {
+			out.API, err = w.replaceDefinition(ctx, in.APIID, &doc.Definition)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := w.Exec(ctx, `
+			insert into api_source (tenant_id, api_id, name, format, sha256, bytes) values ($1, $2, $3, $4, $5, $6)
+			on conflict (tenant_id, api_id) do update set name = excluded.name, format = excluded.format,
+				sha256 = excluded.sha256, bytes = excluded.bytes, imported_at = now()`,
+			w.tenant, out.API.ID, in.SourceName, doc.Format, sum[:], in.Source); err != nil {
+			return err
+		}
+		return w.audit(ctx, "api.import", out.API.ID, map[string]any{"name": out.API.Name, "source": in.SourceName,
+			"format": doc.Format, "revision": out.API.Revision, "operations": doc.Operations, "problems": len(doc.Problems)})
+	})
+	if err != nil {
+		return Imported{}, err
+	}
+	return out, nil
+}

@@ -1,0 +1,255 @@
+package control
+
+import (
+	"context"
+	"encoding/hex"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
+)
+
+// MaxImportKeys bounds one ImportKeys.
+const MaxImportKeys = 1_000_000
+
+func (n *NewKey) check() error {
+	if n.Name != "" {
+		if err := checkName("an API key", n.Name, 1024); err != nil {
+			return err
+		}
+	}
+	return model.CheckKeyValue(n.Value)
+}
+
+// CreateKey makes an API key and subscribes it to plans. The value is in the
+// answer and nowhere else: only its hash is kept.
+func (p *Plane) CreateKey(ctx context.Context, actor Actor, n NewKey) (CreatedKey, error) {
+	if n.Value == "" {
+		n.Value = model.NewKeyValue(!n.Test)
+	}
+	if err := n.check(); err != nil {
+		return CreatedKey{}, err
+	}
+	out := CreatedKey{Value: n.Value}
+	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+		id := model.NewID(10)
+		hash := model.KeyHash(n.Value)
+		var num uint32
+		err := w.QueryRow(ctx, `
+			insert into api_key (tenant_id, key_id, name, hash, prefix, last4, enabled) values ($1, $2, $3, $4, $5, $6, $7)
+			returning key_num`,
+			w.tenant, id, n.Name, hash[:], n.Value[:8], n.Value[len(n.Value)-4:], n.Enabled).Scan(&num)
+		if err != nil {
+			return err
+		}
+		for _, plan := range n.PlanIDs {
+			if _, err := w.subscribe(ctx, num, id, plan); err != nil {
+				return err
+			}
+		}
+		w.changed(kindKey, int64(num))
+		if err := w.audit(ctx, "key.create", id, map[string]any{"name": n.Name, "enabled": n.Enabled, "plans": n.PlanIDs}); err != nil {
+			return err
+		}
+		out.Key, err = readKey(ctx, w, w.tenant, id)
+		return err
+	})
+	if err != nil {
+		return CreatedKey{}, err
+	}
+	return out, nil
+}
+
+// ImportKeys brings keys with values of their own, all subscribed to one plan (or
+// to none, with an empty planID), all or nothing.
+func (p *Plane) ImportKeys(ctx context.Context, actor Actor, planID string, keys []NewKey) (int, error) {
+	if err := actor.may(toSell); err != nil {
+		return 0, err
+	}
+	rows, err := keyRows(keys)
+	if err != nil {
+		return 0, err
+	}
+	_, err = p.writeAs(ctx, actor, toSell, func(w *write) error {
+		if planID != "" {
+			if err := planExists(ctx, w, w.tenant, planID); err != nil {
+				return err
+			}
+		}
+		// COPY is refused on tables with row-level security, so it fills a
+		// temporary one.
+		if _, err := w.Exec(ctx, `
+			create temporary table imported_key (key_id text, name text, hash bytea, prefix text, last4 text, enabled boolean)
+			on commit drop`); err != nil {
+			return err
+		}
+		if _, err := w.CopyFrom(ctx, pgx.Identifier{"imported_key"},
+			[]string{"key_id", "name", "hash", "prefix", "last4", "enabled"}, pgx.CopyFromRows(rows())); err != nil {
+			return err
+		}
+		var first, last *int64
+		if err := w.QueryRow(ctx, `
+			with k as (
+				insert into api_key (tenant_id, key_id, name, hash, prefix, last4, enabled)
+				select $1, key_id, name, hash, prefix, last4, enabled from imported_key
+				returning key_num),
+			s as (
+				insert into subscription (tenant_id, plan_id, key_num) select $1, $2, key_num from k where $2 <> '')
+			select min(key_num), max(key_num) from k`, w.tenant, planID).Scan(&first, &last); err != nil {
+			return err
+		}
+		if first != nil {
+			w.changedRange(kindKey, *first, *last)
+		}
+		return w.audit(ctx, "key.import", planID, map[string]any{"keys": len(keys), "firstNum": first, "lastNum": last})
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(keys), nil
+}
+
+// keyRows checks the keys and gives the rows to copy, under fresh ids each time
+// it is asked: the transaction may be repeated.
+func keyRows(keys []NewKey) (func() [][]any, error) {
+	if len(keys) > MaxImportKeys {
+		return nil, model.Errorf(model.Limit, "%d keys at once are too many; at most %d are allowed", len(keys), MaxImportKeys)
+	}
+	hashes := make([][32]byte, len(keys))
+	seen := make(map[[32]byte]int, len(keys))
+	for i := range keys {
+		k := &keys[i]
+		if len(k.PlanIDs) > 0 {
+			return nil, model.Errorf(model.Invalid, "key %d names plans of its own; an import subscribes all keys to one plan", i+1)
+		}
+		if err := k.check(); err != nil {
+			return nil, model.Errorf(model.KindOf(err), "key %d: %s", i+1, model.MessageOf(err))
+		}
+		hashes[i] = model.KeyHash(k.Value)
+		if j, ok := seen[hashes[i]]; ok {
+			return nil, model.Errorf(model.Conflict, "keys %d and %d have the same value", j+1, i+1)
+		}
+		seen[hashes[i]] = i
+	}
+	return func() [][]any {
+		rows := make([][]any, len(keys))
+		for i := range keys {
+			v := keys[i].Value
+			rows[i] = []any{model.NewID(10), keys[i].Name, hashes[i][:], v[:8], v[len(v)-4:], keys[i].Enabled}
+		}
+		return rows
+	}, nil
+}
+
+// keySelect reads keys with their plans, in one round trip.
+const keySelect = `
+	select k.key_id, k.key_num, k.name, k.prefix, k.last4, k.enabled, k.created_at,
+		coalesce((select jsonb_agg(jsonb_build_object('planId', p.plan_id, 'plan', p.name, 'subscription', s.subscription_id) order by p.name, p.plan_id)
+			from subscription s join plan p using (tenant_id, plan_id)
+			where s.tenant_id = k.tenant_id and s.key_num = k.key_num and s.ended_at is null), '[]')
+	from api_key k where k.tenant_id = $1 and k.deleted_at is null`
+
+func scanKey(r pgx.CollectableRow) (k Key, err error) {
+	return k, r.Scan(&k.ID, &k.Num, &k.Name, &k.Prefix, &k.Last4, &k.Enabled, &k.CreatedAt, &k.Plans)
+}
+
+func readKey(ctx context.Context, tx pgx.Tx, tenant uint32, id string) (Key, error) {
+	rows, err := tx.Query(ctx, keySelect+` and k.key_id = $2`, tenant, id)
+	if err != nil {
+		return Key{}, err
+	}
+	out, err := pgx.CollectExactlyOneRow(rows, scanKey)
+	return out, missing(err, "there is no API key %q", id)
+}
+
+// Key is one API key, without its value.
+func (p *Plane) Key(ctx context.Context, actor Actor, id string) (Key, error) {
+	var out Key
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		var err error
+		out, err = readKey(ctx, tx, actor.Tenant, id)
+		return err
+	})
+	if err != nil {
+		return Key{}, err
+	}
+	return out, nil
+}
+
+// Keys lists API keys by name. A Match that is a whole key value finds its key.
+func (p *Plane) Keys(ctx context.Context, actor Actor, f KeyFilter) (List[Key], error) {
+	from, limit, err := f.bounds()
+	if err != nil {
+		return List[Key]{}, err
+	}
+	hash := model.KeyHash(f.Match)
+	var out List[Key]
+	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		if f.PlanID != "" {
+			if err := planExists(ctx, tx, actor.Tenant, f.PlanID); err != nil {
+				return err
+			}
+		}
+		rows, err := tx.Query(ctx, keySelect+`
+			and (k.name, k.key_id) > ($2, $3)
+			and ($4 = '' or position(lower($4) in lower(k.name)) > 0 or k.last4 = $4 or k.hash = decode($7, 'hex'))
+			and ($5 = '' or exists (select 1 from subscription s
+				where s.tenant_id = k.tenant_id and s.key_num = k.key_num and s.plan_id = $5 and s.ended_at is null))
+			order by k.name, k.key_id limit $6`,
+			actor.Tenant, from.Name, from.ID, f.Match, f.PlanID, limit+1, hex.EncodeToString(hash[:]))
+		if err != nil {
+			return err
+		}
+		items, err := pgx.CollectRows(rows, scanKey)
+		out = page(items, limit, func(k *Key) after { return after{k.Name, k.ID} })
+		return err
+	})
+	return out, err
+}
+
+// keyNum is the number of a key of the tenant.
+func (w *write) keyNum(ctx context.Context, id string) (uint32, error) {
+	var num uint32
+	err := w.QueryRow(ctx, `
+		select key_num from api_key where tenant_id = $1 and key_id = $2 and deleted_at is null`, w.tenant, id).Scan(&num)
+	return num, missing(err, "there is no API key %q", id)
+}
+
+// SetKeyEnabled lets a key in or keeps it out, on all nodes at once.
+func (p *Plane) SetKeyEnabled(ctx context.Context, actor Actor, id string, enabled bool) error {
+	action := map[bool]string{true: "key.enable", false: "key.disable"}[enabled]
+	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+		num, err := w.keyNum(ctx, id)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Exec(ctx, `update api_key set enabled = $3 where tenant_id = $1 and key_num = $2`, w.tenant, num, enabled); err != nil {
+			return err
+		}
+		w.changed(kindKey, int64(num))
+		return w.audit(ctx, action, id, nil)
+	})
+	return err
+}
+
+// DeleteKey ends a key and its subscriptions for ever. Its value may be used for
+// a new key, which has a number of its own.
+func (p *Plane) DeleteKey(ctx context.Context, actor Actor, id string) error {
+	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+		num, err := w.keyNum(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, sql := range []string{
+			`update subscription set ended_at = now() where tenant_id = $1 and key_num = $2 and ended_at is null`,
+			`update api_key set enabled = false, deleted_at = now() where tenant_id = $1 and key_num = $2`,
+		} {
+			if _, err := w.Exec(ctx, sql, w.tenant, num); err != nil {
+				return err
+			}
+		}
+		w.changed(kindKey, int64(num))
+		return w.audit(ctx, "key.delete", id, nil)
+	})
+	return err
+}

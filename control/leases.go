@@ -1,0 +1,170 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
+)
+
+// MaxLeaseRequests bounds one Leases.
+const MaxLeaseRequests = 10_000
+
+// Bounds of the instant a lease is for: a node's clock may be a little ahead, and
+// calls of a window may be counted for a while after its end.
+const (
+	leaseAhead  = 5 * time.Minute
+	leaseBehind = 24 * time.Hour
+)
+
+// Leases grants units of quota windows, in the order of the requests. What is
+// granted of a window and not given back never exceeds its limit. A subscription
+// that has ended, or is not served by the node's gateway, is granted nothing.
+func (p *Plane) Leases(ctx context.Context, n NodeIdentity, reqs []model.LeaseRequest) ([]model.Lease, error) {
+	if len(reqs) > MaxLeaseRequests {
+		return nil, model.Errorf(model.Limit, "%d lease requests at once are too many; at most %d are allowed", len(reqs), MaxLeaseRequests)
+	}
+	out := make([]model.Lease, len(reqs))
+	for _, turn := range leaseTurns(reqs) {
+		if err := p.lease(ctx, n, reqs, turn, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// leaseTurns puts the requests into lists of which each names a subscription
+// once, because a statement can change a row only once. There is one list unless
+// a node asks twice for the same thing.
+func leaseTurns(reqs []model.LeaseRequest) [][]int {
+	type of struct {
+		tenant       uint32
+		subscription uint64
+	}
+	var turns [][]int
+	times := make(map[of]int, len(reqs))
+	for i := range reqs {
+		key := of{reqs[i].Tenant, reqs[i].Subscription}
+		t := times[key]
+		times[key]++
+		if t == len(turns) {
+			turns = append(turns, nil)
+		}
+		turns[t] = append(turns[t], i)
+	}
+	// Every transaction takes its locks in one order.
+	for _, turn := range turns {
+		slices.SortFunc(turn, func(a, b int) int {
+			return cmp.Or(cmp.Compare(reqs[a].Tenant, reqs[b].Tenant), cmp.Compare(reqs[a].Subscription, reqs[b].Subscription))
+		})
+	}
+	return turns
+}
+
+// askedFor is the requests that may be answered, each with its quota and window:
+// model.Quota.Window in SQL.
+const askedFor = `
+	with asked as (
+		select r.ord, r.tenant_id, r.subscription_id, r.boot, greatest(r.want, 1) as want, greatest(r.back, 0) as back,
+			p.quota_limit, p.quota_period, q.start at time zone 'UTC' as window_start, (q.start + case p.quota_period
+				when 'DAY' then interval '1 day' when 'WEEK' then interval '7 days' else
+				-- the month's length is that of the month before the offset
+				((q.start - q.shift) + interval '1 month') - (q.start - q.shift) end) at time zone 'UTC' as window_end
+		from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[])
+			as r(ord, tenant_id, subscription_id, boot, want, back, at)
+		join subscription s using (tenant_id, subscription_id)
+		join plan p using (tenant_id, plan_id)
+		join tenant t using (tenant_id)
+		left join lateral (select i.shift, i.shift + case p.quota_period
+				when 'DAY' then date_trunc('day', i.moved)
+				when 'WEEK' then date_trunc('week', i.moved + interval '1 day') - interval '1 day'
+				else date_trunc('month', i.moved) end as start
+			from (select make_interval(days => p.quota_offset) as shift,
+				r.at at time zone 'UTC' - make_interval(days => p.quota_offset) as moved) i) q on p.quota_limit is not null
+		where s.ended_at is null and t.gateway_id = $1)`
+
+// Rows first exist, then are locked: what the second statement reads under the
+// lock is the latest.
+const leaseRows = askedFor + `,
+	windows as (
+		insert into quota_window (tenant_id, subscription_id, window_start)
+		select tenant_id, subscription_id, window_start from asked where window_start is not null
+		order by tenant_id, subscription_id
+		on conflict do nothing)
+	insert into quota_lease (tenant_id, subscription_id, window_start, boot, gateway_id)
+	select tenant_id, subscription_id, window_start, boot, $1 from asked where window_start is not null
+	order by tenant_id, subscription_id
+	on conflict do nothing`
+
+// A node gives back at most what its boot holds, before it is granted anew. It
+// gets at most its share of half of what is left, so that none hoards; the last
+// units go one by one.
+const leaseGrant = askedFor + `,
+	nodes as (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
+	locked as (
+		select a.*, w.granted, least(a.back, l.granted - l.returned) as returning
+		from asked a
+		join quota_window w using (tenant_id, subscription_id, window_start)
+		join quota_lease l using (tenant_id, subscription_id, window_start, boot)
+		order by tenant_id, subscription_id
+		for update of w, l),
+	computed as (
+		select locked.*, greatest(0, least(want, greatest(1, left_ / (2 * live)), left_)) as grant_
+		from locked, nodes, lateral (select quota_limit - (granted - returning) as left_) x),
+	windows as (
+		update quota_window w set granted = c.granted - c.returning + c.grant_ from computed c
+		where (w.tenant_id, w.subscription_id, w.window_start) = (c.tenant_id, c.subscription_id, c.window_start)),
+	leases as (
+		update quota_lease l set granted = l.granted + c.grant_, returned = l.returned + c.returning, updated_at = now()
+		from computed c
+		where (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (c.tenant_id, c.subscription_id, c.window_start, c.boot))
+	select a.ord, coalesce(c.grant_, 0), a.window_start, a.window_end, a.quota_limit is null
+	from asked a left join computed c using (ord)`
+
+// lease answers one turn in one round trip: a pipelined batch is one transaction.
+func (p *Plane) lease(ctx context.Context, n NodeIdentity, reqs []model.LeaseRequest, turn []int, out []model.Lease) error {
+	var ord, subs, want, back []int64
+	var tenants []uint32
+	var boots []string
+	var at []time.Time
+	now := p.now()
+	for _, i := range turn {
+		r := &reqs[i]
+		foreign := n.Tenant != 0 && r.Tenant != n.Tenant
+		wrong := r.Boot == "" || len(r.Boot) > 64 || r.Subscription > 1<<62 || r.Tenant > 1<<31-1
+		early, late := r.At.After(now.Add(leaseAhead)), r.At.Before(now.Add(-leaseBehind))
+		if foreign || wrong || early || late {
+			continue
+		}
+		ord, subs, tenants = append(ord, int64(i)), append(subs, int64(r.Subscription)), append(tenants, r.Tenant)
+		want, back, boots, at = append(want, r.Want), append(back, r.Return), append(boots, r.Boot), append(at, r.At)
+	}
+	if len(ord) == 0 {
+		return nil
+	}
+	args := []any{n.Gateway, ord, tenants, subs, boots, want, back, at}
+	return retry(ctx, func() error {
+		b := &pgx.Batch{}
+		b.Queue(setScope, string(everyTenant))
+		b.Queue(leaseRows, args...)
+		b.Queue(leaseGrant, args...).Query(func(rows pgx.Rows) error {
+			var i int
+			var granted int64
+			var start, end *time.Time
+			var unlimited bool
+			_, err := pgx.ForEachRow(rows, []any{&i, &granted, &start, &end, &unlimited}, func() error {
+				out[i] = model.Lease{Granted: granted, Unlimited: unlimited}
+				if start != nil {
+					out[i].WindowStart, out[i].WindowEnd = start.UTC(), end.UTC()
+				}
+				return nil
+			})
+			return err
+		})
+		return p.pool.SendBatch(ctx, b).Close()
+	})
+}

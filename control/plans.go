@@ -1,0 +1,287 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
+)
+
+// maxPlanStages bounds what one plan can make a node hold.
+const maxPlanStages = 1000
+
+func (s *PlanSpec) check() error {
+	if err := checkName("a plan", s.Name, 1024); err != nil {
+		return err
+	}
+	if err := s.Throttle.Validate(); err != nil {
+		return err
+	}
+	if err := s.Quota.Validate(); err != nil {
+		return err
+	}
+	if len(s.Stages) > maxPlanStages {
+		return model.Errorf(model.Limit, "the plan has %d stages; at most %d are allowed", len(s.Stages), maxPlanStages)
+	}
+	type ref struct{ api, stage string }
+	seen := map[ref]bool{}
+	for i := range s.Stages {
+		st := &s.Stages[i]
+		if seen[ref{st.APIID, st.Stage}] {
+			return model.Errorf(model.Invalid, "stage %s of API %s is in the plan twice", st.Stage, st.APIID)
+		}
+		seen[ref{st.APIID, st.Stage}] = true
+		for at, t := range st.Throttle {
+			i := strings.LastIndexByte(at, '/')
+			if i < 0 || at[0] != '/' || !slices.Contains(model.Verbs, at[i+1:]) {
+				return model.Errorf(model.Invalid, "throttle for %q: write it as the method's path and verb, like /pets/{id}/GET", at)
+			}
+			if err := t.Validate(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// quotaColumns are a quota's parts, all nil without one.
+func quotaColumns(q *model.Quota) (limit *int64, period *string, offset *int) {
+	if q == nil {
+		return nil, nil, nil
+	}
+	return &q.Limit, &q.Period, &q.Offset
+}
+
+// CreatePlan makes a usage plan.
+func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Plan, error) {
+	if err := spec.check(); err != nil {
+		return Plan{}, err
+	}
+	var out Plan
+	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+		id := model.NewID(6)
+		limit, period, offset := quotaColumns(spec.Quota)
+		var num int64
+		err := w.QueryRow(ctx, `
+			insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset)
+			values ($1, $2, $3, $4, $5, $6, $7, $8) returning plan_num`,
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset).Scan(&num)
+		if err != nil {
+			return err
+		}
+		if err := w.setPlanStages(ctx, id, spec.Stages); err != nil {
+			return err
+		}
+		w.changed(kindPlan, num)
+		if err := w.audit(ctx, "plan.create", id, map[string]any{"plan": spec}); err != nil {
+			return err
+		}
+		out, err = readPlan(ctx, w, w.tenant, id)
+		return err
+	})
+	if err != nil {
+		return Plan{}, err
+	}
+	return out, nil
+}
+
+// UpdatePlan changes a plan: edit gets it as it is; what it makes of it takes
+// effect on the nodes at once.
+func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit func(*PlanSpec) error) (Plan, error) {
+	var out Plan
+	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+		was, err := readPlan(ctx, w, w.tenant, id)
+		if err != nil {
+			return err
+		}
+		spec := was.PlanSpec
+		if err := edit(&spec); err != nil {
+			return err
+		}
+		if err := spec.check(); err != nil {
+			return err
+		}
+		limit, period, offset := quotaColumns(spec.Quota)
+		var num int64
+		err = w.QueryRow(ctx, `
+			update plan set name = $3, description = $4, throttle = $5, quota_limit = $6, quota_period = $7, quota_offset = $8, updated_at = now()
+			where tenant_id = $1 and plan_id = $2 returning plan_num`,
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset).Scan(&num)
+		if err != nil {
+			return err
+		}
+		if err := w.setPlanStages(ctx, id, spec.Stages); err != nil {
+			return err
+		}
+		if err := w.onePlanPerStage(ctx, id, 0); err != nil {
+			return err
+		}
+		w.changed(kindPlan, num)
+		if err := w.audit(ctx, "plan.update", id, map[string]any{"plan": spec}); err != nil {
+			return err
+		}
+		out, err = readPlan(ctx, w, w.tenant, id)
+		return err
+	})
+	if err != nil {
+		return Plan{}, err
+	}
+	return out, nil
+}
+
+// setPlanStages replaces the stages of a plan.
+func (w *write) setPlanStages(ctx context.Context, id string, stages []model.PlanStage) error {
+	if _, err := w.Exec(ctx, `delete from plan_stage where tenant_id = $1 and plan_id = $2`, w.tenant, id); err != nil {
+		return err
+	}
+	for i := range stages {
+		s := &stages[i]
+		tag, err := w.Exec(ctx, `
+			insert into plan_stage (tenant_id, plan_id, stage_num, throttle)
+			select tenant_id, $2, stage_num, $5 from stage
+			where tenant_id = $1 and api_id = $3 and name = $4 and deleted_at is null`,
+			w.tenant, id, s.APIID, s.Stage, s.Throttle)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return model.Errorf(model.NotFound, "API %q has no stage %q; deploy it first", s.APIID, s.Stage)
+		}
+	}
+	return nil
+}
+
+// onePlanPerStage refuses what would give a key two plans for one stage: which of
+// them a call is counted and limited by could not be told. With keyNum 0 it looks
+// at all keys of the plan.
+func (w *write) onePlanPerStage(ctx context.Context, planID string, keyNum uint32) error {
+	var key, other, api, stage string
+	err := w.QueryRow(ctx, `
+		select k.key_id, p.name, st.api_id, st.name
+		from subscription s
+		join subscription o on (o.tenant_id, o.key_num) = (s.tenant_id, s.key_num) and o.ended_at is null and o.plan_id <> s.plan_id
+		join plan_stage mine on (mine.tenant_id, mine.plan_id) = (s.tenant_id, s.plan_id)
+		join plan_stage theirs on (theirs.tenant_id, theirs.plan_id, theirs.stage_num) = (o.tenant_id, o.plan_id, mine.stage_num)
+		join plan p on (p.tenant_id, p.plan_id) = (o.tenant_id, o.plan_id)
+		join api_key k on (k.tenant_id, k.key_num) = (s.tenant_id, s.key_num)
+		join stage st on (st.tenant_id, st.stage_num) = (mine.tenant_id, mine.stage_num)
+		where s.tenant_id = $1 and s.plan_id = $2 and s.ended_at is null and ($3 = 0 or s.key_num = $3)
+		limit 1`, w.tenant, planID, keyNum).Scan(&key, &other, &api, &stage)
+	if err == pgx.ErrNoRows {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return model.Errorf(model.Conflict,
+		"key %s would have two plans for stage %s of API %s: it is subscribed to %q for it already; move the key, or take the stage out of one plan",
+		key, stage, api, other)
+}
+
+// DeletePlan removes a plan that no key is subscribed to.
+func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
+	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+		was, err := readPlan(ctx, w, w.tenant, id)
+		if err != nil {
+			return err
+		}
+		if was.Keys > 0 {
+			return model.Errorf(model.Conflict, "%d keys are subscribed to plan %s; move or unsubscribe them first", was.Keys, id)
+		}
+		if err := w.setPlanStages(ctx, id, nil); err != nil {
+			return err
+		}
+		var num int64
+		if err := w.QueryRow(ctx, `
+			update plan set deleted_at = now(), updated_at = now()
+			where tenant_id = $1 and plan_id = $2 returning plan_num`, w.tenant, id).Scan(&num); err != nil {
+			return err
+		}
+		w.changed(kindPlan, num)
+		return w.audit(ctx, "plan.delete", id, map[string]any{"plan": was.PlanSpec})
+	})
+	return err
+}
+
+// planSelect reads plans whole, in one round trip.
+const planSelect = `
+	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at,
+		(select count(*) from subscription s where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null),
+		` + planStages + `
+	from plan p where p.tenant_id = $1 and p.deleted_at is null`
+
+// planStages is the stages of plan p as the JSON of []model.PlanStage.
+const planStages = `coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+			'apiId', st.api_id, 'stage', st.name, 'throttle', ps.throttle)) order by st.api_id, st.name)
+		from plan_stage ps join stage st using (tenant_id, stage_num)
+		where ps.tenant_id = p.tenant_id and ps.plan_id = p.plan_id), '[]')`
+
+func scanPlan(r pgx.CollectableRow) (Plan, error) {
+	var p Plan
+	var limit *int64
+	var period *string
+	var offset *int
+	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.Keys, &p.Stages)
+	p.Quota = quotaOf(limit, period, offset)
+	return p, err
+}
+
+func quotaOf(limit *int64, period *string, offset *int) *model.Quota {
+	if limit == nil {
+		return nil
+	}
+	return &model.Quota{Limit: *limit, Period: *period, Offset: *offset}
+}
+
+func readPlan(ctx context.Context, tx pgx.Tx, tenant uint32, id string) (Plan, error) {
+	rows, err := tx.Query(ctx, planSelect+` and p.plan_id = $2`, tenant, id)
+	if err != nil {
+		return Plan{}, err
+	}
+	out, err := pgx.CollectExactlyOneRow(rows, scanPlan)
+	return out, missing(err, "there is no plan %q", id)
+}
+
+func planExists(ctx context.Context, tx pgx.Tx, tenant uint32, id string) error {
+	var one int
+	err := tx.QueryRow(ctx, `select 1 from plan where tenant_id = $1 and plan_id = $2 and deleted_at is null`, tenant, id).Scan(&one)
+	return missing(err, "there is no plan %q", id)
+}
+
+// Plan is one usage plan.
+func (p *Plane) Plan(ctx context.Context, actor Actor, id string) (Plan, error) {
+	var out Plan
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		var err error
+		out, err = readPlan(ctx, tx, actor.Tenant, id)
+		return err
+	})
+	if err != nil {
+		return Plan{}, err
+	}
+	return out, nil
+}
+
+// Plans lists the usage plans by name.
+func (p *Plane) Plans(ctx context.Context, actor Actor, pg Page) (List[Plan], error) {
+	from, limit, err := pg.bounds()
+	if err != nil {
+		return List[Plan]{}, err
+	}
+	var out List[Plan]
+	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, planSelect+`
+			and (p.name, p.plan_id) > ($2, $3) and ($4 = '' or position(lower($4) in lower(p.name)) > 0)
+			order by p.name, p.plan_id limit $5`, actor.Tenant, from.Name, from.ID, pg.Match, limit+1)
+		if err != nil {
+			return err
+		}
+		items, err := pgx.CollectRows(rows, scanPlan)
+		out = page(items, limit, func(p *Plan) after { return after{p.Name, p.ID} })
+		return err
+	})
+	return out, err
+}
