@@ -1,37 +1,9 @@
 package journal
 
 import (
-	"log/slog"
 	"testing"
 	"time"
 )
-
-// open starts a journal for a test and closes it at the end.
-func open(tb testing.TB, o Options) *Journal {
-	tb.Helper()
-	if o.Dir == "" {
-		o.Dir = tb.TempDir()
-	}
-	if o.SegmentBytes == 0 {
-		o.SegmentBytes = 1 << 20
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	j, err := Open(o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = j.Close(tb.Context()) })
-	return j
-}
-
-func sample(at time.Time) Record {
-	return Record{
-		Time: at.UnixMicro(), Tenant: 1, Stage: 2, Method: 3, Status: 200, Flags: 3, Subscription: 4,
-		Key: 5, Terms: 6, BytesIn: 312, BytesOut: 9001, Duration: 1234,
-	}
-}
 
 func BenchmarkAppend(b *testing.B) {
 	j := open(b, Options{SegmentBytes: 64 << 20})
@@ -77,4 +49,27 @@ func TestAppendAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("Begin and Append allocate %v times a call, want 0", n)
 	}
+}
+
+// BenchmarkSeal is what a call costs in sealing, batches of a million.
+func BenchmarkSeal(b *testing.B) {
+	const records = 1_000_000
+	j := open(b, Options{SegmentBytes: 64 << 20, SealEvery: never, SyncEvery: never, Shards: 2})
+	s := newSealer(j)
+	r := sample(time.Now())
+	b.ReportAllocs()
+	for range b.N {
+		b.StopTimer()
+		for i := range records {
+			r.Stage, r.Method, r.Key = uint32(i%5), uint32(i%300), uint32(i%1000)
+			if err := j.Append(j.Begin(uint32(i>>4)), &r); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+		if err := s.seal(false); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/records, "ns/record")
 }

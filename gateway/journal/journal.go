@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tollgate/model"
@@ -46,10 +47,26 @@ type Journal struct {
 	lock         *os.File
 	syncData     func(*os.File, []byte) error
 
+	ledger    *ledger
+	sealer    *sealer
+	archive   *archive
+	recovered map[model.BootID]bool // only Open and then the seal goroutine use it
+
+	bootsMu sync.Mutex
+	boots   []*ledger // those with something to hand in, oldest first, this one last
+
 	prepare   chan struct{} // a shard wants its next segment
+	sealNow   chan struct{} // many records wait
+	ship      chan struct{} // a batch waits
+	sealedAll chan struct{} // closed: no batch will be added
+	shipped   chan struct{} // closed: the ship goroutine has ended
 	ctx       context.Context
 	cancel    context.CancelFunc
-	wg        sync.WaitGroup
+	stopShip  context.CancelFunc
+	wg        sync.WaitGroup // all goroutines but the shipping one
+
+	shipFailures, setAsideN, recoveredN, damagedN atomic.Uint64
+
 	retiredMu sync.Mutex
 	retired   []*segment
 
@@ -74,13 +91,13 @@ func Open(o Options) (*Journal, error) {
 		opt: o, log: o.Log, dir: o.Dir, boot: o.Boot, lock: lock, segmentBytes: o.SegmentBytes,
 		bootDir:  filepath.Join(o.Dir, o.Boot.String()),
 		syncData: syncData,
-		prepare:  make(chan struct{}, 1),
+		prepare:  make(chan struct{}, 1), sealNow: make(chan struct{}, 1), ship: make(chan struct{}, 1),
+		sealedAll: make(chan struct{}), shipped: make(chan struct{}),
+		recovered: map[model.BootID]bool{},
+		archive:   &archive{keep: o.Keep, log: o.Log, done: map[string]bool{}},
 	}
 	if err := j.start(); err != nil {
-		for _, s := range j.shards {
-			err = errors.Join(err, s.cur.release())
-		}
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, j.release())
 	}
 	return j, nil
 }
@@ -179,55 +196,4 @@ func (j *Journal) wakePreparer() {
 	case j.prepare <- struct{}{}:
 	default:
 	}
-}
-
-// retire keeps a replaced segment's mapping until nobody can be reading it.
-func (j *Journal) retire(g *segment) {
-	j.retiredMu.Lock()
-	j.retired = append(j.retired, g)
-	j.retiredMu.Unlock()
-}
-
-// start makes the new boot's directory and first segments, and sets the
-// background work going.
-func (j *Journal) start() error {
-	if err := os.Mkdir(j.bootDir, 0o700); err != nil {
-		return fmt.Errorf("journal: boot id %s was used before or cannot be created: %w", j.boot, err)
-	}
-	for i := range j.opt.Shards {
-		s, err := newShard(j, i, j.boot)
-		if err != nil {
-			return err
-		}
-		j.shards = append(j.shards, s)
-	}
-	if err := syncDir(j.dir); err != nil {
-		return err
-	}
-	j.ctx, j.cancel = context.WithCancel(context.Background())
-	j.wg.Add(2)
-	go j.prepareLoop()
-	go j.syncLoop()
-	return nil
-}
-
-// Close refuses further records, seals what there is as this boot's last batch
-// and hands in what it can until ctx ends; the next Open hands in the rest.
-func (j *Journal) Close(ctx context.Context) error {
-	j.closeOnce.Do(func() { j.closeErr = j.close(ctx) })
-	return j.closeErr
-}
-
-func (j *Journal) close(context.Context) error {
-	for _, s := range j.shards {
-		s.close()
-	}
-	j.cancel()
-	j.wg.Wait()
-	var err error
-	for _, s := range j.shards {
-		s.sync()
-		err = errors.Join(err, s.cur.release())
-	}
-	return errors.Join(err, j.lock.Close())
 }

@@ -35,8 +35,15 @@ func (j *Journal) syncLoop() {
 			return
 		case <-tick.C:
 		}
+		var appended uint64
 		for _, s := range j.shards {
-			s.sync()
+			appended += s.sync()
+		}
+		if appended-j.ledger.sealedRecords() >= sealRecords {
+			select {
+			case j.sealNow <- struct{}{}:
+			default:
+			}
 		}
 		if now := j.opt.Now(); now.Sub(beat).Abs() >= time.Second {
 			beat = now

@@ -160,28 +160,30 @@ func validSlot(p []byte, seed uint32, pos uint64) bool {
 	return le.Uint64(p) != 0 && p[31] <= byte(ext) && slotSum(seed, pos, p) == le.Uint32(p[60:])
 }
 
-// joiner puts ext records back into the record they follow and passes whole ones on.
+// joiner puts ext records back into the record they follow and passes whole ones
+// on, with their positions.
 type joiner struct {
-	emit func(*Record)
+	emit func(pos uint64, r *Record)
 	r    Record
+	pos  uint64
 	held bool
 }
 
-func (j *joiner) add(r *Record) {
+func (j *joiner) add(pos uint64, r *Record) {
 	if r.Kind == ext {
-		if j.held && j.r.Call == r.Call {
+		if j.held && j.r.Call == r.Call && j.pos+1 == pos {
 			j.r.BytesIn += r.BytesIn
 			j.r.BytesOut += r.BytesOut
 		}
 		return
 	}
 	j.flush()
-	j.r, j.held = *r, true
+	j.r, j.pos, j.held = *r, pos, true
 }
 
 func (j *joiner) flush() {
 	if j.held {
 		j.held = false
-		j.emit(&j.r)
+		j.emit(j.pos, &j.r)
 	}
 }

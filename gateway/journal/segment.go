@@ -134,3 +134,14 @@ func (s *segment) release() error {
 	s.mem = nil
 	return errors.Join(os.NewSyscallError("munmap", err), s.file.Close())
 }
+
+// forget drops the pages between two positions from this process's memory; they
+// stay in the page cache, and in the file.
+func (s *segment) forget(from, upTo uint64) {
+	page := uint64(os.Getpagesize())
+	a := (headerSize + (from-s.base)*slotSize) / page * page
+	b := (headerSize + (upTo-s.base)*slotSize) / page * page
+	if b > a {
+		_ = unix.Madvise(s.mem[a:b], unix.MADV_DONTNEED)
+	}
+}

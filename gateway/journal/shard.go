@@ -38,7 +38,8 @@ type shard struct {
 	ready  atomic.Pointer[segment]
 	number uint32 // of the last segment created; guarded by prepMu
 
-	durable uint64 // on disk for certain up to here; only the sync goroutine uses it
+	left    []*segment // sealed, unmapped, not yet acknowledged; only the sealer uses it
+	durable uint64     // on disk for certain up to here; only the sync goroutine uses it
 	index   int
 	journal *Journal
 	_       [64]byte
@@ -152,11 +153,37 @@ func (s *shard) wantsNext() bool {
 
 // cut promises that no later record is earlier than the watermark, and says up
 // to which position records precede the promise.
-func (s *shard) cut(watermark int64) (pos uint64, segs []*segment) {
+// The segments are those that hold positions from one on.
+func (s *shard) cut(watermark int64, from uint64) (pos uint64, segs []*segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.floor = max(s.floor, watermark)
-	return s.pos, append(append(make([]*segment, 0, len(s.history)+1), s.history...), s.cur)
+	for _, g := range s.history {
+		if g.end() > from {
+			segs = append(segs, g)
+		}
+	}
+	return s.pos, append(segs, s.cur)
+}
+
+// leave takes the full segments out that are sealed to their end.
+func (s *shard) leave(sealed uint64) []*segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for n < len(s.history) && s.history[n].end() <= sealed {
+		n++
+	}
+	out := s.history[:n:n]
+	s.history = s.history[n:]
+	return out
+}
+
+// position is how many records were appended.
+func (s *shard) position() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pos
 }
 
 // close refuses all later records.

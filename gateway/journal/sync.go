@@ -15,13 +15,14 @@ func (s *shard) beat(at int64) {
 	s.mu.Unlock()
 }
 
-// sync brings the records appended since the last sync to the disk.
-func (s *shard) sync() {
+// sync brings the records appended since the last sync to the disk and returns
+// how many there are in all.
+func (s *shard) sync() uint64 {
 	s.mu.Lock()
 	pos := s.pos
 	if pos == s.durable {
 		s.mu.Unlock()
-		return
+		return pos
 	}
 	var dirty []*segment
 	for _, g := range s.history {
@@ -38,17 +39,23 @@ func (s *shard) sync() {
 			if err := s.rewrite(g, pos); err != nil {
 				s.journal.log.Error("journal: rewriting failed; the records are in memory only and will be tried again",
 					"shard", s.index, "segment", g.path, "error", err)
-				return
+				return pos
 			}
 		}
 	}
 	s.durable = pos
+	return pos
 }
 
 // rewrite replaces a segment whose pages the disk refused: after a failed sync
 // the kernel may count them clean, so a second sync of the same file proves
 // nothing. The mapping still holds every record.
 func (s *shard) rewrite(g *segment, upTo uint64) error {
+	g.use.Lock() // the sealer must not unmap it meanwhile
+	defer g.use.Unlock()
+	if g.mem == nil {
+		return nil // sealed: its batch is on disk
+	}
 	tmp := g.path + ".new"
 	n, err := createSegment(tmp, s.journal.boot, s.index, g.number, int64(len(g.mem)))
 	if err != nil {
@@ -61,21 +68,22 @@ func (s *shard) rewrite(g *segment, upTo uint64) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Calls appended meanwhile; from the rename on, only the new file counts.
+	at := &s.cur
+	for i := range s.history {
+		if s.history[i] == g {
+			at = &s.history[i]
+		}
+	}
+	if *at != g { // sealed meanwhile
+		return errors.Join(n.release(), os.Remove(tmp))
+	}
+	// What was appended meanwhile, and from the rename on only the new file counts.
 	copy(n.mem[used:], g.mem[used:])
 	if err := os.Rename(tmp, g.path); err != nil {
 		return errors.Join(err, n.release(), os.Remove(tmp))
 	}
 	n.path = g.path
-	if s.cur == g {
-		s.cur = n
-	} else {
-		for i := range s.history {
-			if s.history[i] == g {
-				s.history[i] = n
-			}
-		}
-	}
+	*at = n
 	s.journal.retire(g)
 	return nil
 }
