@@ -1,0 +1,157 @@
+package limit
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tollgate/model"
+)
+
+const (
+	// batch is the largest number of requests in one call to the ledger.
+	batch = 512
+	// callTimeout bounds one call to the ledger.
+	callTimeout = 5 * time.Second
+)
+
+// LeaseFunc asks the ledger; it answers every request in order.
+type LeaseFunc func(context.Context, []model.LeaseRequest) ([]model.Lease, error)
+
+// Leaser fetches the units of all quotas of a node. One call to the ledger is
+// under way at a time; what is asked for meanwhile goes into the next.
+type Leaser struct {
+	boot  string
+	lease LeaseFunc
+	wake  chan struct{}
+
+	mu       sync.Mutex
+	queue    []*Quota
+	stopping bool // only closed quotas may still ask
+	over     bool // nobody may
+
+	cancel context.CancelFunc // nil: not started
+	done   chan struct{}
+}
+
+// NewLeaser is a leaser for the node's process boot.
+func NewLeaser(boot string, lease LeaseFunc) *Leaser {
+	return &Leaser{boot: boot, lease: lease, wake: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// Quota is a subscription's quota on this node. It asks for nothing before its
+// first call.
+func (l *Leaser) Quota(tenant uint32, subscription uint64) *Quota {
+	return &Quota{leaser: l, tenant: tenant, subscription: subscription, want: firstWant}
+}
+
+// Start begins to serve requests until Stop, or until ctx ends. It is called once.
+func (l *Leaser) Start(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ctx, l.cancel = context.WithCancel(ctx)
+	go l.run(ctx)
+}
+
+// Stop sends what is queued, such as units given back by closed quotas, and
+// ends. When ctx ends first, the call under way is given up. Quotas serve what
+// they hold and are unavailable after.
+func (l *Leaser) Stop(ctx context.Context) error {
+	l.mu.Lock()
+	l.stopping = true
+	started := l.cancel != nil
+	l.over = l.over || !started
+	l.mu.Unlock()
+	if !started {
+		return nil
+	}
+	l.signal()
+	unhook := context.AfterFunc(ctx, l.cancel)
+	<-l.done
+	if !unhook() {
+		return context.Cause(ctx)
+	}
+	l.cancel()
+	return nil
+}
+
+// enqueue says whether the quota will get an answer.
+func (l *Leaser) enqueue(q *Quota, closed bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over || l.stopping && !closed {
+		return false
+	}
+	l.queue = append(l.queue, q)
+	l.signal()
+	return true
+}
+
+func (l *Leaser) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Leaser) run(ctx context.Context) {
+	defer close(l.done)
+	for ctx.Err() == nil {
+		qs, stop := l.next()
+		switch {
+		case len(qs) > 0:
+			l.serve(ctx, qs)
+		case stop:
+			return
+		default:
+			select {
+			case <-l.wake:
+			case <-ctx.Done():
+			}
+		}
+	}
+	l.mu.Lock()
+	l.over = true
+	qs := l.queue
+	l.queue = nil
+	l.mu.Unlock()
+	for _, q := range qs {
+		q.answer(model.LeaseRequest{}, model.Lease{}, context.Cause(ctx))
+	}
+}
+
+// next takes a batch from the queue, or says that none will follow.
+func (l *Leaser) next() (qs []*Quota, stop bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := min(len(l.queue), batch)
+	if n == 0 {
+		l.queue = nil
+		l.over = l.stopping
+		return nil, l.over
+	}
+	qs = append(qs, l.queue[:n]...)
+	l.queue = l.queue[n:]
+	return qs, false
+}
+
+func (l *Leaser) serve(ctx context.Context, qs []*Quota) {
+	now := time.Now()
+	reqs := make([]model.LeaseRequest, len(qs))
+	for i, q := range qs {
+		reqs[i] = q.request(l.boot, now)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	got, err := l.lease(ctx, reqs)
+	if err == nil && len(got) != len(reqs) {
+		err = model.Errorf(model.Unavailable, "the ledger answered %d of %d requests", len(got), len(reqs))
+	}
+	for i, q := range qs {
+		var lease model.Lease
+		if err == nil {
+			lease = got[i]
+		}
+		q.answer(reqs[i], lease, err)
+	}
+}

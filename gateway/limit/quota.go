@@ -1,0 +1,415 @@
+package limit
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tollgate/model"
+)
+
+// Result is what a quota says to a call.
+type Result uint8
+
+const (
+	Admitted    Result = iota // a unit was taken
+	Exceeded                  // the window's units are used up
+	Unavailable               // nothing held, and the ledger does not answer: the call must not pass
+)
+
+const (
+	firstWant = 16      // units asked for at first
+	mostWant  = 1 << 20 // and at most
+	// hot and cold: after a refill sooner than hot after the one before, twice as
+	// much is asked for, after one later than cold half as much.
+	hot  = 2 * time.Second
+	cold = time.Minute
+	// recheck is how soon an exhausted quota is asked for again. With the round
+	// trip, a raised limit takes effect within a second.
+	recheck = 800 * time.Millisecond
+	// patience is how long a call waits for units on their way.
+	patience = time.Second
+	// backoff after a failed request doubles from the first to the second.
+	firstBackoff = 50 * time.Millisecond
+	lastBackoff  = time.Second
+	// unlimitedFor is how long an answer without quota and window is believed.
+	unlimitedFor = time.Minute
+	// endless is what a lease without quota holds.
+	endless = 1 << 62
+)
+
+// Quota is the part of one subscription's quota that this node holds. Calls draw
+// from the current lease with one atomic step; a Leaser fetches more before it
+// is empty, and calls that find nothing wait for the fetch in flight.
+type Quota struct {
+	lease        atomic.Pointer[lease]
+	leaser       *Leaser
+	tenant       uint32
+	subscription uint64
+
+	mu      sync.Mutex
+	flight  *flight // the request in flight; nil: none
+	stale   bool    // the plan has changed since it was sent: its answer is not to be used
+	want    int64
+	granted time.Time // when the ledger last granted units
+	backoff time.Duration
+	retry   int64 // unix nanoseconds before which nothing is asked after a failure
+	back    giveBack
+	closed  bool
+}
+
+// lease is what is left of one window's units on this node. It is never reused
+// for another window, so a late call cannot spend what is not its window's.
+type lease struct {
+	left      atomic.Int64 // below 0: shut, take from and give to another
+	low       atomic.Int64 // ask for more when left is not above
+	askAt     atomic.Int64 // unix nanoseconds before which not to ask for more
+	exhausted atomic.Int64 // unix nanoseconds until which the ledger has no more
+	start     int64        // of the window, unix nanoseconds
+	end       int64        // exclusive
+	free      bool         // the plan has no quota: units are not counted
+}
+
+// flight is one request for units and the calls that wait for it. What it
+// brings is theirs first: otherwise calls that come later could keep a waiting
+// one waiting.
+type flight struct {
+	answered chan struct{}
+	since    time.Time
+	waiting  int64
+	units    int64 // put aside for those who waited
+	lease    *lease
+}
+
+// shut is what left is set to so that nobody can draw from a lease again.
+const shut = math.MinInt64 / 2
+
+// giveBack is units of one window to be returned to the ledger.
+type giveBack struct {
+	units int64
+	end   int64 // of the window
+}
+
+// Unit is what an admitted call has drawn, to be given back with Refund if the
+// call is refused later. It belongs to one window.
+type Unit struct{ lease *lease }
+
+// Take draws a unit for a call at now, the wall clock. It waits, no longer than
+// a second or ctx, only when this node holds nothing and may still get some.
+func (q *Quota) Take(ctx context.Context, now time.Time) (Unit, Result) {
+	t := now.UnixNano()
+	if l := q.lease.Load(); l != nil && t < l.end {
+		if left, ok := l.take(); ok {
+			if left <= l.low.Load() && t >= l.askAt.Load() {
+				q.top(l, now)
+			}
+			return Unit{l}, Admitted
+		}
+		if t < l.exhausted.Load() {
+			return Unit{}, Exceeded
+		}
+	}
+	return q.wait(ctx)
+}
+
+func (l *lease) take() (left int64, ok bool) {
+	for {
+		n := l.left.Load()
+		if n <= 0 {
+			return n, false
+		}
+		if l.left.CompareAndSwap(n, n-1) {
+			return n - 1, true
+		}
+	}
+}
+
+// add gives units to the lease unless it is shut.
+func (l *lease) add(n int64) bool {
+	for {
+		left := l.left.Load()
+		if left < 0 {
+			return false
+		}
+		if l.left.CompareAndSwap(left, left+n) {
+			return true
+		}
+	}
+}
+
+// Refund gives a unit back to the window it was drawn from.
+func (q *Quota) Refund(u Unit) {
+	if u.lease == nil || u.lease.add(1) {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !u.lease.free {
+		q.giveBack(1, u.lease.end)
+	}
+	if q.closed && q.back.units > 0 {
+		q.ask(time.Now())
+	}
+}
+
+// top asks for more units before those held are used up.
+func (q *Quota) top(l *lease, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lease.Load() == l && q.flight == nil && !q.closed && now.UnixNano() >= max(l.askAt.Load(), q.retry) {
+		l.askAt.Store(math.MaxInt64)
+		q.ask(now)
+	}
+}
+
+// wait is Take when nothing is held.
+func (q *Quota) wait(ctx context.Context) (Unit, Result) {
+	var timer *time.Timer
+	for {
+		u, r, f := q.try()
+		if f == nil {
+			return u, r
+		}
+		if timer == nil {
+			timer = time.NewTimer(patience)
+			defer timer.Stop()
+		}
+		late := false
+		select {
+		case <-f.answered:
+		case <-timer.C:
+			late = true
+		case <-ctx.Done():
+			late = true
+		}
+		if u, ok := q.claim(f); ok {
+			return u, Admitted
+		}
+		if late {
+			return Unit{}, Unavailable
+		}
+	}
+}
+
+// claim is the unit put aside for a call that waited for f, if there is one.
+func (q *Quota) claim(f *flight) (Unit, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.flight == f {
+		f.waiting--
+		return Unit{}, false
+	}
+	if f.units == 0 {
+		return Unit{}, false
+	}
+	f.units--
+	return Unit{f.lease}, time.Now().UnixNano() < f.lease.end
+}
+
+// try takes a unit, or knows that there is none to be had, or returns the
+// flight to wait for.
+func (q *Quota) try() (Unit, Result, *flight) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return Unit{}, Unavailable, nil
+	}
+	now := time.Now()
+	t := now.UnixNano()
+	l := q.lease.Load()
+	if l != nil && t < l.end {
+		if _, ok := l.take(); ok {
+			return Unit{l}, Admitted, nil
+		}
+		if until := l.exhausted.Load(); until > 0 {
+			if t < until {
+				return Unit{}, Exceeded, nil
+			}
+			if t-until < int64(recheck) || t < q.retry {
+				// Under steady calls the answer of a moment ago holds while
+				// one request goes to see whether it still does.
+				l.exhausted.Store(t + int64(recheck))
+				if t >= q.retry {
+					q.ask(now)
+				}
+				return Unit{}, Exceeded, nil
+			}
+		}
+	}
+	if t < q.retry || q.flight != nil && now.Sub(q.flight.since) >= patience {
+		return Unit{}, Unavailable, nil
+	}
+	if !q.ask(now) {
+		return Unit{}, Unavailable, nil
+	}
+	q.flight.waiting++
+	return Unit{}, 0, q.flight
+}
+
+// ask puts the quota into the leaser's queue unless a request is in flight. It
+// says whether there is an answer to wait for. q.mu is held.
+func (q *Quota) ask(now time.Time) bool {
+	if q.flight != nil {
+		return true
+	}
+	if !q.leaser.enqueue(q, q.closed) {
+		q.retry = now.Add(lastBackoff).UnixNano()
+		return false
+	}
+	q.flight = &flight{answered: make(chan struct{}), since: now}
+	return true
+}
+
+// request is what to send now.
+func (q *Quota) request(boot string, now time.Time) model.LeaseRequest {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	r := model.LeaseRequest{Boot: boot, Tenant: q.tenant, Subscription: q.subscription, At: now}
+	q.stale = false
+	if q.back.units > 0 && now.UnixNano() < q.back.end {
+		// Sent once, whatever comes of it: a unit lost in a failed request is
+		// only missing, a unit returned twice would be spent twice.
+		r.Return = q.back.units
+	}
+	q.back = giveBack{}
+	if !q.closed {
+		r.Want = max(q.want, min(q.flight.waiting, mostWant))
+	}
+	return r
+}
+
+// answer takes in the reply to a request and wakes those who wait for it.
+func (q *Quota) answer(r model.LeaseRequest, got model.Lease, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	f := q.flight
+	q.flight = nil
+	close(f.answered)
+	if err == nil {
+		err = check(r, got)
+	}
+	switch {
+	case err != nil:
+		q.failed(now)
+	case q.closed || q.stale:
+		if r.Want > 0 && !got.Unlimited {
+			q.giveBack(got.Granted, got.WindowEnd.UnixNano())
+		}
+	default:
+		q.backoff, q.retry = 0, 0
+		q.install(got, now, f)
+	}
+	if q.back.units > 0 && (err == nil || q.closed) {
+		q.ask(now)
+	}
+}
+
+func check(r model.LeaseRequest, got model.Lease) error {
+	if got.Granted < 0 || !got.Unlimited && r.Want > 0 && (r.At.Before(got.WindowStart) || !r.At.Before(got.WindowEnd)) {
+		return model.Errorf(model.Invalid, "the lease of %d units from %s to %s is not for %s", got.Granted, got.WindowStart, got.WindowEnd, r.At)
+	}
+	return nil
+}
+
+func (q *Quota) failed(now time.Time) {
+	q.backoff = min(max(2*q.backoff, firstBackoff), lastBackoff)
+	q.retry = now.Add(q.backoff).UnixNano()
+	if l := q.lease.Load(); l != nil {
+		l.askAt.Store(q.retry)
+	}
+}
+
+// install adds what was granted to the lease of its window, or starts that
+// window's lease.
+func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
+	l := &lease{start: got.WindowStart.UnixNano(), end: got.WindowEnd.UnixNano()}
+	old := q.lease.Load()
+	switch {
+	case got.Unlimited:
+		l.free, l.end = true, now.Add(unlimitedFor).UnixNano()
+		l.left.Store(endless)
+		q.lease.Store(l)
+		return
+	case old != nil && !old.free && old.start == l.start && old.end == l.end:
+		l = old
+		l.exhausted.Store(0)
+		l.askAt.Store(0)
+	case old != nil && old.start >= l.end:
+		return // of a window gone by
+	default:
+		q.drop()
+		q.lease.Store(l)
+	}
+	f.lease, f.units = l, min(f.waiting, got.Granted)
+	l.add(got.Granted - f.units)
+	l.low.Store(max(got.Granted, l.left.Load()) / 4)
+	if got.Granted == 0 {
+		until := now.Add(recheck).UnixNano()
+		l.exhausted.Store(until)
+		l.askAt.Store(until)
+		return
+	}
+	switch since := now.Sub(q.granted); {
+	case q.granted.IsZero():
+	case since < hot:
+		q.want = min(2*q.want, mostWant)
+	case since > cold:
+		q.want = max(q.want/2, firstWant)
+	}
+	if f.waiting > f.units {
+		q.want = min(max(q.want, 2*f.waiting), mostWant)
+	}
+	q.granted = now
+}
+
+// giveBack keeps units to be returned with the next request. q.mu is held.
+func (q *Quota) giveBack(n, end int64) {
+	if n <= 0 || time.Now().UnixNano() >= end {
+		return
+	}
+	if q.back.end != end {
+		q.back = giveBack{end: end}
+	}
+	q.back.units += n
+}
+
+// Reset forgets what is known because the plan changed: what is held goes back
+// to the ledger, and the next call asks anew.
+func (q *Quota) Reset() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.drop()
+	q.stale = q.flight != nil
+	q.retry, q.backoff = 0, 0
+	if q.back.units > 0 {
+		q.ask(time.Now())
+	}
+}
+
+// Close returns what is held; calls find the quota unavailable from then on.
+func (q *Quota) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	q.closed = true
+	q.drop()
+	if q.back.units > 0 {
+		q.ask(time.Now())
+	}
+}
+
+// drop shuts the current lease and gives back what it holds.
+func (q *Quota) drop() {
+	l := q.lease.Swap(nil)
+	if l == nil {
+		return
+	}
+	if left := l.left.Swap(shut); !l.free {
+		q.giveBack(left, l.end)
+	}
+}
