@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 )
@@ -79,7 +78,7 @@ func (r *relay) close() { _ = r.server.Close() }
 func cut(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 
 func (r *relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	if q.Method != http.MethodPost || !strings.HasSuffix(q.URL.Path, usagePath) {
+	if q.Method != http.MethodPost || q.URL.Path != usagePath {
 		r.pass.ServeHTTP(w, q)
 		return
 	}

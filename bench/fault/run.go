@@ -14,7 +14,7 @@ import (
 // Where the parts meet: the feed's path for usage, and the journal's folder in a
 // node's data directory.
 const (
-	usagePath     = "/usage"
+	usagePath     = "/feed/v1/batches"
 	journalFolder = "journal"
 )
 
