@@ -69,7 +69,7 @@ func leaseTurns(reqs []model.LeaseRequest) [][]int {
 // model.Quota.Window in SQL.
 const askedFor = `
 	with asked as (
-		select r.ord, r.tenant_id, r.subscription_id, r.boot, greatest(r.want, 1) as want, greatest(r.back, 0) as back,
+		select r.ord, r.tenant_id, r.subscription_id, r.boot, greatest(r.want, 0) as want, greatest(r.back, 0) as back,
 			p.quota_limit, p.quota_period, q.start at time zone 'UTC' as window_start, (q.start + case p.quota_period
 				when 'DAY' then interval '1 day' when 'WEEK' then interval '7 days' else
 				-- the month's length is that of the month before the offset
@@ -88,7 +88,8 @@ const askedFor = `
 		where s.ended_at is null and t.gateway_id = $1)`
 
 // Rows first exist, then are locked: what the second statement reads under the
-// lock is the latest.
+// lock is the latest. The lock is the kind that foreign keys do not wait for, or
+// two leases of one window would wait for each other.
 const leaseRows = askedFor + `,
 	windows as (
 		insert into quota_window (tenant_id, subscription_id, window_start)
@@ -111,7 +112,7 @@ const leaseGrant = askedFor + `,
 		join quota_window w using (tenant_id, subscription_id, window_start)
 		join quota_lease l using (tenant_id, subscription_id, window_start, boot)
 		order by tenant_id, subscription_id
-		for update of w, l),
+		for no key update of w, l),
 	computed as (
 		select locked.*, greatest(0, least(want, greatest(1, left_ / (2 * live)), left_)) as grant_
 		from locked, nodes, lateral (select quota_limit - (granted - returning) as left_) x),

@@ -131,7 +131,7 @@ create table stage (
   check ((deployment_id is null) = (deleted_at is not null))
 );
 create unique index stage_name_key on stage (tenant_id, api_id, name) where deleted_at is null;
-create index stage_deployment on stage (tenant_id, api_id, deployment_id);
+create index stage_by_deployment on stage (tenant_id, api_id, deployment_id);
 
 -- What a stage has pointed at, so that a rollback without a target has one.
 create table stage_deployment (
@@ -143,7 +143,7 @@ create table stage_deployment (
   foreign key (tenant_id, stage_num) references stage,
   foreign key (tenant_id, deployment_id) references deployment on delete cascade
 );
-create index stage_deployment_deployment on stage_deployment (tenant_id, deployment_id);
+create index stage_deployment_by_deployment on stage_deployment (tenant_id, deployment_id);
 
 create table plan (
   tenant_id integer not null references tenant,
