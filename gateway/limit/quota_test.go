@@ -29,7 +29,7 @@ type ledger struct {
 	held  map[string]int64 // by boot and window
 	calls int
 	asked int
-	most  int // requests in one call
+	most  int            // requests in one call
 	busy  map[string]int // calls under way, by boot
 }
 
