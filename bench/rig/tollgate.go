@@ -238,12 +238,14 @@ func (t *Tollgate) Publish(ctx context.Context, name string, document []byte) (a
 		return "", err
 	}
 	var made struct {
-		ID string `json:"id"`
+		API struct {
+			ID string `json:"id"`
+		} `json:"api"`
 	}
 	if err := t.CLI(ctx, &made, "api", "import", file); err != nil {
 		return "", err
 	}
-	return made.ID, t.CLI(ctx, nil, "api", "deploy", made.ID, "--stage", "prod")
+	return made.API.ID, t.CLI(ctx, nil, "api", "deploy", made.API.ID, "--stage", "prod")
 }
 
 // Plan makes a usage plan on an API's stage prod, with limits that are checked on
