@@ -17,6 +17,7 @@ import (
 	"io/fs"
 
 	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
 	migratepgx "github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
@@ -30,7 +31,7 @@ import (
 	"tollgate/model"
 )
 
-//go:embed *.sql
+//go:embed [0-9]*.sql
 var files embed.FS
 
 // lockKey serialises programs that migrate one database at the same time.
@@ -202,6 +203,10 @@ func step(databaseURL string, run func(*migrate.Migrate) error) error {
 	err = run(m)
 	if errors.Is(err, migrate.ErrNoChange) {
 		err = nil
+	}
+	if failed, ok := errors.AsType[database.Error](err); ok {
+		// Its own text carries the whole file of the migration.
+		err = fmt.Errorf("line %d: %w", failed.Line, failed.OrigErr)
 	}
 	sourceErr, dbErr := m.Close()
 	return errors.Join(err, sourceErr, dbErr)

@@ -1,0 +1,90 @@
+# Tollgate. `make` alone prints what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+PROGRAMS := tollgate tollgate-gateway
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 20s
+
+.PHONY: help
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: go
+go:
+	@command -v go >/dev/null || { echo "Go is not installed: get 1.26 or newer from https://go.dev/dl/" >&2; exit 1; }
+
+.PHONY: postgres
+postgres:
+	@[ -n "$${DATABASE_URL:-}" ] || .ci/postgres
+
+.PHONY: run
+run: build postgres ## install what is missing, build, and run everything on this machine
+	@exec bin/tollgate up
+
+.PHONY: build
+build: go ## build the programs into bin/
+	@mkdir -p bin
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(PROGRAMS))
+
+.PHONY: test
+test: go test-postgres ## run every test, on a real Postgres
+	@go test -timeout 9m ./...
+
+.PHONY: test-postgres
+test-postgres:
+	@[ -n "$${DATABASE_URL_TEST:-}" ] || .ci/postgres
+
+.PHONY: fmt
+fmt: go ## format the code
+	@gofmt -w .
+
+.PHONY: check
+check: go test-postgres ## what CI checks: format, vet, staticcheck, import rules, committed dump, race tests
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt): $$unformatted" >&2; exit 1; }
+	go vet ./...
+	GOOS=darwin GOARCH=arm64 go vet ./cmd/... ./gateway/... ./migrations/...
+	go run $(STATICCHECK) ./...
+	go test -count=1 .
+	@before=$$(sha256sum migrations/schema.sql); $(MAKE) --no-print-directory dump; \
+	  [ "$$before" = "$$(sha256sum migrations/schema.sql)" ] || { echo "migrations/schema.sql was not what the migrations make: commit what make dump wrote" >&2; exit 1; }
+	@$(MAKE) --no-print-directory race
+
+.PHONY: race
+race: go test-postgres ## run every test under the race detector
+	@command -v gcc >/dev/null || { echo "the race detector needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
+	go test -race -timeout 15m ./...
+
+.PHONY: dump
+dump: go test-postgres ## write migrations/schema.sql as the migrations make it
+	@TOLLGATE_DUMP=1 go test -count=1 -run '^TestSchemaDump$$' ./migrations
+
+.PHONY: fuzz
+fuzz: go ## run every fuzz target for FUZZTIME (20s)
+	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | awk '{print $$2}' | while read -r f; do \
+	  for dir in $$(grep -rl --include='*_test.go' "^func $$f(" . | xargs -n1 dirname | sort -u); do \
+	    echo "$$f in $$dir"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null; done; done
+
+.PHONY: bench
+bench: build postgres ## compare with nginx, haproxy and caddy on this machine, and measure memory and start
+	@go run ./bench/compare
+
+.PHONY: fault
+fault: build postgres ## kill gateway and Postgres under load, and count every call
+	@go run ./bench/fault
+
+.PHONY: conformance
+conformance: go test-postgres ## run only the tests against recorded documents, answers and attacks
+	@go test -count=1 -run 'Conformance|Corpus|Smuggling' ./...
+
+.PHONY: release
+release: go ## build for every platform into bin/
+	@mkdir -p bin
+	@for p in $(PLATFORMS); do for c in $(PROGRAMS); do \
+	  echo "bin/$$c-$${p/\//-}"; \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -ldflags '$(LDFLAGS)' -o "bin/$$c-$${p/\//-}" "./cmd/$$c"; done; done

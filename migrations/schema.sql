@@ -1,0 +1,784 @@
+-- The schema as the migrations make it. Written by `make dump`; do not edit.
+
+CREATE TYPE public.river_job_state AS ENUM (
+    'available',
+    'cancelled',
+    'completed',
+    'discarded',
+    'pending',
+    'retryable',
+    'running',
+    'scheduled'
+);
+
+CREATE FUNCTION public.deployment_is_immutable() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  raise exception 'a deployment is never changed';
+end $$;
+
+CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE state
+        WHEN 'available' THEN get_bit(bitmask, 7)
+        WHEN 'cancelled' THEN get_bit(bitmask, 6)
+        WHEN 'completed' THEN get_bit(bitmask, 5)
+        WHEN 'discarded' THEN get_bit(bitmask, 4)
+        WHEN 'pending'   THEN get_bit(bitmask, 3)
+        WHEN 'retryable' THEN get_bit(bitmask, 2)
+        WHEN 'running'   THEN get_bit(bitmask, 1)
+        WHEN 'scheduled' THEN get_bit(bitmask, 0)
+        ELSE 0
+    END = 1;
+$$;
+
+CREATE TABLE public.access_key (
+    tenant_id integer NOT NULL,
+    access_key_id text NOT NULL,
+    member_id text NOT NULL,
+    secret bytea NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.access_key FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.api (
+    tenant_id integer NOT NULL,
+    api_id text NOT NULL,
+    name text NOT NULL,
+    definition jsonb,
+    hash text NOT NULL,
+    methods integer NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT api_check CHECK (((definition IS NULL) = (deleted_at IS NOT NULL)))
+);
+
+ALTER TABLE ONLY public.api FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.api_key (
+    tenant_id integer NOT NULL,
+    key_num integer NOT NULL,
+    key_id text NOT NULL,
+    name text NOT NULL,
+    hash bytea NOT NULL,
+    prefix text NOT NULL,
+    last4 text NOT NULL,
+    enabled boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT api_key_hash_check CHECK ((length(hash) = 32))
+);
+
+ALTER TABLE ONLY public.api_key FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.api_key ALTER COLUMN key_num ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.api_key_key_num_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.api_method (
+    tenant_id integer NOT NULL,
+    api_id text NOT NULL,
+    path text NOT NULL,
+    verb text NOT NULL,
+    method_num integer NOT NULL
+);
+
+ALTER TABLE ONLY public.api_method FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.api_method ALTER COLUMN method_num ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.api_method_method_num_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.api_source (
+    tenant_id integer NOT NULL,
+    api_id text NOT NULL,
+    name text NOT NULL,
+    format text NOT NULL,
+    sha256 bytea NOT NULL,
+    bytes bytea NOT NULL,
+    imported_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.api_source FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.audit (
+    tenant_id integer,
+    audit_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    role text NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE ONLY public.audit FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.deployment (
+    tenant_id integer NOT NULL,
+    deployment_id text NOT NULL,
+    deployment_num bigint NOT NULL,
+    api_id text NOT NULL,
+    hash text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    definition jsonb NOT NULL,
+    methods integer NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.deployment FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deployment ALTER COLUMN deployment_num ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.deployment_deployment_num_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.feed_change (
+    tenant_id integer NOT NULL,
+    rev bigint NOT NULL,
+    gateway_id integer NOT NULL,
+    kind text NOT NULL,
+    first_num bigint NOT NULL,
+    last_num bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT feed_change_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'stage'::text, 'plan'::text, 'key'::text])))
+);
+
+ALTER TABLE ONLY public.feed_change FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.feed_head (
+    one boolean DEFAULT true NOT NULL,
+    rev bigint NOT NULL,
+    pruned bigint NOT NULL,
+    CONSTRAINT feed_head_one_check CHECK (one)
+);
+
+CREATE TABLE public.gateway (
+    gateway_id integer NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    tenant_id integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT gateway_check CHECK (((kind = 'dedicated'::text) = (tenant_id IS NOT NULL))),
+    CONSTRAINT gateway_kind_check CHECK ((kind = ANY (ARRAY['shared'::text, 'dedicated'::text]))),
+    CONSTRAINT gateway_name_check CHECK ((name ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
+);
+
+ALTER TABLE public.gateway ALTER COLUMN gateway_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.gateway_gateway_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.member (
+    tenant_id integer NOT NULL,
+    member_id text NOT NULL,
+    email text NOT NULL,
+    role text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT member_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'developer'::text, 'billing'::text, 'viewer'::text])))
+);
+
+ALTER TABLE ONLY public.member FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.node (
+    gateway_id integer NOT NULL,
+    name text NOT NULL,
+    boot text NOT NULL,
+    visit bigint DEFAULT 1 NOT NULL,
+    connected boolean DEFAULT true NOT NULL,
+    applied_rev bigint NOT NULL,
+    offered_rev bigint DEFAULT 0 NOT NULL,
+    failed_rev bigint DEFAULT 0 NOT NULL,
+    failed text DEFAULT ''::text NOT NULL,
+    draining boolean DEFAULT false NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.node_token (
+    token_hash bytea NOT NULL,
+    gateway_id integer NOT NULL,
+    node text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.plan (
+    tenant_id integer NOT NULL,
+    plan_id text NOT NULL,
+    plan_num integer NOT NULL,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    throttle jsonb,
+    quota_limit bigint,
+    quota_period text,
+    quota_offset integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT plan_check CHECK ((((quota_limit IS NULL) = (quota_period IS NULL)) AND ((quota_limit IS NULL) = (quota_offset IS NULL)))),
+    CONSTRAINT plan_quota_period_check CHECK ((quota_period = ANY (ARRAY['DAY'::text, 'WEEK'::text, 'MONTH'::text])))
+);
+
+ALTER TABLE ONLY public.plan FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.plan ALTER COLUMN plan_num ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.plan_plan_num_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.plan_stage (
+    tenant_id integer NOT NULL,
+    plan_id text NOT NULL,
+    stage_num integer NOT NULL,
+    throttle jsonb
+);
+
+ALTER TABLE ONLY public.plan_stage FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.quota_lease (
+    tenant_id integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    window_start timestamp with time zone NOT NULL,
+    boot text NOT NULL,
+    gateway_id integer NOT NULL,
+    granted bigint DEFAULT 0 NOT NULL,
+    returned bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT quota_lease_check CHECK (((returned >= 0) AND (returned <= granted)))
+);
+
+ALTER TABLE ONLY public.quota_lease FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.quota_window (
+    tenant_id integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    window_start timestamp with time zone NOT NULL,
+    granted bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT quota_window_granted_check CHECK ((granted >= 0))
+);
+
+ALTER TABLE ONLY public.quota_window FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.river_job (
+    id bigint NOT NULL,
+    state public.river_job_state DEFAULT 'available'::public.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
+
+CREATE SEQUENCE public.river_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.river_job_id_seq OWNED BY public.river_job.id;
+
+CREATE UNLOGGED TABLE public.river_leader (
+    elected_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    leader_id text NOT NULL,
+    name text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
+    CONSTRAINT name_length CHECK ((name = 'default'::text))
+);
+
+CREATE TABLE public.river_migration (
+    line text NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT line_length CHECK (((char_length(line) > 0) AND (char_length(line) < 128))),
+    CONSTRAINT version_gte_1 CHECK ((version >= 1))
+);
+
+CREATE TABLE public.river_notification (
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    payload text NOT NULL,
+    topic text NOT NULL,
+    CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
+);
+
+CREATE SEQUENCE public.river_notification_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.river_notification_id_seq OWNED BY public.river_notification.id;
+
+CREATE TABLE public.river_queue (
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+
+CREATE TABLE public.schema_migrations (
+    version bigint NOT NULL,
+    dirty boolean NOT NULL
+);
+
+CREATE TABLE public.stage (
+    tenant_id integer NOT NULL,
+    stage_num integer NOT NULL,
+    api_id text NOT NULL,
+    name text NOT NULL,
+    deployment_id text,
+    throttle jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT stage_check CHECK (((deployment_id IS NULL) = (deleted_at IS NOT NULL))),
+    CONSTRAINT stage_name_check CHECK ((name ~ '^[a-zA-Z0-9_-]{1,128}$'::text))
+);
+
+ALTER TABLE ONLY public.stage FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.stage_deployment (
+    tenant_id integer NOT NULL,
+    stage_num integer NOT NULL,
+    deployment_id text NOT NULL,
+    first_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.stage_deployment FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.stage ALTER COLUMN stage_num ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.stage_stage_num_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.subscription (
+    tenant_id integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    plan_id text NOT NULL,
+    key_num integer NOT NULL,
+    terms integer DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.subscription FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.subscription ALTER COLUMN subscription_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.subscription_subscription_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.tenant (
+    tenant_id integer NOT NULL,
+    account_id text NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    gateway_id integer NOT NULL,
+    suspended boolean DEFAULT false NOT NULL,
+    caps jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tenant_account_id_check CHECK ((account_id ~ '^[1-9][0-9]{11}$'::text))
+);
+
+ALTER TABLE ONLY public.tenant FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenant ALTER COLUMN tenant_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tenant_tenant_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
+
+ALTER TABLE ONLY public.river_notification ALTER COLUMN id SET DEFAULT nextval('public.river_notification_id_seq'::regclass);
+
+ALTER TABLE ONLY public.access_key
+    ADD CONSTRAINT access_key_id_key UNIQUE (access_key_id);
+
+ALTER TABLE ONLY public.access_key
+    ADD CONSTRAINT access_key_pkey PRIMARY KEY (tenant_id, access_key_id);
+
+ALTER TABLE ONLY public.api
+    ADD CONSTRAINT api_id_key UNIQUE (api_id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_id_key UNIQUE (key_id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_num_key UNIQUE (key_num);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (tenant_id, key_num);
+
+ALTER TABLE ONLY public.api_method
+    ADD CONSTRAINT api_method_num_key UNIQUE (method_num);
+
+ALTER TABLE ONLY public.api_method
+    ADD CONSTRAINT api_method_pkey PRIMARY KEY (tenant_id, api_id, path, verb);
+
+ALTER TABLE ONLY public.api
+    ADD CONSTRAINT api_pkey PRIMARY KEY (tenant_id, api_id);
+
+ALTER TABLE ONLY public.api_source
+    ADD CONSTRAINT api_source_pkey PRIMARY KEY (tenant_id, api_id);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_id_key UNIQUE (deployment_id);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_pkey PRIMARY KEY (tenant_id, deployment_id);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_tenant_id_api_id_deployment_id_key UNIQUE (tenant_id, api_id, deployment_id);
+
+ALTER TABLE ONLY public.feed_change
+    ADD CONSTRAINT feed_change_pkey PRIMARY KEY (gateway_id, rev, tenant_id, kind, first_num);
+
+ALTER TABLE ONLY public.feed_head
+    ADD CONSTRAINT feed_head_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.gateway
+    ADD CONSTRAINT gateway_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.gateway
+    ADD CONSTRAINT gateway_pkey PRIMARY KEY (gateway_id);
+
+ALTER TABLE ONLY public.member
+    ADD CONSTRAINT member_pkey PRIMARY KEY (tenant_id, member_id);
+
+ALTER TABLE ONLY public.node
+    ADD CONSTRAINT node_pkey PRIMARY KEY (gateway_id, name);
+
+ALTER TABLE ONLY public.node_token
+    ADD CONSTRAINT node_token_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.plan
+    ADD CONSTRAINT plan_id_key UNIQUE (plan_id);
+
+ALTER TABLE ONLY public.plan
+    ADD CONSTRAINT plan_num_key UNIQUE (plan_num);
+
+ALTER TABLE ONLY public.plan
+    ADD CONSTRAINT plan_pkey PRIMARY KEY (tenant_id, plan_id);
+
+ALTER TABLE ONLY public.plan_stage
+    ADD CONSTRAINT plan_stage_pkey PRIMARY KEY (tenant_id, plan_id, stage_num);
+
+ALTER TABLE ONLY public.quota_lease
+    ADD CONSTRAINT quota_lease_pkey PRIMARY KEY (tenant_id, subscription_id, window_start, boot);
+
+ALTER TABLE ONLY public.quota_window
+    ADD CONSTRAINT quota_window_pkey PRIMARY KEY (tenant_id, subscription_id, window_start);
+
+ALTER TABLE ONLY public.river_job
+    ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_leader
+    ADD CONSTRAINT river_leader_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.river_migration
+    ADD CONSTRAINT river_migration_pkey1 PRIMARY KEY (line, version);
+
+ALTER TABLE ONLY public.river_notification
+    ADD CONSTRAINT river_notification_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_queue
+    ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.stage_deployment
+    ADD CONSTRAINT stage_deployment_pkey PRIMARY KEY (tenant_id, stage_num, deployment_id);
+
+ALTER TABLE ONLY public.stage
+    ADD CONSTRAINT stage_num_key UNIQUE (stage_num);
+
+ALTER TABLE ONLY public.stage
+    ADD CONSTRAINT stage_pkey PRIMARY KEY (tenant_id, stage_num);
+
+ALTER TABLE ONLY public.subscription
+    ADD CONSTRAINT subscription_id_key UNIQUE (subscription_id);
+
+ALTER TABLE ONLY public.subscription
+    ADD CONSTRAINT subscription_pkey PRIMARY KEY (tenant_id, subscription_id);
+
+ALTER TABLE ONLY public.tenant
+    ADD CONSTRAINT tenant_account_key UNIQUE (account_id);
+
+ALTER TABLE ONLY public.tenant
+    ADD CONSTRAINT tenant_pkey PRIMARY KEY (tenant_id);
+
+CREATE UNIQUE INDEX api_key_hash_key ON public.api_key USING btree (tenant_id, hash) WHERE (deleted_at IS NULL);
+
+CREATE INDEX api_key_list ON public.api_key USING btree (tenant_id, name, key_id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX api_list ON public.api USING btree (tenant_id, name, api_id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX audit_tenant ON public.audit USING btree (tenant_id, audit_id DESC);
+
+CREATE INDEX deployment_list ON public.deployment USING btree (tenant_id, api_id, deployment_num DESC);
+
+CREATE INDEX feed_change_age ON public.feed_change USING btree (at);
+
+CREATE UNIQUE INDEX member_email_key ON public.member USING btree (lower(email));
+
+CREATE INDEX node_token_node ON public.node_token USING btree (gateway_id, node);
+
+CREATE INDEX plan_by_num ON public.plan USING btree (tenant_id, plan_num);
+
+CREATE INDEX plan_list ON public.plan USING btree (tenant_id, name, plan_id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX plan_stage_stage ON public.plan_stage USING btree (tenant_id, stage_num);
+
+CREATE INDEX quota_window_age ON public.quota_window USING btree (window_start);
+
+CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
+
+CREATE INDEX river_job_kind ON public.river_job USING btree (kind);
+
+CREATE INDEX river_job_metadata_index ON public.river_job USING gin (metadata);
+
+CREATE INDEX river_job_prioritized_fetching_index ON public.river_job USING btree (state, queue, priority, scheduled_at, id);
+
+CREATE INDEX river_job_state_and_finalized_at_index ON public.river_job USING btree (state, finalized_at) WHERE (finalized_at IS NOT NULL);
+
+CREATE UNIQUE INDEX river_job_unique_idx ON public.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND public.river_job_state_in_bitmask(unique_states, state));
+
+CREATE INDEX river_notification_created_at_idx ON public.river_notification USING btree (created_at);
+
+CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
+
+CREATE INDEX stage_by_deployment ON public.stage USING btree (tenant_id, api_id, deployment_id);
+
+CREATE INDEX stage_deployment_by_deployment ON public.stage_deployment USING btree (tenant_id, deployment_id);
+
+CREATE UNIQUE INDEX stage_name_key ON public.stage USING btree (tenant_id, api_id, name) WHERE (deleted_at IS NULL);
+
+CREATE UNIQUE INDEX subscription_once ON public.subscription USING btree (tenant_id, key_num, plan_id) WHERE (ended_at IS NULL);
+
+CREATE INDEX subscription_plan ON public.subscription USING btree (tenant_id, plan_id) WHERE (ended_at IS NULL);
+
+CREATE UNIQUE INDEX tenant_email_key ON public.tenant USING btree (lower(email));
+
+CREATE INDEX tenant_gateway ON public.tenant USING btree (gateway_id);
+
+CREATE TRIGGER deployment_is_immutable BEFORE UPDATE ON public.deployment FOR EACH ROW EXECUTE FUNCTION public.deployment_is_immutable();
+
+ALTER TABLE ONLY public.access_key
+    ADD CONSTRAINT access_key_tenant_id_member_id_fkey FOREIGN KEY (tenant_id, member_id) REFERENCES public.member(tenant_id, member_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.api_method
+    ADD CONSTRAINT api_method_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.api_source
+    ADD CONSTRAINT api_source_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.api
+    ADD CONSTRAINT api_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.feed_change
+    ADD CONSTRAINT feed_change_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
+ALTER TABLE ONLY public.feed_change
+    ADD CONSTRAINT feed_change_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.gateway
+    ADD CONSTRAINT gateway_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.member
+    ADD CONSTRAINT member_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.node
+    ADD CONSTRAINT node_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
+ALTER TABLE ONLY public.node_token
+    ADD CONSTRAINT node_token_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
+ALTER TABLE ONLY public.plan_stage
+    ADD CONSTRAINT plan_stage_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
+
+ALTER TABLE ONLY public.plan_stage
+    ADD CONSTRAINT plan_stage_tenant_id_stage_num_fkey FOREIGN KEY (tenant_id, stage_num) REFERENCES public.stage(tenant_id, stage_num);
+
+ALTER TABLE ONLY public.plan
+    ADD CONSTRAINT plan_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.quota_lease
+    ADD CONSTRAINT quota_lease_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
+ALTER TABLE ONLY public.quota_lease
+    ADD CONSTRAINT quota_lease_tenant_id_subscription_id_window_start_fkey FOREIGN KEY (tenant_id, subscription_id, window_start) REFERENCES public.quota_window(tenant_id, subscription_id, window_start) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.quota_window
+    ADD CONSTRAINT quota_window_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
+
+ALTER TABLE ONLY public.stage_deployment
+    ADD CONSTRAINT stage_deployment_tenant_id_deployment_id_fkey FOREIGN KEY (tenant_id, deployment_id) REFERENCES public.deployment(tenant_id, deployment_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.stage_deployment
+    ADD CONSTRAINT stage_deployment_tenant_id_stage_num_fkey FOREIGN KEY (tenant_id, stage_num) REFERENCES public.stage(tenant_id, stage_num);
+
+ALTER TABLE ONLY public.stage
+    ADD CONSTRAINT stage_tenant_id_api_id_deployment_id_fkey FOREIGN KEY (tenant_id, api_id, deployment_id) REFERENCES public.deployment(tenant_id, api_id, deployment_id);
+
+ALTER TABLE ONLY public.stage
+    ADD CONSTRAINT stage_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.subscription
+    ADD CONSTRAINT subscription_tenant_id_key_num_fkey FOREIGN KEY (tenant_id, key_num) REFERENCES public.api_key(tenant_id, key_num);
+
+ALTER TABLE ONLY public.subscription
+    ADD CONSTRAINT subscription_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
+
+ALTER TABLE ONLY public.tenant
+    ADD CONSTRAINT tenant_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
+ALTER TABLE public.access_key ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.api ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.api_key ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.api_method ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.api_source ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.feed_change ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.member ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.plan ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.plan_stage ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.quota_lease ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.quota_window ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.stage ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.stage_deployment ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.subscription ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenant ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON public.access_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.api USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.api_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.api_method USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.api_source USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.audit USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.deployment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.feed_change USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.member USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.plan USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.plan_stage USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.quota_lease USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.quota_window USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.stage USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.stage_deployment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.subscription USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.tenant USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
