@@ -281,8 +281,8 @@ func (im *importer) result() (*Result, error) {
 	return r, nil
 }
 
-// follow resolves local references. false: a problem has been reported, and the
-// place means nothing.
+// follow resolves local references. false: the reference has been reported, and
+// the place means nothing.
 func (im *importer) follow(l loc) (loc, bool) {
 	for hops := 0; l.is(mapping); hops++ {
 		ref := l.get("$ref")
@@ -302,9 +302,11 @@ func (im *importer) follow(l loc) (loc, bool) {
 	return l, true
 }
 
+// refProblem warns of a reference; what is missing for want of it is for whoever
+// followed it to say.
 func (im *importer) refProblem(ref loc, format string, a ...any) {
 	if im.once(ref.at) {
-		im.say(model.SeverityError, ref, format, a...)
+		im.say(model.SeverityWarning, ref, format, a...)
 	}
 }
 

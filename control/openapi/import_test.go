@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -98,11 +99,27 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
+// plain is a path with its variables blanked and its escapes resolved.
+func plain(path string) string {
+	path = blanked.ReplaceAllString(path, "{}")
+	if u, err := url.PathUnescape(path); err == nil {
+		return u
+	}
+	return path
+}
+
 var blanked = regexp.MustCompile(`\{[^/]*\}`)
+
+// failer is a test, or one of a property's many.
+type failer interface {
+	Helper()
+	Errorf(format string, a ...any)
+	Fatal(a ...any)
+}
 
 // complete checks, by a reading of the document that shares nothing with the
 // importer's, that every operation is a method or has an error that says why not.
-func complete(t *testing.T, src []byte, r *Result) {
+func complete(t failer, src []byte, r *Result) {
 	t.Helper()
 	if err := r.Definition.Validate(); err != nil {
 		t.Errorf("the definition is not valid: %v", err)
@@ -110,7 +127,7 @@ func complete(t *testing.T, src []byte, r *Result) {
 	methods := map[string]bool{}
 	for _, res := range r.Definition.Resources {
 		for verb := range res.Methods {
-			methods[verb+" "+blanked.ReplaceAllString(res.Path, "{}")] = true
+			methods[verb+" "+plain(res.Path)] = true
 		}
 	}
 	failed := map[string]bool{}
@@ -135,7 +152,11 @@ func complete(t *testing.T, src []byte, r *Result) {
 		if !ok || strings.HasPrefix(path, "x-") {
 			continue
 		}
-		route, _, _ := strings.Cut(path, "?")
+		route := path
+		if i := strings.IndexAny(route, "?#"); i >= 0 {
+			route = route[:i]
+		}
+		route = "/" + strings.TrimPrefix(route, "/")
 		if path == "$default" || path == "/$default" {
 			route = "/{proxy+}"
 		}
@@ -152,7 +173,7 @@ func complete(t *testing.T, src []byte, r *Result) {
 				continue
 			}
 			count++
-			if !methods[verb+" "+blanked.ReplaceAllString(route, "{}")] && !failed[at] && !failed[at+"/"+field] {
+			if !methods[verb+" "+plain(route)] && !failed[at] && !failed[at+"/"+field] {
 				t.Errorf("%s %s is neither a method nor reported missing", verb, path)
 			}
 		}

@@ -20,7 +20,7 @@ func (im *importer) integrate(m *method, r route, verb string, layers []loc, op 
 	s := im.upstream(layers, op)
 	if s.why != "" {
 		im.tally(model.SeverityError, s.at, strings.ReplaceAll(s.why, "%", "%%")+
-			"; %d methods have no integration: say where calls go with --upstream URL, or put an absolute server URL into the document")
+			"; methods without an integration for it: %d; say where calls go with --upstream URL, or put an absolute server URL into the document")
 		return
 	}
 	m.upstream = s.url
@@ -36,6 +36,7 @@ func (im *importer) integrate(m *method, r route, verb string, layers []loc, op 
 func (im *importer) integration(at loc, r route) *model.Integration {
 	x, ok := im.follow(at)
 	if !ok {
+		im.say(model.SeverityError, at, "the integration is a reference that leads nowhere; the method has none")
 		return nil
 	}
 	if !x.is(mapping) {
@@ -129,7 +130,7 @@ func (im *importer) integrationField(g *model.Integration, f loc, r route) {
 	case "responses":
 		im.integrationResponses(g, f)
 	case "payloadFormatVersion":
-		im.tally(model.SeverityInfo, f, "payloadFormatVersion (%d integrations) is not kept in the definition; it matters to Lambda functions only, which are not served yet")
+		im.tally(model.SeverityInfo, f, "payloadFormatVersion (integrations: %d) is not kept in the definition; it matters to Lambda functions only, which are not served yet")
 	case "$ref":
 	default:
 		im.say(model.SeverityWarning, f, "integration field %s is not kept in the definition", quote(name))

@@ -108,7 +108,7 @@ func (im *importer) fallback(item loc) {
 // and what it references. Every operation is counted; those that no method can
 // stand for are reported and not returned.
 func (im *importer) operations(item loc) (layers []loc, ops []operation) {
-	before := im.res.Operations
+	before, lost := im.res.Operations, false
 	for l := item; ; {
 		if !l.is(mapping) {
 			if !l.is(null) {
@@ -119,9 +119,12 @@ func (im *importer) operations(item loc) (layers []loc, ops []operation) {
 		}
 		for _, seen := range layers {
 			if seen.node == l.node {
-				im.refProblem(l.get("$ref"), "reference %s goes round in a circle", quote(l.get("$ref").text()))
-				return layers, ops
+				im.refProblem(layers[len(layers)-1].get("$ref"), "this reference goes round in a circle")
+				lost = true
 			}
+		}
+		if lost {
+			break
 		}
 		layers = append(layers, l)
 		ops = im.layer(l, ops)
@@ -134,12 +137,14 @@ func (im *importer) operations(item loc) (layers []loc, ops []operation) {
 		}
 		next, ok := im.target(ref)
 		if !ok {
-			im.say(model.SeverityError, item, "the operations that path %s has by reference are missing", quote(item.name()))
+			lost = true
 			break
 		}
 		l = next
 	}
-	if im.res.Operations == before {
+	if lost {
+		im.say(model.SeverityError, item, "the operations that path %s has by reference are missing", quote(item.name()))
+	} else if im.res.Operations == before {
 		im.say(model.SeverityInfo, item, "path %s has no operations; it is no route", quote(item.name()))
 	}
 	return layers, ops
@@ -197,6 +202,7 @@ func (im *importer) method(r route, layers []loc, op operation) *method {
 	}
 	l, ok := im.follow(op.loc)
 	if !ok {
+		im.say(model.SeverityError, op.loc, "this operation is a reference that leads nowhere; it is missing")
 		return nil
 	}
 	if !l.is(mapping) && !l.is(null) {
@@ -226,14 +232,14 @@ func (im *importer) method(r route, layers []loc, op operation) *method {
 	}
 	im.unknown(l, "an operation", "tags summary description externalDocs operationId parameters requestBody responses callbacks deprecated security servers consumes produces schemes isDefaultRoute $ref")
 	if c := l.get("callbacks"); c.size() > 0 {
-		im.tally(model.SeverityInfo, c, "%d operations have callbacks: calls the API makes, which the gateway takes no part in")
+		im.tally(model.SeverityInfo, c, "callbacks are calls the API makes; the gateway takes no part in them (operations with callbacks: %d)")
 	}
 	return m
 }
 
 // described counts what the document says of calls and the gateway holds none to.
 func (im *importer) described(l loc) {
-	im.tally(model.SeverityInfo, l, "schemas, parameters, bodies, responses, examples and links (%d places) are kept in the author's bytes as a description; calls are not checked against them")
+	im.tally(model.SeverityInfo, l, "schemas, parameters, bodies, responses, examples and links (places: %d) are kept in the author's bytes as a description; calls are not checked against them")
 }
 
 // parameters notes the method's path variables and the query and header

@@ -75,7 +75,9 @@ func (im *importer) parseTemplate(at loc) (template, bool) {
 			im.say(model.SeverityError, at, "path %s cannot be a route: %s; its operations are missing", quote(raw), why)
 			return t, false
 		}
-		encoded = encoded || p.encode()
+		if p.encode() {
+			encoded = true
+		}
 		t.parts = append(t.parts, p)
 	}
 	if encoded {
@@ -162,7 +164,7 @@ func (im *importer) parsePart(text string, at loc) (p part, why string) {
 		names[i] = variableName(strings.TrimSuffix(n, "+"))
 	}
 	p.name = strings.Join(names, "_")
-	if p.from != "" && p.name != p.from || names[0] == "value" && p.from == "" {
+	if len(names) == 1 && p.name != p.from {
 		im.say(model.SeverityWarning, at, "variable %s is called {%s} here: names have letters, digits and . _ - :", quote(p.from), p.name)
 	}
 	if p.greedy && p.prefix+p.suffix != "" {

@@ -89,11 +89,11 @@ func (im *importer) secure(m *method, op loc) {
 	if keyed > 0 {
 		m.APIKeyRequired = true
 		if keyed < len(alternatives) {
-			im.tally(model.SeverityInfo, requirements, "%d operations accept an API key or something else; the gateway requires the key, as Amazon API Gateway does")
+			im.tally(model.SeverityInfo, requirements, "an API key is one of several alternatives; the gateway requires it, as Amazon API Gateway does (operations: %d)")
 		}
 	}
 	if inherited && (keyed > 0 || authorized) {
-		im.tally(model.SeverityInfo, requirements, "the document's own security is applied to the %d operations that have none of theirs; Amazon API Gateway would ignore it and leave them open")
+		im.tally(model.SeverityInfo, requirements, "the document's own security is applied to the operations that have none of theirs (%d); Amazon API Gateway would ignore it and leave them open")
 	}
 	im.auth(m, op.get("x-amazon-apigateway-auth"))
 	if im.options.RequireKey {
