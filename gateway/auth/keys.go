@@ -15,7 +15,10 @@ import (
 	"sync/atomic"
 )
 
-const shards = 256
+const (
+	shards = 512
+	small  = 4 // slots of an empty shard
+)
 
 // Hash is the SHA-256 of a key's value.
 type Hash = [sha256.Size]byte
@@ -39,11 +42,19 @@ type Keys[T any] struct {
 	write sync.Mutex
 }
 
-// shard is a part of the table that is never changed, only replaced. slots is an
-// open-addressing index into entries, at most half full.
+// shard is a part of the table that is never changed, only replaced: an
+// open-addressing table at most three quarters full. A look-up touches one cache
+// line of it, mostly, because a key is found at its place or right behind.
 type shard[T any] struct {
-	slots   []uint64 // tag in the upper half, index plus one in the lower; 0: free
-	entries []Key[T]
+	slots []slot[T]
+	used  int
+}
+
+type slot[T any] struct {
+	hash   Hash
+	value  *T // nil: free
+	tenant uint32
+	_      [20]byte // to a cache line
 }
 
 // New is an empty table. The places of keys in it depend on a random seed, so
@@ -69,53 +80,45 @@ func (k *Keys[T]) Lookup(tenant uint32, value []byte) *T {
 // Find finds a key by its hash.
 func (k *Keys[T]) Find(tenant uint32, h *Hash) *T {
 	m := k.mix(tenant, h)
-	s := k.table.Load()[m>>56].Load()
-	if e := s.find(m, tenant, h); e != nil {
-		return e.Value
-	}
-	return nil
+	s := k.table.Load()[m>>55].Load()
+	return s.slots[s.place(m, tenant, h)].value
 }
 
-func (s *shard[T]) find(m uint64, tenant uint32, h *Hash) *Key[T] {
-	if len(s.slots) == 0 {
-		return nil
-	}
-	mask := uint64(len(s.slots) - 1)
-	for at := m & mask; ; at = (at + 1) & mask {
-		slot := s.slots[at]
-		if slot == 0 {
-			return nil
-		}
-		if tag(m) != slot>>32 {
-			continue
-		}
-		if e := &s.entries[uint32(slot)-1]; e.is(tenant, h) {
-			return e
+// home is where the key mixed to m would be best.
+func (s *shard[T]) home(m uint64) int {
+	return int(uint64(uint32(m)) * uint64(len(s.slots)) >> 32)
+}
+
+// place is the slot of a key, or the free one where it would go.
+func (s *shard[T]) place(m uint64, tenant uint32, h *Hash) int {
+	at := s.home(m)
+	for s.slots[at].value != nil && !s.slots[at].is(tenant, h) {
+		if at++; at == len(s.slots) {
+			at = 0
 		}
 	}
+	return at
 }
 
 // is compares in a time that does not depend on where the hashes differ.
-func (e *Key[T]) is(tenant uint32, h *Hash) bool {
+func (e *slot[T]) is(tenant uint32, h *Hash) bool {
 	le := binary.LittleEndian
-	a, b := e.Hash[:], h[:]
+	a, b := e.hash[:], h[:]
 	d := le.Uint64(a) ^ le.Uint64(b)
 	d |= le.Uint64(a[8:]) ^ le.Uint64(b[8:])
 	d |= le.Uint64(a[16:]) ^ le.Uint64(b[16:])
 	d |= le.Uint64(a[24:]) ^ le.Uint64(b[24:])
-	return d|uint64(e.Tenant^tenant) == 0
+	return d|uint64(e.tenant^tenant) == 0
 }
 
-// mix spreads a key over 64 bits: the shard from the top, the tag from the
-// middle, the slot from the bottom.
+// mix spreads a key over 64 bits: its shard comes from the top, its slot from
+// the lower half.
 func (k *Keys[T]) mix(tenant uint32, h *Hash) uint64 {
 	a := binary.LittleEndian.Uint64(h[:]) ^ k.seed[0]
 	b := binary.LittleEndian.Uint64(h[8:]) ^ k.seed[1] ^ uint64(tenant)<<32
 	hi, lo := bits.Mul64(a, b)
 	return (hi ^ lo) * 0x9e3779b97f4a7c15
 }
-
-func tag(m uint64) uint64 { return m >> 24 & 0xffffffff }
 
 // Apply deletes and then puts in keys; a key that is there already gets the new
 // value. It copies the touched parts of the table only.
@@ -128,7 +131,7 @@ func (k *Keys[T]) Apply(upserts []Key[T], deletes []ID) {
 	}
 	changes := map[uint64]*change{}
 	of := func(id *ID) *change {
-		n := k.mix(id.Tenant, &id.Hash) >> 56
+		n := k.mix(id.Tenant, &id.Hash) >> 55
 		if changes[n] == nil {
 			changes[n] = &change{}
 		}
@@ -150,70 +153,54 @@ func (k *Keys[T]) Apply(upserts []Key[T], deletes []ID) {
 
 // changed is a copy of old with keys deleted and put in.
 func (k *Keys[T]) changed(old *shard[T], upserts []*Key[T], deletes []*ID) *shard[T] {
-	s := &shard[T]{entries: make([]Key[T], len(old.entries), len(old.entries)+len(upserts))}
-	copy(s.entries, old.entries)
-	gone := false
+	s := k.copied(old, old.used+len(upserts))
 	for _, id := range deletes {
-		if e := k.entry(s, old, id); e != nil {
-			e.Value, gone = nil, true
+		at := s.place(k.mix(id.Tenant, &id.Hash), id.Tenant, &id.Hash)
+		if s.slots[at].value != nil {
+			k.free(s, at)
 		}
 	}
-	if gone {
-		kept := s.entries[:0]
-		for _, e := range s.entries {
-			if e.Value != nil {
-				kept = append(kept, e)
-			}
-		}
-		clear(s.entries[len(kept):])
-		s.entries = kept
-	}
-	s.index(k, len(s.entries)+len(upserts))
 	for _, u := range upserts {
-		m := k.mix(u.Tenant, &u.Hash)
-		if e := s.find(m, u.Tenant, &u.Hash); e != nil {
-			e.Value = u.Value
-			continue
-		}
-		s.entries = append(s.entries, *u)
-		s.insert(m, len(s.entries))
+		s.put(k.mix(u.Tenant, &u.Hash), slot[T]{hash: u.Hash, tenant: u.Tenant, value: u.Value})
 	}
 	return s
 }
 
-// entry is the place in s of what old, whose order s still has, finds for id.
-func (k *Keys[T]) entry(s, old *shard[T], id *ID) *Key[T] {
-	e := old.find(k.mix(id.Tenant, &id.Hash), id.Tenant, &id.Hash)
-	if e == nil {
-		return nil
+// copied is old with room for n keys: as it is if that fits well, else rebuilt.
+func (k *Keys[T]) copied(old *shard[T], n int) *shard[T] {
+	if size := len(old.slots); n <= size/4*3 && (n >= size/4 || size <= small) {
+		return &shard[T]{slots: append([]slot[T](nil), old.slots...), used: old.used}
 	}
-	for i := range s.entries {
-		if &old.entries[i] == e {
-			return &s.entries[i]
+	s := &shard[T]{slots: make([]slot[T], small+n+n/2)}
+	for i := range old.slots {
+		if e := &old.slots[i]; e.value != nil {
+			s.put(k.mix(e.tenant, &e.hash), *e)
 		}
 	}
-	return nil
+	return s
 }
 
-// index builds the slots for n entries.
-func (s *shard[T]) index(k *Keys[T], n int) {
-	if n == 0 {
-		return
+func (s *shard[T]) put(m uint64, e slot[T]) {
+	at := s.place(m, e.tenant, &e.hash)
+	if s.slots[at].value == nil {
+		s.used++
 	}
-	s.slots = make([]uint64, max(8, 1<<bits.Len(uint(2*n-1))))
-	for i := range s.entries {
-		e := &s.entries[i]
-		s.insert(k.mix(e.Tenant, &e.Hash), i+1)
-	}
+	s.slots[at] = e
 }
 
-func (s *shard[T]) insert(m uint64, number int) {
-	mask := uint64(len(s.slots) - 1)
-	at := m & mask
-	for s.slots[at] != 0 {
-		at = (at + 1) & mask
+// free empties a slot and moves up the keys behind it that are not at home.
+func (k *Keys[T]) free(s *shard[T], at int) {
+	s.used--
+	n := len(s.slots)
+	for next := (at + 1) % n; s.slots[next].value != nil; next = (next + 1) % n {
+		e := &s.slots[next]
+		home := s.home(k.mix(e.tenant, &e.hash))
+		if (next-home+n)%n >= (next-at+n)%n {
+			s.slots[at] = *e
+			at = next
+		}
 	}
-	s.slots[at] = tag(m)<<32 | uint64(number)
+	s.slots[at] = slot[T]{}
 }
 
 // Replace makes all the whole table at once: no reader sees keys of before
@@ -223,11 +210,11 @@ func (k *Keys[T]) Replace(all []Key[T]) {
 	defer k.write.Unlock()
 	var parts [shards][]*Key[T]
 	for i := range all {
-		n := k.mix(all[i].Tenant, &all[i].Hash) >> 56
+		n := k.mix(all[i].Tenant, &all[i].Hash) >> 55
 		parts[n] = append(parts[n], &all[i])
 	}
 	table := new([shards]atomic.Pointer[shard[T]])
-	empty := &shard[T]{}
+	empty := &shard[T]{slots: make([]slot[T], small)}
 	for n := range table {
 		if len(parts[n]) == 0 {
 			table[n].Store(empty)
@@ -243,7 +230,7 @@ func (k *Keys[T]) Len() int {
 	n := 0
 	table := k.table.Load()
 	for i := range table {
-		n += len(table[i].Load().entries)
+		n += table[i].Load().used
 	}
 	return n
 }
