@@ -133,6 +133,24 @@ func (w *world) changes(n control.NodeIdentity, h model.NodeHello) *model.Change
 	return c
 }
 
+// all reads one row as the operator does, past row-level security.
+func (w *world) all(sql string, into ...any) {
+	w.Helper()
+	tx, err := w.pool.Begin(w.ctx)
+	w.must(err)
+	defer tx.Rollback(w.ctx)
+	_, err = tx.Exec(w.ctx, `select set_config('tollgate.tenant', '*', true)`)
+	w.must(err)
+	w.must(tx.QueryRow(w.ctx, sql).Scan(into...))
+}
+
+// contextUntil ends with done.
+func contextUntil(ctx context.Context, done <-chan struct{}) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() { <-done; cancel() }()
+	return ctx
+}
+
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	t.Parallel()
 	if _, err := control.New(control.Options{}); err == nil {
