@@ -1,0 +1,230 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sort"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"tollgate/model"
+)
+
+// Config is every setting of the program, read from the environment once, here.
+// Fields tagged secret may also be given as the name of a file, in NAME_FILE.
+type Config struct {
+	DataDir        string        `env:"TOLLGATE_DATA_DIR" help:"where the embedded Postgres, journals and generated secrets are kept" shown:"/var/lib/tollgate as root, else ~/.local/share/tollgate"`
+	DatabaseURL    string        `env:"DATABASE_URL" secret:"true" help:"Postgres 15 or newer to use instead of the embedded one" shown:"embedded"`
+	PGBin          string        `env:"TOLLGATE_PG_BIN" help:"directory of the binaries for the embedded Postgres" shown:"newest under /usr/lib/postgresql, else PATH"`
+	ControlAddr    string        `env:"TOLLGATE_CONTROL_ADDR" envDefault:"127.0.0.1:8080" help:"where console, portal and API listen"`
+	GatewayAddr    string        `env:"TOLLGATE_GATEWAY_ADDR" envDefault:"127.0.0.1:8081" help:"where the gateway takes calls"`
+	GatewayTLSAddr string        `env:"TOLLGATE_GATEWAY_TLS_ADDR" envDefault:"127.0.0.1:8443" help:"where the gateway takes calls over TLS"`
+	AdminAddr      string        `env:"TOLLGATE_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where /livez, /readyz and /metrics are"`
+	Region         string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs"`
+	Node           string        `env:"TOLLGATE_NODE" help:"name of this gateway node, unique in its gateway" shown:"host name"`
+	UpstreamAllow  string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas; none: no more" shown:"loopback while the gateway listens on loopback, else none"`
+	SecretKey      string        `env:"TOLLGATE_SECRET_KEY" secret:"true" help:"32 bytes in hex that encrypt secrets in the database" shown:"generated in the data directory"`
+	FeedURL        string        `env:"TOLLGATE_FEED_URL" help:"tollgate gateway: the control plane to follow, such as http://control:8080"`
+	NodeToken      string        `env:"TOLLGATE_NODE_TOKEN" secret:"true" help:"tollgate gateway: what tollgate node create printed"`
+	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
+	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
+
+	allow   []netip.Prefix
+	secret  []byte // nil: generated in the data directory
+	unknown []string
+}
+
+// loadConfig reads and checks the settings; the first wrong one is refused by name.
+func loadConfig(environ []string) (*Config, error) {
+	vars := env.ToMap(environ)
+	c := &Config{}
+	for _, s := range settings() {
+		if !s.secret {
+			continue
+		}
+		file := vars[s.name+"_FILE"]
+		if file == "" {
+			continue
+		}
+		if vars[s.name] != "" {
+			return nil, model.Errorf(model.Invalid, "both %s and %s_FILE are set: unset one", s.name, s.name)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, model.Errorf(model.Invalid, "%s_FILE: %v", s.name, err)
+		}
+		vars[s.name] = strings.TrimSpace(string(b))
+	}
+	if err := env.ParseWithOptions(c, env.Options{Environment: vars}); err != nil {
+		return nil, model.Errorf(model.Invalid, "settings: %v", err)
+	}
+	c.unknown = unknownSettings(vars)
+	return c, c.check()
+}
+
+func (c *Config) check() error {
+	for _, a := range []struct{ name, addr string }{
+		{"TOLLGATE_CONTROL_ADDR", c.ControlAddr}, {"TOLLGATE_GATEWAY_ADDR", c.GatewayAddr},
+		{"TOLLGATE_GATEWAY_TLS_ADDR", c.GatewayTLSAddr}, {"TOLLGATE_ADMIN_ADDR", c.AdminAddr},
+	} {
+		if _, port, err := net.SplitHostPort(a.addr); err != nil {
+			return model.Errorf(model.Invalid, "%s %q is not an address such as 127.0.0.1:8080", a.name, a.addr)
+		} else if _, err := net.LookupPort("tcp", port); err != nil {
+			return model.Errorf(model.Invalid, "%s %q has no valid port", a.name, a.addr)
+		}
+	}
+	if c.Region == "" || strings.ContainsFunc(c.Region, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+	}) {
+		return model.Errorf(model.Invalid, "TOLLGATE_REGION %q is not lower-case letters, digits and dashes", c.Region)
+	}
+	if c.Log != "text" && c.Log != "json" {
+		return model.Errorf(model.Invalid, "TOLLGATE_LOG %q is not text or json", c.Log)
+	}
+	if c.DrainTimeout <= 0 {
+		return model.Errorf(model.Invalid, "TOLLGATE_DRAIN_TIMEOUT must be more than nothing")
+	}
+	if c.SecretKey != "" {
+		key, err := hex.DecodeString(c.SecretKey)
+		if err != nil || len(key) != 32 {
+			return model.Errorf(model.Invalid, "TOLLGATE_SECRET_KEY is not 64 hexadecimal digits: make one with `openssl rand -hex 32`")
+		}
+		c.secret = key
+	}
+	if c.FeedURL != "" {
+		u, err := url.Parse(c.FeedURL)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return model.Errorf(model.Invalid, "TOLLGATE_FEED_URL %q is not an http or https URL", c.FeedURL)
+		}
+	}
+	if c.Node == "" {
+		c.Node, _ = os.Hostname()
+	}
+	if c.DataDir == "" {
+		c.DataDir = defaultDataDir()
+	}
+	dir, err := filepath.Abs(c.DataDir)
+	if err != nil {
+		return model.Errorf(model.Invalid, "TOLLGATE_DATA_DIR %q: %v", c.DataDir, err)
+	}
+	c.DataDir = dir
+	return c.checkAllow()
+}
+
+// local says that the gateway takes calls from this machine only.
+func (c *Config) local() bool {
+	for _, a := range []string{c.GatewayAddr, c.GatewayTLSAddr} {
+		host, _, _ := net.SplitHostPort(a)
+		ip, err := netip.ParseAddr(host)
+		if host != "localhost" && (err != nil || !ip.IsLoopback()) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Config) checkAllow() error {
+	text := c.UpstreamAllow
+	if text == "" && c.local() {
+		text = "127.0.0.0/8,::1/128"
+	}
+	if text == "" || text == "none" {
+		return nil
+	}
+	for _, part := range strings.Split(text, ",") {
+		part = strings.TrimSpace(part)
+		p, err := netip.ParsePrefix(part)
+		if err != nil {
+			a, err := netip.ParseAddr(part)
+			if err != nil {
+				return model.Errorf(model.Invalid, "TOLLGATE_UPSTREAM_ALLOW: %q is not a network such as 10.0.0.0/8", part)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		c.allow = append(c.allow, p.Masked())
+	}
+	return nil
+}
+
+func defaultDataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/tollgate"
+	}
+	if d := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "tollgate")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = os.TempDir()
+	}
+	return filepath.Join(home, ".local", "share", "tollgate")
+}
+
+type setting struct {
+	name, help, shown string
+	secret            bool
+}
+
+func settings() []setting {
+	var out []setting
+	for f := range reflect.TypeFor[Config]().Fields() {
+		name := f.Tag.Get("env")
+		if name == "" {
+			continue
+		}
+		shown := f.Tag.Get("shown")
+		if d := f.Tag.Get("envDefault"); d != "" {
+			shown = d
+		}
+		out = append(out, setting{name, f.Tag.Get("help"), shown, f.Tag.Get("secret") == "true"})
+	}
+	return out
+}
+
+// settingsHelp lists every setting with its default.
+func settingsHelp() string {
+	var b strings.Builder
+	b.WriteString("Settings, from the environment:\n\n")
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, s := range settings() {
+		name, shown := s.name, s.shown
+		if s.secret {
+			name += "[_FILE]"
+		}
+		if shown == "" {
+			shown = "not set"
+		}
+		fmt.Fprintf(w, "  %s\t%s (default: %s)\n", name, s.help, shown)
+	}
+	_ = w.Flush()
+	return b.String()
+}
+
+// unknownSettings finds variables that look like ours and are not: a typing
+// mistake would otherwise be a setting silently left at its default.
+func unknownSettings(vars map[string]string) []string {
+	known := map[string]bool{}
+	for _, s := range settings() {
+		known[s.name] = true
+		if s.secret {
+			known[s.name+"_FILE"] = true
+		}
+	}
+	var out []string
+	for name := range vars {
+		if strings.HasPrefix(name, "TOLLGATE_") && !known[name] {
+			out = append(out, name)
+		}
+	}
+	sort.Strings(out)
+	return out
+}

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"tollgate/billing/intake"
+	"tollgate/control"
+	"tollgate/gateway"
+	"tollgate/gateway/follow"
+	"tollgate/migrations"
+	"tollgate/migrations/pgserver"
+	"tollgate/model"
+)
+
+func upCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "up", Short: "Run everything on this machine: control plane, worker, gateway and, without DATABASE_URL, Postgres",
+		Long: "Run control plane, worker and gateway in one process, and, without DATABASE_URL, a Postgres of its own\nin the data directory. Ctrl-C stops everything in order.\n\n" + settingsHelp(),
+		Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd, shape{gateway: true, embedded: true, migrate: true})
+		}),
+	}
+}
+
+func controlCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "control", Short: "Run control plane and worker without a gateway; needs DATABASE_URL",
+		Long: "Run control plane and worker on the Postgres in DATABASE_URL, whose schema `tollgate migrate` has made.\nGateway nodes follow it with `tollgate gateway`.\n\n" + settingsHelp(),
+		Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd, shape{})
+		}),
+	}
+}
+
+func migrateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "migrate", Short: "Bring the schema of the database in DATABASE_URL to this version", Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(os.Environ())
+			if err != nil {
+				return err
+			}
+			if cfg.DatabaseURL == "" {
+				return model.Errorf(model.Invalid, "set DATABASE_URL to the database to migrate; `tollgate up` migrates its embedded one by itself")
+			}
+			if err := migrations.Up(cmd.Context(), cfg.DatabaseURL); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the schema is up to date")
+			return err
+		}),
+	}
+}
+
+// shape says which parts a process has.
+type shape struct {
+	gateway  bool // a gateway node in this process
+	embedded bool // Postgres in the data directory when there is no DATABASE_URL
+	migrate  bool // bring the schema to this version by itself
+}
+
+// program is the parts of a running process. Each part's stop is pushed when it
+// has started, and they run in reverse order.
+type program struct {
+	shape
+	cfg     *Config
+	log     *slog.Logger
+	out     io.Writer
+	dir     *dataDir
+	stops   []func(context.Context) error
+	url     string
+	pgDied  <-chan struct{}
+	pool    *pgxpool.Pool
+	plane   *control.Plane
+	intake  *intake.Intake
+	gateway *gateway.Gateway
+	admin   *admin
+	control net.Listener
+	metrics *prometheus.Registry
+	failed  chan error // a server of ours ended by itself
+}
+
+// serve runs the parts until the command's context ends, which is a clean end, or
+// a part fails, which is not.
+func serve(cmd *cobra.Command, s shape) error {
+	cfg, err := loadConfig(os.Environ())
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	p := &program{
+		shape: s, cfg: cfg, out: cmd.OutOrStdout(), log: logger(cfg, cmd.ErrOrStderr()),
+		dir: &dataDir{path: cfg.DataDir}, metrics: newRegistry(), failed: make(chan error, 4),
+	}
+	for _, name := range cfg.unknown {
+		p.log.Warn("unknown setting: it has no effect", "name", name)
+	}
+	err = p.start(ctx)
+	if err == nil {
+		err = p.wait(ctx)
+	}
+	if ctx.Err() != nil {
+		// However far the start had come: the end was asked for.
+		err = nil
+	}
+	return errors.Join(err, p.stop())
+}
+
+// start brings the parts up, the cheap and likely to be refused first: each step
+// needs those before it.
+func (p *program) start(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		p.takeDataDir, p.listen, p.startDatabase, p.startControl, p.startIntake, p.startWorker,
+		p.startGateway, p.startFaces, p.announce,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *program) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(p.out, "tollgate stopping; Ctrl-C again ends it at once")
+		return nil
+	case <-p.pgDied:
+		return model.Errorf(model.Unavailable, "the embedded Postgres ended unexpectedly: see %s/server.log, then start tollgate again", p.dir.postgres())
+	case err := <-p.failed:
+		return err
+	}
+}
+
+// stop ends the parts in reverse order, and all of them, whatever one says.
+func (p *program) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.DrainTimeout+15*time.Second)
+	defer cancel()
+	var errs []error
+	for i := len(p.stops) - 1; i >= 0; i-- {
+		errs = append(errs, p.stops[i](ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func (p *program) onStop(f func(context.Context) error) { p.stops = append(p.stops, f) }
+
+func (p *program) takeDataDir(ctx context.Context) error {
+	if err := p.dir.make(); err != nil {
+		return err
+	}
+	if err := p.dir.hold(ctx); err != nil {
+		return err
+	}
+	p.onStop(func(context.Context) error { p.dir.unlock(); return nil })
+	return nil
+}
+
+// listen takes the addresses, so that a taken one is told before anything starts.
+func (p *program) listen(context.Context) error {
+	var err error
+	if p.control, err = listen("TOLLGATE_CONTROL_ADDR", p.cfg.ControlAddr); err != nil {
+		return err
+	}
+	p.onStop(func(context.Context) error { _ = p.control.Close(); return nil })
+	l, err := listen("TOLLGATE_ADMIN_ADDR", p.cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
+	p.admin = startAdmin(l, p.metrics)
+	p.onStop(p.admin.stop)
+	if p.shape.gateway {
+		return tryGatewayAddresses(p.cfg)
+	}
+	return nil
+}
+
+func (p *program) startDatabase(ctx context.Context) error {
+	p.url = p.cfg.DatabaseURL
+	switch {
+	case p.url != "":
+	case !p.embedded:
+		return model.Errorf(model.Invalid, "set DATABASE_URL to a Postgres 15 or newer; only `tollgate up` runs one of its own")
+	default:
+		pg, err := pgserver.Start(ctx, pgserver.Options{Dir: p.dir.postgres(), Bin: p.cfg.PGBin})
+		if err != nil {
+			return err
+		}
+		p.onStop(pg.Stop)
+		p.url, p.pgDied = pg.URL(), pg.Died()
+	}
+	check := migrations.Check
+	if p.migrate {
+		check = migrations.Up
+	}
+	if err := check(ctx, p.url); err != nil {
+		return err
+	}
+	var err error
+	if p.pool, err = pgxpool.New(ctx, p.url); err != nil {
+		return err
+	}
+	p.onStop(func(context.Context) error { p.pool.Close(); return nil })
+	return nil
+}
+
+func (p *program) startControl(ctx context.Context) error {
+	key, err := p.dir.secretKey(p.cfg)
+	if err != nil {
+		return err
+	}
+	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log})
+	if err != nil {
+		return err
+	}
+	if err := p.plane.Start(ctx); err != nil {
+		return err
+	}
+	p.onStop(func(context.Context) error { p.plane.Stop(); return nil })
+	return nil
+}
+
+// startGateway wires a node to the control plane with functions: no hop between.
+func (p *program) startGateway(ctx context.Context) error {
+	if !p.shape.gateway {
+		p.admin.require("database", p.pool.Ping)
+		return nil
+	}
+	me := control.SharedNode(p.cfg.Node)
+	feed := follow.Feed{
+		Changes: func(ctx context.Context, h model.NodeHello) (*model.Changes, error) {
+			return p.plane.Changes(ctx, me, h)
+		},
+		Deployment: func(ctx context.Context, id string) (*model.DeploymentContent, error) {
+			return p.plane.Deployment(ctx, me, id)
+		},
+		Leases: func(ctx context.Context, reqs []model.LeaseRequest) ([]model.Lease, error) {
+			return p.plane.Leases(ctx, me, reqs)
+		},
+		Ingest: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
+			return p.intake.Ingest(ctx, me.Gateway, me.Tenant, encoded)
+		},
+	}
+	var err error
+	p.gateway, err = startNode(ctx, p.cfg, p.dir.gateway(), feed, p.log, p.metrics)
+	if err != nil {
+		return err
+	}
+	p.onStop(func(ctx context.Context) error { return drain(ctx, p.gateway, p.cfg) })
+	p.admin.require("gateway", readiness(p.gateway))
+	return awaitReady(ctx, p.gateway)
+}
+
+func (p *program) announce(context.Context) error {
+	r := running{
+		PID: os.Getpid(), Version: version, StartedAt: time.Now().UTC(), DatabaseURL: p.url,
+		ControlAddr: p.control.Addr().String(), AdminAddr: p.admin.addr(),
+	}
+	if p.gateway != nil {
+		r.GatewayAddr, r.GatewayTLSAddr = p.gateway.Addr(), p.gateway.TLSAddr()
+	}
+	if err := p.dir.announce(r); err != nil {
+		return err
+	}
+	p.admin.ready()
+	// Stopping begins with readiness, before anything is taken away.
+	p.onStop(func(context.Context) error { p.admin.unready(); return nil })
+	fmt.Fprint(p.out, readyText(r, p.cfg))
+	return nil
+}
+
+func readyText(r running, cfg *Config) string {
+	var b strings.Builder
+	if r.GatewayAddr == "" {
+		fmt.Fprintf(&b, "tollgate ready console=http://%s\n", r.ControlAddr)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "tollgate ready console=http://%s gateway=http://%s\n", r.ControlAddr, r.GatewayAddr)
+	fmt.Fprintf(&b, "\n  data         %s\n  gateway TLS  https://%s\n  probes       http://%s/readyz, /metrics\n", cfg.DataDir, r.GatewayTLSAddr, r.AdminAddr)
+	allow := make([]string, len(cfg.allow))
+	for i, p := range cfg.allow {
+		allow[i] = p.String()
+	}
+	switch {
+	case cfg.UpstreamAllow == "" && len(allow) > 0:
+		fmt.Fprintf(&b, "  upstreams    public addresses and, as this gateway is local, %s (TOLLGATE_UPSTREAM_ALLOW)\n", strings.Join(allow, ", "))
+	case len(allow) > 0:
+		fmt.Fprintf(&b, "  upstreams    public addresses and %s\n", strings.Join(allow, ", "))
+	default:
+		fmt.Fprintf(&b, "  upstreams    public addresses only\n")
+	}
+	b.WriteString(nextSteps(cfg, r.GatewayAddr))
+	return b.String()
+}
+
+// nextSteps are commands to copy, with the data directory where it is not the default.
+func nextSteps(cfg *Config, gatewayAddr string) string {
+	me := "tollgate"
+	if exe, err := os.Executable(); err == nil {
+		me = exe
+	}
+	if cfg.DatabaseURL == "" && cfg.DataDir != defaultDataDir() {
+		me = "TOLLGATE_DATA_DIR=" + cfg.DataDir + " " + me
+	}
+	_, port, _ := net.SplitHostPort(gatewayAddr)
+	return fmt.Sprintf(`
+Next, in another terminal:
+  %[1]s tenant create --email you@example.com --name You
+  %[1]s api import openapi.yaml
+  %[1]s api deploy API --stage dev
+  curl http://localhost:%[2]s/_aws/execute-api/API/dev/
+`, me, port)
+}
+
+func logger(cfg *Config, w io.Writer) *slog.Logger {
+	if cfg.Log == "json" {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}
