@@ -29,26 +29,13 @@ func (m *Match) PathMatched() bool { return m.Route >= 0 }
 // When it returns false, m.PathMatched and m.Refused say more.
 func (t *Tree) Match(path, verb []byte, m *Match) bool {
 	m.Method, m.Route, m.N, m.Refused = -1, -1, 0, false
-	escaped := false
-	if special(path) {
-		var ok bool
-		if escaped, ok = inspect(path); !ok {
-			m.Refused = true
-			return false
-		}
-	}
-	var end *terminal
-	switch {
-	case len(path) <= 1:
-		end = t.root.end
-		if len(path) == 1 && path[0] != '/' {
-			m.Refused = true
-			return false
-		}
-	case path[0] != '/':
+	escaped, ok := inspect(path)
+	if !ok {
 		m.Refused = true
 		return false
-	default:
+	}
+	end := t.root.end
+	if len(path) > 1 {
 		if path[len(path)-1] == '/' {
 			path = path[:len(path)-1]
 		}
@@ -201,23 +188,47 @@ func (t *Tree) escapedMixed(s *shape, seg []byte) (next *node, from, to int) {
 	return t.mixed(&s.kids, out[:s.prefix], out[s.prefix:]), from, to
 }
 
-// special says whether path has a byte that inspect must look at.
-func special(path []byte) bool {
-	return bytes.IndexByte(path, '%') >= 0 || bytes.IndexByte(path, '.') >= 0 || bytes.IndexByte(path, '\\') >= 0
+// inspect says whether path has escapes, and whether it is fit to be matched.
+func inspect(path []byte) (escaped, ok bool) {
+	if len(path) > 0 && path[0] != '/' {
+		return false, false
+	}
+	if bytes.IndexByte(path, '%') >= 0 || bytes.IndexByte(path, '\\') >= 0 {
+		return inspectDecoded(path)
+	}
+	for rest := path; ; {
+		dot := bytes.IndexByte(rest, '.')
+		if dot < 0 {
+			return false, true
+		}
+		begins := rest[max(dot-1, 0)] == '/' // the path's slash keeps dot above 0 at first
+		rest = rest[dot+1:]
+		if !begins {
+			continue
+		}
+		if len(rest) > 0 && rest[0] == '.' {
+			rest = rest[1:]
+		}
+		if len(rest) == 0 || rest[0] == '/' {
+			return false, false
+		}
+	}
 }
 
-// inspect says whether path has escapes, and whether all of them are valid and
-// no part is a dot segment once decoded. An encoded slash and a backslash count
-// as separators here, because servers behind may take them for one.
-func inspect(path []byte) (escaped, ok bool) {
+// inspectDecoded is inspect for any path. An encoded slash and a backslash count
+// as separators of dot segments, because servers behind may take them for one.
+func inspectDecoded(path []byte) (escaped, ok bool) {
 	dots := 0 // of the part so far; -1: it has something else
-	for i := 0; i < len(path); {
-		c, n := unit(path[i:])
-		if n == 0 {
-			return true, false
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' {
+			n := 0
+			if c, n = unit(path[i:]); n == 0 {
+				return true, false
+			}
+			escaped = true
+			i += n - 1
 		}
-		escaped = escaped || n == 3
-		i += n
 		switch {
 		case c == '/' || c == '\\':
 			if dots == 1 || dots == 2 {

@@ -189,7 +189,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 // reference is the slow obvious matcher: of all routes that fit, the best by
-// model.CompareSegments, part by part.
+// model.CompareSegments, part by part, of their decoded texts.
 func reference(paths []string, path string) string {
 	if path == "" {
 		path = "/"
@@ -216,6 +216,13 @@ func reference(paths []string, path string) string {
 		vars, ok := fits(segs, parts)
 		if !ok {
 			continue
+		}
+		for i, s := range segs {
+			segs[i].Prefix, _ = decode(s.Prefix)
+			segs[i].Suffix, _ = decode(s.Suffix)
+			if segs[i].Text, _ = decode(s.Text); s.Variable {
+				segs[i].Text = "" // names do not tell places apart
+			}
 		}
 		if best == "none" || slices.CompareFunc(segs, found, model.CompareSegments) < 0 {
 			best, found = fmt.Sprint(i)+vars, segs

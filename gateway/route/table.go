@@ -1,6 +1,10 @@
 package route
 
-import "hash/maphash"
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"math/bits"
+)
 
 // few is the number of children up to which comparing all is cheaper than
 // hashing.
@@ -49,11 +53,27 @@ func (t *table) index() {
 	}
 }
 
-func (t *Tree) hash(b []byte) uint64 { return maphash.Bytes(t.seed, b) }
+// hash of short texts, as most are, is one multiplication with the tree's seed.
+func (t *Tree) hash(b []byte) uint64 {
+	var x, y uint64
+	le := binary.LittleEndian
+	switch n := len(b); {
+	case n > 16:
+		return maphash.Bytes(t.long, b)
+	case n >= 8:
+		x, y = le.Uint64(b), le.Uint64(b[n-8:])
+	case n >= 4:
+		x, y = uint64(le.Uint32(b)), uint64(le.Uint32(b[n-4:]))
+	case n > 0:
+		x, y = uint64(b[0])|uint64(b[n/2])<<8, uint64(b[n-1])
+	}
+	hi, lo := bits.Mul64(x^t.seed[0], y^t.seed[1]^uint64(len(b))<<56)
+	return hi ^ lo
+}
 
 // hash2 is the hash of a mixed part's texts before and after its variable.
 func (t *Tree) hash2(before, after []byte) uint64 {
-	return maphash.Bytes(t.seed, before)*0x9e3779b97f4a7c15 + maphash.Bytes(t.seed, after)
+	return t.hash(before)*0x9e3779b97f4a7c15 + t.hash(after)
 }
 
 // literal finds the child for a whole part.

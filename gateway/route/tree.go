@@ -14,6 +14,7 @@ package route
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"sort"
 	"strings"
 
@@ -37,7 +38,8 @@ type Route struct {
 // Tree is a compiled set of routes.
 type Tree struct {
 	root node
-	seed maphash.Seed
+	seed [2]uint64    // of the hash of short texts
+	long maphash.Seed // and of long ones
 }
 
 // node stands for the path parts walked so far.
@@ -80,7 +82,7 @@ type part struct {
 
 // New compiles routes. A route without methods leads nowhere and is left out.
 func New(routes []Route) (*Tree, error) {
-	t := &Tree{seed: maphash.MakeSeed()}
+	t := &Tree{seed: [2]uint64{rand.Uint64(), rand.Uint64()}, long: maphash.MakeSeed()}
 	b := &builder{kids: map[*node]*children{}}
 	for i, r := range routes {
 		parts, err := parse(r.Path)
