@@ -48,7 +48,9 @@ func query[T any](t *testing.T, url, sql string) T {
 func gone(t *testing.T, dir string) {
 	t.Helper()
 	data := filepath.Join(dir, "data")
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
 		pids, known := pgserver.Processes(data)
 		if !known {
 			t.Fatal("this system does not list processes by directory")

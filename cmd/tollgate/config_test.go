@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/model"
+)
+
+func TestConfigDefaults(t *testing.T) {
+	c, err := loadConfig([]string{"TOLLGATE_NOD=x", "TOLLGATE_NODE_TOKEN_FILE=", "OTHER=1"})
+	must(t, err)
+	got := []string{c.ControlAddr, c.GatewayAddr, c.GatewayTLSAddr, c.AdminAddr, c.Region, fmt.Sprint(c.allow), strings.Join(c.unknown, " ")}
+	want := []string{"127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8443", "127.0.0.1:9090", "us-east-1", "[127.0.0.0/8 ::1/128]", "TOLLGATE_NOD"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if !filepath.IsAbs(c.DataDir) || c.Node == "" {
+		t.Errorf("data directory %q, node %q", c.DataDir, c.Node)
+	}
+}
+
+func TestUpstreamAllow(t *testing.T) {
+	for _, c := range []struct{ gateway, allow, want string }{
+		{"127.0.0.1:1", "", "[127.0.0.0/8 ::1/128]"},
+		{"localhost:1", "", "[127.0.0.0/8 ::1/128]"},
+		{"127.0.0.1:1", "none", "[]"},
+		{"0.0.0.0:1", "", "[]"}, // reachable by others: loopback stays closed
+		{":1", "", "[]"},
+		{"0.0.0.0:1", "10.1.2.3/8, 192.168.0.1", "[10.0.0.0/8 192.168.0.1/32]"},
+	} {
+		got, err := loadConfig([]string{"TOLLGATE_GATEWAY_ADDR=" + c.gateway, "TOLLGATE_UPSTREAM_ALLOW=" + c.allow})
+		must(t, err)
+		if fmt.Sprint(got.allow) != c.want {
+			t.Errorf("gateway %s, allow %q: %v, want %s", c.gateway, c.allow, got.allow, c.want)
+		}
+	}
+}
+
+func TestSecretsFromFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key")
+	must(t, os.WriteFile(file, []byte(strings.Repeat("ab", 32)+"\n"), 0o600))
+	c, err := loadConfig([]string{"TOLLGATE_SECRET_KEY_FILE=" + file})
+	must(t, err)
+	if len(c.secret) != 32 || c.secret[0] != 0xab {
+		t.Errorf("the key is %x", c.secret)
+	}
+}
+
+func TestConfigRefusals(t *testing.T) {
+	for _, c := range []struct{ name, value string }{
+		{"TOLLGATE_CONTROL_ADDR", "8080"},
+		{"TOLLGATE_GATEWAY_ADDR", "127.0.0.1:http-of-mine"},
+		{"TOLLGATE_ADMIN_ADDR", "127.0.0.1:99999"},
+		{"TOLLGATE_REGION", "us_east"},
+		{"TOLLGATE_UPSTREAM_ALLOW", "10.0.0.0/8,office"},
+		{"TOLLGATE_SECRET_KEY", "abcd"},
+		{"TOLLGATE_FEED_URL", "control:8080"},
+		{"TOLLGATE_DRAIN_TIMEOUT", "0s"},
+		{"TOLLGATE_LOG", "xml"},
+		{"TOLLGATE_NODE_TOKEN_FILE", "/nonexistent/token"},
+	} {
+		_, err := loadConfig([]string{c.name + "=" + c.value})
+		if model.KindOf(err) != model.Invalid || !strings.Contains(err.Error(), c.name) {
+			t.Errorf("%s=%s: %v", c.name, c.value, err)
+		}
+	}
+	_, err := loadConfig([]string{"DATABASE_URL=postgres://x", "DATABASE_URL_FILE=/x"})
+	if model.KindOf(err) != model.Invalid {
+		t.Errorf("a secret given twice: %v", err)
+	}
+}
