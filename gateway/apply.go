@@ -1,0 +1,344 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"tollgate/gateway/auth"
+	"tollgate/gateway/http1"
+	"tollgate/gateway/limit"
+	"tollgate/model"
+)
+
+// registry is everything a node knows, as the follower's changes made it. Only
+// apply touches it; calls see the view, and what hangs from it.
+type registry struct {
+	tenants  map[uint32]*tenant
+	stages   map[uint32]*stage
+	plans    map[planKey]*planRef
+	keys     map[uint32]*key
+	subs     map[uint64]*subscription
+	refs     map[stageName]*stageRef
+	buckets  map[stageMethod]*limit.Bucket
+	programs map[string]*program
+}
+
+type stageMethod struct{ stage, method uint32 }
+
+func newRegistry() registry {
+	return registry{
+		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
+		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
+		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{},
+	}
+}
+
+// apply puts changes into effect and reports what it could not. Tenants, plans
+// and keys go first, so that a route never appears before what guards it;
+// routes that end are taken away before that.
+func (g *Gateway) apply(ch *model.Changes, content func(string) *model.DeploymentContent) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ch.Full {
+		ch = g.reg.complete(ch)
+	}
+	for i := range ch.Stages {
+		if ch.Stages[i].Deleted {
+			delete(g.reg.stages, ch.Stages[i].Num)
+		}
+	}
+	if len(ch.Stages) > 0 {
+		g.publish()
+	}
+	for i := range ch.Tenants {
+		g.applyTenant(&ch.Tenants[i])
+	}
+	for i := range ch.Plans {
+		g.applyPlan(&ch.Plans[i])
+	}
+	g.applyKeys(ch.Keys)
+	var failed []string
+	for i := range ch.Stages {
+		s := &ch.Stages[i]
+		if s.Deleted {
+			continue
+		}
+		if err := g.applyStage(s, content); err != nil {
+			failed = append(failed, fmt.Sprintf("API %s stage %s: %v", s.APIID, s.Stage, err))
+		}
+	}
+	if len(ch.Stages) > 0 {
+		g.publish()
+		g.tidy()
+	}
+	if len(failed) > 5 {
+		failed = append(failed[:5], fmt.Sprintf("and %d more", len(failed)-5))
+	}
+	return strings.Join(failed, "; ")
+}
+
+// complete adds to a full change the deletion of everything it does not name.
+func (r *registry) complete(ch *model.Changes) *model.Changes {
+	out := *ch
+	out.Tenants = append([]model.TenantConfig(nil), ch.Tenants...)
+	out.Stages = append([]model.StageConfig(nil), ch.Stages...)
+	out.Plans = append([]model.PlanConfig(nil), ch.Plans...)
+	out.Keys = append([]model.KeyConfig(nil), ch.Keys...)
+	tenants, stages, plans, keys := map[uint32]bool{}, map[uint32]bool{}, map[planKey]bool{}, map[uint32]bool{}
+	for i := range ch.Tenants {
+		tenants[ch.Tenants[i].Num] = true
+	}
+	for i := range ch.Stages {
+		stages[ch.Stages[i].Num] = true
+	}
+	for i := range ch.Plans {
+		plans[planKey{ch.Plans[i].Tenant, ch.Plans[i].ID}] = true
+	}
+	for i := range ch.Keys {
+		keys[ch.Keys[i].Num] = true
+	}
+	for n := range r.tenants {
+		if !tenants[n] {
+			out.Tenants = append(out.Tenants, model.TenantConfig{Num: n, Deleted: true})
+		}
+	}
+	for n := range r.stages {
+		if !stages[n] {
+			out.Stages = append(out.Stages, model.StageConfig{Num: n, Deleted: true})
+		}
+	}
+	for k := range r.plans {
+		if !plans[k] {
+			out.Plans = append(out.Plans, model.PlanConfig{Tenant: k.tenant, ID: k.id, Deleted: true})
+		}
+	}
+	for n := range r.keys {
+		if !keys[n] {
+			out.Keys = append(out.Keys, model.KeyConfig{Num: n, Deleted: true})
+		}
+	}
+	return &out
+}
+
+func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
+	t := g.reg.tenants[cfg.Num]
+	if t == nil {
+		t = &tenant{num: cfg.Num}
+		g.reg.tenants[cfg.Num] = t
+	}
+	t.suspended.Store(cfg.Suspended || cfg.Deleted)
+	caps := cfg.Caps
+	d := g.o.Caps
+	if caps.Rate == 0 {
+		caps.Rate, caps.Burst = d.Rate, d.Burst
+	}
+	if caps.Burst == 0 {
+		caps.Burst = max(1, int(caps.Rate))
+	}
+	if caps.InFlight == 0 {
+		caps.InFlight = d.InFlight
+	}
+	if caps.BufferedBytes == 0 {
+		caps.BufferedBytes = d.BufferedBytes
+	}
+	t.caps.Store(&caps)
+	t.bucket.Set(model.Throttle{Rate: caps.Rate, Burst: caps.Burst}, http1.Now())
+	if cfg.Deleted {
+		delete(g.reg.tenants, cfg.Num)
+	}
+}
+
+func (r *registry) planRef(k planKey) *planRef {
+	p := r.plans[k]
+	if p == nil {
+		p = &planRef{}
+		r.plans[k] = p
+	}
+	return p
+}
+
+func (r *registry) stageRef(n stageName) *stageRef {
+	s := r.refs[n]
+	if s == nil {
+		s = &stageRef{n}
+		r.refs[n] = s
+	}
+	return s
+}
+
+func (g *Gateway) applyPlan(cfg *model.PlanConfig) {
+	ref := g.reg.planRef(planKey{cfg.Tenant, cfg.ID})
+	if cfg.Deleted {
+		ref.Store(nil)
+		return
+	}
+	p := &plan{throttle: cfg.Throttle, quota: cfg.Quota}
+	for _, s := range cfg.Stages {
+		ps := planStage{ref: g.reg.stageRef(stageName{cfg.Tenant, s.APIID, s.Stage})}
+		if len(s.Throttle) > 0 {
+			ps.methods = maps.Clone(s.Throttle)
+		}
+		p.stages = append(p.stages, ps)
+	}
+	ref.Store(p)
+}
+
+func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
+	up := make([]auth.Key[key], 0, len(cfgs))
+	var gone []auth.ID
+	for i := range cfgs {
+		cfg := &cfgs[i]
+		old := g.reg.keys[cfg.Num]
+		h, ok := hashOf(cfg.Hash)
+		if cfg.Deleted || !ok {
+			delete(g.reg.keys, cfg.Num)
+			g.dropSubs(old, nil)
+			if old != nil {
+				gone = append(gone, auth.ID{Tenant: old.tenant, Hash: old.hash})
+			}
+			continue
+		}
+		k := &key{num: cfg.Num, tenant: cfg.Tenant, hash: h, enabled: cfg.Enabled}
+		for _, s := range cfg.Subscriptions {
+			sub := g.reg.subs[s.ID]
+			if sub == nil || sub.terms != s.Terms {
+				sub = &subscription{id: s.ID, tenant: cfg.Tenant, terms: s.Terms, plan: g.reg.planRef(planKey{cfg.Tenant, s.PlanID})}
+				g.reg.subs[s.ID] = sub
+			}
+			k.subs = append(k.subs, sub)
+		}
+		g.dropSubs(old, k.subs)
+		if old != nil && (old.hash != h || old.tenant != k.tenant) {
+			gone = append(gone, auth.ID{Tenant: old.tenant, Hash: old.hash})
+		}
+		g.reg.keys[cfg.Num] = k
+		up = append(up, auth.Key[key]{ID: auth.ID{Tenant: k.tenant, Hash: h}, Value: k})
+	}
+	g.keys.Apply(up, gone)
+}
+
+// dropSubs ends the subscriptions of a key that are not among those kept.
+func (g *Gateway) dropSubs(old *key, kept []*subscription) {
+	if old == nil {
+		return
+	}
+next:
+	for _, s := range old.subs {
+		for _, k := range kept {
+			if k == s {
+				continue next
+			}
+		}
+		if g.reg.subs[s.id] == s {
+			delete(g.reg.subs, s.id)
+		}
+		s.close()
+	}
+}
+
+// applyStage points a stage at its deployment. When that does not compile the
+// stage stays as it was.
+func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model.DeploymentContent) error {
+	t := g.reg.tenants[cfg.Tenant]
+	if t == nil {
+		return fmt.Errorf("its tenant is not known here")
+	}
+	prog := g.reg.programs[cfg.DeploymentID]
+	if prog == nil {
+		d := content(cfg.DeploymentID)
+		if d == nil {
+			return fmt.Errorf("deployment %s could not be had", cfg.DeploymentID)
+		}
+		if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
+			return fmt.Errorf("deployment %s is of another API", cfg.DeploymentID)
+		}
+		var err error
+		if prog, err = compile(d, g.upstreams); err != nil {
+			return err
+		}
+		g.reg.programs[cfg.DeploymentID] = prog
+	}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, prog: prog, runs: make([]run, len(prog.methods)),
+		ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
+	for i := range s.runs {
+		m := &prog.methods[i]
+		b := g.reg.stageBucket(cfg, m)
+		s.runs[i] = run{m: m, bucket: b, steps: compose(m, b)}
+	}
+	g.reg.stages[cfg.Num] = s
+	return nil
+}
+
+// stageBucket is the bucket of one method of a stage. It outlives deployments,
+// so that deploying gives nobody a fresh burst.
+func (r *registry) stageBucket(cfg *model.StageConfig, m *method) *limit.Bucket {
+	k := stageMethod{cfg.Num, m.num}
+	if cfg.Throttle == nil {
+		delete(r.buckets, k)
+		return nil
+	}
+	b := r.buckets[k]
+	if b == nil {
+		b = limit.NewBucket(*cfg.Throttle, http1.Now())
+		r.buckets[k] = b
+	} else {
+		b.Set(*cfg.Throttle, http1.Now())
+	}
+	return b
+}
+
+// publish swaps in a view of the stages.
+func (g *Gateway) publish() {
+	v := &view{apis: map[string]map[string]*stage{}}
+	for _, s := range g.reg.stages {
+		id := strings.ToLower(s.cfg.APIID)
+		if v.apis[id] == nil {
+			v.apis[id] = map[string]*stage{}
+		}
+		v.apis[id][s.cfg.Stage] = s
+	}
+	g.view.Store(v)
+}
+
+// tidy forgets programs, pools, buckets and names that nothing uses any more, so
+// that nothing grows with the number of deployments.
+func (g *Gateway) tidy() {
+	progs := map[string]*program{}
+	pools := map[http1.PoolKey]bool{}
+	live := map[stageMethod]bool{}
+	refs := map[stageName]*stageRef{}
+	for _, s := range g.reg.stages {
+		progs[s.prog.id] = s.prog
+		refs[s.ref.name] = s.ref
+		for i := range s.prog.methods {
+			m := &s.prog.methods[i]
+			pools[m.out.key] = true
+			live[stageMethod{s.num, m.num}] = true
+		}
+	}
+	for k, p := range g.reg.plans {
+		cur := p.Load()
+		if cur == nil {
+			if !g.reg.planUsed(p) {
+				delete(g.reg.plans, k)
+			}
+			continue
+		}
+		for i := range cur.stages {
+			refs[cur.stages[i].ref.name] = cur.stages[i].ref
+		}
+	}
+	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
+	g.reg.programs, g.reg.refs = progs, refs
+	g.upstreams.Keep(pools)
+}
+
+func (r *registry) planUsed(p *planRef) bool {
+	for _, s := range r.subs {
+		if s.plan == p {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"tollgate/gateway/http1"
+	"tollgate/gateway/route"
+	"tollgate/model"
+)
+
+// program is a deployment, compiled: immutable, shared by the stages that point
+// at it.
+type program struct {
+	id      string
+	tree    *route.Tree
+	methods []method
+}
+
+// method is one compiled method.
+type method struct {
+	num         uint32 // in journals
+	path        string // resource path
+	verb        string
+	keyed       bool // an API key is required
+	throttleKey string
+	out         upstream
+	timeout     time.Duration
+}
+
+// upstream is an HTTP_PROXY integration ready for its bytes to be appended.
+type upstream struct {
+	pool    *http1.Pool
+	key     http1.PoolKey
+	host    string
+	verb    string // "": the client's
+	parts   []part
+	query   string
+	address string
+}
+
+// part is a literal piece of the upstream path or the value of the path
+// variable with that index.
+type part struct {
+	literal  string
+	variable int
+	greedy   bool
+}
+
+// compile turns a deployment into a program. It refuses whatever it does not
+// act on: nothing is served without a step its author asked for.
+func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, error) {
+	if un := d.Definition.Undeployable(); len(un) > 0 {
+		return nil, fmt.Errorf("%s: %s", un[0].Pointer, un[0].Message)
+	}
+	nums := make(map[[2]string]uint32, len(d.Methods))
+	for _, m := range d.Methods {
+		nums[[2]string{m.Path, m.Verb}] = m.Num
+	}
+	p := &program{id: d.ID}
+	routes := make([]route.Route, 0, len(d.Definition.Resources))
+	for i := range d.Definition.Resources {
+		r := &d.Definition.Resources[i]
+		verbs := make([]string, 0, len(r.Methods))
+		for v := range r.Methods {
+			verbs = append(verbs, v)
+		}
+		sort.Strings(verbs)
+		rt := route.Route{Path: r.Path, Methods: make(map[string]int32, len(verbs))}
+		for _, v := range verbs {
+			num := nums[[2]string{r.Path, v}]
+			if num == 0 {
+				return nil, fmt.Errorf("%s %s has no number to be metered under", v, r.Path)
+			}
+			def := r.Methods[v]
+			m, err := compileMethod(r.Path, v, num, &def, pools)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
+			rt.Methods[v] = int32(len(p.methods))
+			p.methods = append(p.methods, m)
+		}
+		routes = append(routes, rt)
+	}
+	var err error
+	if p.tree, err = route.New(routes); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func compileMethod(path, verb string, num uint32, def *model.Method, pools *http1.Upstreams) (method, error) {
+	m := method{num: num, path: path, verb: verb, keyed: def.APIKeyRequired, throttleKey: throttleKey(path, verb),
+		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
+	up, err := model.ParseUpstream(def.Integration, path)
+	if err != nil {
+		return m, err
+	}
+	segs, err := model.Segments(path)
+	if err != nil {
+		return m, err
+	}
+	index := map[string]int{}
+	greedy := -1
+	for _, s := range segs {
+		if s.Variable {
+			if s.Greedy {
+				greedy = len(index)
+			}
+			index[s.Name()] = len(index)
+		}
+	}
+	m.out = upstream{host: up.Host, verb: up.Method, query: up.Query, address: up.Address,
+		key: http1.PoolKey{Address: up.Address, TLS: up.Scheme == "https", Insecure: up.Insecure}}
+	if m.out.key.TLS {
+		m.out.key.ServerName = serverName(up.Address)
+	}
+	m.out.pool = pools.Pool(m.out.key)
+	for _, p := range up.Path {
+		if p.Variable == "" {
+			m.out.parts = append(m.out.parts, part{literal: p.Literal, variable: -1})
+			continue
+		}
+		i, ok := index[p.Variable]
+		if !ok {
+			return m, fmt.Errorf("path variable %q is not in the path", p.Variable)
+		}
+		m.out.parts = append(m.out.parts, part{variable: i, greedy: i == greedy})
+	}
+	return m, nil
+}
+
+// serverName is the address's host without port and brackets.
+func serverName(address string) string {
+	i := len(address) - 1
+	for address[i] != ':' {
+		i--
+	}
+	h := address[:i]
+	if len(h) > 1 && h[0] == '[' {
+		h = h[1 : len(h)-1]
+	}
+	return h
+}

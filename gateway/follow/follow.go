@@ -1,0 +1,220 @@
+// Package follow keeps a gateway node's copy of what it serves: it asks the
+// control plane for changes, writes them to disk and passes them on to be
+// compiled. Asking again with a revision is the receipt for it.
+//
+// It must never lose the last good copy: a node that cannot reach the control
+// plane starts and serves from its disk, and a change that does not compile
+// leaves what was there in place.
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tollgate/model"
+)
+
+// Feed is the control plane as a node sees it: four functions, given by main for
+// a node in the same process and by HTTP for any other.
+type Feed struct {
+	Changes    func(ctx context.Context, hello model.NodeHello) (*model.Changes, error)
+	Deployment func(ctx context.Context, id string) (*model.DeploymentContent, error)
+	Leases     func(ctx context.Context, asked []model.LeaseRequest) ([]model.Lease, error)
+	Ingest     func(ctx context.Context, encoded []byte) (model.BatchReceipt, error)
+}
+
+// Options of a Follower.
+type Options struct {
+	Feed Feed
+	Dir  string // where the copy is kept
+	Node string // this node's name
+	Boot string // this process's boot id
+	// Apply puts changes into effect. Content finds a deployment that a stage of
+	// the changes points at; it is nil for one that could not be had. Apply
+	// returns what could not be put into effect, in words for the operator.
+	Apply func(ch *model.Changes, content func(id string) *model.DeploymentContent) (failed string)
+	Log   *slog.Logger
+}
+
+// Follower is the copy and the loop that keeps it current.
+type Follower struct {
+	o        Options
+	store    *store
+	revision atomic.Uint64
+	contact  atomic.Int64 // unix nanoseconds of the last answer
+	failed   string
+	draining atomic.Bool
+	wake     chan struct{}
+	cancel   context.CancelFunc
+	done     chan struct{}
+	once     sync.Once
+	first    chan struct{}
+	firstDo  sync.Once
+}
+
+const (
+	longPoll   = 5 * time.Second
+	firstPause = 50 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// New opens the copy in o.Dir and puts it into effect, if there is one.
+func New(o Options) (*Follower, error) {
+	st, err := openStore(o.Dir, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	f := &Follower{o: o, store: st, wake: make(chan struct{}, 1), done: make(chan struct{}), first: make(chan struct{})}
+	if ch := st.full(); ch.Revision > 0 {
+		f.failed = o.Apply(ch, st.deployment)
+		f.revision.Store(ch.Revision)
+		for i := range ch.Stages {
+			if !st.has(ch.Stages[i].DeploymentID) {
+				f.revision.Store(0) // lost from the disk: ask for everything
+			}
+		}
+		f.loaded()
+		o.Log.Info("serving from the copy on disk until the control plane answers", "revision", ch.Revision, "stages", len(ch.Stages), "keys", len(ch.Keys))
+	}
+	return f, nil
+}
+
+func (f *Follower) loaded() { f.firstDo.Do(func() { close(f.first) }) }
+
+// Loaded is closed once there is something to serve from.
+func (f *Follower) Loaded() <-chan struct{} { return f.first }
+
+// Revision in effect; 0: none yet.
+func (f *Follower) Revision() uint64 { return f.revision.Load() }
+
+// Age is how long ago the control plane last answered; negative: never since
+// the start.
+func (f *Follower) Age(now time.Time) time.Duration {
+	c := f.contact.Load()
+	if c == 0 {
+		return -1
+	}
+	return now.Sub(time.Unix(0, c))
+}
+
+// Start begins to follow.
+func (f *Follower) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	f.cancel = cancel
+	go f.run(ctx)
+}
+
+// Drain tells the control plane, at once, that this node is going: it no longer
+// waits for its receipts.
+func (f *Follower) Drain(ctx context.Context) {
+	f.draining.Store(true)
+	hello := f.hello()
+	hello.Wait = 0
+	if _, err := f.o.Feed.Changes(ctx, hello); err != nil {
+		f.o.Log.Info("the control plane could not be told that this node drains", "err", err)
+	}
+}
+
+// Stop ends following.
+func (f *Follower) Stop() {
+	f.once.Do(func() {
+		f.cancel()
+		<-f.done
+		f.store.close()
+	})
+}
+
+func (f *Follower) hello() model.NodeHello {
+	return model.NodeHello{Node: f.o.Node, Boot: f.o.Boot, Applied: f.revision.Load(), Failed: f.failed,
+		Draining: f.draining.Load(), Wait: longPoll}
+}
+
+func (f *Follower) run(ctx context.Context) {
+	defer close(f.done)
+	pause := firstPause
+	lost := false
+	for ctx.Err() == nil {
+		err := f.ask(ctx)
+		if err == nil {
+			if lost {
+				f.o.Log.Info("the control plane answers again", "revision", f.Revision())
+			}
+			pause, lost = firstPause, false
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if !lost {
+			f.o.Log.Warn("the control plane does not answer; serving what is here", "err", err, "revision", f.Revision())
+			lost = true
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// ask is one question and what its answer asks for.
+func (f *Follower) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, longPoll+30*time.Second)
+	defer cancel()
+	ch, err := f.o.Feed.Changes(ctx, f.hello())
+	if err != nil {
+		return err
+	}
+	f.contact.Store(time.Now().UnixNano())
+	if ch.Empty() {
+		if ch.Revision > f.Revision() {
+			f.revision.Store(ch.Revision)
+		}
+		return nil
+	}
+	if err := f.fetch(ctx, ch); err != nil {
+		return err
+	}
+	failed := f.o.Apply(ch, f.store.deployment)
+	if failed != "" && failed != f.failed {
+		f.o.Log.Error("a change could not be put into effect; what was there goes on", "revision", ch.Revision, "failed", failed)
+	}
+	f.failed = failed
+	if err := f.store.add(ch); err != nil {
+		// The change is in effect; only a restart without control plane would miss it.
+		f.o.Log.Error("the copy on disk could not be written", "err", err)
+	}
+	f.revision.Store(ch.Revision)
+	f.loaded()
+	return nil
+}
+
+// fetch gets the deployments that changed stages point at and are not here yet.
+// One that does not exist any more was overtaken by a later change.
+func (f *Follower) fetch(ctx context.Context, ch *model.Changes) error {
+	for i := range ch.Stages {
+		s := &ch.Stages[i]
+		if s.Deleted || s.DeploymentID == "" || f.store.has(s.DeploymentID) {
+			continue
+		}
+		d, err := f.o.Feed.Deployment(ctx, s.DeploymentID)
+		if model.KindOf(err) == model.NotFound {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("deployment %s: %w", s.DeploymentID, err)
+		}
+		if d.ID != s.DeploymentID {
+			return errors.New("the control plane answered with another deployment")
+		}
+		if err := f.store.keep(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package follow
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"tollgate/model"
+)
+
+// store is the copy on disk: a log of changes, the first of which is full, and
+// one file per deployment. When the log has grown to twice its first entry it is
+// written anew.
+type store struct {
+	dir     string
+	log     *os.File
+	base    int64 // size of the first entry
+	size    int64
+	tenants map[uint32]model.TenantConfig
+	stages  map[uint32]model.StageConfig
+	plans   map[planID]model.PlanConfig
+	keys    map[uint32]model.KeyConfig
+	rev     uint64
+	warn    *slog.Logger
+	recent  map[string]*model.DeploymentContent // fetched, not compiled yet
+}
+
+type planID struct {
+	tenant uint32
+	id     string
+}
+
+func openStore(dir string, log *slog.Logger) (*store, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "deployments"), 0o700); err != nil {
+		return nil, fmt.Errorf("the directory for the node's copy: %w", err)
+	}
+	s := &store{dir: dir, warn: log, recent: map[string]*model.DeploymentContent{}}
+	s.clear()
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *store) clear() {
+	s.tenants, s.stages = map[uint32]model.TenantConfig{}, map[uint32]model.StageConfig{}
+	s.plans, s.keys = map[planID]model.PlanConfig{}, map[uint32]model.KeyConfig{}
+}
+
+func (s *store) path() string { return filepath.Join(s.dir, "changes.jsonl") }
+
+// load reads the log up to the first entry that is not whole: a crash can have
+// cut the last one, and the control plane sends it again.
+func (s *store) load() error {
+	f, err := os.OpenFile(s.path(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("the node's copy: %w", err)
+	}
+	r := bufio.NewReaderSize(f, 1<<20)
+	for {
+		line, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("the node's copy: %w", err)
+		}
+		ch := new(model.Changes)
+		if json.Unmarshal(line, ch) != nil || (s.size == 0 && !ch.Full) {
+			s.warn.Warn("the node's copy on disk is damaged; what follows is fetched again", "at", s.size)
+			break
+		}
+		s.merge(ch)
+		s.size += int64(len(line))
+		if s.base == 0 {
+			s.base = s.size
+		}
+	}
+	if err := f.Truncate(s.size); err != nil {
+		return fmt.Errorf("the node's copy: %w", err)
+	}
+	if _, err := f.Seek(s.size, io.SeekStart); err != nil {
+		return fmt.Errorf("the node's copy: %w", err)
+	}
+	s.log = f
+	return nil
+}
+
+// merge applies changes to the copy in memory.
+func (s *store) merge(ch *model.Changes) {
+	if ch.Full {
+		s.clear()
+	}
+	for _, t := range ch.Tenants {
+		set(s.tenants, t.Num, t, t.Deleted)
+	}
+	for _, v := range ch.Stages {
+		set(s.stages, v.Num, v, v.Deleted)
+	}
+	for _, p := range ch.Plans {
+		set(s.plans, planID{p.Tenant, p.ID}, p, p.Deleted)
+	}
+	for _, k := range ch.Keys {
+		set(s.keys, k.Num, k, k.Deleted)
+	}
+	s.rev = ch.Revision
+}
+
+func set[K comparable, V any](m map[K]V, k K, v V, gone bool) {
+	if gone {
+		delete(m, k)
+	} else {
+		m[k] = v
+	}
+}
+
+// full is everything in the copy, as one change.
+func (s *store) full() *model.Changes {
+	return &model.Changes{Revision: s.rev, Full: true,
+		Tenants: slices.Collect(maps.Values(s.tenants)), Stages: slices.Collect(maps.Values(s.stages)),
+		Plans: slices.Collect(maps.Values(s.plans)), Keys: slices.Collect(maps.Values(s.keys))}
+}
+
+// add makes a change durable.
+func (s *store) add(ch *model.Changes) error {
+	s.merge(ch)
+	clear(s.recent)
+	if ch.Full || s.size-s.base > max(s.base, 1<<20) {
+		return s.rewrite()
+	}
+	line, err := json.Marshal(ch)
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	if _, err := s.log.Write(line); err != nil {
+		return errors.Join(err, s.rewrite()) // the tail is unknown: start anew
+	}
+	s.size += int64(len(line))
+	return s.log.Sync()
+}
+
+// rewrite replaces the log by one full entry and forgets deployments no stage
+// points at.
+func (s *store) rewrite() error {
+	tmp := s.path() + ".new"
+	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	err = errors.Join(json.NewEncoder(w).Encode(s.full()), w.Flush(), f.Sync(), os.Rename(tmp, s.path()))
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	_ = s.log.Close()
+	s.log = f
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	s.base, s.size = st.Size(), st.Size()
+	s.sweep()
+	return nil
+}
+
+func (s *store) sweep() {
+	used := map[string]bool{}
+	for _, st := range s.stages {
+		used[st.DeploymentID+".json"] = true
+	}
+	files, _ := os.ReadDir(filepath.Join(s.dir, "deployments"))
+	for _, f := range files {
+		if !used[f.Name()] {
+			_ = os.Remove(filepath.Join(s.dir, "deployments", f.Name()))
+		}
+	}
+}
+
+func (s *store) file(id string) (string, bool) {
+	if id == "" || strings.ContainsAny(id, "/\\.") {
+		return "", false
+	}
+	return filepath.Join(s.dir, "deployments", id+".json"), true
+}
+
+func (s *store) has(id string) bool {
+	if s.recent[id] != nil {
+		return true
+	}
+	p, ok := s.file(id)
+	if !ok {
+		return false
+	}
+	_, err := os.Stat(p)
+	return err == nil
+}
+
+// keep writes a deployment down.
+func (s *store) keep(d *model.DeploymentContent) error {
+	p, ok := s.file(d.ID)
+	if !ok {
+		return fmt.Errorf("deployment id %q is not one", d.ID)
+	}
+	b, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(p, b); err != nil {
+		return err
+	}
+	s.recent[d.ID] = d
+	return nil
+}
+
+func writeFile(path string, b []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close(), os.Rename(path+".new", path))
+}
+
+// deployment reads one that keep wrote; nil when it is not there or damaged.
+func (s *store) deployment(id string) *model.DeploymentContent {
+	if d := s.recent[id]; d != nil {
+		return d
+	}
+	p, ok := s.file(id)
+	if !ok {
+		return nil
+	}
+	b, err := os.ReadFile(p)
+	if err != nil {
+		return nil
+	}
+	d := new(model.DeploymentContent)
+	if json.Unmarshal(b, d) != nil || d.ID != id {
+		_ = os.Remove(p) // fetched again with the next change of the stage
+		return nil
+	}
+	return d
+}
+
+func (s *store) close() { _ = s.log.Close() }

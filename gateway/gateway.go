@@ -1,0 +1,245 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tollgate/gateway/auth"
+	"tollgate/gateway/follow"
+	"tollgate/gateway/http1"
+	"tollgate/gateway/journal"
+	"tollgate/gateway/limit"
+	"tollgate/model"
+)
+
+// Options of a node. Zero values of sizes and times mean the defaults named.
+type Options struct {
+	Addr    string // plain HTTP/1.1 and HTTP/2 with prior knowledge
+	TLSAddr string // HTTPS with HTTP/2 by ALPN; "": none
+	DataDir string // journal, copy of the configuration, certificate
+	Node    string // this node's name, unique within its gateway
+	Feed    follow.Feed
+	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
+	Caps    model.Caps     // of a tenant that has none of its own; default DefaultCaps
+	Log     *slog.Logger
+
+	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
+	MaxConns    int           // default 20,000
+	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
+	SealEvery   time.Duration // how often usage leaves; default 1 s
+}
+
+// DefaultCaps are a tenant's hard caps on one node unless the operator set others.
+var DefaultCaps = model.Caps{Rate: 100_000, Burst: 100_000, InFlight: 5_000, BufferedBytes: 256 << 20}
+
+// Bounds of a request head, as on Amazon API Gateway, and of waits on a client.
+const (
+	maxTarget   = 10_240
+	maxHeaders  = 10_240
+	headTimeout = 10 * time.Second
+	idleTimeout = 60 * time.Second
+	bodyTimeout = 30 * time.Second
+)
+
+// Gateway is a running data-plane node.
+type Gateway struct {
+	o         Options
+	log       *slog.Logger
+	view      atomic.Pointer[view]
+	keys      *auth.Keys[key]
+	leaser    *limit.Leaser
+	journal   *journal.Journal
+	follower  *follow.Follower
+	server    *http1.Server
+	upstreams *http1.Upstreams
+	metrics   metrics
+	plain     net.Listener
+	secure    net.Listener
+	draining  atomic.Bool
+
+	mu  sync.Mutex // over reg
+	reg registry
+
+	complaintsMu sync.Mutex
+	complaints   map[string]time.Time // upstream address to the last time it was complained about
+}
+
+func (o *Options) complete() {
+	if o.Caps == (model.Caps{}) {
+		o.Caps = DefaultCaps
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 10 << 20
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = 20_000
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+}
+
+// Start brings a node up: what is on its disk is served at once, the rest when
+// the control plane has told it. An error leaves nothing running.
+func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
+	o.complete()
+	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("the gateway's data directory: %w", err)
+	}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key]()}
+	g.view.Store(&view{})
+	var undo []func()
+	defer func() {
+		if err != nil {
+			for i := len(undo) - 1; i >= 0; i-- {
+				undo[i]()
+			}
+		}
+	}()
+	if err := g.listen(); err != nil {
+		return nil, err
+	}
+	undo = append(undo, g.unlisten)
+	g.journal, err = journal.Open(journal.Options{Dir: filepath.Join(o.DataDir, "journal"), Ship: o.Feed.Ingest,
+		Keep: o.JournalKeep, SealEvery: o.SealEvery, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { _ = g.journal.Close(context.Background()) })
+	boot := g.journal.Boot().String()
+	g.leaser = limit.NewLeaser(boot, o.Feed.Leases)
+	g.leaser.Start(context.WithoutCancel(ctx))
+	undo = append(undo, func() { _ = g.leaser.Stop(context.Background()) })
+	g.serverUp()
+	undo = append(undo, func() { _ = g.server.Drain(context.Background()) })
+	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	if err := g.accept(); err != nil {
+		return nil, err
+	}
+	g.follower.Start()
+	return g, nil
+}
+
+func (g *Gateway) serverUp() {
+	g.server = http1.NewServer(http1.Options{
+		Handler: g.serve, Refused: g.refused,
+		NewApp:  func() any { return &call{g: g, head: make([]byte, 0, 256)} },
+		Limits:  http1.Limits{Target: maxTarget, Headers: maxHeaders},
+		MaxBody: g.o.MaxBody, MaxConns: g.o.MaxConns,
+		HeadTimeout: headTimeout, IdleTimeout: idleTimeout, BodyTimeout: bodyTimeout, Log: g.log,
+	})
+	g.upstreams = http1.NewUpstreams(g.server, newGuard(g.o.Allow).dialer.DialContext)
+}
+
+func (g *Gateway) listen() (err error) {
+	if g.plain, err = net.Listen("tcp", g.o.Addr); err != nil {
+		return fmt.Errorf("gateway address %s: %w", g.o.Addr, err)
+	}
+	if g.o.TLSAddr != "" {
+		if g.secure, err = net.Listen("tcp", g.o.TLSAddr); err != nil {
+			_ = g.plain.Close()
+			return fmt.Errorf("gateway TLS address %s: %w", g.o.TLSAddr, err)
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) unlisten() {
+	_ = g.plain.Close()
+	if g.secure != nil {
+		_ = g.secure.Close()
+	}
+}
+
+// accept starts accepting.
+func (g *Gateway) accept() error {
+	if g.secure != nil {
+		cert, err := certificate(g.o.DataDir, time.Now())
+		if err != nil {
+			return err
+		}
+		cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+		go func() { _ = g.server.ServeTLS(g.secure, cfg) }()
+	}
+	go func() { _ = g.server.Serve(g.plain) }()
+	return nil
+}
+
+// Addr is where plain HTTP is served.
+func (g *Gateway) Addr() string { return g.plain.Addr().String() }
+
+// TLSAddr is where HTTPS is served; "" when it is not.
+func (g *Gateway) TLSAddr() string {
+	if g.secure == nil {
+		return ""
+	}
+	return g.secure.Addr().String()
+}
+
+// Ready says that the node has something to serve from and is not going away.
+func (g *Gateway) Ready() bool {
+	select {
+	case <-g.follower.Loaded():
+		return !g.draining.Load()
+	default:
+		return false
+	}
+}
+
+// Loaded is closed once the node has something to serve from.
+func (g *Gateway) Loaded() <-chan struct{} { return g.follower.Loaded() }
+
+// Drain ends the node: it stops being ready, takes no new connections, lets
+// calls in flight end, gives unused quota back and hands its usage in. What is
+// not done when ctx ends is left for the next start.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.draining.Store(true)
+	g.log.Info("gateway drains", "connections", g.server.Conns())
+	g.follower.Drain(ctx)
+	err := g.server.Drain(ctx)
+	g.mu.Lock()
+	for _, s := range g.reg.subs {
+		s.close()
+	}
+	g.mu.Unlock()
+	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
+	g.follower.Stop()
+	g.upstreams.Keep(nil)
+	return err
+}
+
+// complain tells the operator about an upstream that cannot be reached by rule,
+// once a minute.
+func (g *Gateway) complain(address string, f http1.Failure) {
+	now := time.Now()
+	g.complaintsMu.Lock()
+	said := now.Sub(g.complaints[address]) < time.Minute
+	if !said {
+		if len(g.complaints) > 1000 || g.complaints == nil {
+			g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
+		}
+		g.complaints[address] = now
+	}
+	g.complaintsMu.Unlock()
+	if said {
+		return
+	}
+	if f == http1.Forbidden {
+		g.log.Warn("an upstream is in a network that is not allowed; TOLLGATE_UPSTREAM_ALLOW opens one", "upstream", address)
+		return
+	}
+	g.log.Warn("an upstream's name does not resolve", "upstream", address)
+}

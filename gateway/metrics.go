@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tollgate/gateway/http1"
+)
+
+// metrics are plain counters on the way of a call; Prometheus reads them when it
+// scrapes. Labels are bounded: per-API and per-key figures come from the journal.
+type metrics struct {
+	class      [6]atomic.Uint64 // answers by status class
+	refused    [kinds]atomic.Uint64
+	malformed  atomic.Uint64
+	unrecorded atomic.Uint64
+	buckets    [len(bounds) + 1]atomic.Uint64
+	nanos      atomic.Uint64
+}
+
+// bounds of the duration histogram, nanoseconds.
+var bounds = [...]int64{1e6, 2.5e6, 5e6, 10e6, 25e6, 50e6, 100e6, 250e6, 500e6, 1e9, 2.5e9, 5e9, 10e9, 30e9}
+
+func (m *metrics) observe(status int, took int64) {
+	m.class[min(status/100, 5)].Add(1)
+	i := 0
+	for i < len(bounds) && took > bounds[i] {
+		i++
+	}
+	m.buckets[i].Add(1)
+	m.nanos.Add(uint64(took))
+}
+
+func nowNano() int64 { return http1.Now() }
+
+// Register adds the node's metrics to a registry.
+func (g *Gateway) Register(r prometheus.Registerer) error { return r.Register(collector{g}) }
+
+type collector struct{ g *Gateway }
+
+var (
+	descCalls      = prometheus.NewDesc("tollgate_gateway_calls_total", "Calls answered, by status class.", []string{"class"}, nil)
+	descDuration   = prometheus.NewDesc("tollgate_gateway_call_duration_seconds", "From a call's head to its answer's last byte.", nil, nil)
+	descRefused    = prometheus.NewDesc("tollgate_gateway_responses_total", "Calls the gateway itself answered, by gateway-response type.", []string{"type"}, nil)
+	descMalformed  = prometheus.NewDesc("tollgate_gateway_malformed_total", "Messages that were no acceptable HTTP.", nil, nil)
+	descUnrecorded = prometheus.NewDesc("tollgate_gateway_unrecorded_total", "Calls kept back because the journal had no room.", nil, nil)
+	descConns      = prometheus.NewDesc("tollgate_gateway_connections", "Client connections open.", nil, nil)
+	descRevision   = prometheus.NewDesc("tollgate_gateway_revision", "Revision of the configuration in effect.", nil, nil)
+	descAge        = prometheus.NewDesc("tollgate_gateway_feed_age_seconds", "Since the control plane last answered; -1: never.", nil, nil)
+	descAppended   = prometheus.NewDesc("tollgate_journal_records_total", "Records written.", nil, nil)
+	descSealed     = prometheus.NewDesc("tollgate_journal_records_sealed_total", "Records summed into batches.", nil, nil)
+	descAcked      = prometheus.NewDesc("tollgate_journal_records_acknowledged_total", "Records whose batch the control plane has taken.", nil, nil)
+	descBacklog    = prometheus.NewDesc("tollgate_journal_backlog_bytes", "Batches sealed and not acknowledged yet, of all boots.", nil, nil)
+	descOldest     = prometheus.NewDesc("tollgate_journal_oldest_unacknowledged_seconds", "Age of the oldest record that is not acknowledged.", nil, nil)
+	descAside      = prometheus.NewDesc("tollgate_journal_batches_set_aside_total", "Batches the control plane refused for good: usage that needs an operator.", nil, nil)
+	descDamaged    = prometheus.NewDesc("tollgate_journal_records_damaged_total", "Records of earlier boots lost to damage on disk.", nil, nil)
+	descHeadroom   = prometheus.NewDesc("tollgate_journal_headroom_bytes", "What the journal can still take.", nil, nil)
+)
+
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descCalls, descDuration, descRefused, descMalformed, descUnrecorded, descConns,
+		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descHeadroom} {
+		ch <- d
+	}
+}
+
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	g, m := c.g, &c.g.metrics
+	count := func(d *prometheus.Desc, v uint64, l ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), l...)
+	}
+	gauge := func(d *prometheus.Desc, v float64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
+	for i, l := range []string{"", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+		if i > 1 {
+			count(descCalls, m.class[i].Load(), l)
+		}
+	}
+	for k := proceed + 1; k < kinds; k++ {
+		count(descRefused, m.refused[k].Load(), answers[k].name)
+	}
+	count(descMalformed, m.malformed.Load())
+	count(descUnrecorded, m.unrecorded.Load())
+	var total uint64
+	cum := map[float64]uint64{}
+	for i := range bounds {
+		total += m.buckets[i].Load()
+		cum[time.Duration(bounds[i]).Seconds()] = total
+	}
+	total += m.buckets[len(bounds)].Load()
+	ch <- prometheus.MustNewConstHistogram(descDuration, total, float64(m.nanos.Load())/1e9, cum)
+	gauge(descConns, float64(g.server.Conns()))
+	gauge(descRevision, float64(g.follower.Revision()))
+	age := -1.0
+	if a := g.follower.Age(time.Now()); a >= 0 {
+		age = a.Seconds()
+	}
+	gauge(descAge, age)
+	s := g.journal.Stats()
+	count(descAppended, s.Appended)
+	count(descSealed, s.Sealed)
+	count(descAcked, s.Acked)
+	count(descAside, s.SetAside)
+	count(descDamaged, s.Damaged)
+	gauge(descBacklog, float64(s.BacklogBytes))
+	gauge(descOldest, s.Oldest.Seconds())
+	gauge(descHeadroom, float64(s.Headroom))
+}

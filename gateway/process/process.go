@@ -1,0 +1,153 @@
+// Package process runs a gateway node as a program of its own: settings from the
+// environment, the listener for those who run it, and an orderly end. Both
+// tollgate-gateway and `tollgate gateway` are this.
+//
+// It must never link SQL, templates or payment code: a dedicated gateway's host
+// holds nothing that could read another tenant's data.
+package process
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"tollgate/gateway"
+	"tollgate/gateway/follow"
+	"tollgate/model"
+)
+
+// Settings of a node. Secrets can be given as NAME_FILE too.
+type Settings struct {
+	FeedURL       string        `env:"TOLLGATE_FEED_URL" help:"the control plane to follow, such as http://control:8080"`
+	Token         string        `env:"TOLLGATE_NODE_TOKEN" help:"what tollgate node create printed"`
+	DataDir       string        `env:"TOLLGATE_DATA_DIR" envDefault:"/var/lib/tollgate-gateway" help:"where the journal and the copy of the configuration are kept"`
+	Addr          string        `env:"TOLLGATE_GATEWAY_ADDR" envDefault:"127.0.0.1:8081" help:"where calls are taken"`
+	TLSAddr       string        `env:"TOLLGATE_GATEWAY_TLS_ADDR" help:"where calls are taken over TLS; empty: nowhere"`
+	AdminAddr     string        `env:"TOLLGATE_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where /livez, /readyz and /metrics are"`
+	Node          string        `env:"TOLLGATE_NODE" help:"name of this node; empty: host name"`
+	UpstreamAllow string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas"`
+	MaxBody       int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body in bytes"`
+	JournalKeep   int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
+	DrainTimeout  time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
+	Log           string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
+
+	allow []netip.Prefix
+}
+
+// Load reads and checks the settings.
+func Load(environ []string) (*Settings, error) {
+	vars := env.ToMap(environ)
+	if f := vars["TOLLGATE_NODE_TOKEN_FILE"]; f != "" && vars["TOLLGATE_NODE_TOKEN"] == "" {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return nil, model.Errorf(model.Invalid, "TOLLGATE_NODE_TOKEN_FILE: %v", err)
+		}
+		vars["TOLLGATE_NODE_TOKEN"] = strings.TrimSpace(string(b))
+	}
+	s := &Settings{}
+	if err := env.ParseWithOptions(s, env.Options{Environment: vars}); err != nil {
+		return nil, model.Errorf(model.Invalid, "settings: %v", err)
+	}
+	switch {
+	case s.FeedURL == "" || s.Token == "":
+		return nil, model.Errorf(model.Invalid, "a gateway node needs TOLLGATE_FEED_URL and TOLLGATE_NODE_TOKEN: `tollgate node create` on the control plane makes a token")
+	case !strings.HasPrefix(s.FeedURL, "http://") && !strings.HasPrefix(s.FeedURL, "https://"):
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_FEED_URL %q is not an http or https URL", s.FeedURL)
+	case s.Log != "text" && s.Log != "json":
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_LOG %q is not text or json", s.Log)
+	case s.MaxBody < 0 || s.JournalKeep < 0 || s.DrainTimeout <= 0:
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY, TOLLGATE_JOURNAL_KEEP and TOLLGATE_DRAIN_TIMEOUT must not be negative")
+	}
+	if s.Node == "" {
+		s.Node, _ = os.Hostname()
+	}
+	var err error
+	s.allow, err = ParseNetworks("TOLLGATE_UPSTREAM_ALLOW", s.UpstreamAllow)
+	return s, err
+}
+
+// ParseNetworks reads networks or addresses separated by commas; "" and "none"
+// are none.
+func ParseNetworks(setting, text string) ([]netip.Prefix, error) {
+	if text == "" || text == "none" {
+		return nil, nil
+	}
+	var out []netip.Prefix
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		p, err := netip.ParsePrefix(part)
+		if err != nil {
+			a, err := netip.ParseAddr(part)
+			if err != nil {
+				return nil, model.Errorf(model.Invalid, "%s: %q is not a network such as 10.0.0.0/8", setting, part)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// Run is the node's life until ctx ends. It prints one line when it is ready.
+func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Writer) error {
+	var h slog.Handler = slog.NewTextHandler(stderr, nil)
+	if s.Log == "json" {
+		h = slog.NewJSONHandler(stderr, nil)
+	}
+	log := slog.New(h)
+	reg := NewRegistry(version)
+	a, err := StartAdmin(s.AdminAddr, reg)
+	if err != nil {
+		return err
+	}
+	defer a.Stop()
+	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node,
+		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, MaxBody: s.MaxBody, JournalKeep: s.JournalKeep, Log: log})
+	if err != nil {
+		return err
+	}
+	if err := g.Register(reg); err != nil {
+		return err
+	}
+	a.Require("gateway", func(context.Context) error {
+		if !g.Ready() {
+			return fmt.Errorf("nothing to serve from yet, or draining")
+		}
+		return nil
+	})
+	a.Open()
+	select {
+	case <-g.Loaded():
+		fmt.Fprintf(stdout, "tollgate ready gateway=http://%s\n", g.Addr())
+		<-ctx.Done()
+	case <-ctx.Done():
+	}
+	a.Close()
+	dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.DrainTimeout)
+	defer cancel()
+	return g.Drain(dctx)
+}
+
+// Help lists every setting with its default.
+func Help(program string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s runs a gateway node that follows a control plane elsewhere.\n\nSettings, from the environment:\n\n", program)
+	for f := range reflect.TypeFor[Settings]().Fields() {
+		if name := f.Tag.Get("env"); name != "" {
+			d := f.Tag.Get("envDefault")
+			if d == "" {
+				d = "not set"
+			}
+			fmt.Fprintf(&b, "  %-26s %s (default: %s)\n", name, f.Tag.Get("help"), d)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,195 @@
+package gateway
+
+import (
+	"bytes"
+	"sync"
+	"sync/atomic"
+
+	"tollgate/gateway/limit"
+	"tollgate/model"
+)
+
+// view is what is served right now, replaced as a whole.
+type view struct {
+	apis map[string]map[string]*stage // API id in lower case, stage name
+}
+
+// stage finds a published stage without allocating. API ids match without
+// regard to case.
+func (v *view) stage(api, name []byte) *stage {
+	var low [64]byte
+	if len(api) > len(low) {
+		return nil
+	}
+	for i, c := range api {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		low[i] = c
+	}
+	return v.apis[string(low[:len(api)])][string(name)]
+}
+
+// tenant is one tenant's caps and what it holds on this node.
+type tenant struct {
+	num       uint32
+	suspended atomic.Bool
+	caps      atomic.Pointer[model.Caps]
+	bucket    limit.Bucket
+	inFlight  limit.Gauge
+	buffered  limit.Gauge
+}
+
+// stage is a published stage with the program it runs.
+type stage struct {
+	num    uint32
+	cfg    model.StageConfig
+	tenant *tenant
+	ref    *stageRef
+	prog   *program
+	runs   []run // by method index of the program
+}
+
+// run is a method on a stage: its steps, composed.
+type run struct {
+	m      *method
+	steps  []step
+	bucket *limit.Bucket // the stage's throttle of this method; nil: none
+}
+
+// stageRef stands for a stage's name, so that plans and stages meet by pointer
+// whichever comes first.
+type stageRef struct{ name stageName }
+
+type stageName struct {
+	tenant     uint32
+	api, stage string
+}
+
+// planRef is where subscriptions find their plan's current form; nil inside: no
+// such plan, and no call under it.
+type planRef struct{ atomic.Pointer[plan] }
+
+type planKey struct {
+	tenant uint32
+	id     string
+}
+
+// plan is a usage plan's current form, immutable.
+type plan struct {
+	throttle *model.Throttle
+	quota    *model.Quota
+	stages   []planStage
+}
+
+type planStage struct {
+	ref     *stageRef
+	methods map[string]model.Throttle // by throttleKey; nil: none
+}
+
+// key is an API key, immutable; a change makes a new one with the same
+// subscriptions.
+type key struct {
+	num     uint32
+	tenant  uint32
+	hash    [32]byte
+	enabled bool
+	subs    []*subscription
+}
+
+// subscription is a key's use of a plan: its buckets and its quota live as long
+// as it does, through every change of the plan.
+type subscription struct {
+	id     uint64
+	tenant uint32
+	terms  uint32
+	plan   *planRef
+	bucket limit.Bucket
+	quota  atomic.Pointer[limit.Quota]
+
+	applied atomic.Pointer[plan] // the form that bucket, quota and methods have
+	mu      sync.Mutex
+	methods map[methodOf]*limit.Bucket
+}
+
+type methodOf struct {
+	stage *stageRef
+	key   string
+}
+
+// sync brings the subscription's limits to the plan's current form. It runs in
+// the first call after a change.
+func (s *subscription) sync(g *Gateway, p *plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.applied.Load()
+	if old == p {
+		return
+	}
+	now := nowNano()
+	if p.throttle == nil {
+		s.bucket.Lift()
+	} else {
+		s.bucket.Set(*p.throttle, now)
+	}
+	s.methods = nil
+	q := s.quota.Load()
+	switch {
+	case p.quota == nil && q != nil:
+		s.quota.Store(nil)
+		q.Close()
+	case p.quota != nil && q == nil:
+		s.quota.Store(g.leaser.Quota(s.tenant, s.id))
+	case p.quota != nil && old != nil && (old.quota == nil || *old.quota != *p.quota):
+		q.Reset()
+	}
+	s.applied.Store(p)
+}
+
+// close gives back what the subscription holds.
+func (s *subscription) close() {
+	if q := s.quota.Swap(nil); q != nil {
+		q.Close()
+	}
+}
+
+// methodBucket is the bucket of the plan's throttle for one method, if any.
+func (s *subscription) methodBucket(ps *planStage, m *method, now int64) *limit.Bucket {
+	t, ok := ps.methods[m.throttleKey]
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := methodOf{ps.ref, m.throttleKey}
+	b := s.methods[of]
+	if b == nil {
+		if s.methods == nil {
+			s.methods = map[methodOf]*limit.Bucket{}
+		}
+		b = limit.NewBucket(t, now)
+		s.methods[of] = b
+	}
+	return b
+}
+
+func (s *subscription) unit(c *call, u limit.Unit) {
+	c.unit = u
+	c.flags |= flagQuota
+}
+
+// quotaRefund gives back the unit of a call that a later step refused.
+func (s *subscription) quotaRefund(c *call) {
+	if q := s.quota.Load(); q != nil {
+		q.Refund(c.unit)
+	}
+	c.flags &^= flagQuota
+}
+
+func hashOf(b []byte) (h [32]byte, ok bool) {
+	if len(b) != len(h) || bytes.Equal(b, h[:]) {
+		return h, false
+	}
+	copy(h[:], b)
+	return h, true
+}

@@ -1,0 +1,347 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"tollgate/gateway/http1"
+	"tollgate/gateway/journal"
+	"tollgate/gateway/limit"
+	"tollgate/gateway/route"
+	"tollgate/model"
+)
+
+// call is one call's way through the steps. It lives as long as its Exchange
+// and is reused with it.
+type call struct {
+	g     *Gateway
+	id    journal.CallID
+	now   time.Time // when the call's head was complete
+	match route.Match
+	path  []byte // relative to the stage
+
+	tenant *tenant
+	stage  *stage
+	run    *run
+	key    *key
+	sub    *subscription
+	plan   *plan
+	cover  *planStage
+	unit   limit.Unit
+	flags  uint8
+	noRec  bool // the journal refused the record
+
+	head   []byte // header lines for the client
+	rec    journal.Record
+	counts [2]int64 // held of the tenant's gauges: calls, bytes
+}
+
+const (
+	flagBillable = uint8(model.FlagBillable)
+	flagKeyed    = uint8(model.FlagKeyed)
+	flagQuota    = uint8(model.FlagQuota)
+	flagAborted  = uint8(model.FlagAborted)
+)
+
+// step continues (proceed) or fails with the kind of answer that ends the call.
+type step func(c *call, x *http1.Exchange) kind
+
+// serve answers one call.
+func (g *Gateway) serve(x *http1.Exchange) {
+	c := x.App.(*call)
+	c.id = g.journal.Begin(x.Shard)
+	c.now = time.Now()
+	c.tenant, c.stage, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil
+	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
+	x.Rec = c
+	k := c.find(x)
+	for i := 0; k == proceed && i < len(c.run.steps); i++ {
+		k = c.run.steps[i](c, x)
+	}
+	if k != proceed {
+		c.render(x, k)
+		if c.noRec {
+			x.Rec = nil // nothing is served, so nothing is owed a record
+			c.render(x, unavailable)
+		}
+	}
+	if t := c.tenant; t != nil {
+		t.inFlight.Release(c.counts[0])
+		t.buffered.Release(c.counts[1])
+	}
+}
+
+// The order of a call's steps. find runs for every call; the rest is composed
+// once per method and stage (compose), leaving out what the method does not use.
+//
+//  1. find: host or path to API and stage; the tenant's hard caps, so that a
+//     flood costs next to nothing; sizes; the method.
+//  2. apiKey: before anything that is counted, since it says whom to count.
+//  3. quota: the plan's, before rates, as on Amazon API Gateway.
+//  4. throttle: narrow to wide, so that one caller's flood is stopped before it
+//     drains what others share; gives the quota's unit back when it refuses.
+//  5. integrate.
+func compose(m *method, stageBucket *limit.Bucket) []step {
+	var s []step
+	if m.keyed {
+		s = append(s, (*call).apiKey, (*call).quota)
+	}
+	if m.keyed || stageBucket != nil {
+		s = append(s, (*call).throttle)
+	}
+	return append(s, (*call).integrate)
+}
+
+const pathStyle = "/_aws/execute-api/"
+
+// find resolves API, stage and method, and holds the tenant to its caps.
+func (c *call) find(x *http1.Exchange) kind {
+	r := &x.Request
+	path := r.Path.Of(x.In)
+	var api []byte
+	if len(path) > len(pathStyle) && string(path[:len(pathStyle)]) == pathStyle {
+		rest := path[len(pathStyle):]
+		i := bytes.IndexByte(rest, '/')
+		if i < 0 {
+			return forbidden
+		}
+		api, path = rest[:i], rest[i:]
+	} else if api = hostAPI(r.Host.Of(x.In)); api == nil {
+		return forbidden
+	}
+	end := 1
+	for end < len(path) && path[end] != '/' {
+		end++
+	}
+	name := path[1:end]
+	c.path = path[end:]
+	st := c.g.view.Load().stage(api, name)
+	if st == nil {
+		return forbidden
+	}
+	c.stage, c.tenant = st, st.tenant
+	if k := c.admit(x); k != proceed {
+		return k
+	}
+	if r.ContentLength > c.g.o.MaxBody {
+		return tooLarge
+	}
+	if r.WebSocket {
+		return noWebSocket
+	}
+	if t := r.Type.Of(x.In); len(t) >= 16 && http1.EqualFold(t[:16], "application/grpc") {
+		return noGRPC
+	}
+	if !st.prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
+		return missingToken
+	}
+	c.run = &st.runs[c.match.Method]
+	return proceed
+}
+
+// hostAPI is the API id in a host of the form {api}.execute-api.…; nil if the
+// host is another.
+func hostAPI(host []byte) []byte {
+	const label = "execute-api."
+	i := bytes.IndexByte(host, '.')
+	if i <= 0 || len(host) < i+1+len(label) || !http1.EqualFold(host[i+1:i+1+len(label)], label) {
+		return nil
+	}
+	return host[:i]
+}
+
+const (
+	// heldPlain and heldBody estimate the memory one call holds: its head and
+	// both ways' buffers, and the window of a body that does not fit into them.
+	heldPlain = 24 << 10
+	heldBody  = 64 << 10
+	// pace is how long a connection rests after its tenant's cap refused it, so
+	// that a flood cannot buy CPU with refusals.
+	pace = 10 * time.Millisecond
+)
+
+// admit holds a tenant to its hard caps on this node.
+func (c *call) admit(x *http1.Exchange) kind {
+	t := c.tenant
+	if t.suspended.Load() {
+		return forbidden
+	}
+	caps := t.caps.Load()
+	held := int64(heldPlain)
+	if x.Request.Chunked || x.Request.ContentLength > heldPlain {
+		held += heldBody
+	}
+	if !t.inFlight.Acquire(1, int64(caps.InFlight)) {
+		x.Pace = pace
+		return throttled
+	}
+	c.counts[0] = 1
+	if !t.buffered.Acquire(held, caps.BufferedBytes) {
+		x.Pace = pace
+		return throttled
+	}
+	c.counts[1] = held
+	if !t.bucket.Take(x.Begun) {
+		x.Pace = pace
+		return throttled
+	}
+	return proceed
+}
+
+// apiKey finds the key and the plan under which it may call this stage.
+func (c *call) apiKey(x *http1.Exchange) kind {
+	k := c.g.keys.Lookup(c.tenant.num, x.Request.APIKey.Of(x.In))
+	if k == nil || !k.enabled {
+		return invalidKey
+	}
+	for _, s := range k.subs {
+		p := s.plan.Load()
+		if p == nil {
+			continue
+		}
+		for i := range p.stages {
+			if p.stages[i].ref == c.stage.ref {
+				c.key, c.sub, c.plan, c.cover = k, s, p, &p.stages[i]
+				c.flags |= flagKeyed
+				if s.applied.Load() != p {
+					s.sync(c.g, p)
+				}
+				return proceed
+			}
+		}
+	}
+	return invalidKey
+}
+
+// quota takes a unit of the plan's quota.
+func (c *call) quota(x *http1.Exchange) kind {
+	if c.plan.quota == nil {
+		return proceed
+	}
+	q := c.sub.quota.Load()
+	if q == nil {
+		return unavailable // the plan is being changed: fail closed, for an instant
+	}
+	unit, res := q.Take(context.Background(), c.now)
+	switch res {
+	case limit.Admitted:
+		c.sub.unit(c, unit)
+		return proceed
+	case limit.Exceeded:
+		return quotaExceeded
+	}
+	return unavailable
+}
+
+// throttle takes a token from every bucket of the call, narrow to wide.
+func (c *call) throttle(x *http1.Exchange) kind {
+	var b [3]*limit.Bucket
+	n := 0
+	if c.sub != nil {
+		if c.cover.methods != nil {
+			if m := c.sub.methodBucket(c.cover, c.run.m, x.Begun); m != nil {
+				b[n], n = m, n+1
+			}
+		}
+		if c.run.bucket != nil {
+			b[n], n = c.run.bucket, n+1
+		}
+		if c.plan.throttle != nil {
+			b[n], n = &c.sub.bucket, n+1
+		}
+	} else if c.run.bucket != nil {
+		b[n], n = c.run.bucket, n+1
+	}
+	if limit.Chain(b[:n]).Take(x.Begun) == limit.Passed {
+		return proceed
+	}
+	if c.flags&flagQuota != 0 {
+		c.sub.quotaRefund(c)
+	}
+	return throttled
+}
+
+// integrate sends the call on.
+func (c *call) integrate(x *http1.Exchange) kind {
+	m := c.run.m
+	c.head = c.appendID(c.head[:0])
+	c.flags |= flagBillable
+	var trace [64]byte
+	req := c.appendTarget(x.Out[:0], x)
+	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))
+	f := x.Proxy(m.out.pool, req, c.head, m.timeout)
+	if f == http1.None || f == http1.Broken {
+		return proceed
+	}
+	return c.failed(f)
+}
+
+func (c *call) failed(f http1.Failure) kind {
+	switch f {
+	case http1.Timeout:
+		return integrationTimeout
+	case http1.Forbidden, http1.NoHost:
+		c.g.complain(c.run.m.out.address, f)
+		return configurationError
+	case http1.TooLarge:
+		c.flags &^= flagBillable
+		return tooLarge
+	case http1.BadBody, http1.ClientWent:
+		c.flags &^= flagBillable
+		return badRequest
+	case http1.Unrecorded:
+		c.noRec = false
+		c.flags &^= flagBillable
+		return unavailable
+	}
+	return integrationFailure
+}
+
+// appendTarget appends the upstream request line.
+func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {
+	r := &x.Request
+	up := &c.run.m.out
+	if up.verb != "" {
+		dst = append(dst, up.verb...)
+	} else {
+		dst = append(dst, r.Method.Of(x.In)...)
+	}
+	dst = append(dst, ' ')
+	for i := range up.parts {
+		if p := &up.parts[i]; p.variable < 0 {
+			dst = append(dst, p.literal...)
+		} else {
+			v := &c.match.Vars[p.variable]
+			end := int(v.End)
+			if p.greedy && end < len(c.path) {
+				end = len(c.path) // the trailing slash the match ignored
+			}
+			dst = append(dst, c.path[v.Start:end]...)
+		}
+	}
+	sep := byte('?')
+	if up.query != "" {
+		dst = append(append(dst, sep), up.query...)
+		sep = '&'
+	}
+	if r.Query.Len() > 0 {
+		dst = append(append(dst, sep), r.Query.Of(x.In)...)
+	}
+	return append(dst, " HTTP/1.1\r\n"...)
+}
+
+// appendTrace is the X-Amzn-Trace-Id of a call that brought none.
+func (c *call) appendTrace(dst []byte) []byte {
+	dst = append(dst, "X-Amzn-Trace-Id: Root=1-"...)
+	s := uint32(c.now.Unix())
+	dst = hex.AppendEncode(dst, []byte{byte(s >> 24), byte(s >> 16), byte(s >> 8), byte(s)})
+	dst = append(dst, '-')
+	dst = hex.AppendEncode(dst, c.id[4:16])
+	return append(dst, '\r', '\n')
+}
+
+// throttleKey is how a plan's method throttles name a method: "/path/VERB".
+func throttleKey(path, verb string) string { return strings.TrimSuffix(path, "/") + "/" + verb }
