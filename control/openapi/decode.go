@@ -12,7 +12,7 @@ import (
 const (
 	maxSource   = 32 << 20
 	maxDepth    = 250
-	maxValues   = 4 << 20
+	maxValues   = 2 << 20
 	maxExpanded = 64 << 20 // bytes, aliases written out
 )
 
@@ -71,7 +71,7 @@ func (n *node) weightOf() int {
 
 // repeated reports keys written twice in one mapping.
 func repeated(n *node, found []finding) []finding {
-	if len(n.entries) < 2 {
+	if len(n.entries) < 2 || len(found) > maxProblems {
 		return found
 	}
 	if len(n.entries) <= 8 {
@@ -87,7 +87,7 @@ func repeated(n *node, found []finding) []finding {
 	}
 	seen := make(map[string]bool, len(n.entries))
 	for _, e := range n.entries {
-		if seen[e.key.value] {
+		if seen[e.key.value] && len(found) <= maxProblems {
 			found = append(found, twice(e.key))
 		}
 		seen[e.key.value] = true
@@ -96,5 +96,5 @@ func repeated(n *node, found []finding) []finding {
 }
 
 func twice(key *node) finding {
-	return finding{key.line, key.col, "key " + quote(key.value) + " is written twice in one object; where one value is read, it is the later one"}
+	return finding{int(key.line), int(key.col), "key " + quote(key.value) + " is written twice in one object; where one value is read, it is the later one"}
 }

@@ -154,8 +154,12 @@ func (im *importer) leftovers() {
 // unknown warns of fields that nothing reads: a misspelt "security" must not go
 // unnoticed.
 func (im *importer) unknown(l loc, owner, known string) {
+	fields := strings.Fields(known)
 	for _, f := range l.fields() {
-		if !strings.HasPrefix(f.name(), "x-") && !slices.Contains(strings.Fields(known), f.name()) {
+		if im.full {
+			return
+		}
+		if !strings.HasPrefix(f.name(), "x-") && !slices.Contains(fields, f.name()) {
 			im.warnOnce(f, "%s has a field %s, which means nothing there", owner, quote(f.name()))
 		}
 	}

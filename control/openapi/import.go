@@ -54,6 +54,7 @@ func Import(src []byte, o Options) (*Result, error) {
 	for _, f := range found {
 		im.report(model.Problem{Severity: model.SeverityWarning, Line: f.line, Column: f.col, Message: f.message})
 	}
+	im.security = im.root.get("security")
 	im.info()
 	if err := im.upstreams(); err != nil {
 		return nil, err
@@ -81,12 +82,13 @@ type importer struct {
 	schemes      map[string]*scheme
 	servers      servers
 	validator    string // the API's own
+	security     loc    // the document's own requirements
 
 	targets map[string]loc  // of references already followed
 	told    map[string]bool // what is said once per place
 	notes   map[string]*note
 	handled map[*node]bool // extensions that have been read
-	dropped int            // problems beyond maxProblems
+	full    bool           // there are more than maxProblems
 	weight  int            // bytes of strings the definition may still take
 	work    int
 }
@@ -168,7 +170,7 @@ func (im *importer) say(severity string, at loc, format string, a ...any) {
 
 func (im *importer) report(p model.Problem) {
 	if len(im.res.Problems) >= maxProblems {
-		im.dropped++
+		im.full = true
 		return
 	}
 	im.res.Problems = append(im.res.Problems, p)
@@ -274,8 +276,8 @@ func (im *importer) result() (*Result, error) {
 	slices.SortStableFunc(r.Problems, func(a, b model.Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Pointer, b.Pointer), cmp.Compare(a.Message, b.Message))
 	})
-	if im.dropped > 0 {
-		r.Problems = append(r.Problems, model.Problem{Severity: model.SeverityError, Message: fmt.Sprintf("%d more problems are not listed", im.dropped)})
+	if im.full {
+		r.Problems = append(r.Problems, model.Problem{Severity: model.SeverityError, Message: fmt.Sprintf("there are more problems than the %d listed", maxProblems)})
 	}
 	r.Definition = *d
 	return r, nil

@@ -75,12 +75,16 @@ func (r *jsonReader) peek() byte {
 	return 0
 }
 
+func (r *jsonReader) node() *node {
+	return &node{line: int32(r.line), col: int32(r.pos - r.start + 1)}
+}
+
 func (r *jsonReader) read() (*node, error) {
 	c := r.peek()
 	if r.values++; r.values > maxValues {
 		return nil, r.refuse("the document has more than %d values", maxValues)
 	}
-	n := &node{line: r.line, col: r.pos - r.start + 1}
+	n := r.node()
 	switch {
 	case c == '{' || c == '[':
 		if r.depth++; r.depth > maxDepth {
@@ -146,7 +150,8 @@ func (r *jsonReader) object(n *node) error {
 		if r.values++; r.values > maxValues {
 			return r.refuse("the document has more than %d values", maxValues)
 		}
-		key := &node{kind: scalar, line: r.line, col: r.pos - r.start + 1}
+		key := r.node()
+		key.kind = scalar
 		var err error
 		if key.value, err = r.str(); err != nil {
 			return err

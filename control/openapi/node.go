@@ -19,7 +19,7 @@ const (
 // its own descendant.
 type node struct {
 	kind      kind
-	line, col int
+	line, col int32
 	value     string  // of a scalar
 	entries   []entry // of a mapping, in the order of the source, repeated keys included
 	items     []*node // of a sequence
@@ -105,9 +105,9 @@ func (l loc) isTrue() bool { return l.text() == "true" }
 func (l loc) place() (line, col int) {
 	switch {
 	case l.key != nil:
-		return l.key.line, l.key.col
+		return int(l.key.line), int(l.key.col)
 	case l.node != nil:
-		return l.node.line, l.node.col
+		return int(l.node.line), int(l.node.col)
 	}
 	return 0, 0
 }

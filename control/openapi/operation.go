@@ -73,6 +73,9 @@ func (im *importer) pathItem(item loc) {
 		return
 	}
 	for _, op := range ops {
+		if im.work < 0 || im.weight < 0 {
+			return
+		}
 		if m := im.method(r, layers, op); m != nil {
 			im.put(r.path, op, m)
 		}
@@ -94,6 +97,9 @@ func (im *importer) fallback(item loc) {
 			continue
 		}
 		for _, op := range ops {
+			if im.work < 0 || im.weight < 0 {
+				return
+			}
 			if taken := im.resources[r.path]; r.path == "/" && taken != nil && taken.methods[op.verb] != nil {
 				continue
 			}
@@ -209,6 +215,7 @@ func (im *importer) method(r route, layers []loc, op operation) *method {
 		im.say(model.SeverityError, op.loc, "this operation is not an object; it is missing")
 		return nil
 	}
+	im.work -= 1 + l.size()
 	m := &method{from: op.loc}
 	m.AuthorizationType = model.AuthNone
 	if id := l.get("operationId"); id.text() != "" {

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"crypto/sha256"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,7 @@ type part struct {
 }
 
 // shape is what siblings are told apart by.
-func (p part) shape() string { return p.prefix + "{}" + p.suffix }
+func (p part) shape() string { return canonical(p.prefix) + "{}" + canonical(p.suffix) }
 
 // position is a place in the tree of paths. One place has one variable of one
 // shape, whatever the document calls it on each path.
@@ -127,11 +128,11 @@ func splitParts(path string) []string {
 
 // parsePart reads one part; why says what keeps it from being one.
 func (im *importer) parsePart(text string, at loc) (p part, why string) {
-	switch text {
-	case "":
+	if text == "" {
 		return p, "it has an empty part (two slashes in a row)"
-	case ".", "..":
-		return p, "clients resolve the part " + quote(text) + " before they call"
+	}
+	if dotted(text) {
+		return p, "clients and servers resolve the part " + quote(text) + " before it is a route's turn"
 	}
 	var names []string
 	rest := text
@@ -173,6 +174,19 @@ func (im *importer) parsePart(text string, at loc) (p part, why string) {
 	return p, ""
 }
 
+// dotted says whether a part is a dot segment, or hides one behind escapes.
+func dotted(text string) bool {
+	if u, err := url.PathUnescape(text); err == nil {
+		text = u
+	}
+	for s := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if s == "." || s == ".." {
+			return true
+		}
+	}
+	return false
+}
+
 func variableName(s string) string {
 	out := strings.Map(func(r rune) rune {
 		switch {
@@ -195,22 +209,66 @@ func (p *part) encode() bool {
 	return p.literal+p.prefix+p.suffix != before
 }
 
+// encodePath keeps the escapes a path has and adds those it needs.
 func encodePath(s string) string {
-	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]),
-			c > ' ' && c < 0x7f && !strings.ContainsRune("%\"<>\\^`{}|?#", rune(c)):
-			b.WriteByte(c)
-		default:
-			b.WriteByte('%')
-			b.WriteByte(hex[c>>4])
-			b.WriteByte(hex[c&15])
+		if escapeAt(s, i) || bare(s[i]) {
+			b.WriteByte(s[i])
+		} else {
+			writeEscape(&b, s[i])
 		}
 	}
 	return b.String()
+}
+
+// canonical writes an encoded part the one way in which equal parts look the same:
+// routes are matched by what a part decodes to.
+func canonical(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if !escapeAt(s, i) {
+			b.WriteByte(s[i])
+			continue
+		}
+		c := unhex(s[i+1])<<4 | unhex(s[i+2])
+		i += 2
+		if bare(c) && c != '/' {
+			b.WriteByte(c)
+		} else {
+			writeEscape(&b, c)
+		}
+	}
+	return b.String()
+}
+
+// bare says whether a byte stands for itself in a request line's path.
+func bare(c byte) bool {
+	return c > ' ' && c < 0x7f && !strings.ContainsRune("%\"<>\\^`{}|?#", rune(c))
+}
+
+func escapeAt(s string, i int) bool {
+	return s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2])
+}
+
+func writeEscape(b *strings.Builder, c byte) {
+	const hex = "0123456789ABCDEF"
+	b.WriteByte('%')
+	b.WriteByte(hex[c>>4])
+	b.WriteByte(hex[c&15])
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c <= '9':
+		return c - '0'
+	case c >= 'a':
+		return c - 'a' + 10
+	}
+	return c - 'A' + 10
 }
 
 func isHex(c byte) bool {
@@ -237,9 +295,9 @@ func (im *importer) route(t template, at loc) (route, bool) {
 		path.WriteByte('/')
 		uri.WriteByte('/')
 		if !p.variable {
-			path.WriteString(p.literal)
+			path.WriteString(canonical(p.literal))
 			uri.WriteString(p.literal)
-			pos = pos.literal(p.literal)
+			pos = pos.literal(canonical(p.literal))
 			continue
 		}
 		v := pos.variables[p.shape()]
@@ -268,7 +326,7 @@ func (im *importer) route(t template, at loc) (route, bool) {
 		if p.greedy {
 			plus = "+"
 		}
-		path.WriteString(p.prefix + "{" + v.name + plus + "}" + p.suffix)
+		path.WriteString(canonical(p.prefix) + "{" + v.name + plus + "}" + canonical(p.suffix))
 		// "${" in an integration's URI would be a stage variable.
 		prefix := p.prefix
 		if strings.HasSuffix(prefix, "$") {

@@ -71,7 +71,7 @@ func (im *importer) authorizerType(l loc) string {
 func (im *importer) secure(m *method, op loc) {
 	requirements, inherited := op.get("security"), false
 	if !requirements.there() || requirements.is(null) {
-		requirements, inherited = im.root.get("security"), true
+		requirements, inherited = im.security, true
 	}
 	alternatives := requirements.items()
 	if requirements.is(mapping) || requirements.is(scalar) {
@@ -79,6 +79,7 @@ func (im *importer) secure(m *method, op loc) {
 		alternatives = []loc{requirements}
 	}
 	keyed, authorized := 0, false
+	im.work -= len(alternatives)
 	for _, a := range alternatives {
 		key, auth := im.requirement(m, a)
 		if key {

@@ -14,15 +14,19 @@ import (
 	"tollgate/model"
 )
 
-// maxYAMLMarks bounds line breaks and commas, and with them the nodes a YAML
-// parser builds before anything of ours can count them.
-const maxYAMLMarks = 2 << 20
+// maxYAMLMarks bounds what begins a node, and so the nodes a YAML parser builds
+// before anything of ours can count them.
+const maxYAMLMarks = 1 << 20
 
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
 
 func decodeYAML(src []byte) (n *node, found []finding, err error) {
-	if bytes.Count(src, []byte("\n"))+bytes.Count(src, []byte(",")) > maxYAMLMarks {
-		return nil, nil, model.Errorf(model.Invalid, "the document has more than %d lines or values", maxYAMLMarks)
+	marks := 0
+	for _, m := range []string{"\n", "\r", ",", "[", "{", "- ", "? "} {
+		marks += bytes.Count(src, []byte(m))
+	}
+	if marks > maxYAMLMarks {
+		return nil, nil, model.Errorf(model.Invalid, "the document has more than %d lines or values, too many for YAML; as JSON it may have twice as many", maxYAMLMarks)
 	}
 	// The parser reports by panicking inside; what escapes it on a stranger's
 	// bytes must not take the control plane down.
@@ -89,7 +93,7 @@ func (r *yamlReader) convert(y *yaml.Node, depth int) (*node, error) {
 	if y.Anchor != "" {
 		r.known[y] = nil
 	}
-	n := &node{line: y.Line, col: y.Column}
+	n := &node{line: int32(y.Line), col: int32(y.Column)}
 	var err error
 	switch y.Kind {
 	case yaml.MappingNode:
@@ -155,7 +159,7 @@ func (r *yamlReader) mapping(n *node, y *yaml.Node, depth int) error {
 			return refuseAt(k, "a key must be a string, not a mapping or a sequence")
 		}
 		if key.kind == null {
-			key = &node{kind: scalar, line: k.Line, col: k.Column, value: k.Value}
+			key = &node{kind: scalar, line: int32(k.Line), col: int32(k.Column), value: k.Value}
 		}
 		n.entries = append(n.entries, entry{key, val})
 	}
