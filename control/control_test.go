@@ -27,7 +27,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return newWorldWith(t, control.Options{AckTimeout: 5 * time.Second})
+	return newWorldWith(t, control.Options{AckTimeout: 50 * time.Millisecond})
 }
 
 func newWorldWith(t *testing.T, o control.Options) *world {

@@ -160,7 +160,7 @@ func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, applied, kno
 func (p *Plane) news(ctx context.Context, n NodeIdentity, applied, known uint64) (head uint64, news bool, err error) {
 	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			select rev, $2 = 0 or $2 < pruned or $2 > rev
+			select rev, $2::bigint = 0 or $2 < pruned or $2 > rev
 				or exists (select 1 from feed_change where gateway_id = $1 and feed_change.rev > $3)
 			from feed_head`, n.Gateway, int64(applied), int64(known)).Scan(&head, &news)
 	})
@@ -185,7 +185,7 @@ func (p *Plane) changesSince(ctx context.Context, n NodeIdentity, applied uint64
 	o := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := p.in(ctx, everyTenant, o, func(tx pgx.Tx) error {
 		*c = model.Changes{}
-		err := tx.QueryRow(ctx, `select rev, $1 = 0 or $1 < pruned or $1 > rev from feed_head`, int64(applied)).Scan(&c.Revision, &c.Full)
+		err := tx.QueryRow(ctx, `select rev, $1::bigint = 0 or $1 < pruned or $1 > rev from feed_head`, int64(applied)).Scan(&c.Revision, &c.Full)
 		if err != nil {
 			return err
 		}
@@ -267,11 +267,11 @@ func readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans []span, c 
 		case kindTenant:
 			queue(readTenants, tenantRows+` where t.tenant_id = $2`, gateway, s.tenant)
 		case kindStage:
-			queue(readStages, stageRows+` where s.tenant_id = $2 and s.stage_num between $3 and $4`, gateway, s.tenant, s.first, s.last)
+			queue(readStages, stageRows+` where s.tenant_id = $2 and s.stage_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
 		case kindPlan:
-			queue(readPlans, planRows+` where p.tenant_id = $2 and p.plan_num between $3 and $4`, gateway, s.tenant, s.first, s.last)
+			queue(readPlans, planRows+` where p.tenant_id = $2 and p.plan_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
 		case kindKey:
-			queue(readKeys, keyColumns+` where k.tenant_id = $2 and k.key_num between $3 and $4`+keyOrder, gateway, s.tenant, s.first, s.last)
+			queue(readKeys, keyColumns+` where k.tenant_id = $2 and k.key_num between $3::bigint and $4::bigint`+keyOrder, gateway, s.tenant, s.first, s.last)
 		}
 	}
 	return tx.SendBatch(ctx, b).Close()

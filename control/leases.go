@@ -107,7 +107,7 @@ const leaseRows = askedFor + `,
 const leaseGrant = askedFor + `,
 	nodes as (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
 	locked as (
-		select a.*, w.granted, least(a.back, l.granted - l.returned) as returning
+		select a.*, w.granted, least(a.back, l.granted - l.returned) as comes_back
 		from asked a
 		join quota_window w using (tenant_id, subscription_id, window_start)
 		join quota_lease l using (tenant_id, subscription_id, window_start, boot)
@@ -115,12 +115,12 @@ const leaseGrant = askedFor + `,
 		for no key update of w, l),
 	computed as (
 		select locked.*, greatest(0, least(want, greatest(1, left_ / (2 * live)), left_)) as grant_
-		from locked, nodes, lateral (select quota_limit - (granted - returning) as left_) x),
+		from locked, nodes, lateral (select quota_limit - (granted - comes_back) as left_) x),
 	windows as (
-		update quota_window w set granted = c.granted - c.returning + c.grant_ from computed c
+		update quota_window w set granted = c.granted - c.comes_back + c.grant_ from computed c
 		where (w.tenant_id, w.subscription_id, w.window_start) = (c.tenant_id, c.subscription_id, c.window_start)),
 	leases as (
-		update quota_lease l set granted = l.granted + c.grant_, returned = l.returned + c.returning, updated_at = now()
+		update quota_lease l set granted = l.granted + c.grant_, returned = l.returned + c.comes_back, updated_at = now()
 		from computed c
 		where (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (c.tenant_id, c.subscription_id, c.window_start, c.boot))
 	select a.ord, coalesce(c.grant_, 0), a.window_start, a.window_end, a.quota_limit is null

@@ -1,0 +1,286 @@
+package control_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tollgate/control"
+	"tollgate/model"
+)
+
+// foreign is what one tenant has, in the hands of another.
+type foreign struct {
+	*world
+	mine  control.Actor // who asks
+	plan  string        // a plan and a key of the asker's own
+	key   string
+	d     control.Deployed // the other tenant's
+	plan2 string
+	key2  control.CreatedKey
+	node  control.NodeIdentity // of the asker's dedicated gateway
+}
+
+// isolation calls every exported method of Plane with another tenant's ids. Where
+// a method has no ids, it must show nothing of the other tenant (nil error), or
+// the entry says why nothing can be asked for with it.
+var isolation = map[string]any{
+	"Start": "the process's own", "Stop": "the process's own",
+	"Owner": "for the command line on the machine: it is how an actor is got", "Login": "who the caller is", "AccessKey": "who the caller is",
+	"AuthenticateNode": "who the caller is",
+	"Prune":            "made for tests",
+
+	"CreateTenant":     func(f foreign) error { return second(f.CreateTenant(f.ctx, f.mine, control.NewTenant{})) },
+	"Tenants":          func(f foreign) error { return second(f.Tenants(f.ctx, f.mine, control.Page{})) },
+	"SetTenantCaps":    func(f foreign) error { return f.SetTenantCaps(f.ctx, f.mine, f.other(), model.Caps{}) },
+	"SuspendTenant":    func(f foreign) error { return f.SuspendTenant(f.ctx, f.mine, f.other()) },
+	"ResumeTenant":     func(f foreign) error { return f.ResumeTenant(f.ctx, f.mine, f.other()) },
+	"MoveTenant":       func(f foreign) error { return f.MoveTenant(f.ctx, f.mine, f.other(), "shared") },
+	"CreateGateway":    func(f foreign) error { return second(f.CreateGateway(f.ctx, f.mine, "g", f.other())) },
+	"Gateways":         func(f foreign) error { return second(f.Gateways(f.ctx, f.mine)) },
+	"CreateNodeToken":  func(f foreign) error { return second(f.CreateNodeToken(f.ctx, f.mine, "shared", "n")) },
+	"RevokeNodeTokens": func(f foreign) error { return f.RevokeNodeTokens(f.ctx, f.mine, "shared", "n") },
+
+	"ImportAPI": func(f foreign) error {
+		return second(f.ImportAPI(f.ctx, f.mine, control.ImportAPI{Source: []byte(petsDocument), APIID: f.d.Stage.APIID}))
+	},
+	"APIs": func(f foreign) error {
+		l, err := f.APIs(f.ctx, f.mine, control.Page{})
+		return empty(l.Items, err)
+	},
+	"API":       func(f foreign) error { return second(f.API(f.ctx, f.mine, f.d.Stage.APIID)) },
+	"Source":    func(f foreign) error { return second(f.Source(f.ctx, f.mine, f.d.Stage.APIID)) },
+	"DeleteAPI": func(f foreign) error { return f.DeleteAPI(f.ctx, f.mine, f.d.Stage.APIID, true) },
+	"UpdateDefinition": func(f foreign) error {
+		return second(f.UpdateDefinition(f.ctx, f.mine, f.d.Stage.APIID, 0, func(*model.Definition) error {
+			return errors.New("the edit of a foreign definition was called")
+		}))
+	},
+	"Deploy": func(f foreign) error {
+		return second(f.Deploy(f.ctx, f.mine, control.Deploy{APIID: f.d.Stage.APIID, Stage: "prod"}))
+	},
+	"Stages":      func(f foreign) error { return second(f.Stages(f.ctx, f.mine, f.d.Stage.APIID)) },
+	"DeleteStage": func(f foreign) error { return f.DeleteStage(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
+	"Deployments": func(f foreign) error {
+		return second(f.Deployments(f.ctx, f.mine, f.d.Stage.APIID, control.Page{}))
+	},
+	"Rollback": func(f foreign) error {
+		return second(f.Rollback(f.ctx, f.mine, f.d.Stage.APIID, "prod", f.d.Deployment.ID))
+	},
+	"SetStageThrottle": func(f foreign) error {
+		return second(f.SetStageThrottle(f.ctx, f.mine, f.d.Stage.APIID, "prod", nil))
+	},
+	"Await": func(f foreign) error { // the actor's own gateway, which no other tenant's nodes are on
+		l, err := f.Await(f.ctx, f.mine, 1<<40)
+		for _, r := range l {
+			if r.Gateway != f.node.GatewayName {
+				return fmt.Errorf("shown %+v", r)
+			}
+		}
+		return err
+	},
+
+	"CreatePlan": func(f foreign) error {
+		return second(f.CreatePlan(f.ctx, f.mine, control.PlanSpec{Name: "P", Stages: []model.PlanStage{{APIID: f.d.Stage.APIID, Stage: "prod"}}}))
+	},
+	"UpdatePlan": func(f foreign) error {
+		return second(f.UpdatePlan(f.ctx, f.mine, f.plan2, func(*control.PlanSpec) error { return errors.New("edited") }))
+	},
+	"DeletePlan": func(f foreign) error { return f.DeletePlan(f.ctx, f.mine, f.plan2) },
+	"Plan":       func(f foreign) error { return second(f.Plan(f.ctx, f.mine, f.plan2)) },
+	"Plans": func(f foreign) error {
+		l, err := f.Plans(f.ctx, f.mine, control.Page{})
+		return only(l.Items, err, func(p control.Plan) bool { return p.ID == f.plan })
+	},
+
+	"CreateKey": func(f foreign) error {
+		return second(f.CreateKey(f.ctx, f.mine, control.NewKey{PlanIDs: []string{f.plan2}}))
+	},
+	"ImportKeys": func(f foreign) error {
+		return second(f.ImportKeys(f.ctx, f.mine, f.plan2, []control.NewKey{{Value: model.NewKeyValue(true)}}))
+	},
+	"Key": func(f foreign) error { return second(f.Key(f.ctx, f.mine, f.key2.ID)) },
+	"Keys": func(f foreign) error {
+		l, err := f.Keys(f.ctx, f.mine, control.KeyFilter{Page: control.Page{Match: f.key2.Value}})
+		if err := empty(l.Items, err); err != nil {
+			return err
+		}
+		return second(f.Keys(f.ctx, f.mine, control.KeyFilter{PlanID: f.plan2}))
+	},
+	"SetKeyEnabled": func(f foreign) error { return f.SetKeyEnabled(f.ctx, f.mine, f.key2.ID, false) },
+	"DeleteKey":     func(f foreign) error { return f.DeleteKey(f.ctx, f.mine, f.key2.ID) },
+	"Subscribe": func(f foreign) error {
+		return both(second(f.Subscribe(f.ctx, f.mine, f.key, f.plan2)), second(f.Subscribe(f.ctx, f.mine, f.key2.ID, f.plan)))
+	},
+	"Unsubscribe": func(f foreign) error {
+		return both(f.Unsubscribe(f.ctx, f.mine, f.key, f.plan2), f.Unsubscribe(f.ctx, f.mine, f.key2.ID, f.plan2))
+	},
+	"MoveKey": func(f foreign) error {
+		return both(second(f.MoveKey(f.ctx, f.mine, f.key, f.plan, f.plan2)), second(f.MoveKey(f.ctx, f.mine, f.key2.ID, f.plan2, f.plan)))
+	},
+
+	"Changes": func(f foreign) error {
+		c, err := f.Changes(f.ctx, f.node, hello(0))
+		if err != nil {
+			return err
+		}
+		return only(c.Tenants, nil, func(t model.TenantConfig) bool { return t.Num == f.mine.Tenant && len(c.Stages) == 0 && len(c.Keys) == 1 })
+	},
+	"Deployment": func(f foreign) error { return second(f.Deployment(f.ctx, f.node, f.d.Deployment.ID)) },
+	"Leases": func(f foreign) error {
+		l, err := f.Leases(f.ctx, f.node, []model.LeaseRequest{{Boot: "b", Tenant: f.key2tenant(), Want: 1, Return: 1,
+			Subscription: f.key2.Plans[0].Subscription, At: time.Now()}})
+		if err == nil && l[0] != (model.Lease{}) {
+			return fmt.Errorf("leased %+v", l[0])
+		}
+		return err
+	},
+}
+
+// Methods that show nothing instead of refusing, and those that only an operator
+// may call.
+var (
+	showNothing  = map[string]bool{"APIs": true, "Plans": true, "Await": true, "Changes": true, "Leases": true}
+	operatorOnly = map[string]bool{"CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
+		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true}
+)
+
+func (f foreign) other() string      { return otherAccount(f) }
+func (f foreign) key2tenant() uint32 { return otherTenant(f) }
+
+func otherAccount(f foreign) (id string) {
+	f.all(fmt.Sprintf(`select account_id from tenant where tenant_id = %d`, otherTenant(f)), &id)
+	return id
+}
+
+func otherTenant(f foreign) (num uint32) {
+	f.all(fmt.Sprintf(`select tenant_id from stage where stage_num = %d`, f.d.Stage.Num), &num)
+	return num
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func both(a, b error) error {
+	if model.KindOf(a) != model.NotFound {
+		return a
+	}
+	return b
+}
+
+func empty[T any](items []T, err error) error {
+	return only(items, err, func(T) bool { return false })
+}
+
+func only[T any](items []T, err error, mine func(T) bool) error {
+	for _, i := range items {
+		if !mine(i) {
+			return fmt.Errorf("shown %+v", i)
+		}
+	}
+	return err
+}
+
+// Another tenant's things do not exist: every exported method says so, whichever
+// id it takes. A method without an entry here fails.
+func TestTenantIsolation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	owner := w.tenant()
+	f := foreign{world: w, mine: w.tenant(), d: w.deployed(owner, "prod")}
+	f.plan2 = w.plan(owner, f.d, &model.Quota{Limit: 10, Period: model.Day}).ID
+	f.key2 = w.key(owner, f.plan2)
+	p, err := w.CreatePlan(w.ctx, f.mine, control.PlanSpec{Name: "Own"})
+	w.must(err)
+	f.plan, f.key = p.ID, w.key(f.mine, p.ID).ID
+	g, err := w.CreateGateway(w.ctx, control.Operator(), "own", f.mine.AccountID)
+	w.must(err)
+	w.must(w.MoveTenant(w.ctx, control.Operator(), f.mine.AccountID, "own"))
+	f.node = control.NodeIdentity{Gateway: g.ID, GatewayName: g.Name, Node: "n1", Tenant: f.mine.Tenant}
+	w.changes(control.SharedNode("n1"), hello(0))
+
+	before := w.dump(owner)
+	plane := reflect.TypeFor[*control.Plane]()
+	for i := range plane.NumMethod() {
+		name := plane.Method(i).Name
+		switch call := isolation[name].(type) {
+		case string:
+		case func(foreign) error:
+			err := call(f)
+			want := model.NotFound
+			switch {
+			case showNothing[name]:
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				continue
+			case operatorOnly[name]:
+				want = model.Denied
+			}
+			if model.KindOf(err) != want {
+				t.Errorf("%s: got %v (kind %q), want kind %q", name, err, model.KindOf(err), want)
+			}
+		default:
+			t.Errorf("%s has no entry in the isolation test: add one that calls it with another tenant's ids", name)
+		}
+	}
+	if after := w.dump(owner); after != before {
+		t.Errorf("the other tenant's rows changed:\n%s\nto\n%s", before, after)
+	}
+}
+
+// dump is all that a tenant has in its tables.
+func (w *world) dump(a control.Actor) string {
+	w.Helper()
+	var out string
+	for _, table := range []string{"tenant", "member", "access_key", "api", "api_source", "api_method", "deployment", "stage",
+		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "quota_window", "quota_lease", "audit"} {
+		var rows *string
+		w.all(fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, a.Tenant), &rows)
+		if rows != nil {
+			out += table + ": " + *rows + "\n"
+		}
+	}
+	return out
+}
+
+// The second fence: a transaction of one tenant cannot see, change or add to
+// another's rows, whatever its SQL says; and one without a tenant sees nothing.
+func TestRowLevelSecurity(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a, b := w.tenant(), w.tenant()
+	w.key(a, w.plan(a, w.deployed(a, "prod"), nil).ID)
+	var tables []string
+	w.all(`select array_agg(table_name::text) from information_schema.columns
+		where table_schema = 'public' and column_name = 'tenant_id' and table_name <> 'gateway'`, &tables)
+	if len(tables) < 15 {
+		t.Fatalf("only %d tables with tenant_id: %v", len(tables), tables)
+	}
+	for _, scope := range []string{fmt.Sprint(b.Tenant), "", "0"} {
+		for _, table := range tables {
+			tx, err := w.pool.Begin(w.ctx)
+			w.must(err)
+			_, err = tx.Exec(w.ctx, `select set_config('tollgate.tenant', $1, true)`, scope)
+			w.must(err)
+			var seen int
+			w.must(tx.QueryRow(w.ctx, fmt.Sprintf(`select count(*) from %s where tenant_id = %d`, table, a.Tenant)).Scan(&seen))
+			if seen != 0 {
+				t.Errorf("scope %q sees %d rows of %s", scope, seen, table)
+			}
+			w.must(tx.Rollback(w.ctx))
+		}
+	}
+	tx, err := w.pool.Begin(w.ctx)
+	w.must(err)
+	defer tx.Rollback(w.ctx)
+	_, err = tx.Exec(w.ctx, `select set_config('tollgate.tenant', $1, true)`, fmt.Sprint(b.Tenant))
+	w.must(err)
+	_, err = tx.Exec(w.ctx, `insert into plan (tenant_id, plan_id, name) values ($1, 'x', 'x')`, a.Tenant)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "42501" {
+		t.Errorf("a row of another tenant was written: %v", err)
+	}
+}
