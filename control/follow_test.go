@@ -106,7 +106,7 @@ func TestChangesLeadToWhatAFreshNodeIsTold(t *testing.T) {
 		w.same(&s, n)
 	}
 	// A revision that was never given out (a restored database): all anew.
-	if c := w.changes(n, hello(1 << 40)); !c.Full {
+	if c := w.changes(n, hello(1<<40)); !c.Full {
 		t.Errorf("from the future: %+v", c)
 	}
 }

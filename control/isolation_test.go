@@ -128,7 +128,9 @@ var isolation = map[string]any{
 		if err != nil {
 			return err
 		}
-		return only(c.Tenants, nil, func(t model.TenantConfig) bool { return t.Num == f.mine.Tenant && len(c.Stages) == 0 && len(c.Keys) == 1 })
+		return only(c.Tenants, nil, func(t model.TenantConfig) bool {
+			return t.Num == f.mine.Tenant && len(c.Stages) == 0 && len(c.Keys) == 1
+		})
 	},
 	"Deployment": func(f foreign) error { return second(f.Deployment(f.ctx, f.node, f.d.Deployment.ID)) },
 	"Leases": func(f foreign) error {
