@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"tollgate/gateway/process"
 	"tollgate/model"
 )
 
@@ -33,8 +33,8 @@ type Config struct {
 	Node           string        `env:"TOLLGATE_NODE" help:"name of this gateway node, unique in its gateway" shown:"host name"`
 	UpstreamAllow  string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas; none: no more" shown:"loopback while the gateway listens on loopback, else none"`
 	SecretKey      string        `env:"TOLLGATE_SECRET_KEY" secret:"true" help:"32 bytes in hex that encrypt secrets in the database" shown:"generated in the data directory"`
-	FeedURL        string        `env:"TOLLGATE_FEED_URL" help:"tollgate gateway: the control plane to follow, such as http://control:8080"`
-	NodeToken      string        `env:"TOLLGATE_NODE_TOKEN" secret:"true" help:"tollgate gateway: what tollgate node create printed"`
+	MaxBody        int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body of a call in bytes"`
+	JournalKeep    int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
@@ -93,18 +93,15 @@ func (c *Config) check() error {
 	if c.DrainTimeout <= 0 {
 		return model.Errorf(model.Invalid, "TOLLGATE_DRAIN_TIMEOUT must be more than nothing")
 	}
+	if c.MaxBody <= 0 || c.JournalKeep < 0 {
+		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")
+	}
 	if c.SecretKey != "" {
 		key, err := hex.DecodeString(c.SecretKey)
 		if err != nil || len(key) != 32 {
 			return model.Errorf(model.Invalid, "TOLLGATE_SECRET_KEY is not 64 hexadecimal digits: make one with `openssl rand -hex 32`")
 		}
 		c.secret = key
-	}
-	if c.FeedURL != "" {
-		u, err := url.Parse(c.FeedURL)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return model.Errorf(model.Invalid, "TOLLGATE_FEED_URL %q is not an http or https URL", c.FeedURL)
-		}
 	}
 	if c.Node == "" {
 		c.Node, _ = os.Hostname()
@@ -137,22 +134,9 @@ func (c *Config) checkAllow() error {
 	if text == "" && c.local() {
 		text = "127.0.0.0/8,::1/128"
 	}
-	if text == "" || text == "none" {
-		return nil
-	}
-	for _, part := range strings.Split(text, ",") {
-		part = strings.TrimSpace(part)
-		p, err := netip.ParsePrefix(part)
-		if err != nil {
-			a, err := netip.ParseAddr(part)
-			if err != nil {
-				return model.Errorf(model.Invalid, "TOLLGATE_UPSTREAM_ALLOW: %q is not a network such as 10.0.0.0/8", part)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
-		}
-		c.allow = append(c.allow, p.Masked())
-	}
-	return nil
+	var err error
+	c.allow, err = process.ParseNetworks("TOLLGATE_UPSTREAM_ALLOW", text)
+	return err
 }
 
 func defaultDataDir() string {
@@ -174,9 +158,11 @@ type setting struct {
 	secret            bool
 }
 
-func settings() []setting {
+func settings() []setting { return settingsOf[Config]() }
+
+func settingsOf[T any]() []setting {
 	var out []setting
-	for f := range reflect.TypeFor[Config]().Fields() {
+	for f := range reflect.TypeFor[T]().Fields() {
 		name := f.Tag.Get("env")
 		if name == "" {
 			continue
@@ -213,12 +199,12 @@ func settingsHelp() string {
 // mistake would otherwise be a setting silently left at its default.
 func unknownSettings(vars map[string]string) []string {
 	known := map[string]bool{}
-	for _, s := range settings() {
+	// A gateway node's settings may be set for all commands alike.
+	for _, s := range append(settings(), settingsOf[process.Settings]()...) {
 		known[s.name] = true
-		if s.secret {
-			known[s.name+"_FILE"] = true
-		}
+		known[s.name+"_FILE"] = s.secret
 	}
+	known["TOLLGATE_NODE_TOKEN_FILE"] = true
 	var out []string
 	for name := range vars {
 		if strings.HasPrefix(name, "TOLLGATE_") && !known[name] {

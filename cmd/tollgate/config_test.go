@@ -60,10 +60,11 @@ func TestConfigRefusals(t *testing.T) {
 		{"TOLLGATE_REGION", "us_east"},
 		{"TOLLGATE_UPSTREAM_ALLOW", "10.0.0.0/8,office"},
 		{"TOLLGATE_SECRET_KEY", "abcd"},
-		{"TOLLGATE_FEED_URL", "control:8080"},
+		{"TOLLGATE_MAX_BODY", "0"},
+		{"TOLLGATE_JOURNAL_KEEP", "-1"},
 		{"TOLLGATE_DRAIN_TIMEOUT", "0s"},
 		{"TOLLGATE_LOG", "xml"},
-		{"TOLLGATE_NODE_TOKEN_FILE", "/nonexistent/token"},
+		{"TOLLGATE_SECRET_KEY_FILE", "/nonexistent/key"},
 	} {
 		_, err := loadConfig([]string{c.name + "=" + c.value})
 		if model.KindOf(err) != model.Invalid || !strings.Contains(err.Error(), c.name) {

@@ -119,8 +119,8 @@ func (r result) refusal(t *testing.T, says ...string) {
 	}
 }
 
-// process is a program that stays.
-type process struct {
+// daemon is a program that stays.
+type daemon struct {
 	cmd              *exec.Cmd
 	dir              string
 	console, gateway string // from the ready line; "" when there is none
@@ -131,9 +131,9 @@ type process struct {
 }
 
 // start runs a program and returns when it has said that it is ready.
-func start(t *testing.T, env []string, args ...string) *process {
+func start(t *testing.T, env []string, args ...string) *daemon {
 	t.Helper()
-	p := &process{cmd: exec.Command(built, args...), done: make(chan struct{})}
+	p := &daemon{cmd: exec.Command(built, args...), done: make(chan struct{})}
 	for _, e := range env {
 		if v, ok := strings.CutPrefix(e, "TOLLGATE_DATA_DIR="); ok {
 			p.dir = v
@@ -182,20 +182,20 @@ func start(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
-func (p *process) said() string {
+func (p *daemon) said() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stdout.String()
 }
 
 // end sends a signal and waits for the end.
-func (p *process) end(t *testing.T, sig syscall.Signal) result {
+func (p *daemon) end(t *testing.T, sig syscall.Signal) result {
 	t.Helper()
 	must(t, p.cmd.Process.Signal(sig))
 	return p.ended(t)
 }
 
-func (p *process) ended(t *testing.T) result {
+func (p *daemon) ended(t *testing.T) result {
 	t.Helper()
 	select {
 	case <-p.done:
@@ -206,7 +206,7 @@ func (p *process) ended(t *testing.T) result {
 }
 
 // admin is the address of a process's admin listener.
-func (p *process) admin(t *testing.T) string {
+func (p *daemon) admin(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(p.dir, "up.json"))
 	must(t, err)

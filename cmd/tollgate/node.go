@@ -2,112 +2,86 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"tollgate/control"
 	"tollgate/gateway"
 	"tollgate/gateway/follow"
+	"tollgate/gateway/process"
 	"tollgate/model"
 )
 
 func gatewayCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "gateway", Short: "Run a gateway node that follows a control plane elsewhere",
-		Long: "Run a gateway node. It follows TOLLGATE_FEED_URL with the token in TOLLGATE_NODE_TOKEN,\nwhich `tollgate node create` prints, and serves its last snapshot while the control plane is away.\n\n" + settingsHelp(),
-		Args: cobra.NoArgs,
-		RunE: work(runNode),
+		Long: process.Help("tollgate gateway"), Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			s, err := process.Load(os.Environ())
+			if err != nil {
+				return err
+			}
+			return process.Run(cmd.Context(), s, version, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		}),
 	}
 }
 
-func runNode(cmd *cobra.Command, _ []string) (err error) {
-	cfg, err := loadConfig(os.Environ())
-	if err != nil {
-		return err
-	}
-	if cfg.FeedURL == "" || cfg.NodeToken == "" {
-		return model.Errorf(model.Invalid, "a gateway node needs TOLLGATE_FEED_URL and TOLLGATE_NODE_TOKEN: `tollgate node create` on the control plane makes a token")
-	}
-	ctx, log, reg := cmd.Context(), logger(cfg, cmd.ErrOrStderr()), newRegistry()
-	for _, name := range cfg.unknown {
-		log.Warn("unknown setting: it has no effect", "name", name)
-	}
-	dir := &dataDir{path: cfg.DataDir}
-	if err := dir.make(); err != nil {
-		return err
-	}
-	if err := dir.hold(ctx); err != nil {
-		return err
-	}
-	defer dir.unlock()
-	l, err := listen("TOLLGATE_ADMIN_ADDR", cfg.AdminAddr)
-	if err != nil {
-		return err
-	}
-	a := startAdmin(l, reg)
-	defer func() { err = errors.Join(err, a.stop(context.WithoutCancel(ctx))) }()
-	if err := tryGatewayAddresses(cfg); err != nil {
-		return err
-	}
-	g, err := startNode(ctx, cfg, dir.gateway(), follow.HTTP(cfg.FeedURL, cfg.NodeToken), log, reg)
-	if err != nil {
-		return err
-	}
-	a.require("gateway", readiness(g))
-	a.ready()
-	fmt.Fprintf(cmd.OutOrStdout(), "tollgate ready gateway=http://%s\n", g.Addr())
-	<-ctx.Done()
-	a.unready()
-	fmt.Fprintln(cmd.OutOrStdout(), "tollgate stopping; Ctrl-C again ends it at once")
-	return drain(context.WithoutCancel(ctx), g, cfg)
-}
-
-func startNode(ctx context.Context, cfg *Config, dir string, feed follow.Feed, log *slog.Logger, reg prometheus.Registerer) (*gateway.Gateway, error) {
-	// The node outlives the signal that ends the command: Drain ends it.
-	g, err := gateway.Start(context.WithoutCancel(ctx), gateway.Options{
-		Addr: cfg.GatewayAddr, TLSAddr: cfg.GatewayTLSAddr, DataDir: dir,
-		Node: cfg.Node, Feed: feed, Allow: cfg.allow, Log: log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	g.Register(reg)
-	return g, nil
-}
-
-func readiness(g *gateway.Gateway) func(context.Context) error {
-	return func(context.Context) error {
-		if !g.Ready() {
-			return errors.New("no configuration yet")
-		}
+// startGateway wires a node to the control plane with functions: no hop between.
+func (p *program) startGateway(ctx context.Context) error {
+	if !p.shape.gateway {
+		p.admin.Require("database", p.pool.Ping)
 		return nil
 	}
-}
-
-func awaitReady(ctx context.Context, g *gateway.Gateway) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for !g.Ready() {
-		select {
-		case <-ctx.Done():
-			return model.Errorf(model.Unavailable, "the gateway got no configuration from the control plane in time")
-		case <-time.After(2 * time.Millisecond):
-		}
+	me := control.SharedNode(p.cfg.Node)
+	feed := follow.Feed{
+		Changes: func(ctx context.Context, h model.NodeHello) (*model.Changes, error) {
+			return p.plane.Changes(ctx, me, h)
+		},
+		Deployment: func(ctx context.Context, id string) (*model.DeploymentContent, error) {
+			return p.plane.Deployment(ctx, me, id)
+		},
+		Leases: func(ctx context.Context, asked []model.LeaseRequest) ([]model.Lease, error) {
+			return p.plane.Leases(ctx, me, asked)
+		},
+		Ingest: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
+			return p.intake.Ingest(ctx, me.Gateway, me.Tenant, encoded)
+		},
 	}
-	return nil
-}
-
-func drain(ctx context.Context, g *gateway.Gateway, cfg *Config) error {
-	ctx, cancel := context.WithTimeout(ctx, cfg.DrainTimeout)
-	defer cancel()
-	return g.Drain(ctx)
+	var err error
+	// The node outlives the signal that ends the command: Drain ends it.
+	p.gateway, err = gateway.Start(context.WithoutCancel(ctx), gateway.Options{
+		Addr: p.cfg.GatewayAddr, TLSAddr: p.cfg.GatewayTLSAddr, DataDir: p.dir.gateway(), Node: p.cfg.Node,
+		Feed: feed, Allow: p.cfg.allow, MaxBody: p.cfg.MaxBody, JournalKeep: p.cfg.JournalKeep, Log: p.log,
+	})
+	if err != nil {
+		return err
+	}
+	p.onStop(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, p.cfg.DrainTimeout)
+		defer cancel()
+		return p.gateway.Drain(ctx)
+	})
+	if err := p.gateway.Register(p.metrics); err != nil {
+		return err
+	}
+	p.admin.Require("gateway", func(context.Context) error {
+		if !p.gateway.Ready() {
+			return model.Errorf(model.Unavailable, "nothing to serve from yet, or draining")
+		}
+		return nil
+	})
+	select {
+	case <-p.gateway.Loaded():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(30 * time.Second):
+		return model.Errorf(model.Unavailable, "the gateway got no configuration from the control plane within 30 seconds")
+	}
 }
 
 func nodeCommand() *cobra.Command {

@@ -18,7 +18,7 @@ import (
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/gateway"
-	"tollgate/gateway/follow"
+	"tollgate/gateway/process"
 	"tollgate/migrations"
 	"tollgate/migrations/pgserver"
 	"tollgate/model"
@@ -88,7 +88,7 @@ type program struct {
 	plane   *control.Plane
 	intake  *intake.Intake
 	gateway *gateway.Gateway
-	admin   *admin
+	admin   *process.Admin
 	control net.Listener
 	metrics *prometheus.Registry
 	failed  chan error // a server of ours ended by itself
@@ -104,7 +104,7 @@ func serve(cmd *cobra.Command, s shape) error {
 	ctx := cmd.Context()
 	p := &program{
 		shape: s, cfg: cfg, out: cmd.OutOrStdout(), log: logger(cfg, cmd.ErrOrStderr()),
-		dir: &dataDir{path: cfg.DataDir}, metrics: newRegistry(), failed: make(chan error, 4),
+		dir: &dataDir{path: cfg.DataDir}, metrics: process.NewRegistry(version), failed: make(chan error, 4),
 	}
 	for _, name := range cfg.unknown {
 		p.log.Warn("unknown setting: it has no effect", "name", name)
@@ -177,15 +177,17 @@ func (p *program) listen(context.Context) error {
 		return err
 	}
 	p.onStop(func(context.Context) error { _ = p.control.Close(); return nil })
-	l, err := listen("TOLLGATE_ADMIN_ADDR", p.cfg.AdminAddr)
-	if err != nil {
+	try := [][2]string{{"TOLLGATE_ADMIN_ADDR", p.cfg.AdminAddr}}
+	if p.shape.gateway {
+		try = append(try, [2]string{"TOLLGATE_GATEWAY_ADDR", p.cfg.GatewayAddr}, [2]string{"TOLLGATE_GATEWAY_TLS_ADDR", p.cfg.GatewayTLSAddr})
+	}
+	if err := tryAddresses(try...); err != nil {
 		return err
 	}
-	p.admin = startAdmin(l, p.metrics)
-	p.onStop(p.admin.stop)
-	if p.shape.gateway {
-		return tryGatewayAddresses(p.cfg)
+	if p.admin, err = process.StartAdmin(p.cfg.AdminAddr, p.metrics); err != nil {
+		return err
 	}
+	p.onStop(func(context.Context) error { p.admin.Stop(); return nil })
 	return nil
 }
 
@@ -234,41 +236,10 @@ func (p *program) startControl(ctx context.Context) error {
 	return nil
 }
 
-// startGateway wires a node to the control plane with functions: no hop between.
-func (p *program) startGateway(ctx context.Context) error {
-	if !p.shape.gateway {
-		p.admin.require("database", p.pool.Ping)
-		return nil
-	}
-	me := control.SharedNode(p.cfg.Node)
-	feed := follow.Feed{
-		Changes: func(ctx context.Context, h model.NodeHello) (*model.Changes, error) {
-			return p.plane.Changes(ctx, me, h)
-		},
-		Deployment: func(ctx context.Context, id string) (*model.DeploymentContent, error) {
-			return p.plane.Deployment(ctx, me, id)
-		},
-		Leases: func(ctx context.Context, reqs []model.LeaseRequest) ([]model.Lease, error) {
-			return p.plane.Leases(ctx, me, reqs)
-		},
-		Ingest: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
-			return p.intake.Ingest(ctx, me.Gateway, me.Tenant, encoded)
-		},
-	}
-	var err error
-	p.gateway, err = startNode(ctx, p.cfg, p.dir.gateway(), feed, p.log, p.metrics)
-	if err != nil {
-		return err
-	}
-	p.onStop(func(ctx context.Context) error { return drain(ctx, p.gateway, p.cfg) })
-	p.admin.require("gateway", readiness(p.gateway))
-	return awaitReady(ctx, p.gateway)
-}
-
 func (p *program) announce(context.Context) error {
 	r := running{
 		PID: os.Getpid(), Version: version, StartedAt: time.Now().UTC(), DatabaseURL: p.url,
-		ControlAddr: p.control.Addr().String(), AdminAddr: p.admin.addr(),
+		ControlAddr: p.control.Addr().String(), AdminAddr: p.admin.Addr(),
 	}
 	if p.gateway != nil {
 		r.GatewayAddr, r.GatewayTLSAddr = p.gateway.Addr(), p.gateway.TLSAddr()
@@ -276,9 +247,9 @@ func (p *program) announce(context.Context) error {
 	if err := p.dir.announce(r); err != nil {
 		return err
 	}
-	p.admin.ready()
+	p.admin.Open()
 	// Stopping begins with readiness, before anything is taken away.
-	p.onStop(func(context.Context) error { p.admin.unready(); return nil })
+	p.onStop(func(context.Context) error { p.admin.Close(); return nil })
 	fmt.Fprint(p.out, readyText(r, p.cfg))
 	return nil
 }
