@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	shards = 512
-	small  = 4 // slots of an empty shard
+	shardBits = 9
+	shards    = 1 << shardBits
+	small     = 4 // slots of an empty shard
 )
 
 // Hash is the SHA-256 of a key's value.
@@ -80,9 +81,12 @@ func (k *Keys[T]) Lookup(tenant uint32, value []byte) *T {
 // Find finds a key by its hash.
 func (k *Keys[T]) Find(tenant uint32, h *Hash) *T {
 	m := k.mix(tenant, h)
-	s := k.table.Load()[m>>55].Load()
+	s := k.table.Load()[part(m)].Load()
 	return s.slots[s.place(m, tenant, h)].value
 }
+
+// part is the shard of a key mixed to m.
+func part(m uint64) uint64 { return m >> (64 - shardBits) }
 
 // home is where the key mixed to m would be best.
 func (s *shard[T]) home(m uint64) int {
@@ -131,7 +135,7 @@ func (k *Keys[T]) Apply(upserts []Key[T], deletes []ID) {
 	}
 	changes := map[uint64]*change{}
 	of := func(id *ID) *change {
-		n := k.mix(id.Tenant, &id.Hash) >> 55
+		n := part(k.mix(id.Tenant, &id.Hash))
 		if changes[n] == nil {
 			changes[n] = &change{}
 		}
@@ -210,7 +214,7 @@ func (k *Keys[T]) Replace(all []Key[T]) {
 	defer k.write.Unlock()
 	var parts [shards][]*Key[T]
 	for i := range all {
-		n := k.mix(all[i].Tenant, &all[i].Hash) >> 55
+		n := part(k.mix(all[i].Tenant, &all[i].Hash))
 		parts[n] = append(parts[n], &all[i])
 	}
 	table := new([shards]atomic.Pointer[shard[T]])

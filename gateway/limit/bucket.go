@@ -46,6 +46,9 @@ const (
 	rateBits = 61
 	// horizon is how long a bucket goes on refilling after its last Set: 36 years.
 	horizon = 1 << 60
+	// most is the largest rate and burst, model.Throttle's bound: what is above
+	// would overflow and is cut to it.
+	most = 1e9
 	// gone marks a fill that Set has replaced.
 	gone = math.MaxInt64
 )
@@ -59,14 +62,13 @@ func NewBucket(t model.Throttle, now int64) *Bucket {
 
 func newFill(t model.Throttle, now int64) *fill {
 	f := &fill{base: now, throttle: t, token: 1 << 30}
-	if t.Rate > 0 {
-		f.token = min(f.token, max(1, int64(2e9/t.Rate)))
-	}
-	f.capacity = f.token * int64(t.Burst)
 	r := new(big.Rat)
-	if r.SetFloat64(t.Rate) == nil || r.Sign() < 0 {
-		r = new(big.Rat) // not a number: refill nothing
+	if t.Rate > 0 { // else, and for what is not a number: refill nothing
+		rate := min(t.Rate, most)
+		f.token = int64(min(2e9/rate, 1<<30)) // the float may be beyond any integer
+		r.SetFloat64(rate)
 	}
+	f.capacity = f.token * int64(min(max(t.Burst, 0), most))
 	r.Mul(r, big.NewRat(f.token, 1e9))
 	n := new(big.Int).Lsh(r.Num(), rateBits)
 	f.rate = n.Quo(n, r.Denom()).Uint64()

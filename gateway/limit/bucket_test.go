@@ -100,6 +100,19 @@ func TestBucketDoesNotDrift(t *testing.T) {
 	}
 }
 
+// What model.Throttle would refuse neither overflows nor opens the bucket.
+func TestBucketOutOfBounds(t *testing.T) {
+	for _, th := range []model.Throttle{{Rate: math.NaN()}, {Rate: -1}, {Burst: -5}, {Rate: 1, Burst: math.MinInt}} {
+		if b := NewBucket(th, 0); b.Take(1e9) {
+			t.Errorf("%+v admits", th)
+		}
+	}
+	b := NewBucket(model.Throttle{Rate: math.Inf(1), Burst: math.MaxInt}, 0)
+	if f := b.fill.Load(); !b.Take(1e18) || f.poured(horizon) <= 0 || f.capacity != 2e9 {
+		t.Errorf("an endless throttle: %+v", f)
+	}
+}
+
 func TestBucketRateZero(t *testing.T) {
 	b := NewBucket(model.Throttle{Burst: 3}, 0)
 	for i := range 5 {

@@ -23,6 +23,7 @@ type ledger struct {
 	delay time.Duration // of an answer
 	down  atomic.Bool
 	free  atomic.Bool // the plan has no quota
+	half  bool        // grant at most half of what is left, so that no node hoards
 
 	mu    sync.Mutex
 	out   map[window]int64
@@ -77,7 +78,11 @@ func (g *ledger) lease(ctx context.Context, rs []model.LeaseRequest) ([]model.Le
 			g.t.Errorf("%s returns %d units of %v but holds %d", r.Boot, r.Return, w, g.held[mine])
 		}
 		g.out[w] -= r.Return
-		n := max(0, min(r.Want, g.quota.Limit-g.out[w]))
+		left := g.quota.Limit - g.out[w]
+		n := max(0, min(r.Want, left))
+		if g.half {
+			n = min(n, max(1, left/2))
+		}
 		g.out[w] += n
 		g.held[mine] += n - r.Return
 		out[i] = model.Lease{Granted: n, WindowStart: start, WindowEnd: end}
@@ -131,9 +136,21 @@ func advance(d time.Duration) { time.Sleep(d); synctest.Wait() }
 // A quota of 1,000 hit by 64 clients admits exactly 1,000, and every refusal
 // says Exceeded, however slow the ledger is.
 func TestQuotaExact(t *testing.T) {
-	for _, delay := range []time.Duration{0, 40 * time.Millisecond, 300 * time.Millisecond} {
+	cases := []struct {
+		delay time.Duration
+		half  bool
+		calls int // to the ledger, at most
+	}{
+		{0, false, 10},
+		{40 * time.Millisecond, false, 10},
+		{300 * time.Millisecond, false, 10},
+		{0, true, 25},
+		{20 * time.Millisecond, true, 25},
+	}
+	for _, c := range cases {
 		synctest.Test(t, func(t *testing.T) {
-			g := newLedger(t, 1000, model.Month, delay)
+			g := newLedger(t, 1000, model.Month, c.delay)
+			g.half = c.half
 			l := start(t, "a", g)
 			q := l.Quota(1, 1)
 			var admitted atomic.Int64
@@ -149,10 +166,10 @@ func TestQuotaExact(t *testing.T) {
 			}
 			wg.Wait()
 			if admitted.Load() != 1000 {
-				t.Errorf("delay %v: admitted %d of 1000", delay, admitted.Load())
+				t.Errorf("%+v: admitted %d of 1000", c, admitted.Load())
 			}
-			if calls, _ := g.counts(); calls > 12 {
-				t.Errorf("delay %v: %d calls to the ledger", delay, calls)
+			if calls, _ := g.counts(); calls > c.calls {
+				t.Errorf("%+v: %d calls to the ledger", c, calls)
 			}
 			stop(t, l)
 		})
@@ -506,10 +523,12 @@ func TestQuotaProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		inBubble(t, func(outer *testing.T) {
 			t := rt
+			half := rapid.Bool().Draw(t, "half")
 			limit := rapid.Int64Range(0, 300).Draw(t, "limit")
 			g := newLedger(outer, limit, model.Day, time.Duration(rapid.IntRange(0, 50).Draw(t, "delay"))*time.Millisecond)
 			l := start(outer, "a", g)
 			defer stop(outer, l)
+			g.half = half
 			q := l.Quota(1, 1)
 			admitted := map[int64]int64{}
 			var held []Unit
