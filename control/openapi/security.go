@@ -36,7 +36,7 @@ func (im *importer) securitySchemes() {
 			s.what = kind
 		}
 		s.authType = im.authorizerType(l)
-		s.key = s.authType == "" && kind == "apiKey" && in == "header" && strings.EqualFold(name, "x-api-key")
+		s.key = s.authType == "" && strings.EqualFold(kind, "apiKey") && strings.EqualFold(in, "header") && strings.EqualFold(name, "x-api-key")
 		im.schemes[f.name()] = s
 	}
 }
@@ -105,7 +105,10 @@ func (im *importer) secure(m *method, op loc) {
 // requirement applies one alternative to the method.
 func (im *importer) requirement(m *method, alternative loc) (key, authorized bool) {
 	fields := alternative.fields()
-	if alternative.is(scalar) {
+	switch {
+	case alternative.is(sequence), alternative.is(null):
+		im.unserved(alternative, "a security requirement is an object of scheme names; this one cannot be read")
+	case alternative.is(scalar):
 		fields = []loc{{node: alternative.node, key: alternative.node, at: alternative.at}}
 	}
 	for _, f := range fields {
