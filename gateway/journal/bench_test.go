@@ -55,7 +55,7 @@ func TestAppendAllocatesNothing(t *testing.T) {
 func BenchmarkSeal(b *testing.B) {
 	const records = 1_000_000
 	j := open(b, Options{SegmentBytes: 64 << 20, SealEvery: never, SyncEvery: never, Shards: 2})
-	s := newSealer(j)
+	s := j.sealer
 	r := sample(time.Now())
 	b.ReportAllocs()
 	for range b.N {

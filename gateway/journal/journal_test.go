@@ -109,12 +109,11 @@ func TestBytesBeyond32Bits(t *testing.T) {
 
 // A promise that nothing earlier is to come holds whatever times callers give.
 func TestWatermarkHolds(t *testing.T) {
-	s := newSink(t)
 	var clock atomic.Int64
 	start := time.Date(2026, 3, 1, 11, 59, 59, 0, time.UTC)
 	clock.Store(start.UnixMicro())
-	j := open(t, Options{Ship: s.ship, SealEvery: never, Shards: 2, Now: func() time.Time { return time.UnixMicro(clock.Load()).UTC() }})
-	sl := newSealer(j)
+	j := open(t, Options{SealEvery: never, Shards: 2, Now: func() time.Time { return time.UnixMicro(clock.Load()).UTC() }})
+	sl := j.sealer
 	var promised int64
 	for i, step := range []time.Duration{0, 2 * time.Second, -time.Hour, 3 * time.Hour, -24 * time.Hour} {
 		now := start.Add(step)
@@ -157,7 +156,7 @@ func lastBatch(t *testing.T, j *Journal) *model.Batch {
 func TestIdleJournalSendsFewBatches(t *testing.T) {
 	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	j := open(t, Options{SealEvery: never, SyncEvery: never, Now: func() time.Time { return now }})
-	sl := newSealer(j)
+	sl := j.sealer
 	seal := func() uint64 {
 		t.Helper()
 		if err := sl.seal(false); err != nil {

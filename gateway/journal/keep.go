@@ -39,7 +39,7 @@ func (j *Journal) syncLoop() {
 		for _, s := range j.shards {
 			appended += s.sync()
 		}
-		if appended-j.ledger.sealedRecords() >= sealRecords {
+		if int64(appended-j.ledger.sealedRecords()) >= sealRecords {
 			select {
 			case j.sealNow <- struct{}{}:
 			default:

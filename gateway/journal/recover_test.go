@@ -32,7 +32,7 @@ func logTo(b *bytes.Buffer) *slog.Logger {
 }
 
 func TestUnsealedRecordsAreRecovered(t *testing.T) {
-	j := open(t, Options{SealEvery: never, Shards: 3, SegmentBytes: headerSize + 128*slotSize})
+	j := open(t, Options{SealEvery: never, SyncEvery: never, Shards: 3, SegmentBytes: headerSize + 128*slotSize})
 	appendN(t, j, 1000)
 	dir := snapshot(t, j.dir)
 
@@ -53,8 +53,8 @@ func TestUnsealedRecordsAreRecovered(t *testing.T) {
 // A start that dies at any point, with receipts lost on the way, is followed by
 // one that hands in the same bytes under the same names, and nothing twice.
 func TestRecoveryCanDieAnywhere(t *testing.T) {
-	j := open(t, Options{SealEvery: never, Shards: 2})
-	sl := newSealer(j)
+	j := open(t, Options{SealEvery: never, SyncEvery: never, Shards: 2})
+	sl := j.sealer
 	var want uint64
 	for range 3 {
 		appendN(t, j, 100)
@@ -89,12 +89,10 @@ func TestRecoveryCanDieAnywhere(t *testing.T) {
 		case <-lost:
 		case <-again.shippedAll():
 		}
-		s.mu.Lock()
-		dirs = append(dirs, snapshot(t, dir))
-		s.mu.Unlock()
 		if err := again.Close(stopped()); err != nil {
 			t.Fatal(err)
 		}
+		dirs = append(dirs, snapshot(t, dir))
 		if attempt > 40 {
 			t.Fatal("no end of it")
 		}
@@ -129,7 +127,7 @@ func (j *Journal) shippedAll() chan struct{} {
 }
 
 func TestTornTail(t *testing.T) {
-	j := open(t, Options{SealEvery: never, Shards: 1})
+	j := open(t, Options{SealEvery: never, SyncEvery: never, Shards: 1})
 	appendN(t, j, 100)
 	for _, torn := range []int{1, 8, 30, 59, 63} {
 		t.Run(fmt.Sprint(torn), func(t *testing.T) {
@@ -154,7 +152,7 @@ func TestTornTail(t *testing.T) {
 }
 
 func TestDamageInTheMiddle(t *testing.T) {
-	j := open(t, Options{SealEvery: never, Shards: 1, SegmentBytes: headerSize + 64*slotSize})
+	j := open(t, Options{SealEvery: never, SyncEvery: never, Shards: 1, SegmentBytes: headerSize + 64*slotSize})
 	appendN(t, j, 200)
 	t.Run("one bit", func(t *testing.T) {
 		dir := snapshot(t, j.dir)
@@ -230,8 +228,8 @@ func expectRecovered(t *testing.T, dir string, calls, damaged uint64) {
 }
 
 func TestDamagedLedger(t *testing.T) {
-	j := open(t, Options{SealEvery: never, Shards: 2})
-	sl := newSealer(j)
+	j := open(t, Options{SealEvery: never, SyncEvery: never, Shards: 2})
+	sl := j.sealer
 	for range 5 {
 		appendN(t, j, 10)
 		if err := sl.seal(false); err != nil {
@@ -263,8 +261,8 @@ func TestDamagedLedger(t *testing.T) {
 }
 
 func TestDamagedBatchIsNotSent(t *testing.T) {
-	j := open(t, Options{SealEvery: never, Shards: 1})
-	sl := newSealer(j)
+	j := open(t, Options{SealEvery: never, SyncEvery: never, Shards: 1})
+	sl := j.sealer
 	appendN(t, j, 10)
 	if err := sl.seal(false); err != nil {
 		t.Fatal(err)
@@ -305,7 +303,7 @@ func TestLongCalls(t *testing.T) {
 	step(j.Start, fresh, 0)
 	step(j.Progress, ended, 100)
 	step(j.Progress, orphan, 5<<32)
-	sl := newSealer(j)
+	sl := j.sealer
 	if err := sl.seal(false); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +336,6 @@ func TestLongCalls(t *testing.T) {
 	}
 	check(after)
 	// A clean end while calls are open does the same.
-	j.sealer = sl
 	if err := j.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -80,6 +80,9 @@ func (s *sealer) seal(final bool) error {
 	promised, sealed := l.position()
 	cut := seal{final: final, watermark: max(now.UnixMicro(), promised)}
 	for i, sh := range j.shards {
+		if !s.carry {
+			s.read[i] = endOf(sealed, i)
+		}
 		pos, segs := sh.cut(cut.watermark, s.read[i])
 		cut.ends = append(cut.ends, pos)
 		cut.records += pos - endOf(sealed, i)
