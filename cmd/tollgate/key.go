@@ -62,7 +62,7 @@ func keyImportCommand() *cobra.Command {
 	var plan string
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Import API keys from a CSV file as Amazon API Gateway's", Args: cobra.ExactArgs(1),
-		Long: "Import API keys from a CSV file (- for standard input) whose first line names its columns, as Amazon API\nGateway's: Name and Key are needed; Enabled (default TRUE) and UsagePlanIds are read; Description is not kept.\nAll keys are taken or none.",
+		Long: "Import API keys from a CSV file (- for standard input) whose first line names its columns, as Amazon API\nGateway's: Name and Key are needed; Enabled (default TRUE) is read; UsagePlanIds may name one plan,\nthe same for all; Description is not kept. All keys are taken or none.",
 		RunE: asOwner(func(v *verb, args []string) error {
 			var b []byte
 			var err error
@@ -78,9 +78,18 @@ func keyImportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id := ""
+			id, err := commonPlan(keys, plan != "")
+			if err != nil {
+				return err
+			}
 			if plan != "" {
-				if id, err = v.plan(plan); err != nil {
+				if id != "" {
+					ignored = append(ignored, "UsagePlanIds")
+				}
+				id = plan
+			}
+			if id != "" {
+				if id, err = v.plan(id); err != nil {
 					return err
 				}
 			}
@@ -162,6 +171,29 @@ func parseKeys(b []byte) (keys []control.NewKey, ignored []string, err error) {
 		k.Name, k.Value = strings.Clone(k.Name), strings.Clone(k.Value)
 		keys = append(keys, k)
 	}
+}
+
+// commonPlan takes the plan that a file's keys are in out of them: an import
+// subscribes all its keys to one. With any, keys in several are let pass, for a
+// plan given on the command line goes before those of the file.
+func commonPlan(keys []control.NewKey, any bool) (string, error) {
+	plan, in := "", 0
+	for i := range keys {
+		for _, id := range keys[i].PlanIDs {
+			if plan != "" && id != plan && !any {
+				return "", model.Errorf(model.Invalid, "the file puts keys into several plans (%s, %s): say with --plan which one all of them join, or import a file for each", plan, id)
+			}
+			plan = id
+		}
+		if len(keys[i].PlanIDs) > 0 {
+			in++
+		}
+		keys[i].PlanIDs = nil
+	}
+	if in > 0 && in < len(keys) && !any {
+		return "", model.Errorf(model.Invalid, "the file puts %d of its %d keys into plan %s: say with --plan which plan all of them join, or import a file for each", in, len(keys), plan)
+	}
+	return plan, nil
 }
 
 func parseEnabled(s string) (bool, error) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,10 +39,11 @@ func (p *program) startGateway(ctx context.Context) error {
 		return nil
 	}
 	me := control.SharedNode(p.cfg.Node)
+	caught := caughtUp{done: make(chan struct{})}
 	feed := follow.Feed{
-		Changes: func(ctx context.Context, h model.NodeHello) (*model.Changes, error) {
+		Changes: caught.watch(func(ctx context.Context, h model.NodeHello) (*model.Changes, error) {
 			return p.plane.Changes(ctx, me, h)
-		},
+		}),
 		Deployment: func(ctx context.Context, id string) (*model.DeploymentContent, error) {
 			return p.plane.Deployment(ctx, me, id)
 		},
@@ -75,12 +78,36 @@ func (p *program) startGateway(ctx context.Context) error {
 		return nil
 	})
 	select {
-	case <-p.gateway.Loaded():
+	case <-caught.done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(30 * time.Second):
 		return model.Errorf(model.Unavailable, "the gateway got no configuration from the control plane within 30 seconds")
+	}
+}
+
+// caughtUp tells when a node in this process has put into effect what was current
+// at its start. What it loads from its disk may be older: a stage deployed while
+// the program was stopped must answer from the ready line on.
+type caughtUp struct {
+	done     chan struct{}
+	answered atomic.Bool
+	once     sync.Once
+}
+
+func (c *caughtUp) watch(changes func(context.Context, model.NodeHello) (*model.Changes, error)) func(context.Context, model.NodeHello) (*model.Changes, error) {
+	return func(ctx context.Context, h model.NodeHello) (*model.Changes, error) {
+		if c.answered.Load() { // asking again is the receipt for the first answer
+			c.once.Do(func() { close(c.done) })
+			return changes(ctx, h)
+		}
+		h.Wait = 0
+		ch, err := changes(ctx, h)
+		if err == nil {
+			c.answered.Store(true)
+		}
+		return ch, err
 	}
 }
 

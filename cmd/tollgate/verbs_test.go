@@ -1,0 +1,275 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tollgate/control"
+	"tollgate/model"
+)
+
+const document = `openapi: 3.0.3
+info: {title: Pets, version: "1"}
+servers: [{url: %q}]
+paths:
+  /pets/{id}:
+    get:
+      parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+      responses: {"200": {description: ok}}
+`
+
+type imported struct {
+	ID         string
+	Operations int
+}
+
+type deployed struct {
+	Deployment control.Deployment
+	Receipts   []model.NodeReceipt
+	InvokeURL  string
+	PathURL    string
+}
+
+// From a document to a limited, keyed call, with nothing but the command line.
+func TestVerbs(t *testing.T) {
+	t.Parallel()
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "upstream saw %s", r.URL.Path)
+	}))
+	defer upstream.Close()
+	file := filepath.Join(t.TempDir(), "pets.yaml")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, document, upstream.URL), 0o600))
+	docs := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(file))))
+	defer docs.Close()
+
+	env := environ(newDir(t))
+	p := start(t, env, "up")
+	cli(t, env, "api", "list").refusal(t, "tenant create")
+	cliJSON[control.TenantCredentials](t, env, "tenant", "create", "--email", "ada@example.com", "--name", "Ada")
+
+	// Open API: file, deploy, call.
+	first := cliJSON[imported](t, env, "api", "import", file)
+	if first.Operations != 1 {
+		t.Errorf("imported %+v", first)
+	}
+	d1 := cliJSON[deployed](t, env, "api", "deploy", "Pets", "--stage", "dev")
+	if len(d1.Receipts) != 1 || !d1.Receipts[0].Applied {
+		t.Errorf("deploy returned before its node had applied it: %+v", d1.Receipts)
+	}
+	if !strings.HasPrefix(d1.PathURL, strings.Replace(p.gateway, "127.0.0.1", "localhost", 1)+"/_aws/execute-api/"+first.ID+"/dev/") {
+		t.Errorf("the URL to call is %s", d1.PathURL)
+	}
+	call := p.gateway + "/_aws/execute-api/" + first.ID + "/dev/pets/7"
+	if code, body := get(t, call); code != 200 || body != "upstream saw /pets/7" {
+		t.Errorf("GET %s: %d %s", call, code, body)
+	}
+
+	// Keyed: the same API again by URL, with a plan.
+	again := cliJSON[imported](t, env, "api", "import", docs.URL+"/pets.yaml", "--api", "Pets", "--require-key")
+	if again.ID != first.ID {
+		t.Errorf("--api made another API: %s", again.ID)
+	}
+	d2 := cliJSON[deployed](t, env, "api", "deploy", first.ID, "--stage", "dev", "--description", "keyed")
+	if code, _ := get(t, call); code != 403 {
+		t.Errorf("without a key: %d", code)
+	}
+	plan := cliJSON[control.Plan](t, env, "plan", "create", "--name", "gold", "--rate", "1000", "--quota", "3", "--period", "day", "--stage", "Pets:dev")
+	if plan.Throttle == nil || plan.Throttle.Burst != 1000 || plan.Quota == nil || plan.Quota.Period != model.Day {
+		t.Errorf("plan %+v", plan)
+	}
+	key := cliJSON[control.CreatedKey](t, env, "key", "create", "--name", "k1", "--plan", "gold")
+	eventually(t, call, key.Value, 200)
+	cliJSON[control.Key](t, env, "key", "disable", "k1")
+	eventually(t, call, key.Value, 403)
+	cliJSON[control.Key](t, env, "key", "enable", key.ID)
+	eventually(t, call, key.Value, 200)
+	eventually(t, call, key.Value, 429) // the quota of three
+	changed := cliJSON[control.Plan](t, env, "plan", "update", "gold", "--no-quota", "--burst", "9")
+	if changed.Quota != nil || changed.Throttle.Rate != 1000 || changed.Throttle.Burst != 9 || len(changed.Stages) != 1 {
+		t.Errorf("the plan has become %+v", changed)
+	}
+	eventually(t, call, key.Value, 200)
+
+	// Import and move keys.
+	other := cliJSON[control.Plan](t, env, "plan", "create", "--name", "silver")
+	csv := filepath.Join(t.TempDir(), "keys.csv")
+	must(t, os.WriteFile(csv, []byte("Name,key,description,Enabled,usageplanIds\nours,abcdef1234ghijklmnop8901234567,mine,TRUE,\""+other.ID+"\"\n"), 0o600))
+	cliJSON[any](t, env, "key", "import", csv)
+	cliJSON[control.Subscription](t, env, "key", "move", "ours", "--to", "gold")
+	keys := cliJSON[items[control.Key]](t, env, "key", "list", "--plan", "gold").Items
+	if len(keys) != 2 {
+		t.Errorf("in plan gold: %+v", keys)
+	}
+	eventually(t, call, "abcdef1234ghijklmnop8901234567", 200)
+
+	// Back to the open deployment, and away.
+	back := cliJSON[deployed](t, env, "deployment", "rollback", "Pets", "--stage", "dev")
+	if back.Deployment.ID != d1.Deployment.ID {
+		t.Errorf("rolled back to %s; deployments were %s, %s", back.Deployment.ID, d1.Deployment.ID, d2.Deployment.ID)
+	}
+	if code, _ := get(t, call); code != 200 {
+		t.Errorf("after the rollback, without a key: %d", code)
+	}
+	if l := cliJSON[items[control.Deployment]](t, env, "deployment", "list", "Pets").Items; len(l) != 2 || l[0].Description != "keyed" {
+		t.Errorf("deployments: %+v", l)
+	}
+	cli(t, env, "api", "delete", "Pets").refusal(t, "dev")
+	cliJSON[any](t, env, "key", "delete", "ours")
+	cliJSON[any](t, env, "api", "delete", "Pets", "--force")
+	cli(t, env, "api", "show", "Pets").refusal(t, `no API "Pets"`)
+
+	// Stopped, a deploy has no node to wait for.
+	p.end(t, syscall.SIGINT)
+	second := cliJSON[imported](t, env, "api", "import", file, "--name", "Later")
+	if d := cliJSON[deployed](t, env, "api", "deploy", "Later", "--stage", "dev"); len(d.Receipts) != 0 {
+		t.Errorf("stopped, these nodes have answered: %+v", d.Receipts)
+	}
+	p = start(t, env, "up")
+	if code, _ := get(t, p.gateway+"/_aws/execute-api/"+second.ID+"/dev/pets/1"); code != 200 {
+		t.Errorf("what was deployed while it was stopped answers %d", code)
+	}
+}
+
+// eventually calls with a key until the answer is the one wanted: a change of
+// keys or plans may take a second to reach the node.
+func eventually(t *testing.T, url, key string, want int) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		must(t, err)
+		req.Header.Set("X-Api-Key", key)
+		res, err := http.DefaultClient.Do(req)
+		must(t, err)
+		_ = res.Body.Close()
+		if res.StatusCode == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("GET %s answers %d, want %d", url, res.StatusCode, want)
+		}
+	}
+}
+
+func TestDownload(t *testing.T) {
+	mux := http.NewServeMux()
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	mux.HandleFunc("/good", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "openapi") })
+	mux.Handle("/moved", http.RedirectHandler("/good", http.StatusFound))
+	mux.Handle("/loop", http.RedirectHandler("/loop", http.StatusFound))
+	mux.Handle("/local", http.RedirectHandler("file:///etc/passwd", http.StatusFound))
+	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) {
+		chunk := make([]byte, 1<<20)
+		for range model.MaxDefinitionBytes>>20 + 1 {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	})
+	for _, path := range []string{"/good", "/moved"} {
+		b, err := readSource(t.Context(), nil, s.URL+path)
+		if err != nil || string(b) != "openapi" {
+			t.Errorf("%s: %q, %v", path, b, err)
+		}
+	}
+	for path, kind := range map[string]model.Kind{"/loop": model.Unavailable, "/local": model.Unavailable, "/none": model.Unavailable, "/large": model.Limit} {
+		if _, err := readSource(t.Context(), nil, s.URL+path); model.KindOf(err) != kind || !strings.Contains(err.Error(), s.URL) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	for _, from := range []string{"ftp://example.com/x", "file:///etc/passwd", filepath.Join(t.TempDir(), "none"), t.TempDir()} {
+		if _, err := readSource(t.Context(), nil, from); model.KindOf(err) == "" {
+			t.Errorf("%s: %v", from, err)
+		}
+	}
+	if b, err := readSource(t.Context(), strings.NewReader("typed"), "-"); err != nil || string(b) != "typed" {
+		t.Errorf("standard input: %q, %v", b, err)
+	}
+}
+
+func TestParseKeys(t *testing.T) {
+	const value, value2 = "abcdef1234ghijklmnop8901234567", "zbcdef1234ghijklmnop8901234567"
+	for _, c := range []struct {
+		name, file string
+		keys       []control.NewKey
+		ignored    []string
+		says       string
+	}{
+		{"AWS's example", "Name,key,description,Enabled,usageplanIds\nImportedKey1," + value + ",an imported key,TRUE,\"n371pt, abc123\"\n",
+			[]control.NewKey{{Name: "ImportedKey1", Value: value, Enabled: true, PlanIDs: []string{"n371pt", "abc123"}}}, []string{"description"}, ""},
+		{"other order, mark, no last newline", "\ufeffKEY,NAME\r\n" + value + ",a\r\n" + value2 + ",b",
+			[]control.NewKey{{Name: "a", Value: value, Enabled: true}, {Name: "b", Value: value2, Enabled: true}}, []string{}, ""},
+		{"disabled, empty description", "name,key,description,enabled\na," + value + ",,false\n",
+			[]control.NewKey{{Name: "a", Value: value}}, []string{}, ""},
+		{"empty", "", nil, nil, "no first line"},
+		{"no key column", "name,value\na,b\n", nil, nil, "no column key"},
+		{"short key", "name,key\nok," + value + "\na,short\n", nil, nil, "line 3"},
+		{"no key", "name,key\na,\n", nil, nil, "line 2"},
+		{"odd enabled", "name,key,enabled\na," + value + ",maybe\n", nil, nil, "line 2"},
+		{"open quote", "name,key\n\"a," + value + "\n", nil, nil, "file of keys"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			keys, ignored, err := parseKeys([]byte(c.file))
+			if c.says != "" {
+				if model.KindOf(err) != model.Invalid || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("%v, want a refusal that says %q", err, c.says)
+				}
+				return
+			}
+			must(t, err)
+			if diff := cmp.Diff(c.keys, keys); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(c.ignored, ignored); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestCommonPlan(t *testing.T) {
+	for _, c := range []struct {
+		plans string // of each key, with commas
+		any   bool
+		want  string
+		ok    bool
+	}{
+		{",,", false, "", true}, {"p,p", false, "p", true}, {"p,q", false, "", false}, {"p,", false, "", false}, {"p,q", true, "q", true},
+	} {
+		var keys []control.NewKey
+		for _, p := range strings.Split(c.plans, ",") {
+			keys = append(keys, control.NewKey{PlanIDs: strings.Fields(p)})
+		}
+		got, err := commonPlan(keys, c.any)
+		if got != c.want || (err == nil) != c.ok || (err == nil && len(keys[0].PlanIDs) > 0) {
+			t.Errorf("%q: %q, %v", c.plans, got, err)
+		}
+	}
+}
+
+func TestPick(t *testing.T) {
+	list := [][2]string{{"id1", "a"}, {"id2", "b"}, {"id3", "b"}, {"a", "id2"}}
+	of := func(x [2]string) (string, string) { return x[0], x[1] }
+	for ref, want := range map[string]string{"id1": "id1", "a": "a", "id2": "id2"} {
+		if got, err := pick("thing", ref, list, of); err != nil || got != want {
+			t.Errorf("%s: %s, %v; an id goes before a name", ref, got, err)
+		}
+	}
+	if _, err := pick("thing", "b", list, of); model.KindOf(err) != model.Conflict || !strings.Contains(err.Error(), "id2, id3") {
+		t.Errorf("two of one name: %v", err)
+	}
+	if _, err := pick("thing", "c", list, of); model.KindOf(err) != model.NotFound {
+		t.Errorf("none: %v", err)
+	}
+}
