@@ -2,9 +2,11 @@ package http1
 
 // Character classes of RFC 9110 and 9112, as one look-up per byte.
 const (
-	isToken  = 1 << iota // field names, methods
-	isValue              // field values: VCHAR, obs-text, space, tab
-	isTarget             // request target: visible characters that need no escaping in a URI
+	isToken   = 1 << iota // field names, methods
+	isValue               // field values: VCHAR, obs-text, space, tab
+	isVisible             // VCHAR
+	isPath                // visible characters that do not quote, split or end a path
+	isHost                // names and IPv4 addresses
 )
 
 var class = func() (t [256]byte) {
@@ -22,10 +24,15 @@ var class = func() (t [256]byte) {
 		if c == '\t' || (c >= ' ' && c != 0x7f) {
 			t[c] |= isValue
 		}
-		// '#' never belongs in a target; '|' and friends are sent unescaped by
-		// enough clients that only what could split or quote a line is refused.
-		if c > ' ' && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '#' && c != '\\' && c != '^' && c != '`' {
-			t[c] |= isTarget
+		if c > ' ' && c < 0x7f {
+			t[c] |= isVisible
+			// '|', '{' and friends are sent unescaped by enough clients.
+			if c != '"' && c != '<' && c != '>' && c != '#' && c != '\\' && c != '^' && c != '`' && c != '?' {
+				t[c] |= isPath
+			}
+		}
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '.' || c == '_' {
+			t[c] |= isHost
 		}
 	}
 	return t

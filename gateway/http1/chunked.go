@@ -109,8 +109,7 @@ func (c *Chunked) size(b []byte) (int, *ParseError) {
 		n = n<<4 | int64(d)
 		i++
 	}
-	// An extension is ignored, as RFC 9112 §7.1.1 asks, but must be plain text.
-	if i == 0 || (i < len(line) && (line[i] != ';' || !all(line[i:], isValue))) {
+	if i == 0 || !extensions(line[i:]) {
 		return 0, errChunk
 	}
 	c.left = n
@@ -119,6 +118,54 @@ func (c *Chunked) size(b []byte) (int, *ParseError) {
 		c.state = chunkTrailer
 	}
 	return nl + 1, nil
+}
+
+// extensions checks what follows a size. It is ignored, as RFC 9112 §7.1.1 asks,
+// but has to be *(";" token ["=" (token / quoted string)]), without blanks.
+func extensions(b []byte) bool {
+	for len(b) > 0 {
+		n := 1
+		for n < len(b) && class[b[n]]&isToken != 0 {
+			n++
+		}
+		if b[0] != ';' || n == 1 {
+			return false
+		}
+		if b = b[n:]; len(b) == 0 || b[0] != '=' {
+			continue
+		}
+		b = b[1:]
+		n = 0
+		if len(b) > 0 && b[0] == '"' {
+			n = quoted(b)
+		} else {
+			for n < len(b) && class[b[n]]&isToken != 0 {
+				n++
+			}
+		}
+		if n == 0 {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// quoted is the length of the quoted string at the start of b, 0 if there is none.
+func quoted(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch {
+		case class[b[i]]&isValue == 0:
+			return 0
+		case b[i] == '"':
+			return i + 1
+		case b[i] == '\\':
+			if i++; i == len(b) || class[b[i]]&isValue == 0 {
+				return 0
+			}
+		}
+	}
+	return 0
 }
 
 // trailer reads one trailer line; 0 used means more bytes are needed.

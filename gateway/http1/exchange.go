@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 )
 
 // Phase says how much of an answer is about to leave when it is recorded.
@@ -37,13 +38,14 @@ type Exchange struct {
 	Out []byte // scratch for building heads
 	Up  []byte // upstream bytes
 
-	Begun    int64    // Now() when the head was complete
-	BytesIn  int64    // head and body bytes received
-	Shard    uint32   // spreads calls over journal shards: the connection's number
-	RemoteIP string   // client address, without port
-	TLS      bool     //
-	H2       bool     // came in by HTTP/2
-	Rec      Recorder // set by the handler before it answers
+	Begun    int64         // Now() when the head was complete
+	BytesIn  int64         // head and body bytes received
+	Shard    uint32        // spreads calls over journal shards: the connection's number
+	RemoteIP string        // client address, without port
+	TLS      bool          //
+	H2       bool          // came in by HTTP/2
+	Rec      Recorder      // set by the handler before it answers
+	Pace     time.Duration // how long the connection rests after this call; set by the handler
 
 	c      *conn // nil for HTTP/2
 	h2     *h2call
@@ -319,6 +321,9 @@ func (x *Exchange) AppendForward(dst []byte, host string, trace []byte) []byte {
 	if r.Trace.Len() == 0 {
 		dst = append(dst, trace...)
 	}
+	if r.Codings.Len() > 0 {
+		dst = appendCodings(dst, r.Codings.Of(x.In))
+	}
 	switch {
 	case r.Chunked:
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
@@ -328,6 +333,18 @@ func (x *Exchange) AppendForward(dst []byte, host string, trace []byte) []byte {
 		dst = append(dst, '\r', '\n')
 	}
 	return append(dst, '\r', '\n')
+}
+
+// appendCodings turns the compressions of a checked Transfer-Encoding into a
+// Content-Encoding: the same statement about the same bytes, but to the one who
+// reads them. An upstream never sees a framing that it might not understand.
+func appendCodings(dst, v []byte) []byte {
+	eachListItem(v, func(item []byte) {
+		if isCompression(item) {
+			dst = append(append(append(dst, "Content-Encoding: "...), item...), '\r', '\n')
+		}
+	})
+	return dst
 }
 
 func needsLength(method []byte) bool {

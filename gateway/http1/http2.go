@@ -193,6 +193,7 @@ func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.startBody()
 	s.o.Handler(x)
+	x.Pace = 0 // streams share a connection: one's flood is not the others' fault
 	if !x.sent || x.broken {
 		panic(http.ErrAbortHandler) // resets the stream
 	}

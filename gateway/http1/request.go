@@ -68,7 +68,8 @@ var (
 	errHost        = &ParseError{400, "exactly one valid Host is needed"}
 	errLength      = &ParseError{400, "a content length must be one plain number"}
 	errLengthTE    = &ParseError{400, "Content-Length and Transfer-Encoding exclude each other"}
-	errTE          = &ParseError{501, "only the transfer coding chunked, once, is understood"}
+	errTE          = &ParseError{501, "this transfer coding is not understood"}
+	errTEForm      = &ParseError{400, "the last transfer coding must be chunked, once"}
 	errTEVersion   = &ParseError{400, "Transfer-Encoding needs HTTP/1.1"}
 	errConnection  = &ParseError{400, "malformed Connection field"}
 	errExpectation = &ParseError{417, "only the expectation 100-continue is known"}
@@ -91,6 +92,7 @@ type Head struct {
 	Forwarded Span // last X-Forwarded-For
 	Trace     Span // last X-Amzn-Trace-Id
 	Type      Span // last Content-Type
+	Codings   Span // Transfer-Encoding, when there is more in it than chunked
 
 	N             int   // fields
 	HeadLen       int   // bytes, the empty line included
@@ -156,7 +158,7 @@ func (r *Request) parseLine(buf []byte, lim Limits) (int, *ParseError) {
 	}
 	line := buf[:end]
 	sp := bytes.IndexByte(line, ' ')
-	if sp <= 0 || sp > 24 || len(line) < sp+11 {
+	if sp <= 0 || sp > 24 || len(line) < sp+10 {
 		return 0, errLine
 	}
 	if !all(line[:sp], isToken) {
@@ -179,16 +181,14 @@ func (r *Request) parseLine(buf []byte, lim Limits) (int, *ParseError) {
 		return 0, errTargetLong
 	}
 	r.Target = t
-	if !all(t.Of(buf), isTarget) {
-		return 0, errTarget
-	}
 	return end + 2, r.splitTarget(buf, t)
 }
 
 func (r *Request) splitTarget(buf []byte, t Span) *ParseError {
 	b := t.Of(buf)
-	if len(b) == 0 {
-		return errTarget
+	if len(b) == 0 { // some clients mean the root; its slash is the one of "HTTP/1.1"
+		r.Path = Span{t.End + 5, t.End + 6}
+		return nil
 	}
 	if b[0] != '/' { // absolute form; the asterisk and authority forms are not for a gateway
 		i := 0
@@ -205,6 +205,9 @@ func (r *Request) splitTarget(buf []byte, t Span) *ParseError {
 			return errTarget
 		}
 		r.Host = Span{t.Start + int32(i), t.Start + int32(i+j)}
+		if !validHost(r.Host.Of(buf)) {
+			return errHost
+		}
 		t.Start += int32(i + j)
 		b = t.Of(buf)
 		if b[0] != '/' {
@@ -216,7 +219,33 @@ func (r *Request) splitTarget(buf []byte, t Span) *ParseError {
 		r.Path.End = t.Start + int32(q)
 		r.Query = Span{t.Start + int32(q) + 1, t.End}
 	}
+	if !validPath(r.Path.Of(buf)) || !all(r.Query.Of(buf), isVisible) {
+		return errTarget
+	}
 	return nil
+}
+
+// validPath refuses what a router and an upstream could take for different
+// paths: quotes, a fragment, a "%" that escapes nothing. A query is opaque.
+func validPath(p []byte) bool {
+	if !all(p, isPath) {
+		return false
+	}
+	for {
+		i := bytes.IndexByte(p, '%')
+		if i < 0 {
+			return true
+		}
+		if len(p) < i+3 {
+			return false
+		}
+		_, ok := unhex(p[i+1])
+		_, ok2 := unhex(p[i+2])
+		if !ok || !ok2 {
+			return false
+		}
+		p = p[i+3:]
+	}
 }
 
 // lineEnd finds the CR of the CRLF that ends the line at pos.
@@ -257,8 +286,8 @@ func parseField(buf []byte, pos, end int, f *Field) *ParseError {
 type framing struct {
 	hosts, lengths, codings int
 	connection              bool // has tokens other than close and keep-alive
-	upgrade                 Span
-	lengthValue             int64
+	upgrade                 Span // protocols offered
+	upgrading               bool // Connection says so, too
 }
 
 // known acts on the fields the gateway itself needs, by length and then name.
@@ -330,11 +359,15 @@ func (r *Request) known(buf []byte, f *Field, fr *framing) *ParseError {
 		if EqualFold(name, "transfer-encoding") {
 			f.Hop = true
 			fr.codings++
-			if fr.codings > 1 || !EqualFold(f.Value.Of(buf), "chunked") {
-				return errTE
+			if fr.codings > 1 {
+				return errTEForm
 			}
 			r.Chunked = true
 			r.ContentLength = -1
+			if !EqualFold(f.Value.Of(buf), "chunked") {
+				r.Codings = f.Value
+				return transferCodings(f.Value.Of(buf))
+			}
 		} else {
 			f.Hop = EqualFold(name, "x-forwarded-proto")
 		}
@@ -362,6 +395,7 @@ func (r *Request) connection(buf, v []byte, fr *framing) *ParseError {
 			}
 		default:
 			fr.connection = true
+			fr.upgrading = fr.upgrading || EqualFold(tok, "upgrade")
 		}
 	})
 	if bad {
@@ -385,12 +419,44 @@ func (r *Request) settle(buf []byte, fr *framing) *ParseError {
 	}
 	if fr.connection {
 		r.nominated(buf)
-		r.WebSocket = EqualFold(fr.upgrade.Of(buf), "websocket")
+		r.WebSocket = fr.upgrading && EqualFold(fr.upgrade.Of(buf), "websocket")
 	}
-	if r.ContentLength == 0 {
+	if r.ContentLength == 0 || r.HTTP10 {
 		r.Expect = false
 	}
 	return nil
+}
+
+// transferCodings checks a list of codings. Chunked must be the last and only
+// there. The codings below it are compressions, which AppendForward relabels.
+func transferCodings(v []byte) *ParseError {
+	for last := false; !last; {
+		i := bytes.IndexByte(v, ',')
+		if i < 0 {
+			i, last = len(v), true
+		}
+		name, params, _ := bytes.Cut(v[:i], []byte{';'})
+		name = bytes.Trim(name, " \t")
+		if !last {
+			v = v[i+1:]
+		}
+		switch {
+		case EqualFold(name, "chunked"):
+			if !last || bytes.IndexByte(params, '"') >= 0 {
+				return errTEForm
+			}
+		case len(params) > 0 || !isCompression(name) && !EqualFold(name, "identity"):
+			return errTE
+		case last:
+			return errTEForm
+		}
+	}
+	return nil
+}
+
+func isCompression(coding []byte) bool {
+	return EqualFold(coding, "gzip") || EqualFold(coding, "deflate") || EqualFold(coding, "compress") ||
+		EqualFold(coding, "x-gzip") || EqualFold(coding, "x-compress")
 }
 
 // nominated marks every field named in a Connection field as hop-by-hop. The
@@ -427,15 +493,41 @@ func parseLength(v []byte) (int64, bool) {
 	return n, true
 }
 
+// validHost reads a name, an IPv4 address or a bracketed IPv6 address, and an
+// optional port, so that nobody behind us can find another host in it.
 func validHost(h []byte) bool {
 	if len(h) == 0 || len(h) > 255 {
 		return false
 	}
-	for _, c := range h {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		case c == '.', c == '-', c == ':', c == '[', c == ']', c == '_', c == '~', c == '%':
-		default:
+	name, port := h, []byte(nil)
+	if h[0] == '[' {
+		i := bytes.IndexByte(h, ']')
+		if i < 3 {
+			return false
+		}
+		for _, c := range h[1:i] {
+			if _, ok := unhex(c); !ok && c != ':' && c != '.' {
+				return false
+			}
+		}
+		name, port = nil, h[i+1:]
+	} else if i := bytes.IndexByte(h, ':'); i >= 0 {
+		name, port = h[:i], h[i:]
+		if i == 0 {
+			return false
+		}
+	}
+	if !all(name, isHost) {
+		return false
+	}
+	if len(port) == 0 {
+		return true
+	}
+	if port[0] != ':' || len(port) > 6 {
+		return false
+	}
+	for _, c := range port[1:] {
+		if c < '0' || c > '9' {
 			return false
 		}
 	}

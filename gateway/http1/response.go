@@ -74,8 +74,8 @@ func (r *Response) Parse(buf []byte, maxHead int) *ParseError {
 		}
 		pos = end + 2
 	}
-	if r.Chunked && r.ContentLength >= 0 {
-		return errFraming // an upstream that sends both is not to be believed
+	if r.Chunked && (r.ContentLength >= 0 || buf[7] == '0') {
+		return errFraming // an upstream that sends both, or chunks by HTTP/1.0, is not to be believed
 	}
 	if nominated {
 		r.dropNominated(buf)

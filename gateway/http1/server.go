@@ -380,6 +380,10 @@ func (c *conn) handle(x *Exchange) {
 		}
 	}
 	c.s.o.Handler(x)
+	if x.Pace > 0 {
+		<-time.After(x.Pace)
+		x.Pace = 0
+	}
 	if !x.sent || x.Request.Close || !x.rest() {
 		x.shut = true
 	}
