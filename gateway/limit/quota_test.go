@@ -647,3 +647,29 @@ func BenchmarkQuota(b *testing.B) {
 		}
 	})
 }
+
+// An answer to what was asked before the plan changed goes back unused, and the
+// call that waits for it gets one of after.
+func TestQuotaResetInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newLedger(t, 10, model.Month, 100*time.Millisecond)
+		l := start(t, "a", g)
+		q := l.Quota(1, 1)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if r := take(t, q); r != Admitted {
+				t.Errorf("got %d", r)
+			}
+		})
+		advance(50 * time.Millisecond)
+		q.Reset()
+		wg.Wait()
+		if calls, _ := g.counts(); calls != 2 {
+			t.Errorf("%d calls to the ledger, want one before and one after the change", calls)
+		}
+		if n, last := drain(t, q); n != 9 || last != Exceeded {
+			t.Errorf("%d more, then %d", n, last)
+		}
+		stop(t, l)
+	})
+}
