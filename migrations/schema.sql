@@ -34,6 +34,16 @@ CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.rive
     END = 1;
 $$;
 
+CREATE FUNCTION public.usage_fence(t regclass) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+begin
+  execute format('alter table %s enable row level security', t);
+  execute format('alter table %s force row level security', t);
+  execute format($policy$create policy tenant_only on %s using (
+    tenant_id::text = current_setting('tollgate.tenant', true) or current_setting('tollgate.tenant', true) = '*')$policy$, t);
+end $_$;
+
 CREATE TABLE public.access_key (
     tenant_id integer NOT NULL,
     access_key_id text NOT NULL,
@@ -457,6 +467,143 @@ ALTER TABLE public.tenant ALTER COLUMN tenant_id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.usage_batch (
+    boot uuid NOT NULL,
+    seq bigint NOT NULL,
+    gateway_id integer NOT NULL,
+    hash bytea NOT NULL,
+    lines integer NOT NULL,
+    calls bigint NOT NULL,
+    t_min timestamp with time zone,
+    t_max timestamp with time zone,
+    watermark timestamp with time zone NOT NULL,
+    final boolean NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT usage_batch_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT usage_batch_seq_check CHECK ((seq > 0))
+);
+
+CREATE TABLE public.usage_boot (
+    boot uuid NOT NULL,
+    gateway_id integer NOT NULL,
+    state text DEFAULT 'live'::text NOT NULL,
+    contiguous_seq bigint DEFAULT 0 NOT NULL,
+    last_seq bigint,
+    watermark timestamp with time zone,
+    batches bigint DEFAULT 0 NOT NULL,
+    calls bigint DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT usage_boot_check CHECK (((contiguous_seq >= 0) AND ((last_seq IS NULL) OR (contiguous_seq <= last_seq)))),
+    CONSTRAINT usage_boot_check1 CHECK ((((state = 'closed'::text) = ((last_seq IS NOT NULL) AND (contiguous_seq = last_seq))) OR (state = 'abandoned'::text))),
+    CONSTRAINT usage_boot_state_check CHECK ((state = ANY (ARRAY['live'::text, 'closed'::text, 'abandoned'::text])))
+);
+
+CREATE TABLE public.usage_hour (
+    tenant_id integer NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    stage_num integer NOT NULL,
+    method_num integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    key_num integer NOT NULL,
+    terms integer NOT NULL,
+    status integer NOT NULL,
+    flags integer NOT NULL,
+    gen integer NOT NULL,
+    calls numeric(38,0) NOT NULL,
+    bytes_in numeric(38,0) NOT NULL,
+    bytes_out numeric(38,0) NOT NULL,
+    micros numeric(38,0) NOT NULL
+)
+PARTITION BY RANGE (hour);
+
+ALTER TABLE ONLY public.usage_hour FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.usage_hour_default (
+    tenant_id integer NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    stage_num integer NOT NULL,
+    method_num integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    key_num integer NOT NULL,
+    terms integer NOT NULL,
+    status integer NOT NULL,
+    flags integer NOT NULL,
+    gen integer NOT NULL,
+    calls numeric(38,0) NOT NULL,
+    bytes_in numeric(38,0) NOT NULL,
+    bytes_out numeric(38,0) NOT NULL,
+    micros numeric(38,0) NOT NULL
+);
+
+ALTER TABLE ONLY public.usage_hour_default FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.usage_line (
+    tenant_id integer NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    stage_num integer NOT NULL,
+    method_num integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    key_num integer NOT NULL,
+    terms integer NOT NULL,
+    status integer NOT NULL,
+    flags integer NOT NULL,
+    gen integer DEFAULT 0 NOT NULL,
+    calls bigint NOT NULL,
+    bytes_in bigint NOT NULL,
+    bytes_out bigint NOT NULL,
+    micros bigint NOT NULL,
+    boot uuid NOT NULL,
+    seq bigint NOT NULL,
+    CONSTRAINT usage_line_bytes_in_check CHECK ((bytes_in >= 0)),
+    CONSTRAINT usage_line_bytes_out_check CHECK ((bytes_out >= 0)),
+    CONSTRAINT usage_line_calls_check CHECK ((calls > 0)),
+    CONSTRAINT usage_line_micros_check CHECK ((micros >= 0))
+)
+PARTITION BY RANGE (hour);
+
+ALTER TABLE ONLY public.usage_line FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.usage_line_default (
+    tenant_id integer NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    stage_num integer NOT NULL,
+    method_num integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    key_num integer NOT NULL,
+    terms integer NOT NULL,
+    status integer NOT NULL,
+    flags integer NOT NULL,
+    gen integer DEFAULT 0 NOT NULL,
+    calls bigint NOT NULL,
+    bytes_in bigint NOT NULL,
+    bytes_out bigint NOT NULL,
+    micros bigint NOT NULL,
+    boot uuid NOT NULL,
+    seq bigint NOT NULL,
+    CONSTRAINT usage_line_bytes_in_check CHECK ((bytes_in >= 0)),
+    CONSTRAINT usage_line_bytes_out_check CHECK ((bytes_out >= 0)),
+    CONSTRAINT usage_line_calls_check CHECK ((calls > 0)),
+    CONSTRAINT usage_line_micros_check CHECK ((micros >= 0))
+);
+
+ALTER TABLE ONLY public.usage_line_default FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.usage_quarantine (
+    hash bytea NOT NULL,
+    gateway_id integer NOT NULL,
+    boot uuid,
+    seq bigint,
+    reason text NOT NULL,
+    encoded bytea NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT usage_quarantine_hash_check CHECK ((length(hash) = 32))
+);
+
+ALTER TABLE ONLY public.usage_hour ATTACH PARTITION public.usage_hour_default DEFAULT;
+
+ALTER TABLE ONLY public.usage_line ATTACH PARTITION public.usage_line_default DEFAULT;
+
 ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
 
 ALTER TABLE ONLY public.river_notification ALTER COLUMN id SET DEFAULT nextval('public.river_notification_id_seq'::regclass);
@@ -581,6 +728,21 @@ ALTER TABLE ONLY public.tenant
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_pkey PRIMARY KEY (tenant_id);
 
+ALTER TABLE ONLY public.usage_batch
+    ADD CONSTRAINT usage_batch_pkey PRIMARY KEY (boot, seq);
+
+ALTER TABLE ONLY public.usage_boot
+    ADD CONSTRAINT usage_boot_pkey PRIMARY KEY (boot);
+
+ALTER TABLE ONLY public.usage_hour
+    ADD CONSTRAINT usage_hour_pkey PRIMARY KEY (tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen);
+
+ALTER TABLE ONLY public.usage_hour_default
+    ADD CONSTRAINT usage_hour_default_pkey PRIMARY KEY (tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen);
+
+ALTER TABLE ONLY public.usage_quarantine
+    ADD CONSTRAINT usage_quarantine_pkey PRIMARY KEY (hash);
+
 CREATE UNIQUE INDEX api_key_hash_key ON public.api_key USING btree (tenant_id, hash) WHERE (deleted_at IS NULL);
 
 CREATE INDEX api_key_list ON public.api_key USING btree (tenant_id, name, key_id) WHERE (deleted_at IS NULL);
@@ -634,6 +796,24 @@ CREATE INDEX subscription_plan ON public.subscription USING btree (tenant_id, pl
 CREATE UNIQUE INDEX tenant_email_key ON public.tenant USING btree (lower(email));
 
 CREATE INDEX tenant_gateway ON public.tenant USING btree (gateway_id);
+
+CREATE INDEX usage_batch_age ON public.usage_batch USING btree (received_at);
+
+CREATE INDEX usage_boot_open ON public.usage_boot USING btree (watermark) WHERE (state <> 'closed'::text);
+
+CREATE INDEX usage_line_hour ON ONLY public.usage_line USING btree (hour);
+
+CREATE INDEX usage_line_default_hour_idx ON public.usage_line_default USING btree (hour);
+
+CREATE INDEX usage_line_tenant ON ONLY public.usage_line USING btree (tenant_id, hour);
+
+CREATE INDEX usage_line_default_tenant_id_hour_idx ON public.usage_line_default USING btree (tenant_id, hour);
+
+ALTER INDEX public.usage_hour_pkey ATTACH PARTITION public.usage_hour_default_pkey;
+
+ALTER INDEX public.usage_line_hour ATTACH PARTITION public.usage_line_default_hour_idx;
+
+ALTER INDEX public.usage_line_tenant ATTACH PARTITION public.usage_line_default_tenant_id_hour_idx;
 
 CREATE TRIGGER deployment_is_immutable BEFORE UPDATE ON public.deployment FOR EACH ROW EXECUTE FUNCTION public.deployment_is_immutable();
 
@@ -715,6 +895,12 @@ ALTER TABLE ONLY public.subscription
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
+ALTER TABLE ONLY public.usage_batch
+    ADD CONSTRAINT usage_batch_boot_fkey FOREIGN KEY (boot) REFERENCES public.usage_boot(boot);
+
+ALTER TABLE ONLY public.usage_boot
+    ADD CONSTRAINT usage_boot_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
 ALTER TABLE public.access_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.api ENABLE ROW LEVEL SECURITY;
@@ -782,3 +968,19 @@ CREATE POLICY tenant_only ON public.stage_deployment USING ((((tenant_id)::text 
 CREATE POLICY tenant_only ON public.subscription USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.tenant USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.usage_hour USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.usage_hour_default USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.usage_line USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.usage_line_default USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+ALTER TABLE public.usage_hour ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_hour_default ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_line ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_line_default ENABLE ROW LEVEL SECURITY;

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/model"
 )
@@ -99,6 +100,27 @@ func TestVerbs(t *testing.T) {
 	}
 	eventually(t, call, key.Value, 200)
 
+	// Every call of above is in the usage, by what it was answered.
+	usage := func(args ...string) map[int]int64 {
+		sum := map[int]int64{}
+		for _, r := range cliJSON[items[intake.Row]](t, env, append([]string{"usage", "--api", "Pets"}, args...)...).Items {
+			sum[r.Status] += r.Calls
+		}
+		return sum
+	}
+	until(t, 10*time.Second, "the calls to be in the usage", func() bool {
+		u := usage()
+		return u[200] >= 4 && u[403] >= 2 && u[429] >= 1
+	})
+	if u := usage("--from", "2h", "--by", "hour", "--stage", "dev", "--key", "k1", "--path", "/pets/{id}", "--verb", "GET"); u[200] < 3 || u[429] < 1 {
+		t.Errorf("usage of key k1: %v", u)
+	}
+	if u := usage("--to", "2h"); len(u) != 0 {
+		t.Errorf("usage of before there was any: %v", u)
+	}
+	cli(t, env, "usage", "--from", "yesterday").refusal(t, "--from")
+	cli(t, env, "usage", "--by", "minute").refusal(t, "by hour")
+
 	// Import and move keys.
 	other := cliJSON[control.Plan](t, env, "plan", "create", "--name", "silver")
 	csv := filepath.Join(t.TempDir(), "keys.csv")
@@ -143,20 +165,25 @@ func TestVerbs(t *testing.T) {
 // keys or plans may take a second to reach the node.
 func eventually(t *testing.T, url, key string, want int) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
+	until(t, 10*time.Second, fmt.Sprintf("GET %s to answer %d", url, want), func() bool {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		must(t, err)
 		req.Header.Set("X-Api-Key", key)
 		res, err := http.DefaultClient.Do(req)
 		must(t, err)
 		_ = res.Body.Close()
-		if res.StatusCode == want {
-			return
-		}
+		return res.StatusCode == want
+	})
+}
+
+// until asks again and again.
+func until(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(limit); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("GET %s answers %d, want %d", url, res.StatusCode, want)
+			t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"tollgate/billing/intake"
+)
+
+func (p *program) startIntake(context.Context) error {
+	p.intake = intake.New(intake.Options{Pool: p.pool, Log: p.log})
+	return nil
+}
+
+// startWorker runs the background jobs of every part. Several processes share
+// the work: a job is done by one of them.
+func (p *program) startWorker(ctx context.Context) error {
+	workers := river.NewWorkers()
+	p.intake.AddWorkers(workers)
+	client, err := river.NewClient(riverpgxv5.New(p.pool), &river.Config{
+		Workers:      workers,
+		PeriodicJobs: p.intake.Periodic(),
+		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Logger:       p.log.With("part", "worker"),
+	})
+	if err != nil {
+		return fmt.Errorf("the worker: %w", err)
+	}
+	// It outlives the signal that ends the command: Stop lets jobs finish.
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("the worker: %w", err)
+	}
+	p.onStop(func(ctx context.Context) error {
+		if err := client.Stop(ctx); err != nil {
+			return fmt.Errorf("stop the worker: %w", err)
+		}
+		return nil
+	})
+	return nil
+}
