@@ -215,6 +215,7 @@ func TestImportRefuses(t *testing.T) {
 		{name: "too many lines", src: "x:\n" + strings.Repeat("-\n", maxYAMLMarks), err: "more than 1048576 lines"},
 		{name: "too many paths", src: manyPaths(), err: "has 10001 paths; at most 10000"},
 		{name: "references multiply", src: multiplied(), err: "too large with its references written out"},
+		{name: "one verb again and again", src: `{"openapi":"3.0.0","paths":{"/a":{` + strings.Repeat(`"get":{},`, 50000) + `"put":{}}}}`, err: "too large with its references written out"},
 		{name: "upstream", src: `{"openapi":"3.0.0","paths":{}}`, options: Options{Upstream: "ftp://x"}, err: `upstream "ftp://x" cannot be used`},
 		{name: "upstream with a query", src: `{"openapi":"3.0.0","paths":{}}`, options: Options{Upstream: "http://x/?a=b"}, err: "more than a scheme, a host and a path"},
 	} {

@@ -216,6 +216,9 @@ func (im *importer) method(r route, layers []loc, op operation) *method {
 		return nil
 	}
 	im.work -= 1 + l.size()
+	for _, layer := range layers {
+		im.work -= layer.size()
+	}
 	m := &method{from: op.loc}
 	m.AuthorizationType = model.AuthNone
 	if id := l.get("operationId"); id.text() != "" {

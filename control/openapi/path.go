@@ -9,6 +9,9 @@ import (
 	"tollgate/model"
 )
 
+// maxVariables in one path: more is beyond what gateways match.
+const maxVariables = 16
+
 // template is a document's path, part by part.
 type template struct {
 	parts []part
@@ -65,10 +68,16 @@ func (im *importer) parseTemplate(at loc) (template, bool) {
 		path = strings.TrimSuffix(path, "/")
 		im.say(model.SeverityInfo, at, "a trailing slash does not tell paths apart: the route is %s, and the upstream is called with the slash", quote(path))
 	}
-	encoded := false
+	encoded, variables := false, 0
 	texts := splitParts(path[1:])
 	for i, text := range texts {
 		p, why := im.parsePart(text, at)
+		if p.variable {
+			variables++
+		}
+		if why == "" && variables > maxVariables {
+			why = "it has more than " + strconv.Itoa(maxVariables) + " variables"
+		}
 		if why == "" && p.greedy && i != len(texts)-1 {
 			why = "a greedy variable must be the last part of its path"
 		}
