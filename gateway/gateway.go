@@ -66,6 +66,8 @@ type Gateway struct {
 	plain     net.Listener
 	secure    net.Listener
 	draining  atomic.Bool
+	drainOnce sync.Once
+	drained   error
 
 	mu  sync.Mutex // over reg
 	reg registry
@@ -206,6 +208,11 @@ func (g *Gateway) Loaded() <-chan struct{} { return g.follower.Loaded() }
 // calls in flight end, gives unused quota back and hands its usage in. What is
 // not done when ctx ends is left for the next start.
 func (g *Gateway) Drain(ctx context.Context) error {
+	g.drainOnce.Do(func() { g.drained = g.drain(ctx) })
+	return g.drained
+}
+
+func (g *Gateway) drain(ctx context.Context) error {
 	g.draining.Store(true)
 	g.log.Info("gateway drains", "connections", g.server.Conns())
 	g.follower.Drain(ctx)

@@ -23,9 +23,9 @@ import (
 type plane struct {
 	mu          sync.Mutex
 	rev         uint64
-	log         []model.Changes
+	log         map[uint64]model.Changes // not applied yet
+	down        bool                     // nothing answers
 	deployments map[string]*model.DeploymentContent
-	applied     map[uint64]chan struct{}
 	hello       model.NodeHello
 	wake        chan struct{}
 	granted     map[string]int64
@@ -35,7 +35,7 @@ type plane struct {
 }
 
 func newPlane() *plane {
-	return &plane{deployments: map[string]*model.DeploymentContent{}, wake: make(chan struct{}),
+	return &plane{log: map[uint64]model.Changes{}, deployments: map[string]*model.DeploymentContent{}, wake: make(chan struct{}),
 		granted: map[string]int64{}, quotas: map[uint64]*model.Quota{}, calls: map[uint16]uint64{}}
 }
 
@@ -50,7 +50,7 @@ func (p *plane) tell(t testing.TB, ch model.Changes) {
 	p.rev++
 	ch.Revision = p.rev
 	ch.Full = p.rev == 1
-	p.log = append(p.log, ch)
+	p.log[p.rev] = ch
 	close(p.wake)
 	p.wake = make(chan struct{})
 	rev := p.rev
@@ -66,8 +66,12 @@ func (p *plane) changes(ctx context.Context, h model.NodeHello) (*model.Changes,
 	p.mu.Lock()
 	p.hello = h
 	wake := p.wake
-	if int(h.Applied) < len(p.log) {
-		ch := p.log[h.Applied]
+	delete(p.log, h.Applied)
+	if p.down {
+		p.mu.Unlock()
+		return nil, model.Errorf(model.Unavailable, "down")
+	}
+	if ch, ok := p.log[h.Applied+1]; ok {
 		p.mu.Unlock()
 		return &ch, nil
 	}

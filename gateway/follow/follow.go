@@ -175,6 +175,7 @@ func (f *Follower) ask(ctx context.Context) error {
 		if ch.Revision > f.Revision() {
 			f.revision.Store(ch.Revision)
 		}
+		f.store.settle()
 		return nil
 	}
 	if err := f.fetch(ctx, ch); err != nil {

@@ -31,6 +31,8 @@ type store struct {
 	rev     uint64
 	warn    *slog.Logger
 	recent  map[string]*model.DeploymentContent // fetched, not compiled yet
+
+	unsynced []string // files written since settle
 }
 
 type planID struct {
@@ -145,7 +147,23 @@ func (s *store) add(ch *model.Changes) error {
 		return errors.Join(err, s.rewrite()) // the tail is unknown: start anew
 	}
 	s.size += int64(len(line))
-	return s.log.Sync()
+	s.unsynced = append(s.unsynced, s.log.Name())
+	return nil
+}
+
+// settle brings what was written since the last time through a power cut. It
+// runs when there is nothing else to do: a change takes effect without waiting
+// for the disk, and what a power cut damages is asked for again.
+func (s *store) settle() {
+	slices.Sort(s.unsynced)
+	for _, p := range slices.Compact(s.unsynced) {
+		if f, err := os.OpenFile(p, os.O_RDWR, 0); err == nil {
+			if err := errors.Join(f.Sync(), f.Close()); err != nil {
+				s.warn.Warn("the node's copy could not be made durable", "err", err)
+			}
+		}
+	}
+	s.unsynced = s.unsynced[:0]
 }
 
 // rewrite replaces the log by one full entry and forgets deployments no stage
@@ -214,20 +232,12 @@ func (s *store) keep(d *model.DeploymentContent) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(p, b); err != nil {
+	if err := errors.Join(os.WriteFile(p+".new", b, 0o600), os.Rename(p+".new", p)); err != nil {
 		return err
 	}
+	s.unsynced = append(s.unsynced, p)
 	s.recent[d.ID] = d
 	return nil
-}
-
-func writeFile(path string, b []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close(), os.Rename(path+".new", path))
 }
 
 // deployment reads one that keep wrote; nil when it is not there or damaged.
@@ -251,4 +261,7 @@ func (s *store) deployment(id string) *model.DeploymentContent {
 	return d
 }
 
-func (s *store) close() { _ = s.log.Close() }
+func (s *store) close() {
+	s.settle()
+	_ = s.log.Close()
+}

@@ -1,0 +1,171 @@
+package follow
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tollgate/model"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func stage(num uint32, deployment string) model.StageConfig {
+	return model.StageConfig{Num: num, Tenant: 1, APIID: "api", Stage: "s", DeploymentID: deployment}
+}
+
+func open(t *testing.T, dir string) *store {
+	t.Helper()
+	s, err := openStore(dir, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+func add(t *testing.T, s *store, ch model.Changes) {
+	t.Helper()
+	if err := s.add(&ch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStoreKeepsChanges(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	add(t, s, model.Changes{Revision: 5, Full: true, Stages: []model.StageConfig{stage(1, "a"), stage(2, "b")}})
+	add(t, s, model.Changes{Revision: 6, Stages: []model.StageConfig{stage(1, "c"), {Num: 2, Deleted: true}}})
+	got := open(t, dir).full()
+	if got.Revision != 6 || len(got.Stages) != 1 || got.Stages[0].DeploymentID != "c" {
+		t.Errorf("read back %+v", got)
+	}
+}
+
+// A log cut at any byte reads back as the entries that are whole, and goes on.
+func TestStoreTornAtEveryByte(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	add(t, s, model.Changes{Revision: 1, Full: true, Stages: []model.StageConfig{stage(1, "a")}})
+	whole := s.size
+	add(t, s, model.Changes{Revision: 2, Stages: []model.StageConfig{stage(1, "b")}})
+	log, err := os.ReadFile(s.path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range log {
+		torn := t.TempDir()
+		if err := os.WriteFile(filepath.Join(torn, "changes.jsonl"), log[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, torn)
+		want := uint64(0)
+		if int64(n) >= whole {
+			want = 1
+		}
+		if s.rev != want {
+			t.Fatalf("cut at %d: revision %d, want %d", n, s.rev, want)
+		}
+		add(t, s, model.Changes{Revision: 9, Full: want == 0, Stages: []model.StageConfig{stage(1, "z")}})
+		if again := open(t, torn); again.rev != 9 || again.stages[1].DeploymentID != "z" {
+			t.Fatalf("cut at %d: after another change revision %d", n, again.rev)
+		}
+	}
+}
+
+// The log is written anew when it has outgrown its content, and deployments
+// nobody points at go with it.
+func TestStoreRewrites(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for _, id := range []string{"a", "b"} {
+		if err := s.keep(&model.DeploymentContent{ID: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(t, s, model.Changes{Revision: 1, Full: true, Stages: []model.StageConfig{stage(1, "b")}})
+	if s.has("a") || !s.has("b") {
+		t.Error("the deployment in use must stay, the other go")
+	}
+	for i := range 20_000 { // about 100 bytes each
+		add(t, s, model.Changes{Revision: uint64(i + 2), Tenants: []model.TenantConfig{{Num: 1, AccountID: "123456789012"}}})
+		if s.size > 3<<20 {
+			t.Fatalf("the log has %d bytes for one tenant and one stage", s.size)
+		}
+	}
+}
+
+func TestStoreRefusesPaths(t *testing.T) {
+	s := open(t, t.TempDir())
+	for _, id := range []string{"", "../x", "a/b", `a\b`, "a.b"} {
+		if s.keep(&model.DeploymentContent{ID: id}) == nil || s.has(id) || s.deployment(id) != nil {
+			t.Errorf("id %q was taken for a file name", id)
+		}
+	}
+}
+
+// A deployment lost from the disk is asked for again: the node starts from
+// revision 0.
+func TestLostDeploymentStartsAnew(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	if err := s.keep(&model.DeploymentContent{ID: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, model.Changes{Revision: 4, Full: true, Stages: []model.StageConfig{stage(1, "a")}})
+	for name, want := range map[string]uint64{"kept": 4, "lost": 0} {
+		if name == "lost" {
+			if err := os.Remove(filepath.Join(dir, "deployments", "a.json")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f, err := New(Options{Dir: dir, Log: quiet, Apply: func(*model.Changes, func(string) *model.DeploymentContent) string { return "" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Revision() != want {
+			t.Errorf("%s: revision %d, want %d", name, f.Revision(), want)
+		}
+	}
+}
+
+// The follower reports what it applied by asking again, and tells when it goes.
+func TestFollowerAcknowledges(t *testing.T) {
+	hellos := make(chan model.NodeHello, 16)
+	var sent bool
+	feed := Feed{Changes: func(ctx context.Context, h model.NodeHello) (*model.Changes, error) {
+		hellos <- h
+		if h.Applied == 0 && !sent {
+			sent = true
+			return &model.Changes{Revision: 3, Full: true}, nil
+		}
+		if h.Draining {
+			return &model.Changes{Revision: h.Applied}, nil
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	f, err := New(Options{Feed: feed, Dir: t.TempDir(), Node: "n", Boot: "b", Log: quiet,
+		Apply: func(*model.Changes, func(string) *model.DeploymentContent) string { return "bad stage" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Start()
+	if h := <-hellos; h.Applied != 0 || h.Node != "n" || h.Boot != "b" {
+		t.Errorf("first hello %+v", h)
+	}
+	if h := <-hellos; h.Applied != 3 || h.Failed != "bad stage" {
+		t.Errorf("second hello %+v", h)
+	}
+	f.Drain(t.Context())
+	if h := <-hellos; !h.Draining {
+		t.Errorf("draining hello %+v", h)
+	}
+	if f.Age(time.Now()) < 0 {
+		t.Error("no contact noted")
+	}
+	f.Stop()
+}
