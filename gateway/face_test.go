@@ -158,7 +158,7 @@ func keyedCall(t testing.TB, r *rig, key string) func() {
 }
 
 func allSteps(t testing.TB) (*rig, string) {
-	r := newRig(t)
+	r := newRig(t, func(o *Options) { o.SealEvery = time.Minute })
 	var methods []string
 	for i := range 150 {
 		methods = append(methods, fmt.Sprintf("!GET /v1/svc%d/items/{id}", i), fmt.Sprintf("!GET /v1/svc%d/items/{id}/orders/{oid}", i))
