@@ -42,13 +42,13 @@ func FuzzRecover(f *testing.F) {
 		}
 		return p
 	}
-	segment, ledger := read(segmentName(0, 0)), read(ledgerName)
-	f.Add(segment, ledger, uint16(0), byte(0))
-	f.Add(segment[:headerSize+100], ledger[:len(ledger)/2], uint16(70), byte(1))
+	segment, book := read(segmentName(0, 0)), read(ledgerName)
+	f.Add(segment, book, uint16(0), byte(0))
+	f.Add(segment[:headerSize+100], book[:len(book)/2], uint16(70), byte(1))
 	f.Add([]byte{}, []byte(ledgerMagic), uint16(headerSize+64), byte(0x80))
-	f.Add(segment[headerSize:], append(ledger, ledger...), uint16(24), byte(0xff))
-	f.Fuzz(func(t *testing.T, segment, ledger []byte, at uint16, with byte) {
-		if len(segment) > 1<<16 || len(ledger) > 1<<16 {
+	f.Add(segment[headerSize:], append(book, book...), uint16(24), byte(0xff))
+	f.Fuzz(func(t *testing.T, segment, book []byte, at uint16, with byte) {
+		if len(segment) > 1<<16 || len(book) > 1<<16 {
 			return
 		}
 		if int(at) < len(segment) {
@@ -60,7 +60,7 @@ func FuzzRecover(f *testing.F) {
 		if err := os.Mkdir(in, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		for name, p := range map[string][]byte{segmentName(0, 0): segment, ledgerName: ledger} {
+		for name, p := range map[string][]byte{segmentName(0, 0): segment, ledgerName: book} {
 			if err := os.WriteFile(filepath.Join(in, name), p, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +77,7 @@ func FuzzRecover(f *testing.F) {
 			t.Fatal(err)
 		}
 		l := &ledger{dir: in, boot: boot}
-		l.replay(ledger)
+		l.replay(book)
 		if l.ackedSeq > l.sealedSeq {
 			t.Errorf("acknowledged up to %d, sealed up to %d", l.ackedSeq, l.sealedSeq)
 		}
