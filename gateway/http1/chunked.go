@@ -83,6 +83,22 @@ func (c *Chunked) Next(src []byte) (data []byte, used int, err *ParseError) {
 	return nil, used, nil
 }
 
+// gather decodes as much of w as it can and puts the data together at w's start.
+func (c *Chunked) gather(w []byte) (n, used int, err *ParseError) {
+	for !c.Done() {
+		data, k, e := c.Next(w[used:])
+		if e != nil {
+			return 0, 0, e
+		}
+		if k == 0 {
+			break
+		}
+		n += copy(w[n:], data)
+		used += k
+	}
+	return n, used, nil
+}
+
 // size reads a chunk's first line; 0 used means more bytes are needed.
 func (c *Chunked) size(b []byte) (int, *ParseError) {
 	nl := bytes.IndexByte(b, '\n')

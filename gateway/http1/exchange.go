@@ -47,14 +47,17 @@ type Exchange struct {
 	Rec      Recorder      // set by the handler before it answers
 	Pace     time.Duration // how long the connection rests after this call; set by the handler
 
-	c      *conn // nil for HTTP/2
-	h2     *h2call
-	s      *Server
-	have   int
-	body   body
-	sent   bool // an answer has begun
-	shut   bool // the connection must close after this call
-	broken bool // the answer cannot be completed
+	c       *conn   // nil for HTTP/2
+	up      *upConn // while the upstream's answer is awaited or relayed
+	h2      *h2call
+	s       *Server
+	upHead  bool // the upstream is asked by HEAD
+	upAgain bool // and may be asked twice
+	have    int
+	body    body
+	sent    bool // an answer has begun
+	shut    bool // the connection must close after this call
+	broken  bool // the answer cannot be completed
 }
 
 type bodyMode uint8
@@ -90,13 +93,13 @@ func (x *Exchange) startBody() {
 	r := &x.Request
 	b := &x.body
 	b.off, b.total, b.left, b.done, b.asked = r.HeadLen, 0, 0, false, false
+	b.chunked.Reset() // also where it is not decoded: its trailer is another call's
 	x.BytesIn = int64(r.HeadLen)
 	switch {
 	case r.Chunked && x.h2 != nil:
 		b.mode = bodyEOF
 	case r.Chunked:
 		b.mode = bodyChunked
-		b.chunked.Reset()
 	case r.ContentLength > 0:
 		b.mode, b.left = bodyLength, r.ContentLength
 	default:
@@ -113,6 +116,9 @@ func (x *Exchange) buffered() bool {
 // good until the next call, or io.EOF at its end.
 func (x *Exchange) NextBody() ([]byte, error) {
 	b := &x.body
+	if x.oversized() {
+		return nil, ErrTooLarge
+	}
 	for {
 		if b.done {
 			return nil, io.EOF
@@ -129,7 +135,13 @@ func (x *Exchange) NextBody() ([]byte, error) {
 	}
 }
 
-// decode takes what it can from the window.
+// oversized: the length alone says that the body is too large.
+func (x *Exchange) oversized() bool {
+	return x.body.mode == bodyLength && x.Request.ContentLength > x.s.o.MaxBody
+}
+
+// decode takes what it can from the window. Chunks are put together in place, so
+// that many small ones cost no more than a large one.
 func (x *Exchange) decode() ([]byte, error) {
 	b := &x.body
 	w := x.In[b.off:x.have]
@@ -144,13 +156,14 @@ func (x *Exchange) decode() ([]byte, error) {
 		b.left -= int64(len(w))
 		b.done = b.left == 0
 	case bodyChunked:
-		data, used, err := b.chunked.Next(w)
+		n, used, err := b.chunked.gather(w)
 		if err != nil {
 			return nil, errBody
 		}
 		b.off += used
+		x.BytesIn += int64(used)
 		b.done = b.chunked.Done()
-		p = data
+		p = w[:n]
 	case bodyEOF:
 		p = w
 		b.off += len(w)
@@ -182,12 +195,18 @@ func (x *Exchange) fill() error {
 	}
 	n, err := x.readClient(x.In[x.have:])
 	x.have += n
-	x.BytesIn += int64(n)
+	switch b.mode { // what is behind the end belongs to the next call
+	case bodyLength:
+		x.BytesIn += min(int64(n), b.left)
+	case bodyEOF:
+		x.BytesIn += int64(n)
+	}
 	if n > 0 {
 		return nil
 	}
 	if err == io.EOF && b.mode == bodyEOF {
 		b.done = true
+		x.h2.requestTrailer(&b.chunked)
 		return nil
 	}
 	return errClient
@@ -208,34 +227,33 @@ func (x *Exchange) readClient(p []byte) (int, error) {
 	return x.c.read(p, x.s.o.BodyTimeout)
 }
 
-// rest drains what the handler did not read, as long as that is cheap: a client
-// that is still sending would lose the answer to a reset. false: give up, close.
+// rest skips what the handler did not read of the body and is here already.
+// false: its end is not, and waiting for it is not worth it; close.
 func (x *Exchange) rest() bool {
-	const most = 256 << 10
-	if x.body.done || x.h2 != nil {
+	b := &x.body
+	switch {
+	case b.done || x.h2 != nil:
 		return true
-	}
-	if x.Request.Expect && !x.body.asked {
-		return false // it may or may not send the body now
-	}
-	if x.buffered() {
-		x.body.off += int(x.body.left)
-		x.body.done = true
+	case x.buffered():
+		x.skip()
 		return true
-	}
-	if x.c.fd >= 0 {
-		return false // not allowed to block here; bodies are complete on this path
-	}
-	for start := x.body.total; x.body.total-start < most; {
-		if _, err := x.NextBody(); err != nil {
-			return err == io.EOF
-		}
+	case b.mode == bodyChunked:
+		_, err := x.decode()
+		return err == nil && b.done
 	}
 	return false
 }
 
+// skip passes over a buffered body.
+func (x *Exchange) skip() {
+	x.body.off += int(x.body.left)
+	x.body.left, x.body.done = 0, true
+}
+
 // Reply answers the call with a body in memory. head holds further header lines,
-// each with CRLF; Date, Content-Length and framing are added here.
+// each with CRLF; Date, Content-Length and framing are added here. head must not
+// lie in x.Out. When the call cannot be recorded, nothing is sent and Reply may be
+// called again.
 func (x *Exchange) Reply(status int, head, body []byte) error {
 	x.sent = true
 	if x.h2 != nil {
@@ -249,8 +267,7 @@ func (x *Exchange) Reply(status int, head, body []byte) error {
 		out = appendInt(out, int64(len(body)))
 		out = append(out, '\r', '\n')
 	}
-	drained := x.body.done || x.buffered()
-	if x.Request.Close || x.shut || !drained || x.s.draining.Load() {
+	if !x.rest() || x.Request.Close || x.shut || x.s.draining.Load() {
 		out = append(out, "Connection: close\r\n"...)
 		x.shut = true
 	}
@@ -261,15 +278,11 @@ func (x *Exchange) Reply(status int, head, body []byte) error {
 	x.Out = out
 	if x.Rec != nil {
 		if err := x.Rec.Record(x, Whole, status, int64(len(out))); err != nil {
-			x.shut = true
+			x.sent, x.shut = false, true
 			return err
 		}
 	}
-	err := x.c.write(out)
-	if err == nil && !drained {
-		x.rest()
-	}
-	return err
+	return x.c.write(out)
 }
 
 func appendStatus(dst []byte, status int) []byte {

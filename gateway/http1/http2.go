@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -37,20 +38,6 @@ func isPreface(b []byte) prefaceMatch {
 	return prefaceYes
 }
 
-// preface hands the connection over to the HTTP/2 server, or waits for the rest
-// of the preface.
-func (c *conn) preface() action {
-	x := c.x
-	if isPreface(x.In[:x.have]) != prefaceYes {
-		return c.set(wait)
-	}
-	c.gone = true
-	c.watch.deadline.Store(0)
-	c.watch.undue()
-	c.s.h2.take(&replayed{Conn: c.nc, pre: bytes.Clone(x.In[:x.have])})
-	return c.set(shut)
-}
-
 // replayed gives back bytes that were read before the hand-over.
 type replayed struct {
 	net.Conn
@@ -73,13 +60,12 @@ func (s *Server) ServeTLS(l net.Listener, cfg *tls.Config) error {
 	cfg.NextProtos = []string{"h2", "http/1.1"}
 	return s.accept(l, func(nc net.Conn) {
 		tc := tls.Server(nc, cfg)
-		ctx, cancel := context.WithTimeout(context.Background(), s.o.HeadTimeout)
+		ctx, cancel := context.WithTimeout(s.sweep.ctx, s.o.HeadTimeout)
 		err := tc.HandshakeContext(ctx)
 		cancel()
 		if err != nil {
 			_ = nc.Close()
-			s.active.Add(-1)
-			s.wg.Done()
+			s.left()
 			return
 		}
 		if tc.ConnectionState().NegotiatedProtocol == "h2" {
@@ -117,12 +103,11 @@ func newH2Server(s *Server) *h2server {
 			WriteByteTimeout:     s.o.BodyTimeout,
 			SendPingTimeout:      s.o.IdleTimeout,
 		},
-		ErrorLog: nil,
+		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn),
 	}
 	h.srv.ConnState = func(_ net.Conn, st http.ConnState) {
 		if st == http.StateClosed {
-			s.active.Add(-1)
-			s.wg.Done()
+			s.left()
 		}
 	}
 	go func() { _ = h.srv.Serve(h) }()
@@ -135,8 +120,7 @@ func (h *h2server) take(nc net.Conn) {
 	case h.conns <- nc:
 	case <-h.done:
 		_ = nc.Close()
-		h.s.active.Add(-1)
-		h.s.wg.Done()
+		h.s.left()
 	}
 }
 
@@ -158,19 +142,29 @@ func (h *h2server) cut()                      { _ = h.srv.Close() }
 
 // h2call is the HTTP/2 side of an Exchange.
 type h2call struct {
-	w  http.ResponseWriter
-	r  *http.Request
-	rc *http.ResponseController
+	w    http.ResponseWriter
+	r    *http.Request
+	rc   *http.ResponseController
+	wait time.Duration // for the client, at most
 }
 
 // ServeHTTP turns the request into a head that our own parser reads, so that the
 // same rules hold, and runs the same handler.
 func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := h.s
+	s.wg.Add(1) // beside the connection's own, so never from zero
+	defer s.wg.Done()
 	x := s.pool.Get().(*Exchange)
-	defer s.put(x)
-	x.c, x.h2 = nil, &h2call{w: w, r: r, rc: http.NewResponseController(w)}
-	x.Shard, x.TLS, x.H2, x.shut, x.sent, x.broken, x.Rec = s.number.Load(), r.TLS != nil, true, false, false, false, nil
+	whole := false
+	defer func() {
+		if whole {
+			s.put(x)
+		} else {
+			x.dropUpstream()
+		}
+	}()
+	x.c, x.h2 = nil, &h2call{w: w, r: r, rc: http.NewResponseController(w), wait: s.o.BodyTimeout}
+	x.Shard, x.TLS, x.H2, x.shut, x.sent, x.broken, x.Rec = s.number.Add(1), r.TLS != nil, true, false, false, false, nil
 	x.RemoteIP = r.RemoteAddr
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		x.RemoteIP = host
@@ -181,8 +175,10 @@ func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.have = len(head)
 	if e := x.Request.Parse(head, s.o.Limits); e != nil {
 		x.Request.Head = Head{HeadLen: x.have}
+		x.BytesIn = int64(x.have)
 		x.body = body{done: true, chunked: x.body.chunked}
 		s.o.Refused(x, e)
+		whole = true
 		return
 	}
 	switch {
@@ -193,6 +189,7 @@ func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.startBody()
 	s.o.Handler(x)
+	whole = true
 	x.Pace = 0 // streams share a connection: one's flood is not the others' fault
 	if !x.sent || x.broken {
 		panic(http.ErrAbortHandler) // resets the stream
@@ -227,7 +224,7 @@ func appendH2Head(dst []byte, r *http.Request) []byte {
 }
 
 func (h *h2call) read(p []byte) (int, error) {
-	_ = h.rc.SetReadDeadline(time.Now().Add(30 * time.Second))
+	_ = h.rc.SetReadDeadline(time.Now().Add(h.wait))
 	n, err := h.r.Body.Read(p)
 	if n > 0 {
 		err = nil
@@ -236,6 +233,21 @@ func (h *h2call) read(p []byte) (int, error) {
 		return 0, err
 	}
 	return n, err
+}
+
+// requestTrailer takes over the trailer fields that came after the body, under the
+// same rules as those of a chunked body.
+func (h *h2call) requestTrailer(c *Chunked) {
+	var lines []byte
+	for k, vs := range h.r.Trailer {
+		for _, v := range vs {
+			lines = append(append(append(append(lines, k...), ": "...), v...), "\r\n"...)
+		}
+	}
+	c.state = chunkTrailer
+	if _, _, err := c.Next(append(lines, "\r\n"...)); err != nil {
+		c.Trailer = c.Trailer[:0]
+	}
 }
 
 // setLines copies rendered header lines into the answer's header.
@@ -250,13 +262,14 @@ func (h *h2call) setLines(head []byte) {
 }
 
 func (h *h2call) reply(x *Exchange, status int, head, body []byte) error {
-	h.setLines(head)
 	if x.Rec != nil {
 		if err := x.Rec.Record(x, Whole, status, int64(len(head)+len(body))); err != nil {
-			x.broken = true
+			x.sent = false
 			return err
 		}
 	}
+	h.setLines(head)
+	_ = h.rc.SetWriteDeadline(time.Now().Add(h.wait))
 	h.w.WriteHeader(status)
 	if bodiless(x.Request.Method.Of(x.In), status) {
 		return nil

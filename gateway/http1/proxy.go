@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -36,6 +37,13 @@ var ErrForbidden = errors.New("http1: upstream address is not allowed")
 // lines to add to the answer. timeout bounds the wait for a connection and the
 // head together, and then each wait for more of the body.
 func (x *Exchange) Proxy(p *Pool, req, extra []byte, timeout time.Duration) Failure {
+	if x.oversized() {
+		return TooLarge
+	}
+	// What the upstream is asked, not what the client asked, says how its answer is
+	// framed and whether it may be asked twice.
+	method, _, _ := bytes.Cut(req, []byte{' '})
+	x.upHead, x.upAgain = string(method) == "HEAD", idempotent(method)
 	streams := !x.body.done && !x.buffered()
 	if x.body.mode == bodyChunked || x.body.mode == bodyEOF {
 		streams = true
@@ -49,44 +57,45 @@ func (x *Exchange) Proxy(p *Pool, req, extra []byte, timeout time.Duration) Fail
 		return f
 	}
 	if !streams {
-		x.body.off += int(x.body.left)
-		x.body.left, x.body.done = 0, true
+		x.skip()
 	}
 	return x.relay(c, n, extra, timeout)
 }
 
-// exchange gets the head of an answer, trying a second connection when a pooled
+// exchange gets the head of an answer, trying another connection when a pooled
 // one turned out to be dead and the request can be sent again without harm.
 func (x *Exchange) exchange(p *Pool, req []byte, streams bool, timeout time.Duration) (*upConn, int, Failure) {
-	for {
-		c := p.take()
+	start := x.Begun
+	if streams || x.h2 != nil {
+		start = Now() // the time of receiving a body is not the upstream's
+	}
+	for fresh := false; ; {
+		var c *upConn
+		if !fresh {
+			c = p.take()
+		}
 		if c == nil {
 			var err error
-			if c, err = p.dial(timeout); err != nil {
+			if c, err = p.dial(timeout - time.Duration(Now()-start)); err != nil {
 				return nil, 0, dialFailure(err)
 			}
-			if timeout -= time.Duration(Now() - x.Begun); timeout <= 0 {
-				p.put(c, Now())
-				return nil, 0, Timeout
-			}
 		}
-		start := x.Begun
-		if streams {
-			start = Now() // the body's own pace is not the upstream's fault
-		}
+		x.up = c
+		used := c.used
 		c.arm(start, timeout)
 		var n int
 		var err error
 		if streams {
 			n, err = x.upload(c, req, timeout)
 		} else {
-			n, err = c.roundTrip(x, req)
+			c.begin(x)
+			n, err = c.roundTrip(req, used)
 		}
 		if err == nil {
 			return c, n, None
 		}
-		used, late := c.used, c.watch.due()
-		c.close()
+		late := c.watch.due()
+		x.dropUpstream()
 		switch {
 		case errors.Is(err, errBody):
 			return nil, 0, BadBody
@@ -97,10 +106,20 @@ func (x *Exchange) exchange(p *Pool, req []byte, streams bool, timeout time.Dura
 		case late || errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, 0, Timeout
 		case used && n == 0 && x.repeatable(err, streams):
-			continue
+			// If it was not just that connection's time to end, it is worth one more
+			// try, and not one for every connection in the pool.
+			fresh = !errors.Is(err, errStale)
 		default:
 			return nil, 0, NoAnswer
 		}
+	}
+}
+
+// dropUpstream closes the connection of the call, if it has one.
+func (x *Exchange) dropUpstream() {
+	if x.up != nil {
+		x.up.close()
+		x.up = nil
 	}
 }
 
@@ -110,12 +129,13 @@ func (x *Exchange) repeatable(err error, streams bool) bool {
 	if streams && x.body.total > 0 {
 		return false
 	}
-	if errors.Is(err, errStale) {
-		return true
-	}
-	switch string(x.Request.Method.Of(x.In)) {
+	return errors.Is(err, errStale) || x.upAgain && !errors.Is(err, errUpstream)
+}
+
+func idempotent(method []byte) bool {
+	switch string(method) {
 	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE":
-		return !errors.Is(err, errUpstream)
+		return true
 	}
 	return false
 }
@@ -135,11 +155,12 @@ func dialFailure(err error) Failure {
 }
 
 // upload sends a head and a body that is still arriving, then reads the answer's
-// head. An upstream that answers early is listened to.
+// head. An upstream that answers early is listened to, and sent no more.
 func (x *Exchange) upload(c *upConn, req []byte, timeout time.Duration) (int, error) {
 	if c.used && !c.silent() {
 		return 0, errStale
 	}
+	c.begin(x)
 	chunked := x.Request.Chunked
 	out := req
 	for {
@@ -157,13 +178,15 @@ func (x *Exchange) upload(c *upConn, req []byte, timeout time.Duration) (int, er
 		} else {
 			out = append(out, p...)
 		}
-		c.watch.deadline.Store(Now() + int64(timeout))
+		c.arm(Now(), timeout)
 		if err := c.write(out); err != nil {
 			if c.watch.due() {
 				return 0, err
 			}
-			x.shut = true
-			return c.roundTrip(x, nil) // perhaps it answered and closed
+			return c.roundTrip(nil, false) // perhaps it answered and closed
+		}
+		if c.answered() {
+			return c.n, c.err
 		}
 		out = out[:0]
 	}
@@ -174,10 +197,7 @@ func (x *Exchange) upload(c *upConn, req []byte, timeout time.Duration) (int, er
 	}
 	x.Out = out[:0]
 	c.arm(Now(), timeout)
-	c.used = false // silence was checked before the head went out
-	n, err := c.roundTrip(x, out)
-	c.used = err == nil
-	return n, err
+	return c.roundTrip(out, false)
 }
 
 // relay is the way back: x.Up[:n] holds the answer's head and the first of its
@@ -185,12 +205,15 @@ func (x *Exchange) upload(c *upConn, req []byte, timeout time.Duration) (int, er
 func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) Failure {
 	r := &x.Response
 	d := download{x: x, c: c, timeout: timeout, off: r.HeadLen, end: n}
+	asGet := []byte("GET")
+	unasked := bodiless(x.Request.Method.Of(x.In), r.Code) // the client gets no body
+	unsent := bodiless(asGet, r.Code) || x.upHead          // the upstream sends none
+	d.empty = unsent && !unasked
 	switch {
-	case bodiless(x.Request.Method.Of(x.In), r.Code):
+	case unasked || unsent:
 		d.mode = bodyNone
 	case r.Chunked:
 		d.mode = bodyChunked
-		d.chunked.Reset()
 	case r.ContentLength >= 0:
 		d.mode, d.left = bodyLength, r.ContentLength
 	default:
@@ -198,7 +221,7 @@ func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) 
 	}
 	p, done, err := d.first()
 	if err != nil {
-		c.close()
+		x.dropUpstream()
 		return NoAnswer
 	}
 	x.shut = x.shut || x.s.draining.Load() || x.Request.Close || !x.body.done
@@ -208,10 +231,11 @@ func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) 
 	} else {
 		err = d.runH1(extra, p, done)
 	}
-	if err == nil && d.mode != bodyEOF && !r.Close && d.off == d.end && x.body.done {
+	if err == nil && d.mode != bodyEOF && !r.Close && d.off == d.end && x.body.done && (unsent || !unasked) {
+		x.up = nil
 		c.pool.put(c, Now())
 	} else {
-		c.close()
+		x.dropUpstream()
 	}
 	switch {
 	case err == nil:
@@ -239,6 +263,7 @@ type download struct {
 	left     int64 // bodyLength: bytes still to come
 	out      int64 // bytes handed to the client
 	noted    int64 // out at the last Progress
+	empty    bool  // the upstream was asked for less than the client: the body is empty
 }
 
 func (d *download) runH1(extra, first []byte, done bool) error {
@@ -271,25 +296,25 @@ func (d *download) first() (p []byte, done bool, err error) {
 		d.left -= int64(len(p))
 		return p, d.left == 0, nil
 	case bodyChunked:
-		start := d.off
-		w := start
-		for {
-			q, used, e := d.chunked.Next(x.Up[d.off:d.end])
-			if e != nil {
-				return nil, false, e
-			}
-			w += copy(x.Up[w:], q)
-			d.off += used
-			if d.chunked.Done() || used == 0 {
-				break
-			}
+		if p, err = d.gather(); err != nil {
+			return nil, false, err
 		}
-		done = d.chunked.Done() && len(d.chunked.Trailer) == 0
-		return x.Up[start:w], done, nil
+		return p, d.chunked.Done() && len(d.chunked.Trailer) == 0, nil
 	}
 	p = x.Up[d.off:d.end]
 	d.off = d.end
 	return p, false, nil
+}
+
+// gather decodes the chunks that are in x.Up.
+func (d *download) gather() ([]byte, error) {
+	w := d.x.Up[d.off:d.end]
+	n, used, err := d.chunked.gather(w)
+	if err != nil {
+		return nil, err
+	}
+	d.off += used
+	return w[:n], nil
 }
 
 // head appends the answer's head. Framing is ours: a length when it is known,
@@ -309,6 +334,8 @@ func (d *download) head(out, extra, first []byte, done bool) []byte {
 	}
 	out = append(out, extra...)
 	switch {
+	case d.empty && r.Code != 204 && r.Code != 304:
+		out = append(out, "Content-Length: 0\r\n"...)
 	case d.mode == bodyNone:
 		if r.ContentLength >= 0 && r.Code != 204 { // what a GET would have had
 			out = append(out, "Content-Length: "...)
@@ -365,7 +392,9 @@ func (d *download) stream(out, p []byte) error {
 		}
 		if len(out) > 0 {
 			if err := x.c.write(out); err != nil {
-				_ = d.record(Last, d.out)
+				if !done { // else it is on record already
+					_ = d.record(Last, d.out)
+				}
 				return err
 			}
 		}
@@ -409,13 +438,11 @@ func (d *download) more() (p []byte, done bool, err error) {
 			if d.chunked.Done() {
 				return nil, true, nil
 			}
-			q, used, e := d.chunked.Next(x.Up[d.off:d.end])
-			if e != nil {
-				return nil, false, e
+			if p, err = d.gather(); err != nil {
+				return nil, false, err
 			}
-			d.off += used
-			if d.chunked.Done() || len(q) > 0 {
-				return q, d.chunked.Done(), nil
+			if d.chunked.Done() || len(p) > 0 {
+				return p, d.chunked.Done(), nil
 			}
 		}
 		if len(x.Up) < upstreamBuffer {
@@ -462,7 +489,9 @@ func (d *download) runH2(extra, p []byte, done bool) error {
 		}
 	}
 	x.h2.setLines(extra)
-	if r.ContentLength >= 0 && r.Code != 204 {
+	switch {
+	case d.empty:
+	case r.ContentLength >= 0 && r.Code != 204:
 		w.Header().Set("Content-Length", string(appendInt(nil, r.ContentLength)))
 	}
 	d.out = int64(r.HeadLen + len(p))

@@ -1,11 +1,12 @@
 package http1
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -44,7 +45,8 @@ type Server struct {
 	listeners []net.Listener
 	conns     map[*conn]struct{}
 	h2        *h2server
-	wg        sync.WaitGroup
+	wg        sync.WaitGroup // connections, and calls by HTTP/2
+	stopSweep sync.Once
 }
 
 // NewServer makes a server; Serve and ServeTLS start it.
@@ -66,7 +68,11 @@ func (s *Server) Serve(l net.Listener) error { return s.accept(l, s.plain) }
 func (s *Server) accept(l net.Listener, serve func(net.Conn)) error {
 	s.mu.Lock()
 	s.listeners = append(s.listeners, l)
+	late := s.draining.Load()
 	s.mu.Unlock()
+	if late {
+		return l.Close()
+	}
 	pause := time.Millisecond
 	for {
 		nc, err := l.Accept()
@@ -76,21 +82,37 @@ func (s *Server) accept(l net.Listener, serve func(net.Conn)) error {
 			}
 			// Out of descriptors, most likely: wait, never spin, never die.
 			s.o.Log.Warn("accept failed", "err", err)
-			<-time.After(pause)
+			time.Sleep(pause)
 			if pause < time.Second {
 				pause *= 2
 			}
 			continue
 		}
 		pause = time.Millisecond
-		if s.active.Load() >= int64(s.o.MaxConns) || s.draining.Load() {
+		if !s.admit() {
 			_ = nc.Close()
 			continue
 		}
-		s.active.Add(1)
-		s.wg.Add(1)
 		go serve(nc)
 	}
+}
+
+// admit counts a connection in, unless there are too many or a drain has begun,
+// which must see every one.
+func (s *Server) admit() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active.Load() >= int64(s.o.MaxConns) || s.draining.Load() {
+		return false
+	}
+	s.active.Add(1)
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Server) left() {
+	s.active.Add(-1)
+	s.wg.Done()
 }
 
 func (s *Server) plain(nc net.Conn) {
@@ -116,8 +138,8 @@ func (s *Server) newConn(nc net.Conn) *conn {
 // Drain stops accepting, closes idle connections and waits for calls in flight
 // to end; what is left when ctx ends is cut.
 func (s *Server) Drain(ctx context.Context) error {
-	s.draining.Store(true)
 	s.mu.Lock()
+	s.draining.Store(true)
 	for _, l := range s.listeners {
 		_ = l.Close()
 	}
@@ -134,17 +156,21 @@ func (s *Server) Drain(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 		err = ctx.Err()
-		s.mu.Lock()
-		for c := range s.conns {
-			_ = c.nc.Close()
-		}
-		s.mu.Unlock()
+		// Closing a connection waits for the call inside its RawConn.Read, so calls
+		// are ended where they wait instead.
+		s.sweep.cut()
 		s.h2.cut()
-		<-done
+		select {
+		case <-done:
+		case <-time.After(cutTime): // a handler that does not come back
+		}
 	}
-	s.sweep.close()
+	s.stopSweep.Do(s.sweep.close)
 	return err
 }
+
+// cutTime is how long calls have to end once all their waits have been cut.
+const cutTime = 3 * time.Second
 
 // conn is one client connection and the goroutine that serves it.
 type conn struct {
@@ -160,10 +186,13 @@ type conn struct {
 	fd      int // the descriptor while inside RawConn.Read, else -1
 	next    action
 	pending bool // In holds bytes that were not looked at
+	spoken  bool // a whole head has been seen
 	begun   int64
+	seen    int // bytes of an incomplete head that need no second look
 	idle    atomic.Bool
 	gone    bool // handed to another server
 	looked  bool // the end of the stream was looked for in this idle wait
+	unread  bool // the client may be sending still, after its answer
 }
 
 type action uint8
@@ -172,16 +201,27 @@ const (
 	wait    action = iota // for more bytes
 	shut                  // close the connection
 	blocked               // handle the parsed call outside RawConn.Read
+	hand                  // hand the connection to the HTTP/2 server
 )
 
 func (c *conn) serve() {
 	defer c.end()
+	c.arm(c.s.o.HeadTimeout)
+	c.looked = true // a client that never spoke has HeadTimeout and no more
 	if c.raw == nil {
 		c.serveBlocking()
-		return
+	} else {
+		c.serveRaw()
 	}
+	if c.next == hand {
+		c.handOver()
+	} else if c.unread {
+		c.linger()
+	}
+}
+
+func (c *conn) serveRaw() {
 	ready := c.ready
-	c.arm(c.s.o.HeadTimeout)
 	for {
 		c.next = wait
 		err := c.raw.Read(ready)
@@ -196,6 +236,7 @@ func (c *conn) serve() {
 		if c.next == blocked {
 			c.handle(c.x)
 			if c.x.shut {
+				c.next = shut
 				return
 			}
 			c.settle(c.x)
@@ -223,19 +264,72 @@ const endCheck = time.Second
 func (c *conn) end() {
 	if r := recover(); r != nil {
 		c.s.o.Log.Error("a call panicked; its connection is closed", "panic", r, "stack", string(debug.Stack()))
-	}
-	if c.x != nil {
+		if c.x != nil {
+			c.x.dropUpstream()
+		}
+	} else if c.x != nil {
+		if c.x.broken && c.x.Request.HTTP10 {
+			c.reset()
+		}
 		c.s.put(c.x)
-		c.x = nil
 	}
+	c.x = nil
 	c.s.sweep.remove(&c.watch)
 	c.s.mu.Lock()
 	delete(c.s.conns, c)
 	c.s.mu.Unlock()
 	if !c.gone {
 		_ = c.nc.Close()
-		c.s.active.Add(-1)
-		c.s.wg.Done()
+		c.s.left()
+	}
+}
+
+// handOver passes a connection that began with the HTTP/2 preface on. From here
+// on nothing of ours may touch it.
+func (c *conn) handOver() {
+	c.gone = true
+	c.s.sweep.remove(&c.watch)
+	c.watch.undue()
+	c.s.h2.take(&replayed{Conn: c.nc, pre: bytes.Clone(c.x.In[:c.x.have])})
+}
+
+// linger closes our side and reads on for a moment: closing while the client is
+// still sending would make the kernel answer with a reset, which can destroy the
+// answer before the client has read it.
+func (c *conn) linger() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	end := Now() + int64(lingerTime)
+	for left := lingerBytes; left > 0; {
+		d := end - Now()
+		if d <= 0 {
+			return
+		}
+		n, err := c.read(c.x.In, time.Duration(d))
+		if err != nil || n == 0 {
+			return
+		}
+		left -= n
+	}
+}
+
+const (
+	lingerTime  = time.Second
+	lingerBytes = 1 << 20
+)
+
+// reset ends an answer to HTTP/1.0 that broke off: its end is the connection's,
+// so an orderly close would make it look complete.
+func (c *conn) reset() {
+	nc := c.nc
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	if t, ok := nc.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+		_ = t.Close()
 	}
 }
 
@@ -243,7 +337,7 @@ func (c *conn) arm(d time.Duration) { c.watch.deadline.Store(Now() + int64(d)) }
 
 func (s *Server) get(c *conn) *Exchange {
 	x := s.pool.Get().(*Exchange)
-	x.c, x.h2, x.have, x.shut, x.broken, x.Rec = c, nil, 0, false, false, nil
+	x.c, x.h2, x.have, x.shut, x.sent, x.broken, x.Rec = c, nil, 0, false, false, false, nil
 	x.Shard, x.RemoteIP, x.TLS, x.H2 = c.shard, c.ip, c.tls, false
 	return x
 }
@@ -329,17 +423,23 @@ func (c *conn) grow() bool {
 func (c *conn) process() action {
 	x := c.x
 	for x.have > 0 {
-		if x.In[0] == 'P' && isPreface(x.In[:x.have]) != prefaceNo {
-			return c.preface()
+		if x.In[0] == 'P' && !c.spoken && !c.tls {
+			switch isPreface(x.In[:x.have]) {
+			case prefaceMore:
+				return c.more()
+			case prefaceYes:
+				return c.set(hand)
+			}
+		}
+		// A head that comes in drops is not parsed anew for each of them.
+		if c.seen > 0 && x.have < len(x.In) && bytes.IndexByte(x.In[c.seen:x.have], '\n') < 0 {
+			return c.more()
 		}
 		e := x.Request.Parse(x.In[:x.have], c.s.o.Limits)
 		if e == ErrMore {
-			if c.begun == 0 {
-				c.begun = Now()
-				c.watch.deadline.Store(c.begun + int64(c.s.o.HeadTimeout))
-			}
-			return c.set(wait)
+			return c.more()
 		}
+		c.seen, c.spoken = 0, true
 		if e != nil {
 			c.refuse(x, e)
 			return c.next
@@ -359,11 +459,22 @@ func (c *conn) process() action {
 
 func (c *conn) set(a action) action { c.next = a; return a }
 
+// more waits for the rest of a head, whose time runs from its first byte.
+func (c *conn) more() action {
+	c.seen = c.x.have
+	if c.begun == 0 {
+		c.begun = Now()
+		c.watch.deadline.Store(c.begun + int64(c.s.o.HeadTimeout))
+	}
+	return c.set(wait)
+}
+
 func (c *conn) refuse(x *Exchange, e *ParseError) {
 	x.Request.Head = Head{Close: true, HeadLen: x.have}
-	x.Begun, x.BytesIn, x.sent, x.shut = Now(), int64(x.have), false, true
+	x.Begun, x.BytesIn, x.Rec, x.sent, x.shut = Now(), int64(x.have), nil, false, true
 	x.body = body{done: true, chunked: x.body.chunked}
 	c.s.o.Refused(x, e)
+	c.unread = x.sent
 	c.next = shut
 }
 
@@ -375,18 +486,21 @@ func (c *conn) handle(x *Exchange) {
 	c.watch.deadline.Store(0)
 	if x.body.mode == bodyLength {
 		x.BytesIn += min(x.body.left, int64(x.have-x.body.off))
-		if x.body.left > c.s.o.MaxBody {
-			x.shut = true
-		}
 	}
 	c.s.o.Handler(x)
 	if x.Pace > 0 {
-		<-time.After(x.Pace)
+		select {
+		case <-time.After(x.Pace):
+		case <-c.s.sweep.ctx.Done():
+		}
 		x.Pace = 0
 	}
-	if !x.sent || x.Request.Close || !x.rest() {
+	if !x.sent || x.broken {
 		x.shut = true
+	} else if !x.rest() {
+		x.shut, c.unread = true, true
 	}
+	x.shut = x.shut || x.Request.Close
 }
 
 // settle moves the bytes of the next call to the buffer's start and starts the
@@ -397,8 +511,12 @@ func (c *conn) settle(x *Exchange) {
 		n = copy(x.In, x.In[x.body.off:x.have])
 	}
 	x.have = n
-	c.looked = false
-	c.watch.deadline.Store(x.Begun + int64(min(c.s.o.IdleTimeout, endCheck)))
+	idle := c.s.o.IdleTimeout
+	if c.raw != nil {
+		c.looked = false
+		idle = min(idle, endCheck)
+	}
+	c.watch.deadline.Store(x.Begun + int64(idle))
 }
 
 // write sends all of p.
@@ -421,6 +539,11 @@ func (c *conn) write(p []byte) error {
 			return nil
 		}
 	}
+	if c.tls {
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.s.o.BodyTimeout))
+		_, err := c.nc.Write(p)
+		return err
+	}
 	old := c.watch.deadline.Load()
 	defer c.watch.deadline.Store(old)
 	for {
@@ -430,7 +553,7 @@ func (c *conn) write(p []byte) error {
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || c.watch.due() || c.tls {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.watch.due() {
 			return err
 		}
 		c.watch.undue()
@@ -458,7 +581,6 @@ func (c *conn) read(p []byte, d time.Duration) (int, error) {
 // every connection on other systems than Linux.
 func (c *conn) serveBlocking() {
 	c.x = c.s.get(c)
-	c.arm(c.s.o.HeadTimeout)
 	for {
 		if c.x.have > 0 && c.process() != wait {
 			return
@@ -482,5 +604,3 @@ func (c *conn) serveBlocking() {
 		}
 	}
 }
-
-var _ http.Handler = (*h2server)(nil)

@@ -180,7 +180,7 @@ func (p *Pool) reap(now int64) {
 }
 
 func (p *Pool) dial(timeout time.Duration) (*upConn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), min(timeout, dialTimeout))
+	ctx, cancel := context.WithTimeout(p.u.sweep.ctx, min(timeout, dialTimeout))
 	defer cancel()
 	nc, err := p.u.dial(ctx, "tcp", p.key.Address)
 	if err != nil {
@@ -212,21 +212,24 @@ func (c *upConn) close() {
 }
 
 // exact is the timeout below which a wait gets a deadline of its own, since the
-// sweeper looks only every Sweep.
+// sweeper looks only every Sweep. Waits in TLS always do, see watch.
 const exact = 2 * time.Second
 
 func (c *upConn) arm(start int64, d time.Duration) {
 	c.watch.deadline.Store(start + int64(d))
-	if d < exact {
+	if d < exact || c.raw == nil {
 		_ = c.nc.SetDeadline(started.Add(time.Duration(start) + d))
 	}
 }
 
+// begin makes the connection x's, to read into its buffer.
+func (c *upConn) begin(x *Exchange) { c.x, c.n, c.err = x, 0, nil }
+
 // roundTrip sends req and reads the answer's head into x.Up and x.Response; n is
-// how many bytes are in x.Up. A pooled connection must be silent first: anything
-// on it is an answer nobody asked for.
-func (c *upConn) roundTrip(x *Exchange, req []byte) (n int, err error) {
-	c.x, c.req, c.sent, c.n, c.err, c.check = x, req, 0, 0, nil, c.used
+// how many bytes are in x.Up. With check, the connection must be silent first:
+// anything on it is an answer nobody asked for.
+func (c *upConn) roundTrip(req []byte, check bool) (n int, err error) {
+	c.req, c.sent, c.check = req, 0, check
 	if c.raw == nil {
 		return c.roundTripBlocking()
 	}
@@ -258,8 +261,7 @@ func (c *upConn) stepRaw(fd uintptr) bool {
 			if len(x.Up) == 0 {
 				x.Up = make([]byte, 4096)
 			}
-			if n, errno := readFD(fd, x.Up[:1]); errno != syscall.EAGAIN && errno != syscall.EINTR {
-				_ = n
+			if _, errno := readFD(fd, x.Up[:1]); errno != syscall.EAGAIN && errno != syscall.EINTR {
 				c.err = errStale
 				return true
 			}
@@ -267,7 +269,9 @@ func (c *upConn) stepRaw(fd uintptr) bool {
 		}
 		n, errno := writeFD(fd, c.req[c.sent:])
 		if errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR {
-			c.err = errno
+			if c.err = errno; c.sent == 0 {
+				c.err = errStale // nothing has left
+			}
 			return true
 		}
 		if errno == 0 {
@@ -337,9 +341,8 @@ func (c *upConn) grow() bool {
 	return true
 }
 
-// silent reports that nothing waits to be read: neither in the socket nor in
-// TLS's own buffer, which a read with a deadline in the past empties first.
-func (c *upConn) silent() bool {
+// quiet reports that nothing waits in the socket, not even its end.
+func (c *upConn) quiet() bool {
 	quiet := true
 	if c.under != nil {
 		_ = c.under.Control(func(fd uintptr) {
@@ -348,22 +351,58 @@ func (c *upConn) silent() bool {
 			quiet = err == syscall.EAGAIN
 		})
 	}
-	if quiet && c.raw == nil {
-		var b [1]byte
-		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
-		_, err := c.nc.Read(b[:])
-		quiet = errors.Is(err, os.ErrDeadlineExceeded)
-		_ = c.nc.SetReadDeadline(time.Time{})
-	}
 	return quiet
+}
+
+// silent reports that nothing waits to be read: neither in the socket nor in
+// TLS's own buffer, which a read with a deadline in the past empties first.
+func (c *upConn) silent() bool {
+	if !c.quiet() {
+		return false
+	}
+	if c.raw != nil {
+		return true
+	}
+	var b [1]byte
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	_, err := c.nc.Read(b[:])
+	_ = c.nc.SetReadDeadline(started.Add(time.Duration(c.watch.deadline.Load())))
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// answered looks, without waiting, whether the final answer's head has come while
+// the request is still being sent, or the connection's end.
+func (c *upConn) answered() bool {
+	if c.quiet() {
+		return false
+	}
+	if c.n == len(c.x.Up) && !c.grow() {
+		return true
+	}
+	if c.raw == nil { // what waits may be less than a TLS record, or no data at all
+		_ = c.nc.SetReadDeadline(time.Now().Add(time.Millisecond))
+		defer func() { _ = c.nc.SetReadDeadline(started.Add(time.Duration(c.watch.deadline.Load()))) }()
+	}
+	n, err := c.nc.Read(c.x.Up[c.n:])
+	c.n += n
+	if n == 0 {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return false
+		}
+		c.err = err
+		return true
+	}
+	return c.parsed()
 }
 
 func (c *upConn) roundTripBlocking() (int, error) {
 	if c.check && !c.silent() {
 		return 0, errStale
 	}
-	if err := c.write(c.req); err != nil {
-		return 0, err
+	if len(c.req) > 0 {
+		if err := c.write(c.req); err != nil {
+			return 0, err
+		}
 	}
 	for {
 		if c.n == len(c.x.Up) && !c.grow() {
