@@ -187,7 +187,7 @@ func snapshot(tb testing.TB, dir string) string {
 	return to
 }
 
-// entries lists what is in a journal directory besides its own files.
+// boots lists the boots that have a directory.
 func boots(tb testing.TB, dir string) []model.BootID {
 	tb.Helper()
 	b, err := bootDirs(dir)

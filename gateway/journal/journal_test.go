@@ -2,7 +2,6 @@ package journal
 
 import (
 	"bytes"
-	"context"
 	"math"
 	"os"
 	"path/filepath"
@@ -251,22 +250,8 @@ func TestAcknowledgedSegmentsAreKeptForAudit(t *testing.T) {
 func TestRefusedBatchIsSetAside(t *testing.T) {
 	var said bytes.Buffer
 	s := newSink(t)
-	refused := false
-	s.fail = func(b *model.Batch) error {
-		if !refused {
-			refused = true
-			return model.Errorf(model.Conflict, "other content under this name")
-		}
-		return nil
-	}
-	j := open(t, Options{Log: logTo(&said), SealEvery: never, Ship: func(ctx context.Context, p []byte) (model.BatchReceipt, error) {
-		if !refused {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return model.BatchReceipt{}, s.fail(nil)
-		}
-		return model.BatchReceipt{}, nil
-	}})
+	s.fail = func(*model.Batch) error { return model.Errorf(model.Conflict, "other content under this name") }
+	j := open(t, Options{Log: logTo(&said), SealEvery: never, Ship: s.ship})
 	appendN(t, j, 10)
 	if err := j.Close(t.Context()); err != nil {
 		t.Fatal(err)

@@ -1,14 +1,13 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
-
-	"context"
 
 	"tollgate/model"
 )
