@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"syscall"
@@ -32,11 +33,12 @@ func startOn(cmd *exec.Cmd, cpu int) error {
 }
 
 // Pin moves running processes to a core, with all that they start from now on.
+// One that has ended meanwhile needs no moving.
 func Pin(pids []int, cpu int) error {
 	var one unix.CPUSet
 	one.Set(cpu)
 	for _, pid := range pids {
-		if err := unix.SchedSetaffinity(pid, &one); err != nil {
+		if err := unix.SchedSetaffinity(pid, &one); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("pin process %d to core %d: %w", pid, cpu, err)
 		}
 	}

@@ -153,7 +153,6 @@ func (t *Tollgate) NewNode(ctx context.Context, name, feedAddr string, cpu int, 
 		"TOLLGATE_NODE_TOKEN=" + made.Token,
 		"TOLLGATE_DATA_DIR=" + n.Data,
 		"TOLLGATE_GATEWAY_ADDR=" + n.Addr,
-		anyTLSAddr,
 		"TOLLGATE_ADMIN_ADDR=" + n.Admin,
 		"TOLLGATE_UPSTREAM_ALLOW=127.0.0.0/8",
 	}, env...)
@@ -238,14 +237,12 @@ func (t *Tollgate) Publish(ctx context.Context, name string, document []byte) (a
 		return "", err
 	}
 	var made struct {
-		API struct {
-			ID string `json:"id"`
-		} `json:"api"`
+		ID string `json:"id"`
 	}
 	if err := t.CLI(ctx, &made, "api", "import", file); err != nil {
 		return "", err
 	}
-	return made.API.ID, t.CLI(ctx, nil, "api", "deploy", made.API.ID, "--stage", "prod")
+	return made.ID, t.CLI(ctx, nil, "api", "deploy", made.ID, "--stage", "prod")
 }
 
 // Plan makes a usage plan on an API's stage prod, with limits that are checked on
