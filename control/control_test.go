@@ -19,18 +19,18 @@ import (
 
 // world is a plane on a database of its own, with tenants in it.
 type world struct {
-	*testing.T
+	testing.TB
 	*control.Plane
 	pool *pgxpool.Pool
 	ctx  context.Context
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	return newWorldWith(t, control.Options{AckTimeout: 50 * time.Millisecond})
 }
 
-func newWorldWith(t *testing.T, o control.Options) *world {
+func newWorldWith(t testing.TB, o control.Options) *world {
 	t.Helper()
 	o.Pool = pgtest.New(t)
 	o.SecretKey = bytes.Repeat([]byte{7}, 32)

@@ -106,7 +106,20 @@ func (p *Plane) ImportKeys(ctx context.Context, actor Actor, planID string, keys
 	if err != nil {
 		return 0, err
 	}
+	if len(keys) >= analyzeFrom {
+		p.analyzeKeys(ctx)
+	}
 	return len(keys), nil
+}
+
+// analyzeFrom is the size of an import after which the planner is told at once:
+// until it knows, it takes the tables for small and reads them whole.
+const analyzeFrom = 1000
+
+func (p *Plane) analyzeKeys(ctx context.Context) {
+	if _, err := p.pool.Exec(ctx, `analyze api_key, subscription`); err != nil {
+		p.log.Warn("statistics after a key import could not be taken; they will be before long", "error", err)
+	}
 }
 
 // keyRows checks the keys and gives the rows to copy, under fresh ids each time

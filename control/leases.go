@@ -105,7 +105,7 @@ const leaseRows = askedFor + `,
 // gets at most its share of half of what is left, so that none hoards; the last
 // units go one by one.
 const leaseGrant = askedFor + `,
-	nodes as (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
+	nodes as materialized (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
 	locked as (
 		select a.*, w.granted, least(a.back, l.granted - l.returned) as comes_back
 		from asked a

@@ -119,7 +119,7 @@ func (p *Plane) writeTo(ctx context.Context, a Actor, s scope, accountID string,
 		var suspended bool
 		err := tx.QueryRow(ctx, `
 			select tenant_id, gateway_id, suspended from tenant
-			where account_id = $1 and ($2 = 0 or tenant_id = $2)
+			where case when $2 = 0 then account_id = $1 else tenant_id = $2 end
 			for no key update`, accountID, a.Tenant).Scan(&w.tenant, &w.gateway, &suspended)
 		if err != nil {
 			return missing(err, "there is no account %s", accountID)

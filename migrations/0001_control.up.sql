@@ -162,7 +162,6 @@ create table plan (
   check ((quota_limit is null) = (quota_period is null) and (quota_limit is null) = (quota_offset is null))
 );
 create index plan_list on plan (tenant_id, name, plan_id) where deleted_at is null;
-create index plan_by_num on plan (tenant_id, plan_num);
 
 create table plan_stage (
   tenant_id integer not null,
@@ -203,8 +202,10 @@ create table subscription (
   foreign key (tenant_id, plan_id) references plan,
   foreign key (tenant_id, key_num) references api_key
 );
-create unique index subscription_once on subscription (tenant_id, key_num, plan_id) where ended_at is null;
-create index subscription_plan on subscription (tenant_id, plan_id) where ended_at is null;
+-- The tenant comes last: with it first, a planner without statistics takes these
+-- indexes for look-ups by number and reads all of a tenant's rows.
+create unique index subscription_once on subscription (key_num, plan_id, tenant_id) where ended_at is null;
+create index subscription_plan on subscription (plan_id, tenant_id) where ended_at is null;
 
 create table quota_window (
   tenant_id integer not null,

@@ -759,8 +759,6 @@ CREATE UNIQUE INDEX member_email_key ON public.member USING btree (lower(email))
 
 CREATE INDEX node_token_node ON public.node_token USING btree (gateway_id, node);
 
-CREATE INDEX plan_by_num ON public.plan USING btree (tenant_id, plan_num);
-
 CREATE INDEX plan_list ON public.plan USING btree (tenant_id, name, plan_id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX plan_stage_stage ON public.plan_stage USING btree (tenant_id, stage_num);
@@ -789,9 +787,9 @@ CREATE INDEX stage_deployment_by_deployment ON public.stage_deployment USING btr
 
 CREATE UNIQUE INDEX stage_name_key ON public.stage USING btree (tenant_id, api_id, name) WHERE (deleted_at IS NULL);
 
-CREATE UNIQUE INDEX subscription_once ON public.subscription USING btree (tenant_id, key_num, plan_id) WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX subscription_once ON public.subscription USING btree (key_num, plan_id, tenant_id) WHERE (ended_at IS NULL);
 
-CREATE INDEX subscription_plan ON public.subscription USING btree (tenant_id, plan_id) WHERE (ended_at IS NULL);
+CREATE INDEX subscription_plan ON public.subscription USING btree (plan_id, tenant_id) WHERE (ended_at IS NULL);
 
 CREATE UNIQUE INDEX tenant_email_key ON public.tenant USING btree (lower(email));
 
