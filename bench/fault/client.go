@@ -26,10 +26,10 @@ type load struct {
 	addr     string
 	requests [][]byte
 
-	acked atomic.Int64
-	stop  atomic.Bool
-	wg    sync.WaitGroup
-	fail  func(error) // called at what no accident explains
+	served atomic.Int64 // answers with status 200
+	stop   atomic.Bool
+	wg     sync.WaitGroup
+	fail   func(error) // called at what no accident explains
 
 	clients []*client
 }
@@ -91,10 +91,11 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 			return err
 		}
-		err := c.call(conn, l.requests[n%len(l.requests)])
+		status, err := c.call(conn, l.requests[n%len(l.requests)])
 		switch {
+		case err == nil && status == 200:
+			l.served.Add(1)
 		case err == nil:
-			l.acked.Add(1)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("an answer did not come within %v", patience)
 		case errors.Is(err, errAnswer):
@@ -121,16 +122,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 var errAnswer = errors.New("not an answer of the gateway")
 
 // call sends one request and notes the id of its answer if all of it comes.
-func (c *client) call(conn net.Conn, request []byte) error {
+func (c *client) call(conn net.Conn, request []byte) (status int, err error) {
 	if _, err := conn.Write(request); err != nil {
-		return err
+		return 0, err
 	}
 	n, want := 0, -1
-	var status int
 	var id journal.CallID
 	for want < 0 || n < want {
 		if n == len(c.buf) {
-			return fmt.Errorf("%w: longer than %d bytes", errAnswer, n)
+			return 0, fmt.Errorf("%w: longer than %d bytes", errAnswer, n)
 		}
 		m, err := conn.Read(c.buf[n:])
 		n += m
@@ -139,21 +139,21 @@ func (c *client) call(conn net.Conn, request []byte) error {
 				var body int
 				var bad error
 				if status, id, body, bad = readHead(c.buf[:end+2]); bad != nil {
-					return bad
+					return 0, bad
 				}
 				want = end + 4 + body
 			}
 		}
 		if err != nil && (want < 0 || n < want) {
-			return err
+			return 0, err
 		}
 	}
 	if n > want {
-		return fmt.Errorf("%w: %d bytes more than it announced: %.200q", errAnswer, n-want, c.buf[:n])
+		return 0, fmt.Errorf("%w: %d bytes more than it announced: %.200q", errAnswer, n-want, c.buf[:n])
 	}
 	c.ids = append(c.ids, id)
 	c.statuses[status]++
-	return nil
+	return status, nil
 }
 
 // readHead finds what has to be known of an answer.

@@ -142,7 +142,7 @@ func TestClientNotesWholeAnswersOnly(t *testing.T) {
 	l.start(t.Context(), 2)
 	go func() {
 		defer end.Do(func() { close(enough) })
-		for l.acked.Load() < 5 && t.Context().Err() == nil {
+		for l.served.Load() < 5 && t.Context().Err() == nil {
 			pause(t.Context(), 1e6)
 		}
 	}()

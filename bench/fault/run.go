@@ -82,7 +82,7 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tally{kills: w.kills}
+	t := &tally{kills: w.kills, statuses: statuses}
 	t.compare(acked, ids)
 	if w.gateway, err = w.node.Start(ctx); err != nil {
 		return t, err
@@ -155,10 +155,10 @@ func (w *world) accidents(ctx context.Context) error {
 	err := rig.Poll(ctx, nil, "enough calls and accidents", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		n := w.load.acked.Load()
+		n := w.load.served.Load()
 		if time.Since(last) > 10*time.Second {
 			last = time.Now()
-			w.log("%d calls acknowledged, %d kills, %d crashes", n, w.kills, w.crashes)
+			w.log("%d calls served, %d kills, %d crashes", n, w.kills, w.crashes)
 		}
 		return n >= w.o.calls && w.kills >= w.o.kills && w.crashes >= w.o.crashes
 	})
@@ -266,7 +266,7 @@ func (w *world) settle(ctx context.Context, t *tally) error {
 			continue
 		case <-within.Done():
 		}
-		return fmt.Errorf("the journals were not handed in within a minute\n%s", w.gateway.Tail())
+		return fmt.Errorf("the journals were not handed in within a minute: %s\n%s", t, w.gateway.Tail())
 	}
 	if err := w.relay.again(ctx); err != nil {
 		return err

@@ -34,9 +34,14 @@ func TestTally(t *testing.T) {
 		"id journaled twice":  {"abc", "abcc", 3, 3, "acknowledged 3 journaled 3 billed 3 lost 0 duplicated 1", "used twice"},
 		"id answered twice":   {"abcb", "abc", 3, 3, "acknowledged 3 journaled 3 billed 3 lost 0 duplicated 1", "used twice"},
 		"too few":             {"ab", "ab", 2, 2, "acknowledged 2 journaled 2 billed 2 lost 0 duplicated 0", "only 2 of 3"},
+		"refused":             {"abcd", "abcd", 4, 4, "acknowledged 4 journaled 4 billed 4 lost 0 duplicated 0", ""},
+		"wrongly refused":     {"abcde", "abcde", 5, 5, "acknowledged 5 journaled 5 billed 5 lost 0 duplicated 0", "1 calls were answered with 403"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := &tally{kills: 1, billed: c.billed, batches: c.batches}
+			got := &tally{kills: 1, billed: c.billed, batches: c.batches, statuses: map[int]int64{}}
+			for i := range len(c.acked) { // the fourth answer is a refusal, the fifth an odd one
+				got.statuses[[]int{200, 200, 200, 503, 403}[i]]++
+			}
 			got.compare(ids(c.acked), ids(c.journaled))
 			if got.String() != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
