@@ -64,7 +64,7 @@ func (p *program) startGateway(ctx context.Context) error {
 		return err
 	}
 	p.onStop(func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, p.cfg.DrainTimeout)
+		ctx, cancel := context.WithTimeout(ctx, p.drainLimit)
 		defer cancel()
 		return p.gateway.Drain(ctx)
 	})

@@ -92,6 +92,8 @@ type program struct {
 	control net.Listener
 	metrics *prometheus.Registry
 	failed  chan error // a server of ours ended by itself
+
+	drainLimit time.Duration
 }
 
 // serve runs the parts until the command's context ends, which is a clean end, or
@@ -105,6 +107,7 @@ func serve(cmd *cobra.Command, s shape) error {
 	p := &program{
 		shape: s, cfg: cfg, out: cmd.OutOrStdout(), log: logger(cfg, cmd.ErrOrStderr()),
 		dir: &dataDir{path: cfg.DataDir}, metrics: process.NewRegistry(version), failed: make(chan error, 4),
+		drainLimit: cfg.DrainTimeout,
 	}
 	for _, name := range cfg.unknown {
 		p.log.Warn("unknown setting: it has no effect", "name", name)
@@ -140,6 +143,8 @@ func (p *program) wait(ctx context.Context) error {
 		fmt.Fprintln(p.out, "tollgate stopping; Ctrl-C again ends it at once")
 		return nil
 	case <-p.pgDied:
+		// Usage cannot be handed in now; the journal keeps it for the next start.
+		p.drainLimit = min(p.drainLimit, 3*time.Second)
 		return model.Errorf(model.Unavailable, "the embedded Postgres ended unexpectedly: see %s/server.log, then start tollgate again", p.dir.postgres())
 	case err := <-p.failed:
 		return err
