@@ -278,7 +278,7 @@ func (x *Exchange) Reply(status int, head, body []byte) error {
 	x.Out = out
 	if x.Rec != nil {
 		if err := x.Rec.Record(x, Whole, status, int64(len(out))); err != nil {
-			x.sent, x.shut = false, true
+			x.sent = false
 			return err
 		}
 	}
