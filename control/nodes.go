@@ -143,7 +143,7 @@ func (p *Plane) AuthenticateNode(ctx context.Context, token string) (NodeIdentit
 			Scan(&n.Gateway, &n.GatewayName, &n.Node, &n.Tenant)
 	})
 	if model.KindOf(err) == model.NotFound {
-		return NodeIdentity{}, model.Errorf(model.Unauthenticated, "the node token is unknown or was revoked; make one with: tollgate node token")
+		return NodeIdentity{}, model.Errorf(model.Unauthenticated, "the node token is unknown or was revoked; make one with: tollgate node create")
 	}
 	if err != nil {
 		return NodeIdentity{}, err

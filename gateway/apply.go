@@ -200,6 +200,7 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 			continue
 		}
 		k := &key{num: cfg.Num, tenant: cfg.Tenant, hash: h, enabled: cfg.Enabled}
+		k.subs = k.only[:0]
 		for _, s := range cfg.Subscriptions {
 			sub := g.reg.subs[s.ID]
 			if sub == nil || sub.terms != s.Terms {
@@ -290,13 +291,10 @@ func (r *registry) stageBucket(cfg *model.StageConfig, m *method) *limit.Bucket 
 
 // publish swaps in a view of the stages.
 func (g *Gateway) publish() {
-	v := &view{apis: map[string]map[string]*stage{}}
+	v := &view{apis: map[string][]*stage{}}
 	for _, s := range g.reg.stages {
 		id := strings.ToLower(s.cfg.APIID)
-		if v.apis[id] == nil {
-			v.apis[id] = map[string]*stage{}
-		}
-		v.apis[id][s.cfg.Stage] = s
+		v.apis[id] = append(v.apis[id], s)
 	}
 	g.view.Store(v)
 }

@@ -164,7 +164,7 @@ func allSteps(t testing.TB) (*rig, string) {
 		methods = append(methods, fmt.Sprintf("!GET /v1/svc%d/items/{id}", i), fmt.Sprintf("!GET /v1/svc%d/items/{id}/orders/{oid}", i))
 	}
 	r.deploy("d1", rawUpstream(t), methods...)
-	key := r.key(1, model.PlanConfig{ID: "p", Throttle: &model.Throttle{Rate: 1e6, Burst: 1e6}, Quota: &model.Quota{Limit: 1e12, Period: model.Month}})
+	key := r.key(1, model.PlanConfig{ID: "p", Throttle: &model.Throttle{Rate: 1e9, Burst: 1e9}, Quota: &model.Quota{Limit: 1e12, Period: model.Month}})
 	return r, key
 }
 
@@ -204,6 +204,7 @@ func BenchmarkCallAllSteps(b *testing.B) {
 // find, key, quota, throttle.
 func BenchmarkSteps(b *testing.B) {
 	r, key := allSteps(b)
+	r.p.tell(b, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, Caps: model.Caps{Rate: 1e9, Burst: 1e9}}}})
 	x := &http1.Exchange{In: []byte("GET /_aws/execute-api/abc/prod/v1/svc7/items/42 HTTP/1.1\r\nHost: localhost\r\nx-api-key: " + key + "\r\n\r\n")}
 	if e := x.Request.Parse(x.In, http1.Limits{Target: maxTarget, Headers: maxHeaders}); e != nil {
 		b.Fatal(e)

@@ -11,7 +11,7 @@ import (
 
 // view is what is served right now, replaced as a whole.
 type view struct {
-	apis map[string]map[string]*stage // API id in lower case, stage name
+	apis map[string][]*stage // by API id in lower case; an API has few stages
 }
 
 // stage finds a published stage without allocating. API ids match without
@@ -27,7 +27,12 @@ func (v *view) stage(api, name []byte) *stage {
 		}
 		low[i] = c
 	}
-	return v.apis[string(low[:len(api)])][string(name)]
+	for _, s := range v.apis[string(low[:len(api)])] {
+		if s.cfg.Stage == string(name) {
+			return s
+		}
+	}
+	return nil
 }
 
 // tenant is one tenant's caps and what it holds on this node.
@@ -95,21 +100,21 @@ type key struct {
 	hash    [32]byte
 	enabled bool
 	subs    []*subscription
+	only    [1]*subscription // where subs lies for a key with one plan: no cache line of its own
 }
 
 // subscription is a key's use of a plan: its buckets and its quota live as long
 // as it does, through every change of the plan.
 type subscription struct {
-	id     uint64
-	tenant uint32
-	terms  uint32
-	plan   *planRef
-	bucket limit.Bucket
-	quota  atomic.Pointer[limit.Quota]
-
+	id      uint64
+	tenant  uint32
+	terms   uint32
+	plan    *planRef
 	applied atomic.Pointer[plan] // the form that bucket, quota and methods have
+	quota   atomic.Pointer[limit.Quota]
 	mu      sync.Mutex
 	methods map[methodOf]*limit.Bucket
+	bucket  limit.Bucket
 }
 
 type methodOf struct {
