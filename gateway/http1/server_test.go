@@ -61,6 +61,11 @@ func newRig(t testing.TB, upstream string, change ...func(*Options)) *rig {
 	for _, f := range change {
 		f(&o)
 	}
+	h := o.Handler
+	o.Handler = func(x *Exchange) {
+		edge.Load()
+		h(x)
+	}
 	r.s = NewServer(o)
 	var d net.Dialer
 	r.up = NewUpstreams(r.s, d.DialContext)
