@@ -240,6 +240,23 @@ func TestRequestAccepted(t *testing.T) {
 	}
 }
 
+// Every byte at every place of values of every length up to some words.
+func TestRequestValueBytes(t *testing.T) {
+	var r Request
+	for c := range 256 {
+		for n := 1; n <= 20; n++ {
+			for at := range n {
+				value := []byte(strings.Repeat("a", n))
+				value[at] = byte(c)
+				e := r.Parse(fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: a\r\nA:%s\r\n\r\n", value), testLimits)
+				if want := c == '\t' || c >= ' ' && c != 0x7f; (e == nil) != want {
+					t.Fatalf("value %q: %v", value, e)
+				}
+			}
+		}
+	}
+}
+
 func TestRequestKnownFields(t *testing.T) {
 	buf := head("GET / HTTP/1.1\nHost: a\nx-API-key: k1\nX-Api-Key: k2\nX-Forwarded-For: 1.1.1.1\nX-Amzn-Trace-Id: t\nContent-Type: c\n")
 	var r Request
