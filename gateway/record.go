@@ -9,7 +9,11 @@ import (
 // Record writes the call down, before the bytes in question leave. It is the
 // Recorder of every call.
 func (c *call) Record(x *http1.Exchange, ph http1.Phase, status int, out int64) error {
-	took := http1.Now() - x.Begun
+	end := http1.Now()
+	took := end - x.Begun
+	if ph == http1.Whole || ph == http1.Last {
+		x.Ended = end
+	}
 	r := &c.rec
 	r.Time = c.now.Add(time.Duration(took)).UnixMicro()
 	r.BytesIn, r.BytesOut = uint64(x.BytesIn), uint64(out)

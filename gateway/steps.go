@@ -53,7 +53,7 @@ type step func(c *call, x *http1.Exchange) kind
 func (g *Gateway) serve(x *http1.Exchange) {
 	c := x.App.(*call)
 	c.id = g.journal.Begin(x.Shard)
-	c.now = time.Now()
+	c.now = x.Wall
 	c.tenant, c.stage, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	x.Rec = c

@@ -1,5 +1,7 @@
 package http1
 
+import "encoding/binary"
+
 // Character classes of RFC 9110 and 9112, as one look-up per byte.
 const (
 	isToken   = 1 << iota // field names, methods
@@ -37,6 +39,22 @@ var class = func() (t [256]byte) {
 	}
 	return t
 }()
+
+// plainValue is all(b, isValue), eight bytes at a time: what it cannot clear at a
+// glance (a tab, or a bad byte) it looks at closely.
+func plainValue(b []byte) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	v := b
+	for len(v) >= 8 {
+		w := binary.LittleEndian.Uint64(v)
+		del := w ^ 0x7f*ones
+		if ((w-0x20*ones)&^w|(del-ones)&^del)&tops != 0 {
+			return all(b, isValue)
+		}
+		v = v[8:]
+	}
+	return all(v, isValue)
+}
 
 func all(b []byte, want byte) bool {
 	for _, c := range b {

@@ -38,7 +38,9 @@ type Exchange struct {
 	Out []byte // scratch for building heads
 	Up  []byte // upstream bytes
 
-	Begun    int64         // Now() when the head was complete
+	Wall     time.Time     // when the head was complete
+	Begun    int64         // the same as Now()
+	Ended    int64         // Now() when the answer was recorded; set by the Recorder
 	BytesIn  int64         // head and body bytes received
 	Shard    uint32        // spreads calls over journal shards: the connection's number
 	RemoteIP string        // client address, without port
@@ -87,6 +89,12 @@ var (
 	errClient   = errors.New("http1: client went away")
 	errBody     = errors.New("http1: malformed request body")
 )
+
+// start notes the time, with one look at the clock.
+func (x *Exchange) start() {
+	x.Wall = time.Now()
+	x.Begun, x.Ended = int64(x.Wall.Sub(started)), 0
+}
 
 // startBody sets up body reading once the head is parsed.
 func (x *Exchange) startBody() {

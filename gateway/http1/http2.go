@@ -169,7 +169,7 @@ func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		x.RemoteIP = host
 	}
-	x.Begun = Now()
+	x.start()
 	head := appendH2Head(x.In[:0], r)
 	x.In = head[:cap(head)]
 	x.have = len(head)

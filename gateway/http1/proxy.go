@@ -233,7 +233,10 @@ func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) 
 	}
 	if err == nil && d.mode != bodyEOF && !r.Close && d.off == d.end && x.body.done && (unsent || !unasked) {
 		x.up = nil
-		c.pool.put(c, Now())
+		if x.Ended == 0 {
+			x.Ended = Now()
+		}
+		c.pool.put(c, x.Ended)
 	} else {
 		x.dropUpstream()
 	}

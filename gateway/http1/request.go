@@ -273,7 +273,7 @@ func parseField(buf []byte, pos, end int, f *Field) *ParseError {
 	if i == 0 || i == len(line) || line[i] != ':' {
 		return errField // also a blank before the colon
 	}
-	if !all(line[i+1:], isValue) {
+	if !plainValue(line[i+1:]) {
 		return errField
 	}
 	f.Name = Span{int32(pos), int32(pos + i)}
@@ -380,6 +380,9 @@ func (r *Request) known(buf []byte, f *Field, fr *framing) *ParseError {
 }
 
 func (r *Request) connection(buf, v []byte, fr *framing) *ParseError {
+	if EqualFold(v, "keep-alive") && !r.HTTP10 {
+		return nil // what nearly everybody sends
+	}
 	bad := false
 	eachListItem(v, func(tok []byte) {
 		switch {

@@ -100,6 +100,9 @@ func (r *Response) known(buf []byte, f *Field, nominated *bool) *ParseError {
 	case 10:
 		if EqualFold(name, "connection") {
 			f.Hop = true
+			if EqualFold(f.Value.Of(buf), "keep-alive") {
+				return nil
+			}
 			eachListItem(f.Value.Of(buf), func(tok []byte) {
 				switch {
 				case EqualFold(tok, "close"):
