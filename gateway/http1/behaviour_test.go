@@ -97,6 +97,28 @@ func TestRefusalIsAnsweredAndClosed(t *testing.T) {
 	}
 }
 
+// A reused Exchange tells the time of its own call, also of one that is refused.
+func TestTimesAreTheCalls(t *testing.T) {
+	times := make(chan [2]int64, 8)
+	note := func(x *Exchange) { times <- [2]int64{x.Wall.UnixNano(), x.Begun} }
+	r := newRig(t, upstream(t, echo), func(o *Options) {
+		h, refused := o.Handler, o.Refused
+		o.Handler = func(x *Exchange) { note(x); h(x) }
+		o.Refused = func(x *Exchange, e *ParseError) { note(x); refused(x, e) }
+	})
+	c := dialClient(t, r.addr)
+	wall, begun := time.Now().UnixNano(), Now()
+	for _, send := range []string{get, get, "GET / HTTP/3.0\r\n\r\n"} {
+		c.send(send)
+		_ = c.answer("GET")
+		got := <-times
+		if got[0] <= wall || got[1] <= begun {
+			t.Errorf("%q at %v, the call before at %v", send, got, [2]int64{wall, begun})
+		}
+		wall, begun = got[0], got[1]
+	}
+}
+
 func TestClientTimeouts(t *testing.T) {
 	const short = 150 * time.Millisecond
 	up := upstream(t, echo)

@@ -471,7 +471,8 @@ func (c *conn) more() action {
 
 func (c *conn) refuse(x *Exchange, e *ParseError) {
 	x.Request.Head = Head{Close: true, HeadLen: x.have}
-	x.Begun, x.BytesIn, x.Rec, x.sent, x.shut = Now(), int64(x.have), nil, false, true
+	x.start()
+	x.BytesIn, x.Rec, x.sent, x.shut = int64(x.have), nil, false, true
 	x.body = body{done: true, chunked: x.body.chunked}
 	c.s.o.Refused(x, e)
 	c.unread = x.sent
@@ -481,7 +482,7 @@ func (c *conn) refuse(x *Exchange, e *ParseError) {
 // handle runs the handler on the parsed call.
 func (c *conn) handle(x *Exchange) {
 	c.begun = 0
-	x.Begun = Now()
+	x.start()
 	x.sent, x.Rec = false, nil
 	c.watch.deadline.Store(0)
 	if x.body.mode == bodyLength {
