@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tollgate/bench/rig"
@@ -159,8 +160,26 @@ func (s *stage) load(ctx context.Context, r *row, conns, secs int) (loaded, erro
 		return loaded{}, fmt.Errorf("%s: wrk measured nothing: %s", r.name, out)
 	}
 	if w.Status+w.Connect+w.Read+w.Write+w.Timeout > 0 {
-		return loaded{}, fmt.Errorf("%s with %d connections: of %d calls %d were answered with an error, and there were errors of the connection: %d connecting, %d reading, %d writing, %d timeouts\n%s",
-			r.name, conns, w.Requests, w.Status, w.Connect, w.Read, w.Write, w.Timeout, r.process.Tail())
+		return loaded{}, fmt.Errorf("%s with %d connections: of %d calls %d were answered with an error, and there were errors of the connection: %d connecting, %d reading, %d writing, %d timeouts\n%s%s",
+			r.name, conns, w.Requests, w.Status, w.Connect, w.Read, w.Write, w.Timeout, s.refusals(ctx, r), r.process.Tail())
 	}
 	return w, nil
+}
+
+// refusals is what Tollgate's gateway says of the answers that were its own.
+func (s *stage) refusals(ctx context.Context, r *row) string {
+	if r.process != s.gateway {
+		return ""
+	}
+	page, err := rig.Get(ctx, "http://"+s.node.Admin+"/metrics")
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	var out strings.Builder
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "tollgate_gateway_responses_total") && !strings.HasSuffix(line, " 0\n") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
