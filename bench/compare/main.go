@@ -47,7 +47,7 @@ func main() {
 	only := flag.String("only", "", "rows to run, by comma: "+strings.Join(rowNames, ", ")+" (default: all)")
 	flag.IntVar(&o.keys, "keys", 100_000, "API keys")
 	flag.IntVar(&o.routes, "routes", 300, "routes")
-	flag.IntVar(&o.idle, "idle", 5000, "idle connections for the memory figure; 0: no memory and start figures")
+	flag.IntVar(&o.idle, "idle", 5000, "idle connections for the memory figure, twice as many are opened; 0: no memory and start figures")
 	flag.Parse()
 	err := o.parse(*conns, *only)
 	if err == nil {
