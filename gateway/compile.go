@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"tollgate/gateway/http1"
@@ -24,6 +25,7 @@ type method struct {
 	path        string // resource path
 	verb        string
 	keyed       bool // an API key is required
+	greedy      bool // the path ends in {name+}
 	throttleKey string
 	out         upstream
 	timeout     time.Duration
@@ -38,6 +40,8 @@ type upstream struct {
 	parts   []part
 	query   string
 	address string
+	same    string // prefix, when the rest is the call's own path
+	isSame  bool
 }
 
 // part is a literal piece of the upstream path or the value of the path
@@ -128,7 +132,40 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 		}
 		m.out.parts = append(m.out.parts, part{variable: i, greedy: i == greedy})
 	}
+	m.greedy = greedy >= 0
+	m.out.sameAs(segs)
 	return m, nil
+}
+
+// sameAs finds out whether the upstream path is the resource's own behind a
+// prefix, as it is for most imported documents: then one copy builds it, unless
+// the client spelled something with escapes, which would go on.
+func (u *upstream) sameAs(segs []model.Segment) {
+	var own, up strings.Builder
+	n := 0
+	for _, s := range segs {
+		own.WriteByte('/')
+		if !s.Variable {
+			if strings.Contains(s.Text, "%") {
+				return
+			}
+			own.WriteString(s.Text)
+			continue
+		}
+		fmt.Fprintf(&own, "%s\x00%d\x00%s", s.Prefix, n, s.Suffix)
+		n++
+	}
+	for _, p := range u.parts {
+		if p.variable < 0 {
+			up.WriteString(p.literal)
+		} else {
+			fmt.Fprintf(&up, "\x00%d\x00", p.variable)
+		}
+	}
+	if own.Len() > 0 {
+		u.same, u.isSame = strings.CutSuffix(up.String(), own.String())
+		u.isSame = u.isSame && !strings.Contains(u.same, "\x00")
+	}
 }
 
 // serverName is the address's host without port and brackets.

@@ -95,12 +95,12 @@ type planStage struct {
 // key is an API key, immutable; a change makes a new one with the same
 // subscriptions.
 type key struct {
-	num     uint32
-	tenant  uint32
-	hash    [32]byte
-	enabled bool
 	subs    []*subscription
 	only    [1]*subscription // where subs lies for a key with one plan: no cache line of its own
+	num     uint32
+	tenant  uint32
+	enabled bool
+	hash    [32]byte
 }
 
 // subscription is a key's use of a plan: its buckets and its quota live as long

@@ -310,6 +310,27 @@ func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {
 		dst = append(dst, r.Method.Of(x.In)...)
 	}
 	dst = append(dst, ' ')
+	if up.isSame && bytes.IndexByte(c.path, '%') < 0 {
+		own := c.path
+		if n := len(own) - 1; own[n] == '/' && !c.run.m.greedy {
+			own = own[:n]
+		}
+		dst = append(append(dst, up.same...), own...)
+	} else {
+		dst = c.appendParts(dst, up)
+	}
+	sep := byte('?')
+	if up.query != "" {
+		dst = append(append(dst, sep), up.query...)
+		sep = '&'
+	}
+	if r.Query.Len() > 0 {
+		dst = append(append(dst, sep), r.Query.Of(x.In)...)
+	}
+	return append(dst, " HTTP/1.1\r\n"...)
+}
+
+func (c *call) appendParts(dst []byte, up *upstream) []byte {
 	for i := range up.parts {
 		if p := &up.parts[i]; p.variable < 0 {
 			dst = append(dst, p.literal...)
@@ -322,15 +343,7 @@ func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {
 			dst = append(dst, c.path[v.Start:end]...)
 		}
 	}
-	sep := byte('?')
-	if up.query != "" {
-		dst = append(append(dst, sep), up.query...)
-		sep = '&'
-	}
-	if r.Query.Len() > 0 {
-		dst = append(append(dst, sep), r.Query.Of(x.In)...)
-	}
-	return append(dst, " HTTP/1.1\r\n"...)
+	return dst
 }
 
 // appendTrace is the X-Amzn-Trace-Id of a call that brought none.

@@ -24,7 +24,7 @@ type Options struct {
 	Shards       int           // 1 to 64; default: as many as CPUs, at most 8
 	SegmentBytes int64         // default 64 MiB; a multiple of 64
 	SealEvery    time.Duration // default 1 s
-	SyncEvery    time.Duration // what a power cut may take; default 10 ms
+	SyncEvery    time.Duration // what a power cut may take; default 15 ms
 
 	// Ship hands one encoded batch in. A Conflict, Denied or Invalid error is a
 	// verdict on that batch, which is then set aside; after any other error the
@@ -122,7 +122,7 @@ func (o *Options) complete() error {
 		o.SealEvery = time.Second
 	}
 	if o.SyncEvery <= 0 {
-		o.SyncEvery = 10 * time.Millisecond
+		o.SyncEvery = 15 * time.Millisecond
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
