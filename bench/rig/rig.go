@@ -124,6 +124,8 @@ func (r *Rig) Start(c Command) (*Process, error) {
 	p := &Process{Name: c.Name, PID: cmd.Process.Pid, Log: log.Name(), cmd: cmd, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
+		// What it started and left behind is in its group, and goes too.
+		_ = syscall.Kill(-p.PID, syscall.SIGKILL)
 		close(p.done)
 	}()
 	r.mu.Lock()

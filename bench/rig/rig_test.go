@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -66,7 +67,12 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := shell(t, r, AnyCPU, "exec sleep 60")
+	p := shell(t, r, AnyCPU, `sleep 60 & echo child $!; wait`)
+	said(t, p, "child ")
+	var child int
+	if _, err := fmt.Sscanf(p.Tail(), "child %d\n", &child); err != nil {
+		t.Fatal(err)
+	}
 	closed := false
 	r.OnClose(func() {
 		_, err := os.Stat(r.Dir)
@@ -81,9 +87,23 @@ func TestCloseLeavesNothing(t *testing.T) {
 	default:
 		t.Error("a process outlived its rig")
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := Poll(ctx, nil, "the end of a process's child", func() bool { return ended(child) }); err != nil {
+		t.Error(err)
+	}
 	if _, err := os.Stat(r.Dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the working folder is still there: %v", err)
 	}
+}
+
+// ended says whether a process is gone, or dead and waiting to be noticed.
+func ended(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(b), ") Z ")
 }
 
 func TestPollTellsWhy(t *testing.T) {
