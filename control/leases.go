@@ -114,7 +114,7 @@ const leaseGrant = askedFor + `,
 		order by tenant_id, subscription_id
 		for no key update of w, l),
 	computed as (
-		select locked.*, greatest(0, least(want, greatest(1, left_ / (2 * live)), left_)) as grant_
+		select locked.*, greatest(0, least(case when want > 0 then greatest(want, left_ / 1000) else 0 end, greatest(1, left_ / (2 * live)), left_)) as grant_
 		from locked, nodes, lateral (select quota_limit - (granted - comes_back) as left_) x),
 	windows as (
 		update quota_window w set granted = c.granted - c.comes_back + c.grant_ from computed c

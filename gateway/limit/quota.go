@@ -30,7 +30,7 @@ const (
 	// trip, a raised limit takes effect within a second.
 	recheck = 800 * time.Millisecond
 	// patience is how long a call waits for units on their way.
-	patience = time.Second
+	patience = 2 * time.Second
 	// backoff after a failed request doubles from the first to the second.
 	firstBackoff = 50 * time.Millisecond
 	lastBackoff  = time.Second
@@ -97,7 +97,7 @@ type giveBack struct {
 type Unit struct{ lease *lease }
 
 // Take draws a unit for a call at now, the wall clock. It waits, no longer than
-// a second or ctx, only when this node holds nothing and may still get some.
+// patience or ctx, only when this node holds nothing and may still get some.
 func (q *Quota) Take(ctx context.Context, now time.Time) (Unit, Result) {
 	t := now.UnixNano()
 	if l := q.lease.Load(); l != nil && t < l.end {
