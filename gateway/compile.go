@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 	"time"
+	"unique"
 
 	"tollgate/gateway/http1"
 	"tollgate/gateway/route"
@@ -19,29 +20,26 @@ type program struct {
 	methods []method
 }
 
-// method is one compiled method.
+// method is one compiled method, what a call reads first.
 type method struct {
 	num         uint32 // in journals
-	path        string // resource path
-	verb        string
-	keyed       bool // an API key is required
-	greedy      bool // the path ends in {name+}
-	throttleKey string
-	out         upstream
+	keyed       bool   // an API key is required
+	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
+	out         upstream
+	throttleKey string
 }
 
 // upstream is an HTTP_PROXY integration ready for its bytes to be appended.
 type upstream struct {
-	pool    *http1.Pool
-	key     http1.PoolKey
-	host    string
-	verb    string // "": the client's
-	parts   []part
-	query   string
-	address string
-	same    string // prefix, when the rest is the call's own path
-	isSame  bool
+	pool   *http1.Pool
+	isSame bool   // the path is same and then the call's own
+	same   string //
+	host   string
+	verb   string // "": the client's
+	query  string
+	parts  []part
+	key    http1.PoolKey
 }
 
 // part is a literal piece of the upstream path or the value of the path
@@ -95,7 +93,7 @@ func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, erro
 }
 
 func compileMethod(path, verb string, num uint32, def *model.Method, pools *http1.Upstreams) (method, error) {
-	m := method{num: num, path: path, verb: verb, keyed: def.APIKeyRequired, throttleKey: throttleKey(path, verb),
+	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: throttleKey(path, verb),
 		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	up, err := model.ParseUpstream(def.Integration, path)
 	if err != nil {
@@ -115,7 +113,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 			index[s.Name()] = len(index)
 		}
 	}
-	m.out = upstream{host: up.Host, verb: up.Method, query: up.Query, address: up.Address,
+	m.out = upstream{host: unique.Make(up.Host).Value(), verb: unique.Make(up.Method).Value(), query: up.Query,
 		key: http1.PoolKey{Address: up.Address, TLS: up.Scheme == "https", Insecure: up.Insecure}}
 	if m.out.key.TLS {
 		m.out.key.ServerName = serverName(up.Address)
@@ -164,6 +162,7 @@ func (u *upstream) sameAs(segs []model.Segment) {
 	}
 	if own.Len() > 0 {
 		u.same, u.isSame = strings.CutSuffix(up.String(), own.String())
+		u.same = unique.Make(u.same).Value() // one copy for all methods
 		u.isSame = u.isSame && !strings.Contains(u.same, "\x00")
 	}
 }

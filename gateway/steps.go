@@ -85,15 +85,21 @@ func (g *Gateway) serve(x *http1.Exchange) {
 //     drains what others share; gives the quota's unit back when it refuses.
 //  5. integrate.
 func compose(m *method, stageBucket *limit.Bucket) []step {
-	var s []step
-	if m.keyed {
-		s = append(s, (*call).apiKey, (*call).quota)
+	switch {
+	case m.keyed:
+		return stepsKeyed
+	case stageBucket != nil:
+		return stepsThrottled
 	}
-	if m.keyed || stageBucket != nil {
-		s = append(s, (*call).throttle)
-	}
-	return append(s, (*call).integrate)
+	return stepsOpen
 }
+
+// The lists are shared: what a call reads on its way stays in the cache.
+var (
+	stepsKeyed     = []step{(*call).apiKey, (*call).quota, (*call).throttle, (*call).integrate}
+	stepsThrottled = []step{(*call).throttle, (*call).integrate}
+	stepsOpen      = []step{(*call).integrate}
+)
 
 const pathStyle = "/_aws/execute-api/"
 
@@ -284,7 +290,7 @@ func (c *call) failed(f http1.Failure) kind {
 	case http1.Timeout:
 		return integrationTimeout
 	case http1.Forbidden, http1.NoHost:
-		c.g.complain(c.run.m.out.address, f)
+		c.g.complain(c.run.m.out.key.Address, f)
 		return configurationError
 	case http1.TooLarge:
 		c.flags &^= flagBillable
