@@ -89,7 +89,7 @@ func (x *Exchange) exchange(p *Pool, req []byte, streams bool, timeout time.Dura
 			n, err = x.upload(c, req, timeout)
 		} else {
 			c.begin(x)
-			n, err = c.roundTrip(req, used && !c.justUsed(x.Begun))
+			n, err = c.roundTrip(req, used)
 		}
 		if err == nil {
 			return c, n, None

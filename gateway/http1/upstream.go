@@ -225,14 +225,6 @@ func (c *upConn) arm(start int64, d time.Duration) {
 // begin makes the connection x's, to read into its buffer.
 func (c *upConn) begin(x *Exchange) { c.x, c.n, c.err = x, 0, nil }
 
-// justUsed: the connection carried its last answer so shortly before the call at
-// begun that looking for unasked bytes again would find what the last read found.
-// Proxies that watch idle connections by events see no sooner.
-func (c *upConn) justUsed(begun int64) bool {
-	idle := begun - c.since
-	return idle >= 0 && idle < int64(20*time.Microsecond)
-}
-
 // roundTrip sends req and reads the answer's head into x.Up and x.Response; n is
 // how many bytes are in x.Up. With check, the connection must be silent first:
 // anything on it is an answer nobody asked for.
