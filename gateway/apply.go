@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"strings"
 
 	"tollgate/gateway/auth"
@@ -71,6 +72,9 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 	if len(ch.Stages) > 0 {
 		g.publish()
 		g.tidy()
+	}
+	if ch.Full && len(ch.Keys) > 10_000 {
+		debug.FreeOSMemory() // what reading so much left behind
 	}
 	if len(failed) > 5 {
 		failed = append(failed[:5], fmt.Sprintf("and %d more", len(failed)-5))

@@ -67,7 +67,7 @@ func (t *Tollgate) StartPostgres(ctx context.Context) error {
 	}
 	if t.url != "" && t.url != pg.URL() {
 		_ = pg.Crash()
-		return errors.New("Postgres came back at another address, where the control plane will not look")
+		return errors.New("came back at another address, where the control plane will not look: Postgres")
 	}
 	t.Postgres = pg
 	return nil

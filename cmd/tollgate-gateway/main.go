@@ -17,6 +17,7 @@ import (
 var version = "dev"
 
 func main() {
+	process.Frugal()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {

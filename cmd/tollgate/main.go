@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"tollgate/gateway/process"
 )
 
 // Exit codes.
@@ -28,6 +30,7 @@ const (
 var version = "dev"
 
 func main() {
+	process.Frugal()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"tollgate/control"
+	"tollgate/gateway"
+	"tollgate/model"
 )
 
 func tenantCommand() *cobra.Command {
@@ -46,6 +49,44 @@ func tenantCommand() *cobra.Command {
 	tenant := &cobra.Command{Use: "tenant", Short: "Accounts", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	outputFlag(tenant)
-	tenant.AddCommand(create, list)
+	tenant.AddCommand(create, list, tenantCapsCommand(),
+		tenantSwitch("suspend", "Refuse an account's calls and changes, at once on every node", (*control.Plane).SuspendTenant),
+		tenantSwitch("resume", "End a suspension", (*control.Plane).ResumeTenant))
 	return tenant
+}
+
+// tenantCapsCommand sets what one account may take of each shared node.
+func tenantCapsCommand() *cobra.Command {
+	var c model.Caps
+	cmd := &cobra.Command{
+		Use: "caps ACCOUNT", Short: "Set what an account may take of each gateway node; what is not given becomes the node's default", Args: cobra.ExactArgs(1),
+		RunE: onInstallation(func(cmd *cobra.Command, in *installation, args []string) error {
+			if err := in.plane.SetTenantCaps(cmd.Context(), control.Operator(), args[0], c); err != nil {
+				return err
+			}
+			return show(cmd, c, func(w io.Writer) {
+				fmt.Fprintf(w, "rate\t%v\nburst\t%d\nin flight\t%d\nbuffered bytes\t%d\n", c.Rate, c.Burst, c.InFlight, c.BufferedBytes)
+			})
+		}),
+	}
+	d := gateway.DefaultCaps
+	cmd.Flags().Float64Var(&c.Rate, "rate", 0, fmt.Sprintf("calls a second (default %.0f)", d.Rate))
+	cmd.Flags().IntVar(&c.Burst, "burst", 0, fmt.Sprintf("calls at once after a pause (default %d, or the rate where one is given)", d.Burst))
+	cmd.Flags().IntVar(&c.InFlight, "in-flight", 0, fmt.Sprintf("calls under way at the same time (default %d)", d.InFlight))
+	cmd.Flags().Int64Var(&c.BufferedBytes, "buffered", 0, fmt.Sprintf("bytes of memory held for its calls (default %d)", d.BufferedBytes))
+	return cmd
+}
+
+func tenantSwitch(name, short string, do func(*control.Plane, context.Context, control.Actor, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " ACCOUNT", Short: short, Args: cobra.ExactArgs(1),
+		RunE: onInstallation(func(cmd *cobra.Command, in *installation, args []string) error {
+			if err := do(in.plane, cmd.Context(), control.Operator(), args[0]); err != nil {
+				return err
+			}
+			return show(cmd, map[string]string{"accountId": args[0], "done": name}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s %s: done\n", name, args[0])
+			})
+		}),
+	}
 }

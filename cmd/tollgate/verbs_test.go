@@ -300,3 +300,27 @@ func TestPick(t *testing.T) {
 		t.Errorf("none: %v", err)
 	}
 }
+
+// An operator caps, suspends and resumes an account, and its calls feel it.
+func TestTenantSwitches(t *testing.T) {
+	t.Parallel()
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }))
+	defer upstream.Close()
+	file := filepath.Join(t.TempDir(), "pets.yaml")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, document, upstream.URL), 0o600))
+	env := environ(newDir(t))
+	p := start(t, env, "up")
+	c := cliJSON[control.TenantCredentials](t, env, "tenant", "create", "--email", "ada@example.com", "--name", "Ada")
+	api := cliJSON[imported](t, env, "api", "import", file)
+	cliJSON[deployed](t, env, "api", "deploy", api.ID, "--stage", "dev")
+	url := p.gateway + "/_aws/execute-api/" + api.ID + "/dev/pets/7"
+	eventually(t, url, "", 200)
+	cliJSON[any](t, env, "tenant", "suspend", c.AccountID)
+	eventually(t, url, "", 403)
+	cliJSON[any](t, env, "tenant", "resume", c.AccountID)
+	eventually(t, url, "", 200)
+	cliJSON[any](t, env, "tenant", "caps", c.AccountID, "--rate", "0.001", "--burst", "1")
+	eventually(t, url, "", 429)
+	cli(t, env, "tenant", "caps", c.AccountID, "--rate", "-1").refusal(t, "negative")
+	cli(t, env, "tenant", "suspend", "000000000000").refusal(t, "000000000000")
+}

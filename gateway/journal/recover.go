@@ -114,9 +114,7 @@ func readBoot(dir string, b model.BootID, sealed []uint64) (*remains, error) {
 		return nil, err
 	}
 	w := &remains{tally: newTally()}
-	for i := range sealed {
-		w.ends = append(w.ends, sealed[i])
-	}
+	w.ends = append(w.ends, sealed...)
 	for len(files) > 0 {
 		shard, n := files[0].shard, 0
 		for n < len(files) && files[n].shard == shard {

@@ -13,7 +13,8 @@ type lineKey struct {
 	tenant, stage, method, key, terms uint32
 	subscription                      uint64
 	status, flags                     uint16
-	pad                               uint32 // named, so that the key is compared and hashed as plain memory
+	//lint:ignore U1000 named, so that the key is compared and hashed as plain memory
+	pad uint32
 }
 
 // tally sums records into usage lines. It is reused from cut to cut.

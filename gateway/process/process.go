@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -150,4 +151,13 @@ func Help(program string) string {
 		}
 	}
 	return b.String()
+}
+
+// Frugal makes the garbage collector run at half the usual growth, unless GOGC
+// says otherwise. Calls allocate nothing, so collections are rare whatever the
+// setting, and what it bounds is memory: keys and routes, not traffic.
+func Frugal() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 }
