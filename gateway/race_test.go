@@ -1,0 +1,6 @@
+//go:build race
+
+package gateway
+
+// Under the race detector sync.Pool throws things away at random.
+const raceDetector = true
