@@ -284,10 +284,9 @@ func TestDeployWaitsForTheNodes(t *testing.T) {
 			if err != nil {
 				return // the test is over
 			}
-			if first || failed == "" {
-				h.Applied = c.Revision
-			} else {
-				h.Failed = failed
+			h.Applied = c.Revision
+			if !first && failed != "" {
+				h.Failures = []model.StageFailure{{Tenant: a.Tenant, Reason: failed}, {Tenant: a.Tenant + 1, Reason: "somebody else's"}}
 			}
 			h.Wait = 20 * time.Second
 			if first {

@@ -16,8 +16,8 @@ const liveFor = "45 seconds"
 
 const liveNode = `connected and not draining and seen_at > now() - interval '` + liveFor + `'`
 
-// Await waits until every live node of the actor's gateway has applied revision
-// (which a write returned) or failed to, at most for the plane's AckTimeout, and
+// Await waits until every live node of the actor's gateway has put revision
+// (which a write returned) into effect or has said what of it it could not, at most for the plane's AckTimeout, and
 // says which did. No live node: no receipts.
 func (p *Plane) Await(ctx context.Context, actor Actor, revision uint64) ([]model.NodeReceipt, error) {
 	var gateway int32
@@ -32,7 +32,7 @@ func (p *Plane) Await(ctx context.Context, actor Actor, revision uint64) ([]mode
 	defer deadline.Stop()
 	for {
 		woken, poll, leave := p.wake.subscribe(channelAck, gateway)
-		receipts, waiting, err := p.receipts(ctx, gateway, revision)
+		receipts, waiting, err := p.receipts(ctx, gateway, actor.Tenant, revision)
 		if err != nil || !waiting {
 			leave()
 			return receipts, err
@@ -55,32 +55,29 @@ func (p *Plane) Await(ctx context.Context, actor Actor, revision uint64) ([]mode
 	}
 }
 
-// receipts is what the live nodes say of a revision, and whether one has not
-// said anything yet.
-func (p *Plane) receipts(ctx context.Context, gateway int32, revision uint64) ([]model.NodeReceipt, bool, error) {
+// receipts is what the live nodes say of a revision, of the tenant's own stages,
+// and whether one has not said anything yet.
+func (p *Plane) receipts(ctx context.Context, gateway int32, tenant uint32, revision uint64) ([]model.NodeReceipt, bool, error) {
 	out := []model.NodeReceipt{}
 	waiting := false
 	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select g.name, n.name, n.applied_rev >= $2, n.failed_rev >= $2, n.failed
+			select g.name, n.name, n.applied_rev >= $2, coalesce((
+				select string_agg(f->>'reason', '; ') from jsonb_array_elements(n.failures) f where (f->>'tenant')::bigint = $3), '')
 			from node n join gateway g using (gateway_id) where n.gateway_id = $1 and `+liveNode+`
-			order by n.name`, gateway, revision)
+			order by n.name`, gateway, revision, int64(tenant))
 		if err != nil {
 			return err
 		}
 		var r model.NodeReceipt
-		var failed bool
-		var why string
-		_, err = pgx.ForEachRow(rows, []any{&r.Gateway, &r.Node, &r.Applied, &failed, &why}, func() error {
-			r.Error = ""
-			switch {
-			case r.Applied:
-			case failed:
-				r.Error = why
-			default:
+		var failed string
+		_, err = pgx.ForEachRow(rows, []any{&r.Gateway, &r.Node, &r.Applied, &failed}, func() error {
+			r.Error = failed
+			if !r.Applied {
 				waiting = true
 				r.Error = fmt.Sprintf("the node has not answered within %v; until it does, it serves what it had", p.ackTimeout)
 			}
+			r.Applied = r.Error == ""
 			out = append(out, r)
 			return nil
 		})

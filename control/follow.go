@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,9 +15,6 @@ import (
 const (
 	// maxWait is how long a node may wait for news; see liveFor.
 	maxWait = 30 * time.Second
-	// failedWait is after how long a node that could not apply something is
-	// given it again.
-	failedWait = 5 * time.Second
 )
 
 // Changes answers what a node of a gateway must apply to get from hello.Applied
@@ -28,17 +26,12 @@ func (p *Plane) Changes(ctx context.Context, n NodeIdentity, hello model.NodeHel
 	if err != nil {
 		return nil, err
 	}
-	visit, known, err := p.arrive(ctx, n, node, hello)
+	visit, err := p.arrive(ctx, n, node, hello)
 	if err != nil {
 		return nil, err
 	}
 	wait := min(max(hello.Wait, 0), maxWait)
-	if hello.Failed != "" && known > hello.Applied {
-		wait = min(wait, failedWait) // then the same again
-	} else {
-		known = hello.Applied
-	}
-	c, err := p.waitForChanges(ctx, n, hello.Applied, known, wait)
+	c, err := p.waitForChanges(ctx, n, hello.Applied, wait)
 	if ctx.Err() != nil {
 		p.leave(ctx, n, node, visit)
 		return nil, ctx.Err()
@@ -46,12 +39,7 @@ func (p *Plane) Changes(ctx context.Context, n NodeIdentity, hello model.NodeHel
 	if err != nil {
 		return nil, err
 	}
-	return c, p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
-			update node set offered_rev = $4, seen_at = now()
-			where gateway_id = $1 and name = $2 and visit = $3`, n.Gateway, node, visit, int64(c.Revision))
-		return err
-	})
+	return c, nil
 }
 
 // rowName is a node's name among its gateway's. Processes that share a token tell
@@ -70,29 +58,29 @@ func rowName(n NodeIdentity, hello model.NodeHello) (string, error) {
 }
 
 // arrive records a node's question and wakes those who wait for what it
-// acknowledges. known is the revision that this boot was last told.
-func (p *Plane) arrive(ctx context.Context, n NodeIdentity, node string, h model.NodeHello) (visit int64, known uint64, err error) {
+// acknowledges.
+func (p *Plane) arrive(ctx context.Context, n NodeIdentity, node string, h model.NodeHello) (visit int64, err error) {
 	if h.Applied > 1<<62 {
-		return 0, 0, model.Errorf(model.Invalid, "revision %d was never given out", h.Applied)
+		return 0, model.Errorf(model.Invalid, "revision %d was never given out", h.Applied)
 	}
-	if len(h.Failed) > 2000 {
-		h.Failed = h.Failed[:2000]
+	failures := make([]model.StageFailure, 0, len(h.Failures))
+	for _, f := range h.Failures[:min(len(h.Failures), model.MaxFailures)] {
+		f.Reason = strings.ToValidUTF8(f.Reason[:min(len(f.Reason), 500)], "")
+		failures = append(failures, f)
 	}
 	err = p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
-			insert into node as n (gateway_id, name, boot, applied_rev, failed, draining) values ($1, $2, $3, $4, $5, $6)
+			insert into node as n (gateway_id, name, boot, applied_rev, failures, draining) values ($1, $2, $3, $4, $5, $6)
 			on conflict (gateway_id, name) do update set
-				boot = excluded.boot, applied_rev = excluded.applied_rev, failed = excluded.failed, draining = excluded.draining,
-				visit = n.visit + 1, connected = true, seen_at = now(),
-				offered_rev = case when n.boot = excluded.boot then n.offered_rev else 0 end,
-				failed_rev = case when n.boot = excluded.boot and excluded.failed <> '' then n.offered_rev else 0 end
-			returning visit, offered_rev`, n.Gateway, node, h.Boot, int64(h.Applied), h.Failed, h.Draining).Scan(&visit, &known)
+				boot = excluded.boot, applied_rev = excluded.applied_rev, failures = excluded.failures, draining = excluded.draining,
+				visit = n.visit + 1, connected = true, seen_at = now()
+			returning visit`, n.Gateway, node, h.Boot, int64(h.Applied), failures, h.Draining).Scan(&visit)
 		if err != nil {
 			return err
 		}
 		return notifyAck(ctx, tx, n.Gateway)
 	})
-	return visit, known, err
+	return visit, err
 }
 
 func notifyAck(ctx context.Context, tx pgx.Tx, gateway int32) error {
@@ -117,14 +105,13 @@ func (p *Plane) leave(ctx context.Context, n NodeIdentity, node string, visit in
 	}
 }
 
-// waitForChanges answers with the changes since applied as soon as there is one
-// after known.
-func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, applied, known uint64, wait time.Duration) (*model.Changes, error) {
+// waitForChanges answers with the changes since applied as soon as there is one.
+func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, applied uint64, wait time.Duration) (*model.Changes, error) {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	for {
 		woken, poll, leave := p.wake.subscribe(channelChange, n.Gateway)
-		head, news, err := p.news(ctx, n, applied, known)
+		head, news, err := p.news(ctx, n, applied)
 		if err != nil || news {
 			leave()
 			if err != nil {
@@ -147,22 +134,20 @@ func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, applied, kno
 		switch {
 		case err != nil:
 			return nil, err
-		case late && known != applied:
-			return p.changesSince(ctx, n, applied)
 		case late:
 			return &model.Changes{Revision: head}, nil
 		}
 	}
 }
 
-// news is the present revision, and whether the gateway has a change after known
+// news is the present revision, and whether the gateway has a change after applied
 // or the node's revision is one that changes cannot lead on from.
-func (p *Plane) news(ctx context.Context, n NodeIdentity, applied, known uint64) (head uint64, news bool, err error) {
+func (p *Plane) news(ctx context.Context, n NodeIdentity, applied uint64) (head uint64, news bool, err error) {
 	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			select rev, $2::bigint = 0 or $2 < pruned or $2 > rev
-				or exists (select 1 from feed_change where gateway_id = $1 and feed_change.rev > $3)
-			from feed_head`, n.Gateway, int64(applied), int64(known)).Scan(&head, &news)
+				or exists (select 1 from feed_change where gateway_id = $1 and feed_change.rev > $2)
+			from feed_head`, n.Gateway, int64(applied)).Scan(&head, &news)
 	})
 	return head, news, err
 }

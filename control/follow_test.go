@@ -215,38 +215,6 @@ func TestNothingNewAnswersAfterTheWait(t *testing.T) {
 	w.refused(err, model.Invalid, "node name")
 }
 
-// A node that could not apply a change is not told the same again at once, and is
-// told at once of the next.
-func TestAFailedNodeDoesNotSpin(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t).started()
-	a := w.tenant()
-	n := control.SharedNode("n1")
-	at := w.changes(n, hello(0)).Revision
-	k := w.key(a)
-	first := w.changes(n, hello(at))
-	failed := model.NodeHello{Boot: "boot-1", Applied: at, Failed: "cannot", Wait: 100 * time.Millisecond}
-	began := time.Now()
-	again := w.changes(n, failed)
-	if time.Since(began) < 100*time.Millisecond || again.Revision != first.Revision || len(again.Keys) != 1 {
-		t.Errorf("after %v: %+v", time.Since(began), again)
-	}
-	failed.Wait = 20 * time.Second
-	got := make(chan *model.Changes, 1)
-	go func() {
-		c, err := w.Changes(w.ctx, n, failed)
-		if err != nil {
-			t.Error(err)
-		}
-		got <- c
-	}()
-	w.must(w.SetKeyEnabled(w.ctx, a, k.ID, false))
-	began = time.Now()
-	if c := <-got; len(c.Keys) != 1 || c.Keys[0].Enabled || time.Since(began) > time.Second {
-		t.Errorf("after %v: %+v", time.Since(began), c)
-	}
-}
-
 // Revisions become visible in their order: a node that follows while many write
 // ends up with what a fresh one is told.
 func TestFollowingConcurrentWritersMissesNothing(t *testing.T) {

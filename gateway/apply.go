@@ -38,7 +38,7 @@ func newRegistry() registry {
 // apply puts changes into effect and reports what it could not. Tenants, plans
 // and keys go first, so that a route never appears before what guards it;
 // routes that end are taken away before that.
-func (g *Gateway) apply(ch *model.Changes, content func(string) *model.DeploymentContent) string {
+func (g *Gateway) apply(ch *model.Changes, content func(string) *model.DeploymentContent) []model.StageFailure {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if ch.Full {
@@ -59,14 +59,15 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 		g.applyPlan(&ch.Plans[i])
 	}
 	g.applyKeys(ch.Keys)
-	var failed []string
+	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
 		if s.Deleted {
 			continue
 		}
 		if err := g.applyStage(s, content); err != nil {
-			failed = append(failed, fmt.Sprintf("API %s stage %s: %v", s.APIID, s.Stage, err))
+			failed = append(failed, model.StageFailure{Tenant: s.Tenant, Stage: s.Num, DeploymentID: s.DeploymentID,
+				Reason: fmt.Sprintf("API %s stage %s stays as it was: %v", s.APIID, s.Stage, err)})
 		}
 	}
 	if len(ch.Stages) > 0 {
@@ -76,10 +77,7 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 	if ch.Full && len(ch.Keys) > 10_000 {
 		debug.FreeOSMemory() // what reading so much left behind
 	}
-	if len(failed) > 5 {
-		failed = append(failed[:5], fmt.Sprintf("and %d more", len(failed)-5))
-	}
-	return strings.Join(failed, "; ")
+	return failed
 }
 
 // complete adds to a full change the deletion of everything it does not name.

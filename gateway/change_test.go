@@ -97,7 +97,8 @@ func TestFailedCompileKeepsOld(t *testing.T) {
 	until(t, "the failure to be reported", func() bool {
 		r.p.mu.Lock()
 		defer r.p.mu.Unlock()
-		return strings.Contains(r.p.hello.Failed, "AWS_IAM")
+		f := r.p.hello.Failures
+		return len(f) == 1 && f[0].Stage == 70 && f[0].DeploymentID == "bad" && strings.Contains(f[0].Reason, "AWS_IAM")
 	})
 	resp, err := r.httpc.Get(r.base + "/_aws/execute-api/ABC/beta/c")
 	if err != nil {

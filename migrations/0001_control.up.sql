@@ -283,9 +283,7 @@ create table node (
   visit bigint not null default 1, -- counts its questions, so that an old connection's end is told from a new one's
   connected boolean not null default true,
   applied_rev bigint not null,
-  offered_rev bigint not null default 0, -- the last one it was sent
-  failed_rev bigint not null default 0,  -- the one that failed
-  failed text not null default '',
+  failures jsonb not null default '[]', -- stages that stayed behind, as the node says
   draining boolean not null default false,
   seen_at timestamptz not null default now(),
   primary key (gateway_id, name)

@@ -232,9 +232,7 @@ CREATE TABLE public.node (
     visit bigint DEFAULT 1 NOT NULL,
     connected boolean DEFAULT true NOT NULL,
     applied_rev bigint NOT NULL,
-    offered_rev bigint DEFAULT 0 NOT NULL,
-    failed_rev bigint DEFAULT 0 NOT NULL,
-    failed text DEFAULT ''::text NOT NULL,
+    failures jsonb DEFAULT '[]'::jsonb NOT NULL,
     draining boolean DEFAULT false NOT NULL,
     seen_at timestamp with time zone DEFAULT now() NOT NULL
 );

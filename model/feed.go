@@ -11,11 +11,23 @@ type NodeHello struct {
 	Node    string `json:"node"`    // name, unique within its gateway
 	Boot    string `json:"boot"`    // this process's boot id
 	Applied uint64 `json:"applied"` // revision applied; 0: nothing yet, send all
-	// Failed says why Applied stays behind: the last change that did not compile.
-	Failed   string        `json:"failed,omitempty"`
-	Draining bool          `json:"draining,omitempty"`
-	Wait     time.Duration `json:"wait,omitempty"` // how long to wait for news
+	// Failures are the stages that could not be brought to where they should be
+	// and go on as they were; everything else of the revision is in effect.
+	Failures []StageFailure `json:"failures,omitempty"`
+	Draining bool           `json:"draining,omitempty"`
+	Wait     time.Duration  `json:"wait,omitempty"` // how long to wait for news
 }
+
+// StageFailure is a stage that a node could not point at its deployment.
+type StageFailure struct {
+	Tenant       uint32 `json:"tenant"`
+	Stage        uint32 `json:"stage"`
+	DeploymentID string `json:"deploymentId"`
+	Reason       string `json:"reason"` // for the tenant, API and stage included
+}
+
+// MaxFailures are reported by one node.
+const MaxFailures = 100
 
 // Changes brings a node from one revision to another. An object with Deleted set
 // is gone; others replace what the node had under the same number or id.

@@ -36,8 +36,8 @@ type Options struct {
 	Boot string // this process's boot id
 	// Apply puts changes into effect. Content finds a deployment that a stage of
 	// the changes points at; it is nil for one that could not be had. Apply
-	// returns what could not be put into effect, in words for the operator.
-	Apply func(ch *model.Changes, content func(id string) *model.DeploymentContent) (failed string)
+	// returns the stages that stay as they were, and why.
+	Apply func(ch *model.Changes, content func(id string) *model.DeploymentContent) []model.StageFailure
 	Log   *slog.Logger
 }
 
@@ -46,8 +46,9 @@ type Follower struct {
 	o        Options
 	store    *store
 	revision atomic.Uint64
-	contact  atomic.Int64 // unix nanoseconds of the last answer
-	failed   string
+	contact  atomic.Int64                  // unix nanoseconds of the last answer
+	failures map[uint32]model.StageFailure // by stage
+	mu       sync.Mutex                    // over failures
 	draining atomic.Bool
 	wake     chan struct{}
 	cancel   context.CancelFunc
@@ -69,9 +70,9 @@ func New(o Options) (*Follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Follower{o: o, store: st, wake: make(chan struct{}, 1), done: make(chan struct{}), first: make(chan struct{})}
+	f := &Follower{o: o, store: st, failures: map[uint32]model.StageFailure{}, wake: make(chan struct{}, 1), done: make(chan struct{}), first: make(chan struct{})}
 	if ch := st.full(); ch.Revision > 0 {
-		f.failed = o.Apply(ch, st.deployment)
+		f.note(ch, o.Apply(ch, st.deployment))
 		f.revision.Store(ch.Revision)
 		for i := range ch.Stages {
 			if !st.has(ch.Stages[i].DeploymentID) {
@@ -130,8 +131,33 @@ func (f *Follower) Stop() {
 }
 
 func (f *Follower) hello() model.NodeHello {
-	return model.NodeHello{Node: f.o.Node, Boot: f.o.Boot, Applied: f.revision.Load(), Failed: f.failed,
-		Draining: f.draining.Load(), Wait: longPoll}
+	h := model.NodeHello{Node: f.o.Node, Boot: f.o.Boot, Applied: f.revision.Load(), Draining: f.draining.Load(), Wait: longPoll}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.failures {
+		if len(h.Failures) == model.MaxFailures {
+			break
+		}
+		h.Failures = append(h.Failures, e)
+	}
+	return h
+}
+
+// note keeps what of a change could not be put into effect, until another change
+// of the stage or its end.
+func (f *Follower) note(ch *model.Changes, failed []model.StageFailure) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ch.Full {
+		clear(f.failures)
+	}
+	for i := range ch.Stages {
+		delete(f.failures, ch.Stages[i].Num)
+	}
+	for _, e := range failed {
+		f.failures[e.Stage] = e
+		f.o.Log.Error("a stage stays as it was", "revision", ch.Revision, "reason", e.Reason, "deployment", e.DeploymentID)
+	}
 }
 
 func (f *Follower) run(ctx context.Context) {
@@ -181,11 +207,7 @@ func (f *Follower) ask(ctx context.Context) error {
 	if err := f.fetch(ctx, ch); err != nil {
 		return err
 	}
-	failed := f.o.Apply(ch, f.store.deployment)
-	if failed != "" && failed != f.failed {
-		f.o.Log.Error("a change could not be put into effect; what was there goes on", "revision", ch.Revision, "failed", failed)
-	}
-	f.failed = failed
+	f.note(ch, f.o.Apply(ch, f.store.deployment))
 	if err := f.store.add(ch); err != nil {
 		// The change is in effect; only a restart without control plane would miss it.
 		f.o.Log.Error("the copy on disk could not be written", "err", err)

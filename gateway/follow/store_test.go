@@ -122,7 +122,7 @@ func TestLostDeploymentStartsAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		f, err := New(Options{Dir: dir, Log: quiet, Apply: func(*model.Changes, func(string) *model.DeploymentContent) string { return "" }})
+		f, err := New(Options{Dir: dir, Log: quiet, Apply: func(*model.Changes, func(string) *model.DeploymentContent) []model.StageFailure { return nil }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,9 @@ func TestFollowerAcknowledges(t *testing.T) {
 		return nil, ctx.Err()
 	}}
 	f, err := New(Options{Feed: feed, Dir: t.TempDir(), Node: "n", Boot: "b", Log: quiet,
-		Apply: func(*model.Changes, func(string) *model.DeploymentContent) string { return "bad stage" }})
+		Apply: func(*model.Changes, func(string) *model.DeploymentContent) []model.StageFailure {
+			return []model.StageFailure{{Stage: 1, Reason: "bad stage"}}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +159,7 @@ func TestFollowerAcknowledges(t *testing.T) {
 	if h := <-hellos; h.Applied != 0 || h.Node != "n" || h.Boot != "b" {
 		t.Errorf("first hello %+v", h)
 	}
-	if h := <-hellos; h.Applied != 3 || h.Failed != "bad stage" {
+	if h := <-hellos; h.Applied != 3 || len(h.Failures) != 1 || h.Failures[0].Reason != "bad stage" {
 		t.Errorf("second hello %+v", h)
 	}
 	f.Drain(t.Context())
