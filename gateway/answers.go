@@ -7,6 +7,7 @@ type kind uint8
 
 const (
 	proceed kind = iota
+	later        // nothing yet: the call is resumed when what it waits for is there
 	forbidden
 	missingToken
 	invalidKey

@@ -137,7 +137,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 
 func (g *Gateway) serverUp() {
 	g.server = http1.NewServer(http1.Options{
-		Handler: g.serve, Refused: g.refused,
+		Handler: g.serve, Resume: g.resume, Refused: g.refused,
 		NewApp:  func() any { return &call{g: g, head: make([]byte, 0, 256)} },
 		Limits:  http1.Limits{Target: maxTarget, Headers: maxHeaders},
 		MaxBody: g.o.MaxBody, MaxConns: g.o.MaxConns,

@@ -79,7 +79,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			count(descCalls, m.class[i].Load(), l)
 		}
 	}
-	for k := proceed + 1; k < kinds; k++ {
+	for k := later + 1; k < kinds; k++ {
 		count(descRefused, m.refused[k].Load(), answers[k].name)
 	}
 	count(descMalformed, m.malformed.Load())

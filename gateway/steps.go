@@ -30,6 +30,7 @@ type call struct {
 	sub    *subscription
 	plan   *plan
 	cover  *planStage
+	at     int // the step it is at
 	unit   limit.Unit
 	flags  uint8
 	noRec  bool // the journal refused the record
@@ -46,7 +47,8 @@ const (
 	flagAborted  = uint8(model.FlagAborted)
 )
 
-// step continues (proceed) or fails with the kind of answer that ends the call.
+// step continues (proceed), leaves the call for later, or fails with the kind of
+// answer that ends it.
 type step func(c *call, x *http1.Exchange) kind
 
 // serve answers one call.
@@ -57,9 +59,30 @@ func (g *Gateway) serve(x *http1.Exchange) {
 	c.tenant, c.stage, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	x.Rec = c
-	k := c.find(x)
-	for i := 0; k == proceed && i < len(c.run.steps); i++ {
-		k = c.run.steps[i](c, x)
+	c.at = 0
+	c.advance(x, c.find(x))
+}
+
+// resume goes on with a call that a step has left for later: the same step again
+// now that it may wait, or what follows with what came of the upstream.
+func (g *Gateway) resume(x *http1.Exchange, f http1.Failure) {
+	c := x.App.(*call)
+	if f == http1.Again {
+		c.advance(x, proceed)
+		return
+	}
+	k := c.proxied(f)
+	c.at++
+	c.advance(x, k)
+}
+
+// advance takes a call through its steps to the end, or to where it must wait.
+func (c *call) advance(x *http1.Exchange, k kind) {
+	for k == proceed && c.at < len(c.run.steps) {
+		if k = c.run.steps[c.at](c, x); k == later {
+			return
+		}
+		c.at++
 	}
 	if k != proceed {
 		c.render(x, k)
@@ -231,7 +254,14 @@ func (c *call) quota(x *http1.Exchange) kind {
 	if q == nil {
 		return unavailable // the plan is being changed: fail closed, for an instant
 	}
-	unit, res := q.Take(context.Background(), c.now)
+	unit, res, ok := q.Try(c.now)
+	if !ok {
+		if !x.MayBlock() {
+			x.Block()
+			return later
+		}
+		unit, res = q.Take(context.Background(), c.now)
+	}
 	switch res {
 	case limit.Admitted:
 		c.sub.unit(c, unit)
@@ -278,15 +308,16 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
 	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))
-	f := x.Proxy(m.out.pool, req, c.head, m.timeout)
-	if f == http1.None || f == http1.Broken {
-		return proceed
-	}
-	return c.failed(f)
+	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
 }
 
-func (c *call) failed(f http1.Failure) kind {
+// proxied is what came of the upstream.
+func (c *call) proxied(f http1.Failure) kind {
 	switch f {
+	case http1.Parked:
+		return later
+	case http1.None, http1.Broken:
+		return proceed
 	case http1.Timeout:
 		return integrationTimeout
 	case http1.Forbidden, http1.NoHost:

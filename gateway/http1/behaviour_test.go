@@ -450,6 +450,7 @@ func TestUnrecorded(t *testing.T) {
 	rec := &recorder{fail: map[Phase]bool{Whole: true, First: true}}
 	var r *rig
 	r = newRig(t, up, func(o *Options) {
+		o.Resume = nil // it waits for the outcome
 		o.Handler = func(x *Exchange) {
 			x.Rec = rec
 			if string(x.Request.Path.Of(x.In)) == "/own" {

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// conn is one client connection and the goroutine that serves it.
+// conn is one client connection. It is served by an event loop (loop.go) while
+// nothing it does can block, and otherwise by a goroutine of its own.
 type conn struct {
 	s     *Server
 	nc    net.Conn
@@ -33,6 +34,17 @@ type conn struct {
 	gone    bool // handed to another server
 	looked  bool // the end of the stream was looked for in this idle wait
 	unread  bool // the client may be sending still, after its answer
+
+	// In an event loop, which then owns fd.
+	l       *loop
+	slot    int
+	busy    bool   // a call is with its upstream
+	again   bool   // there was an edge meanwhile
+	drained bool   // the last read took all there was
+	ended   bool   // the client has ended its side: read until it shows
+	moves   uint8  // how often the connection left a loop
+	rest    []byte // of an answer, what the socket did not take
+	paused  int64  // until when, see Exchange.Pace; 0: not
 }
 
 type action uint8
@@ -42,6 +54,10 @@ const (
 	shut                  // close the connection
 	blocked               // handle the parsed call outside RawConn.Read
 	hand                  // hand the connection to the HTTP/2 server
+	parked                // in a loop: the call goes on later, or elsewhere
+	flush                 // in a loop: the rest of the answer must be waited for
+	pausing               // in a loop: see Exchange.Pace
+	home                  // back to the loop, nothing is under way
 )
 
 func (c *conn) serve() {
@@ -53,6 +69,11 @@ func (c *conn) serve() {
 	} else {
 		c.serveRaw()
 	}
+	c.last()
+}
+
+// last is what remains to be done when a connection is not served any more.
+func (c *conn) last() {
 	if c.next == hand {
 		c.handOver()
 	} else if c.unread {
@@ -73,7 +94,8 @@ func (c *conn) serveRaw() {
 			}
 			return
 		}
-		if c.next == blocked {
+		switch c.next {
+		case blocked:
 			c.handle(c.x)
 			if c.x.shut {
 				c.next = shut
@@ -81,6 +103,11 @@ func (c *conn) serveRaw() {
 			}
 			c.settle(c.x)
 			c.pending = true
+			continue
+		case home:
+			if c.goHome() {
+				return
+			}
 			continue
 		}
 		return
@@ -114,21 +141,27 @@ func (c *conn) end() {
 		c.s.put(c.x)
 	}
 	c.x = nil
+	if c.gone {
+		return
+	}
+	c.forget()
+	_ = c.nc.Close()
+	c.s.left()
+}
+
+// forget takes a connection out of what watches those with a goroutine.
+func (c *conn) forget() {
 	c.s.sweep.remove(&c.watch)
 	c.s.mu.Lock()
 	delete(c.s.conns, c)
 	c.s.mu.Unlock()
-	if !c.gone {
-		_ = c.nc.Close()
-		c.s.left()
-	}
 }
 
 // handOver passes a connection that began with the HTTP/2 preface on. From here
 // on nothing of ours may touch it.
 func (c *conn) handOver() {
 	c.gone = true
-	c.s.sweep.remove(&c.watch)
+	c.forget()
 	c.watch.undue()
 	c.s.h2.take(&replayed{Conn: c.nc, pre: bytes.Clone(c.x.In[:c.x.have])})
 }
@@ -183,7 +216,7 @@ func (s *Server) get(c *conn) *Exchange {
 }
 
 func (s *Server) put(x *Exchange) {
-	x.c, x.h2, x.Rec = nil, nil, nil
+	x.c, x.h2, x.Rec, x.l, x.up = nil, nil, nil, nil, nil
 	if cap(x.In)+cap(x.Out)+cap(x.Up) <= 160<<10 {
 		s.pool.Put(x)
 	}
@@ -220,12 +253,12 @@ func (c *conn) ready(fd uintptr) bool {
 			c.next = shut
 			return true
 		}
-		drained := n < len(x.In)-x.have
+		c.drained = n < len(x.In)-x.have && !c.ended
 		x.have += n
 		if c.process() != wait {
 			return true
 		}
-		if drained {
+		if c.drained {
 			return c.park()
 		}
 	}
@@ -239,6 +272,10 @@ func (c *conn) park() bool {
 		c.idle.Store(true)
 		if c.s.draining.Load() {
 			c.next = shut
+			return true
+		}
+		if c.l == nil && c.s.loops != nil && c.moves < maxMoves {
+			c.next = home
 			return true
 		}
 	}
@@ -289,10 +326,18 @@ func (c *conn) process() action {
 			return c.set(blocked)
 		}
 		c.handle(x)
-		if x.shut {
+		switch {
+		case x.parked != running:
+			return c.set(parked)
+		case len(c.rest) > 0:
+			return c.set(flush)
+		case x.shut:
 			return c.set(shut)
 		}
 		c.settle(x)
+		if c.paused != 0 {
+			return c.set(pausing)
+		}
 	}
 	return c.set(wait)
 }
@@ -328,11 +373,23 @@ func (c *conn) handle(x *Exchange) {
 	if x.body.mode == bodyLength {
 		x.BytesIn += min(x.body.left, int64(x.have-x.body.off))
 	}
+	x.parked, x.l = running, c.l
 	c.s.o.Handler(x)
+	if x.parked == running {
+		c.handled(x)
+	}
+}
+
+// handled is what follows when the handler has answered.
+func (c *conn) handled(x *Exchange) {
 	if x.Pace > 0 {
-		select {
-		case <-time.After(x.Pace):
-		case <-c.s.sweep.ctx.Done():
+		if c.l != nil {
+			c.paused = Now() + int64(x.Pace)
+		} else {
+			select {
+			case <-time.After(x.Pace):
+			case <-c.s.sweep.ctx.Done():
+			}
 		}
 		x.Pace = 0
 	}
@@ -353,7 +410,7 @@ func (c *conn) settle(x *Exchange) {
 	}
 	x.have = n
 	idle := c.s.o.IdleTimeout
-	if c.raw != nil {
+	if c.raw != nil || c.l != nil {
 		c.looked = false
 		idle = min(idle, endCheck)
 	}
@@ -379,6 +436,10 @@ func (c *conn) write(p []byte) error {
 		if len(p) == 0 {
 			return nil
 		}
+	}
+	if c.l != nil {
+		c.rest = append(c.rest, p...) // a goroutine waits for the socket
+		return nil
 	}
 	if c.tls {
 		_ = c.nc.SetWriteDeadline(time.Now().Add(c.s.o.BodyTimeout))

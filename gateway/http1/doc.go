@@ -1,5 +1,10 @@
 // Package http1 is the gateway's own HTTP/1.1: a strict, I/O-free codec over byte
-// slices, a goroutine-per-connection server and pooled upstream connections.
+// slices, a server and pooled upstream connections.
+//
+// Two drivers share the codec and everything above it. Plain connections live in
+// event loops (loop_linux.go) while nothing their calls do can block; whatever
+// must wait leaves its loop for a goroutine, where net.Conn waits, and comes back.
+// TLS connections, and all connections on other systems, have goroutines.
 //
 // It must never accept a message that two parsers could read differently, never
 // forward a framing byte it received (framing is always rebuilt), and never hold

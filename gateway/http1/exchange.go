@@ -50,6 +50,9 @@ type Exchange struct {
 	Pace     time.Duration // how long the connection rests after this call; set by the handler
 
 	c       *conn   // nil for HTTP/2
+	l       *loop   // nil: the handler may block
+	parked  parking // why the handler returned without an answer
+	ask     asking  // what to go on with then
 	up      *upConn // while the upstream's answer is awaited or relayed
 	h2      *h2call
 	s       *Server
@@ -61,6 +64,34 @@ type Exchange struct {
 	shut    bool // the connection must close after this call
 	broken  bool // the answer cannot be completed
 }
+
+// parking says why a handler in an event loop returned before its call was over.
+type parking uint8
+
+const (
+	running  parking = iota
+	asked            // the upstream was asked; its answer is an event
+	block            // the handler must wait for something: it is resumed in a goroutine
+	proxy            // asking the upstream needs waiting: that is done in a goroutine
+	relaying         // the answer does not come in one piece: relayed by a goroutine
+)
+
+// asking is a Proxy that was parked.
+type asking struct {
+	pool    *Pool
+	extra   []byte
+	timeout time.Duration
+	down    download
+	piece   []byte
+}
+
+// MayBlock says whether the handler may wait for something now. If not it calls
+// Block and returns at once; it is called again through Options.Resume with Again,
+// on a goroutine where it may.
+func (x *Exchange) MayBlock() bool { return x.l == nil }
+
+// Block parks the call for the reason MayBlock gives.
+func (x *Exchange) Block() { x.parked = block }
 
 type bodyMode uint8
 

@@ -25,6 +25,8 @@ const (
 	TooLarge           // the client's body is larger than allowed
 	ClientWent         // the client went away before its request was complete
 	Unrecorded         // the call could not be written down, so its answer was kept back
+	Parked             // nothing failed: the call goes on in Options.Resume, with what came of it
+	Again              // nothing failed: what had to be waited for can be waited for now
 	Broken             // the answer had begun when something broke; the connection is closed
 )
 
@@ -51,6 +53,18 @@ func (x *Exchange) Proxy(p *Pool, req, extra []byte, timeout time.Duration) Fail
 		req = append(req, x.In[x.body.off:x.body.off+int(x.body.left)]...)
 	}
 	x.Out = req
+	if x.l != nil {
+		x.ask.pool, x.ask.extra, x.ask.timeout = p, extra, timeout
+		x.parked = proxy
+		if x.l.send(x) {
+			x.parked = asked
+		}
+		return Parked
+	}
+	return x.proxy(p, req, extra, streams, timeout)
+}
+
+func (x *Exchange) proxy(p *Pool, req, extra []byte, streams bool, timeout time.Duration) Failure {
 	c, n, f := x.exchange(p, req, streams, timeout)
 	if f != None {
 		return f

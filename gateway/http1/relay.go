@@ -31,6 +31,18 @@ func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) 
 		x.dropUpstream()
 		return NoAnswer
 	}
+	d.unasked, d.unsent = unasked, unsent
+	if x.l != nil && !done {
+		x.ask.down, x.ask.piece, x.parked = d, p, relaying
+		return Parked
+	}
+	return d.answer(p, done, extra)
+}
+
+// answer sends what came and what is still to come of the answer.
+func (d *download) answer(p []byte, done bool, extra []byte) Failure {
+	x, r, c := d.x, &d.x.Response, d.c
+	var err error
 	x.shut = x.shut || x.s.draining.Load() || x.Request.Close || !x.body.done
 	x.sent = true
 	if x.h2 != nil {
@@ -38,7 +50,7 @@ func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) 
 	} else {
 		err = d.runH1(extra, p, done)
 	}
-	if err == nil && d.mode != bodyEOF && !r.Close && d.off == d.end && x.body.done && (unsent || !unasked) {
+	if err == nil && d.mode != bodyEOF && !r.Close && d.off == d.end && x.body.done && (d.unsent || !d.unasked) {
 		x.up = nil
 		if x.Ended == 0 {
 			x.Ended = Now()
@@ -73,6 +85,8 @@ type download struct {
 	left     int64 // bodyLength: bytes still to come
 	out      int64 // bytes handed to the client
 	noted    int64 // out at the last Progress
+	unasked  bool  // the client gets no body
+	unsent   bool  // the upstream sends none
 	empty    bool  // the upstream was asked for less than the client: the body is empty
 }
 

@@ -13,7 +13,11 @@ import (
 // Options of a Server. Every wait has a bound and every size a limit.
 type Options struct {
 	Handler func(*Exchange) // answers the call by exactly one Reply or Proxy
-	NewApp  func() any      // makes Exchange.App
+	// Resume continues a Handler that returned after Proxy said Parked, or after
+	// Block: with Proxy's outcome, or with Again. nil: nothing is ever parked, and
+	// every connection has a goroutine.
+	Resume func(*Exchange, Failure)
+	NewApp func() any // makes Exchange.App
 	// Refused answers a message that cannot be parsed; the connection closes
 	// after it. It gets the reason, which is safe to show.
 	Refused func(x *Exchange, e *ParseError)
@@ -40,6 +44,8 @@ type Server struct {
 	listeners []net.Listener
 	conns     map[*conn]struct{}
 	h2        *h2server
+	loops     []*loop
+	ups       atomic.Pointer[Upstreams]
 	wg        sync.WaitGroup // connections, and calls by HTTP/2
 	stopSweep sync.Once
 }
@@ -51,6 +57,9 @@ func NewServer(o Options) *Server {
 		return &Exchange{In: make([]byte, 4096), Out: make([]byte, 0, 2048), Up: make([]byte, 4096), App: o.NewApp(), s: s}
 	}
 	s.h2 = newH2Server(s)
+	if o.Resume != nil {
+		s.loops = startLoops(s)
+	}
 	return s
 }
 
@@ -111,6 +120,9 @@ func (s *Server) left() {
 }
 
 func (s *Server) plain(nc net.Conn) {
+	if s.adopt(nc) {
+		return
+	}
 	c := s.newConn(nc)
 	if tc, ok := nc.(*net.TCPConn); ok && rawIO {
 		c.raw, _ = tc.SyscallConn()
@@ -144,6 +156,9 @@ func (s *Server) Drain(ctx context.Context) error {
 		}
 	}
 	s.mu.Unlock()
+	for _, l := range s.loops {
+		l.post(l.drain)
+	}
 	done := make(chan struct{})
 	go func() { s.h2.drain(ctx); s.wg.Wait(); close(done) }()
 	var err error
@@ -154,13 +169,21 @@ func (s *Server) Drain(ctx context.Context) error {
 		// Closing a connection waits for the call inside its RawConn.Read, so calls
 		// are ended where they wait instead.
 		s.sweep.cut()
+		for _, l := range s.loops {
+			l.post(l.cut)
+		}
 		s.h2.cut()
 		select {
 		case <-done:
 		case <-time.After(cutTime): // a handler that does not come back
 		}
 	}
-	s.stopSweep.Do(s.sweep.close)
+	s.stopSweep.Do(func() {
+		for _, l := range s.loops {
+			l.stop()
+		}
+		s.sweep.close()
+	})
 	return err
 }
 

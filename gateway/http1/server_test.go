@@ -48,15 +48,10 @@ func newRig(t testing.TB, upstream string, change ...func(*Options)) *rig {
 		req = append(req, x.Request.Path.Of(x.In)...)
 		req = append(req, " HTTP/1.1\r\n"...)
 		req = x.AppendForward(req, "upstream.test", nil)
-		switch f := x.Proxy(r.pool, req, []byte("x-seen: 1\r\n"), 5*time.Second); f {
-		case None, Broken:
-		case TooLarge:
-			_ = x.Reply(413, nil, nil)
-		case BadBody:
-			_ = x.Reply(400, nil, nil)
-		default:
-			_ = x.Reply(504, nil, fmt.Appendf(nil, "failure %d", f))
-		}
+		r.finish(x, x.Proxy(r.pool, req, []byte("x-seen: 1\r\n"), 5*time.Second))
+	}
+	if loopsInTests {
+		o.Resume = r.finish
 	}
 	for _, f := range change {
 		f(&o)
@@ -66,6 +61,26 @@ func newRig(t testing.TB, upstream string, change ...func(*Options)) *rig {
 		edge.Load()
 		h(x)
 	}
+	r.start(o, upstream)
+	return r
+}
+
+// finish ends a call with what came of its upstream.
+func (r *rig) finish(x *Exchange, f Failure) {
+	switch f {
+	case None, Broken, Parked:
+	case TooLarge:
+		_ = x.Reply(413, nil, nil)
+	case BadBody:
+		_ = x.Reply(400, nil, nil)
+	default:
+		_ = x.Reply(504, nil, fmt.Appendf(nil, "failure %d", f))
+	}
+}
+
+func (r *rig) start(o Options, upstream string) {
+	t := r.t
+	t.Helper()
 	r.s = NewServer(o)
 	var d net.Dialer
 	r.up = NewUpstreams(r.s, d.DialContext)
@@ -82,7 +97,6 @@ func newRig(t testing.TB, upstream string, change ...func(*Options)) *rig {
 		r.up.Keep(nil)
 		_ = r.s.Drain(ctx)
 	})
-	return r
 }
 
 // raw sends bytes and reads until the server closes or n answers were read.

@@ -15,6 +15,7 @@ import (
 
 // Upstreams holds the connection pools of all upstreams a node talks to.
 type Upstreams struct {
+	s     *Server
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	sweep *sweeper
 	mu    sync.Mutex
@@ -41,7 +42,8 @@ const (
 // NewUpstreams makes an empty set of pools. dial opens connections and is where
 // forbidden networks are refused.
 func NewUpstreams(s *Server, dial func(ctx context.Context, network, address string) (net.Conn, error)) *Upstreams {
-	u := &Upstreams{dial: dial, sweep: s.sweep, pools: map[PoolKey]*Pool{}}
+	u := &Upstreams{s: s, dial: dial, sweep: s.sweep, pools: map[PoolKey]*Pool{}}
+	s.ups.Store(u)
 	s.sweep.mu.Lock()
 	s.sweep.tasks = append(s.sweep.tasks, u.reap)
 	s.sweep.mu.Unlock()
@@ -54,7 +56,7 @@ func (u *Upstreams) Pool(k PoolKey) *Pool {
 	defer u.mu.Unlock()
 	p := u.pools[k]
 	if p == nil {
-		p = &Pool{u: u, key: k}
+		p = &Pool{u: u, key: k, home: make([][]*upConn, len(u.s.loops))}
 		if k.TLS {
 			p.tls = &tls.Config{ServerName: k.ServerName, InsecureSkipVerify: k.Insecure, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(32)}
 		}
@@ -95,12 +97,18 @@ type Pool struct {
 	tls  *tls.Config
 	mu   sync.Mutex
 	idle []*upConn
-	dead bool // forgotten: connections are not kept any more
+	home [][]*upConn // by loop, touched by it alone
+	dead bool        // forgotten: connections are not kept any more
 	Open atomic.Int64
 }
 
 // upConn is one connection to an upstream.
 type upConn struct {
+	l     *loop // the event loop that owns fd; nil: nc is used
+	fd    int
+	moves uint8  // how often it came to a loop
+	shard uint32 // of the client connection it last served
+	ended bool   // the upstream has ended its side
 	nc    net.Conn
 	raw   syscall.RawConn // plain TCP where rawIO holds, else nil
 	under syscall.RawConn // the TCP connection, also below TLS
@@ -140,6 +148,13 @@ func (p *Pool) take() *upConn {
 func (p *Pool) put(c *upConn, now int64) {
 	c.used, c.since, c.x, c.req = true, now, nil, nil
 	c.watch.deadline.Store(0)
+	if c.l != nil {
+		c.l.keep(c)
+		return
+	}
+	if c.goHome() {
+		return
+	}
 	p.mu.Lock()
 	if p.dead || len(p.idle) >= maxIdlePerPool {
 		p.mu.Unlock()
@@ -155,6 +170,9 @@ func (p *Pool) retire() {
 	idle := p.idle
 	p.idle, p.dead = nil, true
 	p.mu.Unlock()
+	for _, l := range p.u.s.loops {
+		l.post(func() { l.drop(p) })
+	}
 	for _, c := range idle {
 		c.close()
 	}
@@ -206,6 +224,10 @@ func (p *Pool) dial(timeout time.Duration) (*upConn, error) {
 }
 
 func (c *upConn) close() {
+	if c.l != nil {
+		c.l.closeUp(c)
+		return
+	}
 	c.pool.u.sweep.remove(&c.watch)
 	_ = c.nc.Close()
 	c.pool.Open.Add(-1)
@@ -223,7 +245,7 @@ func (c *upConn) arm(start int64, d time.Duration) {
 }
 
 // begin makes the connection x's, to read into its buffer.
-func (c *upConn) begin(x *Exchange) { c.x, c.n, c.err = x, 0, nil }
+func (c *upConn) begin(x *Exchange) { c.x, c.n, c.err, c.shard = x, 0, nil, x.Shard }
 
 // roundTrip sends req and reads the answer's head into x.Up and x.Response; n is
 // how many bytes are in x.Up. With check, the connection must be silent first:

@@ -88,7 +88,7 @@ func TestUpstreamCloseDelimited(t *testing.T) {
 func TestSurplusBytesRetireTheConnection(t *testing.T) {
 	const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 	for _, later := range []bool{false, true} {
-		sent := make(chan struct{}, 8)
+		sent, now := make(chan struct{}, 8), make(chan struct{})
 		u := newRawUpstream(t, func(n int64, c *client) {
 			for c.request() != nil {
 				ok := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n)
@@ -96,7 +96,7 @@ func TestSurplusBytesRetireTheConnection(t *testing.T) {
 					c.send(ok + evil)
 				} else {
 					c.send(ok)
-					<-sent
+					<-now
 					c.send(evil)
 				}
 				sent <- struct{}{}
@@ -110,8 +110,7 @@ func TestSurplusBytesRetireTheConnection(t *testing.T) {
 				t.Errorf("later=%v: %s, want %s", later, got, want)
 			}
 			if later {
-				sent <- struct{}{}
-				until(t, "the surplus is sent", func() bool { return len(sent) == 1 })
+				now <- struct{}{}
 			}
 			<-sent
 		}
@@ -158,6 +157,7 @@ func TestRetries(t *testing.T) {
 			if !c.after {
 				<-closed
 			}
+			until(t, "both connections are at rest", func() bool { return idleConns(r.s) == 1 })
 			cl.send(req)
 			if got := cl.answer(c.method); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
@@ -206,6 +206,7 @@ func TestUpstreamTimeout(t *testing.T) {
 		took := make(chan time.Duration, 1)
 		var r *rig
 		r = newRig(t, u.addr, func(o *Options) {
+			o.Resume = nil // it waits for the outcome
 			o.Handler = func(x *Exchange) {
 				req := x.AppendForward(append(x.Out[:0], "GET / HTTP/1.1\r\n"...), "a", nil)
 				if f := x.Proxy(r.pool, req, nil, d); f != Timeout {
@@ -252,6 +253,7 @@ func TestDialFailures(t *testing.T) {
 	} {
 		var r *rig
 		r = newRig(t, l.Addr().String(), func(o *Options) {
+			o.Resume = nil // it waits for the outcome
 			o.Handler = func(x *Exchange) {
 				req := x.AppendForward(append(x.Out[:0], "GET / HTTP/1.1\r\n"...), "a", nil)
 				if f := x.Proxy(r.pool, req, nil, 200*time.Millisecond); f != c.want {
@@ -381,5 +383,29 @@ func TestBackPressure(t *testing.T) {
 	until(t, "the stalled connection is given up", func() bool { return r.s.Conns() == 0 })
 	if n := sent.Load(); n > 64<<20 { // what the kernel's socket buffers hold, at most
 		t.Errorf("the upstream could send %d bytes to a client that reads none", n)
+	}
+}
+
+// An upstream that ends its side together with its answer, without having said
+// so, is not asked again: not even a POST that may not be repeated notices.
+func TestUnannouncedEnd(t *testing.T) {
+	ended := make(chan struct{}, 30)
+	u := newRawUpstream(t, func(n int64, c *client) {
+		if c.request() != nil {
+			c.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n%10))
+			_ = c.Conn.(*net.TCPConn).CloseWrite()
+			ended <- struct{}{}
+			_, _ = io.Copy(io.Discard, c)
+		}
+	})
+	r := newRig(t, u.addr)
+	c := dialClient(t, r.addr)
+	for i := 1; i <= 30; i++ {
+		c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+		if got := c.answer("POST"); !strings.HasPrefix(got, "200 ") {
+			t.Fatalf("call %d: %s", i, got)
+		}
+		<-ended
+		until(t, "the connection rests", func() bool { return idleConns(r.s) == 1 })
 	}
 }

@@ -99,19 +99,27 @@ type Unit struct{ lease *lease }
 // Take draws a unit for a call at now, the wall clock. It waits, no longer than
 // patience or ctx, only when this node holds nothing and may still get some.
 func (q *Quota) Take(ctx context.Context, now time.Time) (Unit, Result) {
+	if u, r, ok := q.Try(now); ok {
+		return u, r
+	}
+	return q.wait(ctx)
+}
+
+// Try is Take without waiting: ok is false when Take would wait.
+func (q *Quota) Try(now time.Time) (u Unit, r Result, ok bool) {
 	t := now.UnixNano()
 	if l := q.lease.Load(); l != nil && t < l.end {
 		if left, ok := l.take(); ok {
 			if left <= l.low.Load() && t >= l.askAt.Load() {
 				q.top(l, now)
 			}
-			return Unit{l}, Admitted
+			return Unit{l}, Admitted, true
 		}
 		if t < l.exhausted.Load() {
-			return Unit{}, Exceeded
+			return Unit{}, Exceeded, true
 		}
 	}
-	return q.wait(ctx)
+	return Unit{}, Unavailable, false
 }
 
 func (l *lease) take() (left int64, ok bool) {

@@ -1,0 +1,3 @@
+package http1
+
+func loopConns(l *loop) []*conn { return l.all }
