@@ -191,11 +191,12 @@ func (g *Gateway) TLSAddr() string {
 	return g.secure.Addr().String()
 }
 
-// Ready says that the node has something to serve from and is not going away.
+// Ready says that the node has something to serve from, has room to write calls
+// down, and is not going away.
 func (g *Gateway) Ready() bool {
 	select {
 	case <-g.follower.Loaded():
-		return !g.draining.Load()
+		return !g.draining.Load() && !g.journal.Full()
 	default:
 		return false
 	}

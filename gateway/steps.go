@@ -303,6 +303,12 @@ func (c *call) throttle(x *http1.Exchange) kind {
 // integrate sends the call on.
 func (c *call) integrate(x *http1.Exchange) kind {
 	m := c.run.m
+	if c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
+		if c.flags&flagQuota != 0 {
+			c.sub.quotaRefund(c)
+		}
+		return unavailable
+	}
 	c.head = c.appendID(c.head[:0])
 	c.flags |= flagBillable
 	var trace [64]byte

@@ -181,6 +181,23 @@ func (j *Journal) append(id CallID, k Kind, r *Record) error {
 	return j.shards[i].append(n, k, r)
 }
 
+// Low says that there may be no room for the record of a call that is begun now:
+// it must not be sent to an upstream.
+func (j *Journal) Low(id CallID) bool {
+	i := id.Number() >> 56
+	return i < uint64(len(j.shards)) && j.shards[i].low.Load()
+}
+
+// Full says that calls are being refused for want of room.
+func (j *Journal) Full() bool {
+	for _, s := range j.shards {
+		if s.low.Load() {
+			return true
+		}
+	}
+	return false
+}
+
 // Headroom is the number of bytes of records that can still be taken: room
 // prepared in the tightest shard and what the file system has left.
 func (j *Journal) Headroom() int64 {

@@ -5,17 +5,25 @@ import "time"
 // prepareLoop creates segments ahead of need, so that an append waits for none.
 func (j *Journal) prepareLoop() {
 	defer j.wg.Done()
+	retry := time.NewTicker(retryCreate)
+	defer retry.Stop()
+	var said time.Time
 	for {
 		select {
 		case <-j.ctx.Done():
 			return
 		case <-j.prepare:
+		case <-retry.C: // room may have been made; calls are refused until it is found
+			if !j.Full() {
+				continue
+			}
 		}
 		for _, s := range j.shards {
 			if !s.wantsNext() {
 				continue
 			}
-			if _, err := s.prepare(); err != nil {
+			if _, err := s.prepare(); err != nil && time.Since(said) > 10*time.Second {
+				said = time.Now()
 				j.log.Warn("journal: the next segment cannot be prepared; calls will be refused when the present one is full",
 					"shard", s.index, "error", err, "left", s.room())
 			}

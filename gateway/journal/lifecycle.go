@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -14,12 +15,8 @@ func (j *Journal) start() error {
 	if err := os.Mkdir(j.bootDir, 0o700); err != nil {
 		return fmt.Errorf("journal: boot id %s was used before or cannot be created: %w", j.boot, err)
 	}
-	for i := range j.opt.Shards {
-		s, err := newShard(j, i, j.boot)
-		if err != nil {
-			return err
-		}
-		j.shards = append(j.shards, s)
+	if err := j.firstSegments(); err != nil {
+		return err
 	}
 	l, err := openLedger(j.bootDir, j.boot)
 	if err != nil {
@@ -177,4 +174,42 @@ func (j *Journal) Stats() Stats {
 		st.Oldest = max(0, j.opt.Now().Sub(time.UnixMicro(oldest)))
 	}
 	return st
+}
+
+// firstSegments makes the shards. On a disk too full for them it takes smaller
+// segments, and at last the room kept back for sealing: only a node that runs can
+// hand in what it holds and so free the disk.
+func (j *Journal) firstSegments() error {
+	const least = 256 << 10
+	for {
+		err := j.makeShards()
+		if err == nil || !errors.Is(err, syscall.ENOSPC) {
+			return err
+		}
+		for _, s := range j.shards {
+			err = errors.Join(err, s.cur.release(), os.Remove(s.cur.path))
+		}
+		j.shards = nil
+		switch {
+		case j.segmentBytes/4 >= least:
+			j.segmentBytes = j.segmentBytes / 4 / slotSize * slotSize
+			j.log.Warn("journal: the disk is nearly full; taking smaller segments", "dir", j.dir, "bytes", j.segmentBytes, "free", diskFree(j.dir))
+		case os.Remove(j.reservePath()) == nil:
+		default:
+			_ = os.Remove(j.bootDir)
+			return fmt.Errorf("journal: no room in %s for %d segments of %d bytes (%d free): make room and start again: %w",
+				j.dir, j.opt.Shards, j.segmentBytes, diskFree(j.dir), syscall.ENOSPC)
+		}
+	}
+}
+
+func (j *Journal) makeShards() error {
+	for i := range j.opt.Shards {
+		s, err := newShard(j, i, j.boot)
+		if err != nil {
+			return err
+		}
+		j.shards = append(j.shards, s)
+	}
+	return nil
 }

@@ -41,16 +41,23 @@ func (j *Journal) sealLoop() {
 	defer tick.Stop()
 	retry := time.NewTicker(watermarkEvery)
 	defer retry.Stop()
+	var said time.Time // when a failure was last told of
+	failing := false
 	for {
 		select {
 		case <-j.ctx.Done():
 			return
 		case <-tick.C:
 		case <-j.sealNow:
+			if failing {
+				continue // the next tick is soon enough
+			}
 		case <-retry.C:
 			j.recoverBoots()
 		}
-		if err := j.seal(false); err != nil {
+		err := j.seal(false)
+		if failing = err != nil; failing && time.Since(said) > 10*time.Second {
+			said = time.Now()
 			j.log.Error("journal: records could not be sealed; they stay in their segments and are tried again",
 				"error", err, "dir", j.bootDir, "free", diskFree(j.dir))
 		}

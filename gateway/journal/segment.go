@@ -42,6 +42,10 @@ type segment struct {
 
 func (s *segment) end() uint64 { return s.base + s.slots }
 
+// near is where the end is so near that, without a next segment, no more calls
+// should be taken on: those under way need what is left.
+func (s *segment) near() uint64 { return s.end() - min(8192, s.slots/4) }
+
 // slot is the memory of a position inside the segment.
 func (s *segment) slot(pos uint64) []byte {
 	off := headerSize + (pos-s.base)*slotSize

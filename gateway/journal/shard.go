@@ -22,7 +22,8 @@ const retryCreate = 100 * time.Millisecond
 // guarded by it.
 type shard struct {
 	next atomic.Uint64 // last call number given out
-	_    [56]byte      // Begin must not contend with mu
+	low  atomic.Bool   // the end is near and there is no next segment
+	_    [52]byte      // Begin must not contend with mu
 
 	mu      sync.Mutex
 	pos     uint64 // next position to write
@@ -97,9 +98,17 @@ func (s *shard) advance() error {
 	if s.closed {
 		return ErrClosed
 	}
+	if s.pos < s.cur.near() {
+		s.prepAt = s.cur.near()
+		s.journal.wakePreparer()
+		return nil
+	}
 	if s.pos < s.cur.end() {
 		s.prepAt = s.cur.end()
-		s.journal.wakePreparer()
+		if s.ready.Load() == nil {
+			s.low.Store(true)
+			s.journal.wakePreparer()
+		}
 		return nil
 	}
 	if s.ready.Load() == nil && time.Since(s.failed) < retryCreate {
@@ -124,6 +133,7 @@ var errNoRoom = errors.New("journal: the disk has no room for another record")
 func (s *shard) enter(g *segment) {
 	s.cur = g
 	s.prepAt = g.base + g.slots/2
+	s.low.Store(false)
 }
 
 // prepare returns the segment to follow the current one, creating it if there is
@@ -141,6 +151,7 @@ func (s *shard) prepare() (*segment, error) {
 	}
 	s.number = n
 	s.ready.Store(g)
+	s.low.Store(false)
 	return g, nil
 }
 
@@ -148,7 +159,7 @@ func (s *shard) prepare() (*segment, error) {
 func (s *shard) wantsNext() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.closed && s.prepAt == s.cur.end() && s.ready.Load() == nil
+	return !s.closed && s.prepAt > s.cur.base+s.cur.slots/2 && s.ready.Load() == nil
 }
 
 // cut promises that no later record is earlier than the watermark, and says up
