@@ -71,9 +71,7 @@ func TestFullDisk(t *testing.T) {
 		status, _, _ := r.call("GET", "/x", "")
 		return status == 200
 	})
-	if !r.g.Ready() {
-		t.Error("not ready with room again")
-	}
+	until(t, "the node to be ready again", r.g.Ready)
 }
 
 // fill takes all the room a file system has.
