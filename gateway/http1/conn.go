@@ -42,7 +42,7 @@ type conn struct {
 	again   bool   // there was an edge meanwhile
 	drained bool   // the last read took all there was
 	ended   bool   // the client has ended its side: read until it shows
-	moves   uint8  // how often the connection left a loop
+	moves   uint8  // how often a body took the connection out of a loop
 	rest    []byte // of an answer, what the socket did not take
 	paused  int64  // until when, see Exchange.Pace; 0: not
 }

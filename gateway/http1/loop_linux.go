@@ -42,8 +42,8 @@ type source struct {
 	u *upConn
 }
 
-// maxMoves is after how many departures a connection stays with its goroutine: a
-// client that streams has no use of a loop.
+// maxMoves is after how many large bodies, up or down, a connection stays with its
+// goroutine: a client that streams has no use of a loop.
 const maxMoves = 8
 
 const (
@@ -327,6 +327,7 @@ func (l *loop) act(c *conn) {
 			}
 		})
 	case blocked:
+		c.moves++
 		l.leave(c, nil, func() {
 			c.handle(c.x)
 			c.after()
@@ -363,6 +364,7 @@ func (l *loop) park(c *conn) {
 			c.after()
 		})
 	case relaying:
+		c.moves++
 		l.leave(c, x.up, func() {
 			a := &x.ask
 			c.s.o.Resume(x, a.down.answer(a.piece, false, a.extra))
@@ -380,7 +382,6 @@ func (l *loop) leave(c *conn, u *upConn, f func()) {
 	if u != nil {
 		l.release(u.fd)
 	}
-	c.moves++
 	go c.leave(u, f)
 }
 
