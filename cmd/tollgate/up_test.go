@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,9 +25,7 @@ func TestUp(t *testing.T) {
 		t.Errorf("the ready line names console %q and gateway %q", p.console, p.gateway)
 	}
 	for _, next := range []string{"tenant create", "api import", "127.0.0.0/8"} {
-		if !strings.Contains(p.said(), next) {
-			t.Errorf("what it says does not mention %q:\n%s", next, p.said())
-		}
+		until(t, 5*time.Second, "it to mention "+next, func() bool { return strings.Contains(p.said(), next) })
 	}
 	admin := p.admin(t)
 	for _, page := range []string{p.console + "/", admin + "/livez", admin + "/readyz", admin + "/metrics"} {
