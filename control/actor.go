@@ -10,10 +10,11 @@ import (
 	"tollgate/model"
 )
 
-// Role is what a member may do in its tenant.
+// Role is what an actor may do.
 type Role string
 
-// The roles. An operator belongs to the installation, not to a tenant.
+// The roles of members of a tenant. An operator belongs to the installation, a
+// customer to a tenant's portal.
 const (
 	RoleOwner     Role = "owner"
 	RoleAdmin     Role = "admin"
@@ -21,13 +22,19 @@ const (
 	RoleBilling   Role = "billing"
 	RoleViewer    Role = "viewer"
 	RoleOperator  Role = "operator"
+	RoleCustomer  Role = "customer"
 )
+
+// MemberRoles are those a member of a tenant can have, the mightiest first.
+var MemberRoles = []Role{RoleOwner, RoleAdmin, RoleDeveloper, RoleBilling, RoleViewer}
 
 // Actor is who asks.
 type Actor struct {
 	Tenant    uint32 // 0 for the operator
 	AccountID string
-	Member    string
+	Member    string // id of the member, the operator or the portal's developer
+	Name      string // e-mail address, for the audit trail
+	Source    string // network address asked from; empty on the machine itself
 	Role      Role
 }
 
@@ -35,33 +42,47 @@ type Actor struct {
 // machine itself, never a request from the network without its own check.
 func Operator() Actor { return Actor{Member: "operator", Role: RoleOperator} }
 
-// permission groups methods by what they risk.
-type permission int
+// Permission groups methods by what they risk.
+type Permission int
 
+// The permissions.
 const (
-	toRead    permission = iota // look
-	toBuild                     // APIs, deployments, stages
-	toSell                      // plans, keys, subscriptions
-	toOperate                   // tenants, gateways, nodes
+	ToRead    Permission = iota // look
+	ToBuild                     // APIs, deployments, stages
+	ToSell                      // plans, keys, subscriptions, the portal
+	ToBill                      // invoices, prices, seller details
+	ToManage                    // members, their access keys, the account
+	ToAudit                     // who did what
+	ToOperate                   // tenants, gateways, nodes, the installation
+	ToBuy                       // a portal customer's own apps, keys, invoices
 )
 
 var (
-	permissions = map[permission][]Role{
-		toRead:    {RoleOwner, RoleAdmin, RoleDeveloper, RoleBilling, RoleViewer},
-		toBuild:   {RoleOwner, RoleAdmin, RoleDeveloper},
-		toSell:    {RoleOwner, RoleAdmin, RoleDeveloper, RoleBilling},
-		toOperate: {RoleOperator},
+	permissions = map[Permission][]Role{
+		ToRead:    MemberRoles,
+		ToBuild:   {RoleOwner, RoleAdmin, RoleDeveloper},
+		ToSell:    {RoleOwner, RoleAdmin, RoleDeveloper, RoleBilling},
+		ToBill:    {RoleOwner, RoleAdmin, RoleBilling},
+		ToManage:  {RoleOwner, RoleAdmin},
+		ToAudit:   {RoleOwner, RoleAdmin},
+		ToOperate: {RoleOperator},
+		ToBuy:     {RoleCustomer},
 	}
-	permissionNames = map[permission]string{
-		toRead:    "read this account",
-		toBuild:   "change APIs, stages and deployments",
-		toSell:    "change plans and keys",
-		toOperate: "manage tenants, gateways and nodes",
+	permissionNames = map[Permission]string{
+		ToRead:    "read this account",
+		ToBuild:   "change APIs, stages and deployments",
+		ToSell:    "change plans, keys and the portal",
+		ToBill:    "see invoices or change prices",
+		ToManage:  "manage members and the account",
+		ToAudit:   "read the audit trail",
+		ToOperate: "manage tenants, gateways and nodes",
+		ToBuy:     "act as a customer of the portal",
 	}
 )
 
-func (a Actor) may(p permission) error {
-	if p != toOperate && a.Role != RoleOperator && a.Tenant == 0 {
+// May is nil, or says who may do this instead.
+func (a Actor) May(p Permission) error {
+	if p != ToOperate && a.Role != RoleOperator && a.Tenant == 0 {
 		return model.Errorf(model.Unauthenticated, "no account: sign in first")
 	}
 	for _, r := range permissions[p] {
@@ -89,8 +110,8 @@ func (p *Plane) Owner(ctx context.Context, accountID string) (Actor, error) {
 	a := Actor{Role: RoleOwner}
 	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select t.tenant_id, t.account_id, m.member_id, t.name
-			from tenant t join member m on m.tenant_id = t.tenant_id and m.role = 'owner'
+			select t.tenant_id, t.account_id, m.member_id, pe.email, t.name
+			from tenant t join member m on m.tenant_id = t.tenant_id and m.role = 'owner' join person pe using (person_id)
 			where $1 = '' or t.account_id = $1
 			order by t.tenant_id, m.created_at, m.member_id`, accountID)
 		if err != nil {
@@ -99,13 +120,13 @@ func (p *Plane) Owner(ctx context.Context, accountID string) (Actor, error) {
 		var names []string
 		found := 0
 		var num uint32
-		var account, member, name string
-		_, err = pgx.ForEachRow(rows, []any{&num, &account, &member, &name}, func() error {
+		var account, member, email, name string
+		_, err = pgx.ForEachRow(rows, []any{&num, &account, &member, &email, &name}, func() error {
 			if num == a.Tenant { // a second owner of the same account
 				return nil
 			}
 			if found++; found == 1 {
-				a.AccountID, a.Member = account, member
+				a.AccountID, a.Member, a.Name = account, member, email
 			}
 			a.Tenant = num
 			if found <= 10 {

@@ -71,8 +71,9 @@ func (p *Plane) Source(ctx context.Context, actor Actor, id string) (Source, err
 	var s Source
 	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
-			select name, format, encode(sha256, 'hex'), imported_at, bytes
-			from api_source where tenant_id = $1 and api_id = $2`, actor.Tenant, id).
+			select s.name, s.format, encode(s.sha256, 'hex'), s.imported_at, s.bytes
+			from api a join api_source s on (s.tenant_id, s.api_id, s.sha256) = (a.tenant_id, a.api_id, a.source_sha256)
+			where a.tenant_id = $1 and a.api_id = $2`, actor.Tenant, id).
 			Scan(&s.Name, &s.Format, &s.SHA256, &s.ImportedAt, &s.Bytes)
 		return missing(err, "there is no API %q that was imported from a document", id)
 	})
@@ -130,7 +131,7 @@ func (w *write) replaceDefinition(ctx context.Context, id string, d *model.Defin
 // than 0 must be the present one. Nothing is served differently until a deploy.
 func (p *Plane) UpdateDefinition(ctx context.Context, actor Actor, id string, revision int64, edit func(*model.Definition) error) (APIDetail, error) {
 	var out APIDetail
-	_, err := p.writeAs(ctx, actor, toBuild, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		var err error
 		if out, err = readAPI(ctx, w, w.tenant, id); err != nil {
 			return err
@@ -155,7 +156,7 @@ func (p *Plane) UpdateDefinition(ctx context.Context, actor Actor, id string, re
 // DeleteAPI removes an API with its deployments. While stages serve it that needs
 // force, and the nodes then stop serving them.
 func (p *Plane) DeleteAPI(ctx context.Context, actor Actor, id string, force bool) error {
-	_, err := p.writeAs(ctx, actor, toBuild, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		a, err := readAPI(ctx, w, w.tenant, id)
 		if err != nil {
 			return err

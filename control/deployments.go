@@ -31,7 +31,7 @@ func (p *Plane) Deploy(ctx context.Context, actor Actor, in Deploy) (Deployed, e
 		return Deployed{}, err
 	}
 	var out Deployed
-	rev, err := p.writeAs(ctx, actor, toBuild, func(w *write) error {
+	rev, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		api, err := readAPI(ctx, w, w.tenant, in.APIID)
 		if err != nil {
 			return err
@@ -41,8 +41,8 @@ func (p *Plane) Deploy(ctx context.Context, actor Actor, in Deploy) (Deployed, e
 		}
 		id := model.NewID(6)
 		if _, err := w.Exec(ctx, `
-			insert into deployment (tenant_id, deployment_id, api_id, hash, description, definition, methods, created_by)
-			select tenant_id, $3, api_id, hash, $4, definition, methods, $5 from api where tenant_id = $1 and api_id = $2`,
+			insert into deployment (tenant_id, deployment_id, api_id, hash, description, definition, methods, source_sha256, created_by)
+			select tenant_id, $3, api_id, hash, $4, definition, methods, source_sha256, $5 from api where tenant_id = $1 and api_id = $2`,
 			w.tenant, in.APIID, id, in.Description, actor.Member); err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func apiExists(ctx context.Context, tx pgx.Tx, tenant uint32, id string) error {
 // the last before the present one that the stage has served.
 func (p *Plane) Rollback(ctx context.Context, actor Actor, apiID, stage, deploymentID string) (Deployed, error) {
 	var out Deployed
-	rev, err := p.writeAs(ctx, actor, toBuild, func(w *write) error {
+	rev, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		now, err := readDeployed(ctx, w, w.tenant, apiID, stage)
 		if err != nil {
 			return err

@@ -230,7 +230,8 @@ const (
 	keyColumns = `select k.key_num, k.tenant_id, k.hash, k.enabled, k.deleted_at is not null or t.gateway_id <> $1,
 			s.subscription_id, s.plan_id, s.terms
 		from api_key k join tenant t using (tenant_id)
-		left join subscription s on (s.tenant_id, s.key_num) = (k.tenant_id, k.key_num) and s.ended_at is null`
+		left join (subscription_key sk join subscription s using (tenant_id, subscription_id))
+			on (sk.tenant_id, sk.key_num) = (k.tenant_id, k.key_num) and s.ended_at is null`
 	keyOrder = ` order by k.tenant_id, k.key_num, s.subscription_id`
 )
 

@@ -15,7 +15,7 @@ const MaxSourceBytes = 32 << 20
 // all or nothing. The author's bytes are kept. What the document says and the
 // definition cannot hold is in Problems.
 func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Imported, error) {
-	if err := actor.may(toBuild); err != nil { // before work is spent on it
+	if err := actor.May(ToBuild); err != nil { // before work is spent on it
 		return Imported{}, err
 	}
 	if len(in.Source) > MaxSourceBytes {
@@ -31,7 +31,7 @@ func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Impor
 		out.Problems = []model.Problem{}
 	}
 	sum := sha256.Sum256(in.Source)
-	_, err = p.writeAs(ctx, actor, toBuild, func(w *write) error {
+	_, err = p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		var err error
 		if in.APIID == "" {
 			out.API, err = w.createAPI(ctx, &doc.Definition)
@@ -43,9 +43,17 @@ func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Impor
 		}
 		if _, err := w.Exec(ctx, `
 			insert into api_source (tenant_id, api_id, name, format, sha256, bytes) values ($1, $2, $3, $4, $5, $6)
-			on conflict (tenant_id, api_id) do update set name = excluded.name, format = excluded.format,
-				sha256 = excluded.sha256, bytes = excluded.bytes, imported_at = now()`,
+			on conflict (tenant_id, api_id, sha256) do update set name = excluded.name, format = excluded.format, imported_at = now()`,
 			w.tenant, out.API.ID, in.SourceName, doc.Format, sum[:], in.Source); err != nil {
+			return err
+		}
+		// The document before is kept while a deployment was made from it.
+		if _, err := w.Exec(ctx, `
+			with now as (
+				update api set source_sha256 = $3 where tenant_id = $1 and api_id = $2)
+			delete from api_source s where s.tenant_id = $1 and s.api_id = $2 and s.sha256 <> $3
+				and not exists (select from deployment d where (d.tenant_id, d.api_id, d.source_sha256) = (s.tenant_id, s.api_id, s.sha256))`,
+			w.tenant, out.API.ID, sum[:]); err != nil {
 			return err
 		}
 		return w.audit(ctx, "api.import", out.API.ID, map[string]any{"name": out.API.Name, "source": in.SourceName,

@@ -239,7 +239,8 @@ func (w *world) dump(a control.Actor) string {
 	w.Helper()
 	var out string
 	for _, table := range []string{"tenant", "member", "access_key", "api", "api_source", "api_method", "deployment", "stage",
-		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "quota_window", "quota_lease", "audit"} {
+		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "quota_window", "quota_lease",
+		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "period_close", "invoice", "invoice_line", "audit"} {
 		var rows *string
 		w.all(fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, a.Tenant), &rows)
 		if rows != nil {

@@ -31,7 +31,7 @@ func (p *Plane) CreateKey(ctx context.Context, actor Actor, n NewKey) (CreatedKe
 		return CreatedKey{}, err
 	}
 	out := CreatedKey{Value: n.Value}
-	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		id := model.NewID(10)
 		hash := model.KeyHash(n.Value)
 		var num uint32
@@ -63,14 +63,14 @@ func (p *Plane) CreateKey(ctx context.Context, actor Actor, n NewKey) (CreatedKe
 // ImportKeys brings keys with values of their own, all subscribed to one plan (or
 // to none, with an empty planID), all or nothing.
 func (p *Plane) ImportKeys(ctx context.Context, actor Actor, planID string, keys []NewKey) (int, error) {
-	if err := actor.may(toSell); err != nil {
+	if err := actor.May(ToSell); err != nil {
 		return 0, err
 	}
 	rows, err := keyRows(keys)
 	if err != nil {
 		return 0, err
 	}
-	_, err = p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err = p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		if planID != "" {
 			if err := planExists(ctx, w, w.tenant, planID); err != nil {
 				return err
@@ -93,8 +93,14 @@ func (p *Plane) ImportKeys(ctx context.Context, actor Actor, planID string, keys
 				insert into api_key (tenant_id, key_id, name, hash, prefix, last4, enabled)
 				select $1, key_id, name, hash, prefix, last4, enabled from imported_key
 				returning key_num),
+			n as (
+				select key_num, nextval(pg_get_serial_sequence('subscription', 'subscription_id')) as subscription_id from k where $2 <> ''),
 			s as (
-				insert into subscription (tenant_id, plan_id, key_num) select $1, $2, key_num from k where $2 <> '')
+				insert into subscription (tenant_id, subscription_id, plan_id, terms) overriding system value
+				select $1, n.subscription_id, $2, coalesce(p.sheet_num, 0) from n, plan p where p.tenant_id = $1 and p.plan_id = $2
+				returning subscription_id),
+			sk as (
+				insert into subscription_key (tenant_id, subscription_id, key_num) select $1, subscription_id, key_num from n)
 			select min(key_num), max(key_num) from k`, w.tenant, planID).Scan(&first, &last); err != nil {
 			return err
 		}
@@ -158,8 +164,8 @@ func keyRows(keys []NewKey) (func() [][]any, error) {
 const keySelect = `
 	select k.key_id, k.key_num, k.name, k.prefix, k.last4, k.enabled, k.created_at,
 		coalesce((select jsonb_agg(jsonb_build_object('planId', p.plan_id, 'plan', p.name, 'subscription', s.subscription_id) order by p.name, p.plan_id)
-			from subscription s join plan p using (tenant_id, plan_id)
-			where s.tenant_id = k.tenant_id and s.key_num = k.key_num and s.ended_at is null), '[]')
+			from subscription_key sk join subscription s using (tenant_id, subscription_id) join plan p using (tenant_id, plan_id)
+			where sk.tenant_id = k.tenant_id and sk.key_num = k.key_num and s.ended_at is null), '[]')
 	from api_key k where k.tenant_id = $1 and k.deleted_at is null`
 
 func scanKey(r pgx.CollectableRow) (k Key, err error) {
@@ -206,8 +212,8 @@ func (p *Plane) Keys(ctx context.Context, actor Actor, f KeyFilter) (List[Key], 
 		rows, err := tx.Query(ctx, keySelect+`
 			and (k.name, k.key_id) > ($2, $3)
 			and ($4 = '' or position(lower($4) in lower(k.name)) > 0 or k.last4 = $4 or k.hash = decode($7, 'hex'))
-			and ($5 = '' or exists (select 1 from subscription s
-				where s.tenant_id = k.tenant_id and s.key_num = k.key_num and s.plan_id = $5 and s.ended_at is null))
+			and ($5 = '' or exists (select 1 from subscription_key sk join subscription s using (tenant_id, subscription_id)
+				where sk.tenant_id = k.tenant_id and sk.key_num = k.key_num and s.plan_id = $5 and s.ended_at is null))
 			order by k.name, k.key_id limit $6`,
 			actor.Tenant, from.Name, from.ID, f.Match, f.PlanID, limit+1, hex.EncodeToString(hash[:]))
 		if err != nil {
@@ -231,7 +237,7 @@ func (w *write) keyNum(ctx context.Context, id string) (uint32, error) {
 // SetKeyEnabled lets a key in or keeps it out, on all nodes at once.
 func (p *Plane) SetKeyEnabled(ctx context.Context, actor Actor, id string, enabled bool) error {
 	action := map[bool]string{true: "key.enable", false: "key.disable"}[enabled]
-	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		num, err := w.keyNum(ctx, id)
 		if err != nil {
 			return err
@@ -248,13 +254,16 @@ func (p *Plane) SetKeyEnabled(ctx context.Context, actor Actor, id string, enabl
 // DeleteKey ends a key and its subscriptions for ever. Its value may be used for
 // a new key, which has a number of its own.
 func (p *Plane) DeleteKey(ctx context.Context, actor Actor, id string) error {
-	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		num, err := w.keyNum(ctx, id)
 		if err != nil {
 			return err
 		}
 		for _, sql := range []string{
-			`update subscription set ended_at = now() where tenant_id = $1 and key_num = $2 and ended_at is null`,
+			// An app's subscription outlives its keys: it is the app that pays.
+			`update subscription s set ended_at = now() from subscription_key sk
+			where s.tenant_id = $1 and s.app_id is null and s.ended_at is null
+				and (sk.tenant_id, sk.subscription_id) = (s.tenant_id, s.subscription_id) and sk.key_num = $2`,
 			`update api_key set enabled = false, deleted_at = now() where tenant_id = $1 and key_num = $2`,
 		} {
 			if _, err := w.Exec(ctx, sql, w.tenant, num); err != nil {

@@ -25,7 +25,7 @@ func SharedNode(name string) NodeIdentity {
 // CreateGateway makes a gateway dedicated to an account, or, with an empty
 // accountID, a further shared one. MoveTenant puts tenants on it.
 func (p *Plane) CreateGateway(ctx context.Context, operator Actor, name, accountID string) (Gateway, error) {
-	if err := operator.may(toOperate); err != nil {
+	if err := operator.May(ToOperate); err != nil {
 		return Gateway{}, err
 	}
 	g := Gateway{Name: name, Kind: kindOfShared, AccountID: accountID}
@@ -53,7 +53,7 @@ func (p *Plane) CreateGateway(ctx context.Context, operator Actor, name, account
 
 // Gateways lists the gateways by name.
 func (p *Plane) Gateways(ctx context.Context, operator Actor) ([]Gateway, error) {
-	if err := operator.may(toOperate); err != nil {
+	if err := operator.May(ToOperate); err != nil {
 		return nil, err
 	}
 	var out []Gateway
@@ -82,7 +82,7 @@ func checkNodeName(name string) error {
 // CreateNodeToken lets a node of a gateway in. The token is shown once; a node may
 // have several at a time, so that one can be replaced without a gap.
 func (p *Plane) CreateNodeToken(ctx context.Context, operator Actor, gateway, node string) (string, error) {
-	if err := operator.may(toOperate); err != nil {
+	if err := operator.May(ToOperate); err != nil {
 		return "", err
 	}
 	if err := checkNodeName(node); err != nil {
@@ -108,7 +108,7 @@ func (p *Plane) CreateNodeToken(ctx context.Context, operator Actor, gateway, no
 
 // RevokeNodeTokens keeps a node out: none of its tokens is accepted any more.
 func (p *Plane) RevokeNodeTokens(ctx context.Context, operator Actor, gateway, node string) error {
-	if err := operator.may(toOperate); err != nil {
+	if err := operator.May(ToOperate); err != nil {
 		return err
 	}
 	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {

@@ -61,7 +61,7 @@ func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Pla
 		return Plan{}, err
 	}
 	var out Plan
-	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		id := model.NewID(6)
 		limit, period, offset := quotaColumns(spec.Quota)
 		var num int64
@@ -92,7 +92,7 @@ func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Pla
 // effect on the nodes at once.
 func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit func(*PlanSpec) error) (Plan, error) {
 	var out Plan
-	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		was, err := readPlan(ctx, w, w.tenant, id)
 		if err != nil {
 			return err
@@ -162,13 +162,15 @@ func (w *write) onePlanPerStage(ctx context.Context, planID string, keyNum uint3
 	err := w.QueryRow(ctx, `
 		select k.key_id, p.name, st.api_id, st.name
 		from subscription s
-		join subscription o on (o.tenant_id, o.key_num) = (s.tenant_id, s.key_num) and o.ended_at is null and o.plan_id <> s.plan_id
+		join subscription_key sk using (tenant_id, subscription_id)
+		join subscription_key ok on (ok.tenant_id, ok.key_num) = (sk.tenant_id, sk.key_num) and ok.subscription_id <> sk.subscription_id
+		join subscription o on (o.tenant_id, o.subscription_id) = (ok.tenant_id, ok.subscription_id) and o.ended_at is null and o.plan_id <> s.plan_id
 		join plan_stage mine on (mine.tenant_id, mine.plan_id) = (s.tenant_id, s.plan_id)
 		join plan_stage theirs on (theirs.tenant_id, theirs.plan_id, theirs.stage_num) = (o.tenant_id, o.plan_id, mine.stage_num)
 		join plan p on (p.tenant_id, p.plan_id) = (o.tenant_id, o.plan_id)
-		join api_key k on (k.tenant_id, k.key_num) = (s.tenant_id, s.key_num)
+		join api_key k on (k.tenant_id, k.key_num) = (sk.tenant_id, sk.key_num) and k.deleted_at is null
 		join stage st on (st.tenant_id, st.stage_num) = (mine.tenant_id, mine.stage_num)
-		where s.tenant_id = $1 and s.plan_id = $2 and s.ended_at is null and ($3 = 0 or s.key_num = $3)
+		where s.tenant_id = $1 and s.plan_id = $2 and s.ended_at is null and ($3 = 0 or sk.key_num = $3)
 		limit 1`, w.tenant, planID, keyNum).Scan(&key, &other, &api, &stage)
 	if err == pgx.ErrNoRows {
 		return nil
@@ -183,7 +185,7 @@ func (w *write) onePlanPerStage(ctx context.Context, planID string, keyNum uint3
 
 // DeletePlan removes a plan that no key is subscribed to.
 func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
-	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		was, err := readPlan(ctx, w, w.tenant, id)
 		if err != nil {
 			return err
@@ -209,7 +211,8 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 // planSelect reads plans whole, in one round trip.
 const planSelect = `
 	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at,
-		(select count(*) from subscription s where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null),
+		(select count(*) from subscription s join subscription_key sk using (tenant_id, subscription_id) join api_key k using (tenant_id, key_num)
+			where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null and k.deleted_at is null),
 		` + planStages + `
 	from plan p where p.tenant_id = $1 and p.deleted_at is null`
 

@@ -86,9 +86,10 @@ func (p *Plane) Login(ctx context.Context, email, password string) (Actor, error
 	hash := nobody
 	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			select m.tenant_id, t.account_id, m.member_id, m.role, m.password_hash
-			from member m join tenant t using (tenant_id) where lower(m.email) = lower($1)`, email).
-			Scan(&a.Tenant, &a.AccountID, &a.Member, &a.Role, &hash)
+			select m.tenant_id, t.account_id, m.member_id, p.email, m.role, p.password_hash
+			from person p join member m using (person_id) join tenant t using (tenant_id) where lower(p.email) = lower($1)
+			order by m.created_at limit 1`, email).
+			Scan(&a.Tenant, &a.AccountID, &a.Member, &a.Name, &a.Role, &hash)
 	})
 	if err != nil && model.KindOf(err) != model.NotFound {
 		return Actor{}, err
@@ -136,10 +137,10 @@ func (p *Plane) AccessKey(ctx context.Context, accessKeyID string) (Actor, strin
 	var sealed []byte
 	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
-			select k.tenant_id, t.account_id, m.member_id, m.role, k.secret
-			from access_key k join tenant t using (tenant_id) join member m using (tenant_id, member_id)
+			select k.tenant_id, t.account_id, m.member_id, p.email, m.role, k.secret
+			from access_key k join tenant t using (tenant_id) join member m using (tenant_id, member_id) join person p using (person_id)
 			where k.access_key_id = $1 and k.enabled`, accessKeyID).
-			Scan(&a.Tenant, &a.AccountID, &a.Member, &a.Role, &sealed)
+			Scan(&a.Tenant, &a.AccountID, &a.Member, &a.Name, &a.Role, &sealed)
 		return err
 	})
 	if model.KindOf(err) == model.NotFound {

@@ -98,7 +98,7 @@ func (p *Plane) SetStageThrottle(ctx context.Context, actor Actor, apiID, stage 
 		return Stage{}, err
 	}
 	var out Stage
-	_, err := p.writeAs(ctx, actor, toBuild, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		err := w.QueryRow(ctx, `
 			update stage s set throttle = $4, updated_at = now()
 			where s.tenant_id = $1 and s.api_id = $2 and s.name = $3 and s.deleted_at is null
@@ -117,7 +117,7 @@ func (p *Plane) SetStageThrottle(ctx context.Context, actor Actor, apiID, stage 
 
 // DeleteStage stops serving a stage and takes it out of the plans that held it.
 func (p *Plane) DeleteStage(ctx context.Context, actor Actor, apiID, stage string) error {
-	_, err := p.writeAs(ctx, actor, toBuild, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		var num uint32
 		err := w.QueryRow(ctx, `
 			select stage_num from stage

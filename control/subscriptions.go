@@ -6,35 +6,63 @@ import (
 	"tollgate/model"
 )
 
-// subscribe ties a key to a plan under a new number.
+// subscribe ties a key to a plan, at the plan's present price, under a new number.
 func (w *write) subscribe(ctx context.Context, keyNum uint32, keyID, planID string) (Subscription, error) {
 	if err := planExists(ctx, w, w.tenant, planID); err != nil {
 		return Subscription{}, err
 	}
+	if err := w.notSubscribed(ctx, keyNum, planID); err != nil {
+		return Subscription{}, err
+	}
 	s := Subscription{KeyID: keyID, PlanID: planID}
 	err := w.QueryRow(ctx, `
-		insert into subscription (tenant_id, plan_id, key_num) values ($1, $2, $3)
-		returning subscription_id, started_at`, w.tenant, planID, keyNum).Scan(&s.ID, &s.StartedAt)
+		insert into subscription (tenant_id, plan_id, terms)
+		select tenant_id, plan_id, coalesce(sheet_num, 0) from plan where tenant_id = $1 and plan_id = $2
+		returning subscription_id, started_at`, w.tenant, planID).Scan(&s.ID, &s.StartedAt)
 	if err != nil {
 		return Subscription{}, err
 	}
-	return s, w.onePlanPerStage(ctx, planID, keyNum)
+	return s, w.addKey(ctx, s.ID, keyNum, planID)
+}
+
+// addKey gives a subscription one more key.
+func (w *write) addKey(ctx context.Context, subscription uint64, keyNum uint32, planID string) error {
+	if _, err := w.Exec(ctx, `
+		insert into subscription_key (tenant_id, subscription_id, key_num) values ($1, $2, $3)`, w.tenant, subscription, keyNum); err != nil {
+		return err
+	}
+	return w.onePlanPerStage(ctx, planID, keyNum)
+}
+
+// notSubscribed refuses a second subscription of a key to a plan.
+func (w *write) notSubscribed(ctx context.Context, keyNum uint32, planID string) error {
+	var is bool
+	err := w.QueryRow(ctx, `
+		select exists (select from subscription s join subscription_key sk using (tenant_id, subscription_id)
+			where s.tenant_id = $1 and s.plan_id = $3 and s.ended_at is null and sk.key_num = $2)`, w.tenant, keyNum, planID).Scan(&is)
+	if err == nil && is {
+		return model.Errorf(model.Conflict, "the key is subscribed to this plan already")
+	}
+	return err
 }
 
 func (w *write) unsubscribe(ctx context.Context, keyNum uint32, keyID, planID string) error {
-	tag, err := w.Exec(ctx, `
-		update subscription set ended_at = now()
-		where tenant_id = $1 and key_num = $2 and plan_id = $3 and ended_at is null`, w.tenant, keyNum, planID)
-	if err == nil && tag.RowsAffected() == 0 {
-		return model.Errorf(model.NotFound, "key %s is not subscribed to plan %q", keyID, planID)
+	var app *string
+	err := w.QueryRow(ctx, `
+		update subscription s set ended_at = now() from subscription_key sk
+		where s.tenant_id = $1 and s.plan_id = $3 and s.ended_at is null
+			and (sk.tenant_id, sk.subscription_id) = (s.tenant_id, s.subscription_id) and sk.key_num = $2
+		returning s.app_id`, w.tenant, keyNum, planID).Scan(&app)
+	if err == nil && app != nil {
+		return model.Errorf(model.Conflict, "key %s is one of a developer's app, whose subscription it shares; end the app's subscription instead", keyID)
 	}
-	return err
+	return missing(err, "key %s is not subscribed to plan %q", keyID, planID)
 }
 
 // Subscribe ties a key to a plan.
 func (p *Plane) Subscribe(ctx context.Context, actor Actor, keyID, planID string) (Subscription, error) {
 	var out Subscription
-	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		num, err := w.keyNum(ctx, keyID)
 		if err != nil {
 			return err
@@ -53,7 +81,7 @@ func (p *Plane) Subscribe(ctx context.Context, actor Actor, keyID, planID string
 
 // Unsubscribe ends a key's subscription to a plan.
 func (p *Plane) Unsubscribe(ctx context.Context, actor Actor, keyID, planID string) error {
-	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		num, err := w.keyNum(ctx, keyID)
 		if err != nil {
 			return err
@@ -74,7 +102,7 @@ func (p *Plane) MoveKey(ctx context.Context, actor Actor, keyID, fromPlan, toPla
 		return Subscription{}, model.Errorf(model.Invalid, "the key is to be moved from plan %q to itself", toPlan)
 	}
 	var out Subscription
-	_, err := p.writeAs(ctx, actor, toSell, func(w *write) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		num, err := w.keyNum(ctx, keyID)
 		if err != nil {
 			return err

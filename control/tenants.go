@@ -41,7 +41,7 @@ func (n *NewTenant) check() error {
 // CreateTenant opens an account on the shared gateway, with its owner and a first
 // access key. What it returns is shown once.
 func (p *Plane) CreateTenant(ctx context.Context, operator Actor, n NewTenant) (TenantCredentials, error) {
-	if err := operator.may(toOperate); err != nil {
+	if err := operator.May(ToOperate); err != nil {
 		return TenantCredentials{}, err
 	}
 	if n.Password == "" {
@@ -66,10 +66,12 @@ func (p *Plane) CreateTenant(ctx context.Context, operator Actor, n NewTenant) (
 		if err != nil {
 			return err
 		}
-		member := model.NewID(10)
+		person, member := model.NewID(10), model.NewID(10)
+		if _, err := tx.Exec(ctx, `insert into person (person_id, email, password_hash) values ($1, $2, $3)`, person, n.Email, hash); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `
-			insert into member (tenant_id, member_id, email, role, password_hash) values ($1, $2, $3, 'owner', $4)`,
-			w.tenant, member, n.Email, hash); err != nil {
+			insert into member (tenant_id, member_id, person_id, role) values ($1, $2, $3, 'owner')`, w.tenant, member, person); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
@@ -91,7 +93,7 @@ func (p *Plane) CreateTenant(ctx context.Context, operator Actor, n NewTenant) (
 
 // Tenants lists the accounts by name.
 func (p *Plane) Tenants(ctx context.Context, operator Actor, pg Page) (List[Tenant], error) {
-	if err := operator.may(toOperate); err != nil {
+	if err := operator.May(ToOperate); err != nil {
 		return List[Tenant]{}, err
 	}
 	from, limit, err := pg.bounds()

@@ -44,7 +44,7 @@ func (p *Plane) read(ctx context.Context, s scope, fn func(pgx.Tx) error) error 
 
 // readAs reads what the actor's tenant has.
 func (p *Plane) readAs(ctx context.Context, a Actor, fn func(pgx.Tx) error) error {
-	if err := a.may(toRead); err != nil {
+	if err := a.May(ToRead); err != nil {
 		return err
 	}
 	return p.read(ctx, a.scope(), fn)
@@ -96,8 +96,8 @@ type write struct {
 
 // writeAs runs fn for a member of a tenant and returns the revision that nodes
 // will acknowledge (0 if fn changed nothing that they serve).
-func (p *Plane) writeAs(ctx context.Context, a Actor, need permission, fn func(*write) error) (uint64, error) {
-	if err := a.may(need); err != nil {
+func (p *Plane) writeAs(ctx context.Context, a Actor, need Permission, fn func(*write) error) (uint64, error) {
+	if err := a.May(need); err != nil {
 		return 0, err
 	}
 	return p.writeTo(ctx, a, a.scope(), a.AccountID, fn)
@@ -105,7 +105,7 @@ func (p *Plane) writeAs(ctx context.Context, a Actor, need permission, fn func(*
 
 // operate runs fn for the operator on one account.
 func (p *Plane) operate(ctx context.Context, a Actor, accountID string, fn func(*write) error) error {
-	if err := a.may(toOperate); err != nil {
+	if err := a.May(ToOperate); err != nil {
 		return err
 	}
 	_, err := p.writeTo(ctx, a, everyTenant, accountID, fn)
@@ -204,7 +204,7 @@ func audit(ctx context.Context, tx pgx.Tx, a Actor, tenant *uint32, action, targ
 		return fmt.Errorf("audit detail of %s: %w", action, err)
 	}
 	_, err = tx.Exec(ctx, `
-		insert into audit (tenant_id, actor, role, action, target, detail) values ($1, $2, $3, $4, $5, $6)`,
-		tenant, a.Member, string(a.Role), action, target, d)
+		insert into audit (tenant_id, actor, actor_name, source, role, action, target, detail) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		tenant, a.Member, a.Name, a.Source, string(a.Role), action, target, d)
 	return err
 }

@@ -195,7 +195,7 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 		h, ok := hashOf(cfg.Hash)
 		if cfg.Deleted || !ok {
 			delete(g.reg.keys, cfg.Num)
-			g.dropSubs(old, nil)
+			g.dropSubs(old)
 			if old != nil {
 				gone = append(gone, auth.ID{Tenant: old.tenant, Hash: old.hash})
 			}
@@ -210,8 +210,9 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 				g.reg.subs[s.ID] = sub
 			}
 			k.subs = append(k.subs, sub)
+			sub.keys++
 		}
-		g.dropSubs(old, k.subs)
+		g.dropSubs(old)
 		if old != nil && (old.hash != h || old.tenant != k.tenant) {
 			gone = append(gone, auth.ID{Tenant: old.tenant, Hash: old.hash})
 		}
@@ -221,17 +222,15 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 	g.keys.Apply(up, gone)
 }
 
-// dropSubs ends the subscriptions of a key that are not among those kept.
-func (g *Gateway) dropSubs(old *key, kept []*subscription) {
+// dropSubs lets go of an old key's subscriptions, and ends those that no other
+// key has.
+func (g *Gateway) dropSubs(old *key) {
 	if old == nil {
 		return
 	}
-next:
 	for _, s := range old.subs {
-		for _, k := range kept {
-			if k == s {
-				continue next
-			}
+		if s.keys--; s.keys > 0 {
+			continue
 		}
 		if g.reg.subs[s.id] == s {
 			delete(g.reg.subs, s.id)

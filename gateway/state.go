@@ -103,9 +103,11 @@ type key struct {
 	hash    [32]byte
 }
 
-// subscription is a key's use of a plan: its buckets and its quota live as long
-// as it does, through every change of the plan.
+// subscription is the use of a plan by a key, or by all keys of an app together:
+// its buckets and its quota live as long as it does, through every change of the
+// plan.
 type subscription struct {
+	keys    int // that have it; only where changes are applied
 	id      uint64
 	tenant  uint32
 	terms   uint32

@@ -18,6 +18,31 @@ begin
   raise exception 'a deployment is never changed';
 end $$;
 
+CREATE FUNCTION public.final_invoice_is_immutable() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if old.state = 'final' then raise exception 'a final invoice is never changed'; end if;
+  return case tg_op when 'DELETE' then old else new end;
+end $$;
+
+CREATE FUNCTION public.final_line_is_immutable() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from invoice i where (i.tenant_id, i.invoice_id) = (coalesce(old.tenant_id, new.tenant_id), coalesce(old.invoice_id, new.invoice_id)) and i.state = 'final') then
+    raise exception 'a line of a final invoice is never changed';
+  end if;
+  return case tg_op when 'DELETE' then old else new end;
+end $$;
+
+CREATE FUNCTION public.is_immutable() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  raise exception '% is never changed', tg_table_name;
+end $$;
+
 CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -66,6 +91,7 @@ CREATE TABLE public.api (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
+    source_sha256 bytea,
     CONSTRAINT api_check CHECK (((definition IS NULL) = (deleted_at IS NOT NULL)))
 );
 
@@ -82,6 +108,7 @@ CREATE TABLE public.api_key (
     enabled boolean NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
+    app_id text,
     CONSTRAINT api_key_hash_check CHECK ((length(hash) = 32))
 );
 
@@ -127,6 +154,23 @@ CREATE TABLE public.api_source (
 
 ALTER TABLE ONLY public.api_source FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.app (
+    tenant_id integer NOT NULL,
+    app_id text NOT NULL,
+    developer_id text NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.app FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.attempt (
+    key_hash bytea NOT NULL,
+    full_at timestamp with time zone NOT NULL,
+    CONSTRAINT attempt_key_hash_check CHECK ((length(key_hash) = 32))
+);
+
 CREATE TABLE public.audit (
     tenant_id integer,
     audit_id bigint NOT NULL,
@@ -135,7 +179,9 @@ CREATE TABLE public.audit (
     role text NOT NULL,
     action text NOT NULL,
     target text NOT NULL,
-    detail jsonb DEFAULT '{}'::jsonb NOT NULL
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    actor_name text DEFAULT ''::text NOT NULL,
+    source text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE ONLY public.audit FORCE ROW LEVEL SECURITY;
@@ -159,7 +205,8 @@ CREATE TABLE public.deployment (
     definition jsonb NOT NULL,
     methods integer NOT NULL,
     created_by text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    source_sha256 bytea
 );
 
 ALTER TABLE ONLY public.deployment FORCE ROW LEVEL SECURITY;
@@ -172,6 +219,19 @@ ALTER TABLE public.deployment ALTER COLUMN deployment_num ADD GENERATED ALWAYS A
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.developer (
+    tenant_id integer NOT NULL,
+    developer_id text NOT NULL,
+    email text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    password_hash text NOT NULL,
+    billing jsonb DEFAULT '{}'::jsonb NOT NULL,
+    disabled boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.developer FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.feed_change (
     tenant_id integer NOT NULL,
@@ -213,13 +273,97 @@ ALTER TABLE public.gateway ALTER COLUMN gateway_id ADD GENERATED ALWAYS AS IDENT
     CACHE 1
 );
 
+CREATE TABLE public.installation (
+    one boolean DEFAULT true NOT NULL,
+    sign_up text DEFAULT 'open'::text NOT NULL,
+    smtp jsonb DEFAULT '{}'::jsonb NOT NULL,
+    smtp_password bytea,
+    seller jsonb DEFAULT '{}'::jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT installation_one_check CHECK (one),
+    CONSTRAINT installation_sign_up_check CHECK ((sign_up = ANY (ARRAY['open'::text, 'invitation'::text])))
+);
+
+CREATE TABLE public.invoice (
+    tenant_id integer NOT NULL,
+    invoice_id text NOT NULL,
+    seller text NOT NULL,
+    developer_id text,
+    period_start timestamp with time zone NOT NULL,
+    period_end timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    series text NOT NULL,
+    serial bigint,
+    number text,
+    currency text NOT NULL,
+    total bigint NOT NULL,
+    from_party jsonb NOT NULL,
+    to_party jsonb NOT NULL,
+    cut integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    CONSTRAINT invoice_check CHECK (((seller = 'tenant'::text) = (developer_id IS NOT NULL))),
+    CONSTRAINT invoice_check1 CHECK (((state = 'final'::text) = ((serial IS NOT NULL) AND (number IS NOT NULL) AND (cut IS NOT NULL) AND (finalized_at IS NOT NULL)))),
+    CONSTRAINT invoice_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT invoice_seller_check CHECK ((seller = ANY (ARRAY['operator'::text, 'tenant'::text]))),
+    CONSTRAINT invoice_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'final'::text])))
+);
+
+ALTER TABLE ONLY public.invoice FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.invoice_line (
+    tenant_id integer NOT NULL,
+    invoice_id text NOT NULL,
+    line integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    sheet_num integer NOT NULL,
+    meter text NOT NULL,
+    title text NOT NULL,
+    quantity numeric(38,0) NOT NULL,
+    steps jsonb NOT NULL,
+    exact numeric(38,12) NOT NULL,
+    invoiced bigint NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT invoice_line_meter_check CHECK ((meter = ANY (ARRAY['fee'::text, 'calls'::text])))
+);
+
+ALTER TABLE ONLY public.invoice_line FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.invoice_series (
+    series text NOT NULL,
+    next bigint NOT NULL,
+    CONSTRAINT invoice_series_next_check CHECK ((next > 0))
+);
+
+CREATE TABLE public.mail (
+    mail_id bigint NOT NULL,
+    tenant_id integer,
+    recipient text NOT NULL,
+    purpose text NOT NULL,
+    sealed bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    sent_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    problem text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE ONLY public.mail FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.mail ALTER COLUMN mail_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.mail_mail_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.member (
     tenant_id integer NOT NULL,
     member_id text NOT NULL,
-    email text NOT NULL,
     role text NOT NULL,
-    password_hash text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    person_id text NOT NULL,
     CONSTRAINT member_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'developer'::text, 'billing'::text, 'viewer'::text])))
 );
 
@@ -244,6 +388,33 @@ CREATE TABLE public.node_token (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.operator (
+    operator_id text NOT NULL,
+    email text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.period_close (
+    tenant_id integer NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    gen integer NOT NULL,
+    closed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT period_close_gen_check CHECK ((gen > 0)),
+    CONSTRAINT period_close_period_start_check CHECK ((period_start = date_trunc('month'::text, period_start, 'UTC'::text)))
+);
+
+ALTER TABLE ONLY public.period_close FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.person (
+    person_id text NOT NULL,
+    email text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.plan (
     tenant_id integer NOT NULL,
     plan_id text NOT NULL,
@@ -257,6 +428,8 @@ CREATE TABLE public.plan (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
+    sheet_num integer,
+    published boolean DEFAULT false NOT NULL,
     CONSTRAINT plan_check CHECK ((((quota_limit IS NULL) = (quota_period IS NULL)) AND ((quota_limit IS NULL) = (quota_offset IS NULL)))),
     CONSTRAINT plan_quota_period_check CHECK ((quota_period = ANY (ARRAY['DAY'::text, 'WEEK'::text, 'MONTH'::text])))
 );
@@ -280,6 +453,58 @@ CREATE TABLE public.plan_stage (
 );
 
 ALTER TABLE ONLY public.plan_stage FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.portal (
+    tenant_id integer NOT NULL,
+    slug text NOT NULL,
+    title text NOT NULL,
+    tagline text DEFAULT ''::text NOT NULL,
+    accent text DEFAULT ''::text NOT NULL,
+    support_email text DEFAULT ''::text NOT NULL,
+    sign_up text DEFAULT 'open'::text NOT NULL,
+    published boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT portal_accent_check CHECK ((accent ~ '^(#[0-9a-fA-F]{6})?$'::text)),
+    CONSTRAINT portal_sign_up_check CHECK ((sign_up = ANY (ARRAY['open'::text, 'closed'::text]))),
+    CONSTRAINT portal_slug_check CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$'::text))
+);
+
+ALTER TABLE ONLY public.portal FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.portal_api (
+    tenant_id integer NOT NULL,
+    api_id text NOT NULL,
+    stage_num integer NOT NULL,
+    summary text DEFAULT ''::text NOT NULL,
+    published_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.portal_api FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.price_sheet (
+    sheet_num integer NOT NULL,
+    tenant_id integer,
+    plan_id text,
+    version integer NOT NULL,
+    sheet jsonb NOT NULL,
+    from_month date,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT price_sheet_check CHECK ((((tenant_id IS NULL) = (plan_id IS NULL)) AND ((tenant_id IS NULL) = (from_month IS NOT NULL)))),
+    CONSTRAINT price_sheet_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE ONLY public.price_sheet FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.price_sheet ALTER COLUMN sheet_num ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.price_sheet_sheet_num_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.quota_lease (
     tenant_id integer NOT NULL,
@@ -387,6 +612,21 @@ CREATE TABLE public.schema_migrations (
     dirty boolean NOT NULL
 );
 
+CREATE TABLE public.session (
+    id_hash bytea NOT NULL,
+    realm text NOT NULL,
+    subject text NOT NULL,
+    tenant_id integer,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT session_id_hash_check CHECK ((length(id_hash) = 32)),
+    CONSTRAINT session_realm_check CHECK ((realm = ANY (ARRAY['console'::text, 'operator'::text, 'portal'::text])))
+);
+
+ALTER TABLE ONLY public.session FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.stage (
     tenant_id integer NOT NULL,
     stage_num integer NOT NULL,
@@ -425,13 +665,22 @@ CREATE TABLE public.subscription (
     tenant_id integer NOT NULL,
     subscription_id bigint NOT NULL,
     plan_id text NOT NULL,
-    key_num integer NOT NULL,
     terms integer DEFAULT 0 NOT NULL,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
-    ended_at timestamp with time zone
+    ended_at timestamp with time zone,
+    app_id text
 );
 
 ALTER TABLE ONLY public.subscription FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.subscription_key (
+    tenant_id integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    key_num integer NOT NULL,
+    added_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.subscription_key FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.subscription ALTER COLUMN subscription_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.subscription_subscription_id_seq
@@ -451,6 +700,7 @@ CREATE TABLE public.tenant (
     suspended boolean DEFAULT false NOT NULL,
     caps jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seller jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT tenant_account_id_check CHECK ((account_id ~ '^[1-9][0-9]{11}$'::text))
 );
 
@@ -464,6 +714,22 @@ ALTER TABLE public.tenant ALTER COLUMN tenant_id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.ticket (
+    token_hash bytea NOT NULL,
+    kind text NOT NULL,
+    tenant_id integer,
+    ticket_id text NOT NULL,
+    subject text,
+    email text NOT NULL,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT ticket_kind_check CHECK ((kind = ANY (ARRAY['sign-up'::text, 'reset'::text, 'invitation'::text, 'developer-sign-up'::text, 'developer-reset'::text]))),
+    CONSTRAINT ticket_token_hash_check CHECK ((length(token_hash) = 32))
+);
+
+ALTER TABLE ONLY public.ticket FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.usage_batch (
     boot uuid NOT NULL,
@@ -634,7 +900,16 @@ ALTER TABLE ONLY public.api
     ADD CONSTRAINT api_pkey PRIMARY KEY (tenant_id, api_id);
 
 ALTER TABLE ONLY public.api_source
-    ADD CONSTRAINT api_source_pkey PRIMARY KEY (tenant_id, api_id);
+    ADD CONSTRAINT api_source_pkey PRIMARY KEY (tenant_id, api_id, sha256);
+
+ALTER TABLE ONLY public.app
+    ADD CONSTRAINT app_id_key UNIQUE (app_id);
+
+ALTER TABLE ONLY public.app
+    ADD CONSTRAINT app_pkey PRIMARY KEY (tenant_id, app_id);
+
+ALTER TABLE ONLY public.attempt
+    ADD CONSTRAINT attempt_pkey PRIMARY KEY (key_hash);
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
@@ -648,6 +923,12 @@ ALTER TABLE ONLY public.deployment
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_tenant_id_api_id_deployment_id_key UNIQUE (tenant_id, api_id, deployment_id);
 
+ALTER TABLE ONLY public.developer
+    ADD CONSTRAINT developer_id_key UNIQUE (developer_id);
+
+ALTER TABLE ONLY public.developer
+    ADD CONSTRAINT developer_pkey PRIMARY KEY (tenant_id, developer_id);
+
 ALTER TABLE ONLY public.feed_change
     ADD CONSTRAINT feed_change_pkey PRIMARY KEY (gateway_id, rev, tenant_id, kind, first_num);
 
@@ -660,6 +941,30 @@ ALTER TABLE ONLY public.gateway
 ALTER TABLE ONLY public.gateway
     ADD CONSTRAINT gateway_pkey PRIMARY KEY (gateway_id);
 
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.invoice
+    ADD CONSTRAINT invoice_id_key UNIQUE (invoice_id);
+
+ALTER TABLE ONLY public.invoice_line
+    ADD CONSTRAINT invoice_line_pkey PRIMARY KEY (tenant_id, invoice_id, line);
+
+ALTER TABLE ONLY public.invoice
+    ADD CONSTRAINT invoice_pkey PRIMARY KEY (tenant_id, invoice_id);
+
+ALTER TABLE ONLY public.invoice
+    ADD CONSTRAINT invoice_serial_key UNIQUE (series, serial);
+
+ALTER TABLE ONLY public.invoice_series
+    ADD CONSTRAINT invoice_series_pkey PRIMARY KEY (series);
+
+ALTER TABLE ONLY public.mail
+    ADD CONSTRAINT mail_pkey PRIMARY KEY (mail_id);
+
+ALTER TABLE ONLY public.member
+    ADD CONSTRAINT member_once UNIQUE (tenant_id, person_id);
+
 ALTER TABLE ONLY public.member
     ADD CONSTRAINT member_pkey PRIMARY KEY (tenant_id, member_id);
 
@@ -668,6 +973,15 @@ ALTER TABLE ONLY public.node
 
 ALTER TABLE ONLY public.node_token
     ADD CONSTRAINT node_token_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.operator
+    ADD CONSTRAINT operator_pkey PRIMARY KEY (operator_id);
+
+ALTER TABLE ONLY public.period_close
+    ADD CONSTRAINT period_close_pkey PRIMARY KEY (tenant_id, period_start);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_pkey PRIMARY KEY (person_id);
 
 ALTER TABLE ONLY public.plan
     ADD CONSTRAINT plan_id_key UNIQUE (plan_id);
@@ -680,6 +994,21 @@ ALTER TABLE ONLY public.plan
 
 ALTER TABLE ONLY public.plan_stage
     ADD CONSTRAINT plan_stage_pkey PRIMARY KEY (tenant_id, plan_id, stage_num);
+
+ALTER TABLE ONLY public.portal_api
+    ADD CONSTRAINT portal_api_pkey PRIMARY KEY (tenant_id, api_id);
+
+ALTER TABLE ONLY public.portal
+    ADD CONSTRAINT portal_pkey PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY public.portal
+    ADD CONSTRAINT portal_slug_key UNIQUE (slug);
+
+ALTER TABLE ONLY public.price_sheet
+    ADD CONSTRAINT price_sheet_pkey PRIMARY KEY (sheet_num);
+
+ALTER TABLE ONLY public.price_sheet
+    ADD CONSTRAINT price_sheet_tenant_key UNIQUE (tenant_id, sheet_num);
 
 ALTER TABLE ONLY public.quota_lease
     ADD CONSTRAINT quota_lease_pkey PRIMARY KEY (tenant_id, subscription_id, window_start, boot);
@@ -705,6 +1034,9 @@ ALTER TABLE ONLY public.river_queue
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (id_hash);
+
 ALTER TABLE ONLY public.stage_deployment
     ADD CONSTRAINT stage_deployment_pkey PRIMARY KEY (tenant_id, stage_num, deployment_id);
 
@@ -717,6 +1049,9 @@ ALTER TABLE ONLY public.stage
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_id_key UNIQUE (subscription_id);
 
+ALTER TABLE ONLY public.subscription_key
+    ADD CONSTRAINT subscription_key_pkey PRIMARY KEY (tenant_id, subscription_id, key_num);
+
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_pkey PRIMARY KEY (tenant_id, subscription_id);
 
@@ -725,6 +1060,12 @@ ALTER TABLE ONLY public.tenant
 
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_pkey PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY public.ticket
+    ADD CONSTRAINT ticket_id_key UNIQUE (ticket_id);
+
+ALTER TABLE ONLY public.ticket
+    ADD CONSTRAINT ticket_pkey PRIMARY KEY (token_hash);
 
 ALTER TABLE ONLY public.usage_batch
     ADD CONSTRAINT usage_batch_pkey PRIMARY KEY (boot, seq);
@@ -741,25 +1082,49 @@ ALTER TABLE ONLY public.usage_hour_default
 ALTER TABLE ONLY public.usage_quarantine
     ADD CONSTRAINT usage_quarantine_pkey PRIMARY KEY (hash);
 
+CREATE INDEX api_key_app ON public.api_key USING btree (tenant_id, app_id) WHERE (app_id IS NOT NULL);
+
 CREATE UNIQUE INDEX api_key_hash_key ON public.api_key USING btree (tenant_id, hash) WHERE (deleted_at IS NULL);
 
 CREATE INDEX api_key_list ON public.api_key USING btree (tenant_id, name, key_id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX api_list ON public.api USING btree (tenant_id, name, api_id) WHERE (deleted_at IS NULL);
 
+CREATE INDEX app_developer ON public.app USING btree (tenant_id, developer_id, name);
+
+CREATE INDEX attempt_age ON public.attempt USING btree (full_at);
+
+CREATE INDEX audit_action ON public.audit USING btree (tenant_id, action, audit_id DESC);
+
 CREATE INDEX audit_tenant ON public.audit USING btree (tenant_id, audit_id DESC);
 
 CREATE INDEX deployment_list ON public.deployment USING btree (tenant_id, api_id, deployment_num DESC);
 
+CREATE UNIQUE INDEX developer_email_key ON public.developer USING btree (tenant_id, lower(email));
+
 CREATE INDEX feed_change_age ON public.feed_change USING btree (at);
 
-CREATE UNIQUE INDEX member_email_key ON public.member USING btree (lower(email));
+CREATE INDEX invoice_developer ON public.invoice USING btree (tenant_id, developer_id, period_start DESC);
+
+CREATE INDEX invoice_line_subscription ON public.invoice_line USING btree (tenant_id, subscription_id);
+
+CREATE UNIQUE INDEX invoice_one_draft ON public.invoice USING btree (tenant_id, seller, developer_id, period_start, currency) NULLS NOT DISTINCT WHERE (state = 'draft'::text);
+
+CREATE INDEX mail_age ON public.mail USING btree (created_at);
+
+CREATE INDEX member_person ON public.member USING btree (person_id);
 
 CREATE INDEX node_token_node ON public.node_token USING btree (gateway_id, node);
+
+CREATE UNIQUE INDEX operator_email_key ON public.operator USING btree (lower(email));
+
+CREATE UNIQUE INDEX person_email_key ON public.person USING btree (lower(email));
 
 CREATE INDEX plan_list ON public.plan USING btree (tenant_id, name, plan_id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX plan_stage_stage ON public.plan_stage USING btree (tenant_id, stage_num);
+
+CREATE UNIQUE INDEX price_sheet_version ON public.price_sheet USING btree (tenant_id, plan_id, version) NULLS NOT DISTINCT;
 
 CREATE INDEX quota_window_age ON public.quota_window USING btree (window_start);
 
@@ -779,19 +1144,27 @@ CREATE INDEX river_notification_created_at_idx ON public.river_notification USIN
 
 CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
 
+CREATE INDEX session_age ON public.session USING btree (expires_at);
+
+CREATE INDEX session_subject ON public.session USING btree (realm, subject);
+
 CREATE INDEX stage_by_deployment ON public.stage USING btree (tenant_id, api_id, deployment_id);
 
 CREATE INDEX stage_deployment_by_deployment ON public.stage_deployment USING btree (tenant_id, deployment_id);
 
 CREATE UNIQUE INDEX stage_name_key ON public.stage USING btree (tenant_id, api_id, name) WHERE (deleted_at IS NULL);
 
-CREATE UNIQUE INDEX subscription_once ON public.subscription USING btree (key_num, plan_id, tenant_id) WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX subscription_app_once ON public.subscription USING btree (app_id, plan_id, tenant_id) WHERE ((ended_at IS NULL) AND (app_id IS NOT NULL));
+
+CREATE INDEX subscription_key_key ON public.subscription_key USING btree (key_num, subscription_id, tenant_id);
 
 CREATE INDEX subscription_plan ON public.subscription USING btree (plan_id, tenant_id) WHERE (ended_at IS NULL);
 
-CREATE UNIQUE INDEX tenant_email_key ON public.tenant USING btree (lower(email));
-
 CREATE INDEX tenant_gateway ON public.tenant USING btree (gateway_id);
+
+CREATE INDEX ticket_age ON public.ticket USING btree (expires_at);
+
+CREATE INDEX ticket_subject ON public.ticket USING btree (kind, lower(email));
 
 CREATE INDEX usage_batch_age ON public.usage_batch USING btree (received_at);
 
@@ -813,8 +1186,17 @@ ALTER INDEX public.usage_line_tenant ATTACH PARTITION public.usage_line_default_
 
 CREATE TRIGGER deployment_is_immutable BEFORE UPDATE ON public.deployment FOR EACH ROW EXECUTE FUNCTION public.deployment_is_immutable();
 
+CREATE TRIGGER final_invoice_is_immutable BEFORE DELETE OR UPDATE ON public.invoice FOR EACH ROW EXECUTE FUNCTION public.final_invoice_is_immutable();
+
+CREATE TRIGGER final_line_is_immutable BEFORE INSERT OR DELETE OR UPDATE ON public.invoice_line FOR EACH ROW EXECUTE FUNCTION public.final_line_is_immutable();
+
+CREATE TRIGGER price_sheet_is_immutable BEFORE DELETE OR UPDATE ON public.price_sheet FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
+
 ALTER TABLE ONLY public.access_key
     ADD CONSTRAINT access_key_tenant_id_member_id_fkey FOREIGN KEY (tenant_id, member_id) REFERENCES public.member(tenant_id, member_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_tenant_id_app_id_fkey FOREIGN KEY (tenant_id, app_id) REFERENCES public.app(tenant_id, app_id);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
@@ -828,11 +1210,17 @@ ALTER TABLE ONLY public.api_source
 ALTER TABLE ONLY public.api
     ADD CONSTRAINT api_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.app
+    ADD CONSTRAINT app_tenant_id_developer_id_fkey FOREIGN KEY (tenant_id, developer_id) REFERENCES public.developer(tenant_id, developer_id);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.developer
+    ADD CONSTRAINT developer_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.feed_change
     ADD CONSTRAINT feed_change_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
@@ -843,6 +1231,24 @@ ALTER TABLE ONLY public.feed_change
 ALTER TABLE ONLY public.gateway
     ADD CONSTRAINT gateway_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.invoice_line
+    ADD CONSTRAINT invoice_line_sheet_num_fkey FOREIGN KEY (sheet_num) REFERENCES public.price_sheet(sheet_num);
+
+ALTER TABLE ONLY public.invoice_line
+    ADD CONSTRAINT invoice_line_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.invoice
+    ADD CONSTRAINT invoice_tenant_id_developer_id_fkey FOREIGN KEY (tenant_id, developer_id) REFERENCES public.developer(tenant_id, developer_id);
+
+ALTER TABLE ONLY public.invoice
+    ADD CONSTRAINT invoice_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.mail
+    ADD CONSTRAINT mail_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.member
+    ADD CONSTRAINT member_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id);
+
 ALTER TABLE ONLY public.member
     ADD CONSTRAINT member_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
@@ -851,6 +1257,9 @@ ALTER TABLE ONLY public.node
 
 ALTER TABLE ONLY public.node_token
     ADD CONSTRAINT node_token_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
+ALTER TABLE ONLY public.period_close
+    ADD CONSTRAINT period_close_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.plan_stage
     ADD CONSTRAINT plan_stage_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
@@ -861,6 +1270,24 @@ ALTER TABLE ONLY public.plan_stage
 ALTER TABLE ONLY public.plan
     ADD CONSTRAINT plan_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.plan
+    ADD CONSTRAINT plan_tenant_id_sheet_num_fkey FOREIGN KEY (tenant_id, sheet_num) REFERENCES public.price_sheet(tenant_id, sheet_num);
+
+ALTER TABLE ONLY public.portal_api
+    ADD CONSTRAINT portal_api_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.portal_api
+    ADD CONSTRAINT portal_api_tenant_id_stage_num_fkey FOREIGN KEY (tenant_id, stage_num) REFERENCES public.stage(tenant_id, stage_num);
+
+ALTER TABLE ONLY public.portal
+    ADD CONSTRAINT portal_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.price_sheet
+    ADD CONSTRAINT price_sheet_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.price_sheet
+    ADD CONSTRAINT price_sheet_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
+
 ALTER TABLE ONLY public.quota_lease
     ADD CONSTRAINT quota_lease_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
@@ -869,6 +1296,9 @@ ALTER TABLE ONLY public.quota_lease
 
 ALTER TABLE ONLY public.quota_window
     ADD CONSTRAINT quota_window_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.stage_deployment
     ADD CONSTRAINT stage_deployment_tenant_id_deployment_id_fkey FOREIGN KEY (tenant_id, deployment_id) REFERENCES public.deployment(tenant_id, deployment_id) ON DELETE CASCADE;
@@ -882,14 +1312,23 @@ ALTER TABLE ONLY public.stage
 ALTER TABLE ONLY public.stage
     ADD CONSTRAINT stage_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
 
+ALTER TABLE ONLY public.subscription_key
+    ADD CONSTRAINT subscription_key_tenant_id_key_num_fkey FOREIGN KEY (tenant_id, key_num) REFERENCES public.api_key(tenant_id, key_num);
+
+ALTER TABLE ONLY public.subscription_key
+    ADD CONSTRAINT subscription_key_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
+
 ALTER TABLE ONLY public.subscription
-    ADD CONSTRAINT subscription_tenant_id_key_num_fkey FOREIGN KEY (tenant_id, key_num) REFERENCES public.api_key(tenant_id, key_num);
+    ADD CONSTRAINT subscription_tenant_id_app_id_fkey FOREIGN KEY (tenant_id, app_id) REFERENCES public.app(tenant_id, app_id);
 
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
 
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
+ALTER TABLE ONLY public.ticket
+    ADD CONSTRAINT ticket_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.usage_batch
     ADD CONSTRAINT usage_batch_boot_fkey FOREIGN KEY (boot) REFERENCES public.usage_boot(boot);
@@ -907,27 +1346,49 @@ ALTER TABLE public.api_method ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.api_source ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.app ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.developer ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.feed_change ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.invoice ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.invoice_line ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.mail ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.member ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.period_close ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.plan ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.plan_stage ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.portal ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.portal_api ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.price_sheet ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.quota_lease ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.quota_window ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.session ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.stage ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.stage_deployment ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.subscription ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.subscription_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenant ENABLE ROW LEVEL SECURITY;
 
@@ -941,21 +1402,41 @@ CREATE POLICY tenant_only ON public.api_method USING ((((tenant_id)::text = curr
 
 CREATE POLICY tenant_only ON public.api_source USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.app USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.audit USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.deployment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.developer USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.feed_change USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.invoice USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.invoice_line USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.mail USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.member USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.period_close USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.plan USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.plan_stage USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.portal USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.portal_api USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.price_sheet USING (((tenant_id IS NULL) OR ((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text))) WITH CHECK ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.quota_lease USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.quota_window USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.session USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.stage USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -963,7 +1444,11 @@ CREATE POLICY tenant_only ON public.stage_deployment USING ((((tenant_id)::text 
 
 CREATE POLICY tenant_only ON public.subscription USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.subscription_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.tenant USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.ticket USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.usage_hour USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -972,6 +1457,8 @@ CREATE POLICY tenant_only ON public.usage_hour_default USING ((((tenant_id)::tex
 CREATE POLICY tenant_only ON public.usage_line USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.usage_line_default USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+ALTER TABLE public.ticket ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_hour ENABLE ROW LEVEL SECURITY;
 
