@@ -31,9 +31,16 @@ type foreign struct {
 var isolation = map[string]any{
 	"Start": "the process's own", "Stop": "the process's own",
 	"Owner": "for the command line on the machine: it is how an actor is got", "Login": "who the caller is", "AccessKey": "who the caller is",
-	"AuthenticateNode": "who the caller is",
-	"Prune":            "made for tests",
+	"AuthenticateNode": "who the caller is", "Visitor": "who the caller is",
+	"SaveSession": "who asks has checked whose it is", "EndSession": "takes the id's hash, which only its browser has",
+	"Site":  "for everybody",
+	"Prune": "made for tests",
 
+	"SwitchAccount": func(f foreign) error {
+		var person string
+		f.all(fmt.Sprintf(`select person_id from member where member_id = '%s'`, f.mine.Member), &person)
+		return second(f.SwitchAccount(f.ctx, person, f.other()))
+	},
 	"CreateTenant":     func(f foreign) error { return second(f.CreateTenant(f.ctx, f.mine, control.NewTenant{})) },
 	"Tenants":          func(f foreign) error { return second(f.Tenants(f.ctx, f.mine, control.Page{})) },
 	"SetTenantCaps":    func(f foreign) error { return f.SetTenantCaps(f.ctx, f.mine, f.other(), model.Caps{}) },

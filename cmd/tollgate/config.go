@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -29,6 +30,10 @@ type Config struct {
 	GatewayAddr    string        `env:"TOLLGATE_GATEWAY_ADDR" envDefault:"127.0.0.1:8081" help:"where the gateway takes calls"`
 	GatewayTLSAddr string        `env:"TOLLGATE_GATEWAY_TLS_ADDR" envDefault:"127.0.0.1:8443" help:"where the gateway takes calls over TLS"`
 	AdminAddr      string        `env:"TOLLGATE_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where /livez, /readyz and /metrics are"`
+	ConsoleURL     string        `env:"TOLLGATE_CONSOLE_URL" help:"public address of console and portals, as browsers and mails name it" shown:"http:// and TOLLGATE_CONTROL_ADDR"`
+	GatewayURL     string        `env:"TOLLGATE_GATEWAY_URL" help:"public address of the gateway, as callers name it" shown:"http://localhost: and the port of TOLLGATE_GATEWAY_ADDR"`
+	PortalDomain   string        `env:"TOLLGATE_PORTAL_DOMAIN" help:"a portal's own host is its name before this; the port belongs to it" shown:"portal.localhost: and the port of TOLLGATE_CONTROL_ADDR on a local installation, else none"`
+	BehindProxy    bool          `env:"TOLLGATE_BEHIND_PROXY" envDefault:"false" help:"a proxy in front of the console sets X-Forwarded-For: believe the last address in it"`
 	Region         string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs"`
 	Node           string        `env:"TOLLGATE_NODE" help:"name of this gateway node, unique in its gateway" shown:"host name"`
 	UpstreamAllow  string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas; none: no more" shown:"loopback while the gateway listens on loopback, else none"`
@@ -39,6 +44,8 @@ type Config struct {
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
 	allow   []netip.Prefix
+	console *url.URL
+	gateway *url.URL
 	secret  []byte // nil: generated in the data directory
 	unknown []string
 }
@@ -114,19 +121,67 @@ func (c *Config) check() error {
 		return model.Errorf(model.Invalid, "TOLLGATE_DATA_DIR %q: %v", c.DataDir, err)
 	}
 	c.DataDir = dir
+	if err := c.checkURLs(); err != nil {
+		return err
+	}
 	return c.checkAllow()
 }
 
+// checkURLs reads the public addresses.
+func (c *Config) checkURLs() error {
+	var err error
+	if c.console, err = publicURL("TOLLGATE_CONSOLE_URL", c.ConsoleURL); err != nil {
+		return err
+	}
+	if c.gateway, err = publicURL("TOLLGATE_GATEWAY_URL", c.GatewayURL); err != nil {
+		return err
+	}
+	if strings.ContainsAny(c.PortalDomain, "/ ") || strings.HasPrefix(c.PortalDomain, ".") {
+		return model.Errorf(model.Invalid, "TOLLGATE_PORTAL_DOMAIN %q is not a host such as portal.example.com", c.PortalDomain)
+	}
+	return nil
+}
+
+// published fills in the public addresses that were left out, from where the
+// parts really listen: a port may have been left to the system.
+func (c *Config) published(control, gateway string) {
+	_, controlPort, _ := net.SplitHostPort(control)
+	_, gatewayPort, _ := net.SplitHostPort(gateway)
+	if c.console == nil {
+		c.console = &url.URL{Scheme: "http", Host: control}
+	}
+	if c.gateway == nil && gatewayPort != "" {
+		c.gateway = &url.URL{Scheme: "http", Host: "localhost:" + gatewayPort}
+	}
+	if c.PortalDomain == "" && c.localConsole() {
+		c.PortalDomain = "portal.localhost:" + controlPort
+	}
+}
+
+func publicURL(name, text string) (*url.URL, error) {
+	if text == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+		return nil, model.Errorf(model.Invalid, "%s %q is not an address such as https://tollgate.example.com", name, text)
+	}
+	u.Path = ""
+	return u, nil
+}
+
+// localConsole says that the console takes requests from this machine only.
+func (c *Config) localConsole() bool { return loopback(c.ControlAddr) }
+
 // local says that the gateway takes calls from this machine only.
 func (c *Config) local() bool {
-	for _, a := range []string{c.GatewayAddr, c.GatewayTLSAddr} {
-		host, _, _ := net.SplitHostPort(a)
-		ip, err := netip.ParseAddr(host)
-		if host != "localhost" && (err != nil || !ip.IsLoopback()) {
-			return false
-		}
-	}
-	return true
+	return loopback(c.GatewayAddr) && loopback(c.GatewayTLSAddr)
+}
+
+func loopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func (c *Config) checkAllow() error {

@@ -11,11 +11,32 @@ import (
 	"tollgate/control"
 	"tollgate/control/feed"
 	"tollgate/model"
+	"tollgate/portal"
+	"tollgate/web"
 )
 
 // startFaces serves what the control listener has: the feed for gateway nodes,
-// and a page that says what runs.
+// the console, and the portals.
 func (p *program) startFaces(context.Context) error {
+	gatewayAddr := p.cfg.GatewayAddr
+	if p.gateway != nil {
+		gatewayAddr = p.gateway.Addr()
+	}
+	p.cfg.published(p.control.Addr().String(), gatewayAddr)
+	portals, err := portal.New(portal.Options{
+		Plane: p.plane, Usage: p.intake, Console: p.cfg.console, Domain: p.cfg.PortalDomain, Gateway: p.cfg.gateway,
+		BehindProxy: p.cfg.BehindProxy, Log: p.log,
+	})
+	if err != nil {
+		return err
+	}
+	console, err := web.New(web.Options{
+		Plane: p.plane, Usage: p.intake, Console: p.cfg.console, Gateway: p.cfg.gateway, PortalURL: portals.URL,
+		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, Log: p.log,
+	})
+	if err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/feed/", feed.Handler(feed.Options{
 		Plane: p.plane,
@@ -24,21 +45,12 @@ func (p *program) startFaces(context.Context) error {
 		},
 		Log: p.log,
 	}))
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-		h.Set("Content-Security-Policy", "default-src 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		addr := ""
-		if p.gateway != nil {
-			addr = p.gateway.Addr()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if portals.Serves(r) {
+			portals.ServeHTTP(w, r)
+			return
 		}
-		fmt.Fprintf(w, "Tollgate %s runs here: the control plane", version)
-		if addr != "" {
-			fmt.Fprintf(w, ", and a gateway on http://%s", addr)
-		}
-		fmt.Fprintf(w, ".\nIt is worked with from the command line.\n")
-		fmt.Fprint(w, nextSteps(p.cfg, addr))
+		console.ServeHTTP(w, r)
 	})
 	// Feed requests wait for news, so there is no write timeout here; the feed
 	// bounds its own.

@@ -28,7 +28,7 @@ func TestUp(t *testing.T) {
 		until(t, 5*time.Second, "it to mention "+next, func() bool { return strings.Contains(p.said(), next) })
 	}
 	admin := p.admin(t)
-	for _, page := range []string{p.console + "/", admin + "/livez", admin + "/readyz", admin + "/metrics"} {
+	for _, page := range []string{admin + "/livez", admin + "/readyz", admin + "/metrics"} {
 		if code, body := get(t, page); code != 200 {
 			t.Errorf("%s: %d %s", page, code, body)
 		}

@@ -1,0 +1,62 @@
+// Package ui is what every page is made of: layouts, components, and the assets
+// that they need. It knows what it draws, not where it comes from.
+package ui
+
+// Page is what a layout needs to know of a page.
+type Page struct {
+	Title      string
+	Theme      string // "light", "dark" or, empty, the system's
+	Path       string // of the page's own URL: marks it in the navigation
+	Base       string // before every path of a portal; empty in the console
+	Area       string // said in the top bar where it is not the tenants' console: "Operator"
+	Nav        []NavGroup
+	Crumbs     []Crumb
+	User       *User // nil: not signed in
+	Flash      []Flash
+	Undeployed int    // APIs changed since they were deployed
+	Suspended  bool   // the account can be looked at but not changed
+	Wide       bool   // the content takes the whole width
+	Portal     Portal // of portal pages
+}
+
+// Portal is what a tenant's portal shows on every page.
+type Portal struct {
+	Title, Tagline string
+	ThemeURL       string // a stylesheet with the accent colour; empty: ours
+	SupportEmail   string
+	Search         string // what was searched for
+}
+
+// NavGroup is a part of the navigation; the label may be empty.
+type NavGroup struct {
+	Label string
+	Items []NavItem
+}
+
+// NavItem is one place to go.
+type NavItem struct {
+	Label, URL, Icon string
+	Hidden           bool // the visitor may not go there
+}
+
+// Crumb is a step on the way to a page, from the top.
+type Crumb struct{ Label, URL string }
+
+// User is who is signed in.
+type User struct {
+	Email, Name string
+	Accounts    []Account // to switch between; more than one is shown as a menu
+	SwitchURL   string    // forms are posted there
+	ProfileURL  string
+	SignOutURL  string
+	ThemeURL    string
+}
+
+// Account is one that the user may work on.
+type Account struct {
+	ID, Name, Role string
+	Current        bool
+}
+
+// Flash is a message that is shown once. Kind is "ok", "warn", "danger" or "info".
+type Flash struct{ Kind, Text string }

@@ -1,0 +1,83 @@
+package web
+
+import (
+	"slices"
+
+	"tollgate/control"
+	"tollgate/ui"
+	"tollgate/ui/serve"
+)
+
+// routes are all of the console and the operator's area. Each part lists its own
+// beside its handlers.
+func (s *Server) routes() []route {
+	return slices.Concat(
+		s.commonRoutes(),
+	)
+}
+
+func (s *Server) commonRoutes() []route {
+	return []route{
+		{method: "GET", pattern: "/{$}", who: anyone, handle: (*visit).home},
+		{method: "POST", pattern: "/theme", who: anyone, handle: (*visit).setTheme},
+		{method: "POST", pattern: "/operator/theme", who: anyOperator, handle: (*visit).setTheme},
+		{method: "POST", pattern: "/switch", who: signedIn, handle: (*visit).switchAccount},
+	}
+}
+
+// home goes to where the visitor left off.
+func (v *visit) home() error {
+	if v.visitor == nil {
+		return v.redirect("/sign-in")
+	}
+	return v.redirect("/overview")
+}
+
+// setTheme keeps light, dark or the system's choice.
+func (v *visit) setTheme() error {
+	serve.SetTheme(v.w, v.value("theme"), v.Console.Scheme == "https")
+	return v.redirect(serve.SafeNext(v.value("next"), "/"))
+}
+
+// switchAccount goes on with another account that the person is a member of.
+func (v *visit) switchAccount() error {
+	a, err := v.Plane.SwitchAccount(v.ctx(), v.visitor.ID, v.value("account"))
+	if err != nil {
+		return err
+	}
+	v.visitor.Session.Tenant = a
+	v.session.Values[keyUnsaved] = true
+	return v.redirect("/overview")
+}
+
+// consoleNav is the sidebar: what the actor may not open is not in it.
+func consoleNav(a control.Actor) []ui.NavGroup {
+	may := func(p control.Permission) bool { return a.May(p) == nil }
+	item := func(ok bool, label, url, icon string) ui.NavItem {
+		return ui.NavItem{Label: label, URL: url, Icon: icon, Hidden: !ok}
+	}
+	return []ui.NavGroup{
+		{Items: []ui.NavItem{item(may(control.ToRead), "Overview", "/overview", "gauge"), item(may(control.ToRead), "APIs", "/apis", "waypoints")}},
+		{Label: "Sell", Items: []ui.NavItem{
+			item(may(control.ToRead), "Plans", "/plans", "layers"), item(may(control.ToRead), "Keys", "/keys", "key-round"),
+			item(may(control.ToRead), "Developers", "/developers", "users"), item(may(control.ToRead), "Portal", "/portal-settings", "store")}},
+		{Label: "Observe", Items: []ui.NavItem{
+			item(may(control.ToRead), "Usage", "/usage", "chart-column"), item(may(control.ToBill), "Billing", "/billing", "receipt")}},
+		{Label: "Account", Items: []ui.NavItem{
+			item(may(control.ToRead), "Members", "/members", "user-cog"), item(may(control.ToRead), "Access keys", "/access-keys", "terminal"),
+			item(may(control.ToAudit), "Audit log", "/audit", "scroll-text")}},
+	}
+}
+
+func operatorNav() []ui.NavGroup {
+	return []ui.NavGroup{
+		{Items: []ui.NavItem{
+			{Label: "Overview", URL: "/operator", Icon: "gauge"}, {Label: "Tenants", URL: "/operator/tenants", Icon: "users"},
+			{Label: "Nodes", URL: "/operator/nodes", Icon: "server"}}},
+		{Label: "Money", Items: []ui.NavItem{
+			{Label: "Prices", URL: "/operator/prices", Icon: "layers"}, {Label: "Billing", URL: "/operator/billing", Icon: "receipt"}}},
+		{Label: "Installation", Items: []ui.NavItem{
+			{Label: "Mail", URL: "/operator/mail", Icon: "mail"}, {Label: "Settings", URL: "/operator/settings", Icon: "settings"},
+			{Label: "Audit log", URL: "/operator/audit", Icon: "scroll-text"}}},
+	}
+}
