@@ -42,15 +42,23 @@ var isolation = map[string]any{
 		return second(f.SwitchAccount(f.ctx, person, f.other()))
 	},
 	"CreateTenant":     func(f foreign) error { return second(f.CreateTenant(f.ctx, f.mine, control.NewTenant{})) },
-	"Tenants":          func(f foreign) error { return second(f.Tenants(f.ctx, f.mine, control.Page{})) },
+	"Tenants":          func(f foreign) error { return second(f.Tenants(f.ctx, f.mine, control.TenantFilter{})) },
 	"SetTenantCaps":    func(f foreign) error { return f.SetTenantCaps(f.ctx, f.mine, f.other(), model.Caps{}) },
-	"SuspendTenant":    func(f foreign) error { return f.SuspendTenant(f.ctx, f.mine, f.other()) },
+	"SuspendTenant":    func(f foreign) error { return f.SuspendTenant(f.ctx, f.mine, f.other(), "r") },
 	"ResumeTenant":     func(f foreign) error { return f.ResumeTenant(f.ctx, f.mine, f.other()) },
 	"MoveTenant":       func(f foreign) error { return f.MoveTenant(f.ctx, f.mine, f.other(), "shared") },
 	"CreateGateway":    func(f foreign) error { return second(f.CreateGateway(f.ctx, f.mine, "g", f.other())) },
 	"Gateways":         func(f foreign) error { return second(f.Gateways(f.ctx, f.mine)) },
 	"CreateNodeToken":  func(f foreign) error { return second(f.CreateNodeToken(f.ctx, f.mine, "shared", "n")) },
 	"RevokeNodeTokens": func(f foreign) error { return f.RevokeNodeTokens(f.ctx, f.mine, "shared", "n") },
+
+	"Installation":     func(f foreign) error { return second(f.Installation(f.ctx, f.mine)) },
+	"SetSignUp":        func(f foreign) error { return f.SetSignUp(f.ctx, f.mine, control.SignUpOpen) },
+	"SetSeller":        func(f foreign) error { return f.SetSeller(f.ctx, f.mine, model.Party{}) },
+	"TenantDetail":     func(f foreign) error { return second(f.TenantDetail(f.ctx, f.mine, f.other())) },
+	"DataPlane":        func(f foreign) error { return second(f.DataPlane(f.ctx, f.mine)) },
+	"OperatorOverview": func(f foreign) error { return second(f.OperatorOverview(f.ctx, f.mine)) },
+	"ForgetNode":       func(f foreign) error { return f.ForgetNode(f.ctx, f.mine, "shared", "n1") },
 
 	"ImportAPI": func(f foreign) error {
 		return second(f.ImportAPI(f.ctx, f.mine, control.ImportAPI{Source: []byte(petsDocument), APIID: f.d.Stage.APIID}))
@@ -155,7 +163,8 @@ var isolation = map[string]any{
 var (
 	showNothing  = map[string]bool{"APIs": true, "Plans": true, "Await": true, "Changes": true, "Leases": true}
 	operatorOnly = map[string]bool{"CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
-		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true}
+		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
+		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true}
 )
 
 func (f foreign) other() string      { return otherAccount(f) }

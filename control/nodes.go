@@ -127,6 +127,32 @@ func (p *Plane) RevokeNodeTokens(ctx context.Context, operator Actor, gateway, n
 	})
 }
 
+// ForgetNode takes a node that is gone for good off the list. One that comes back
+// is there again.
+func (p *Plane) ForgetNode(ctx context.Context, operator Actor, gateway, node string) error {
+	if err := operator.May(ToOperate); err != nil {
+		return err
+	}
+	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		g, err := gatewayID(ctx, tx, gateway)
+		if err != nil {
+			return err
+		}
+		var live bool
+		err = tx.QueryRow(ctx, `select connected and seen_at > now() - interval '`+liveFor+`' from node where gateway_id = $1 and name = $2 for update`, g, node).Scan(&live)
+		if err != nil {
+			return missing(err, "gateway %q has no node %q", gateway, node)
+		}
+		if live {
+			return model.Errorf(model.Conflict, "node %q of gateway %q is connected; stop it first", node, gateway)
+		}
+		if _, err := tx.Exec(ctx, `delete from node where gateway_id = $1 and name = $2`, g, node); err != nil {
+			return err
+		}
+		return audit(ctx, tx, operator, nil, "node.forget", gateway+"/"+node, nil)
+	})
+}
+
 func gatewayID(ctx context.Context, tx pgx.Tx, name string) (int32, error) {
 	var id int32
 	err := tx.QueryRow(ctx, `select gateway_id from gateway where name = $1`, name).Scan(&id)

@@ -35,14 +35,17 @@ type TenantCredentials struct {
 
 // Tenant is an account as the operator sees it.
 type Tenant struct {
-	Num       uint32     `json:"num"`
-	AccountID string     `json:"accountId"`
-	Name      string     `json:"name"`
-	Email     string     `json:"email"`
-	Gateway   string     `json:"gateway"`
-	Suspended bool       `json:"suspended"`
-	Caps      model.Caps `json:"caps"`
-	CreatedAt time.Time  `json:"createdAt"`
+	Num       uint32 `json:"num"`
+	AccountID string `json:"accountId"`
+	Name      string `json:"name"`
+	Email     string `json:"email"`
+	Gateway   string `json:"gateway"`
+	Suspended bool   `json:"suspended"`
+	// While suspended: since when, and why, as its members see it.
+	SuspendedAt     *time.Time `json:"suspendedAt,omitempty"`
+	SuspendedReason string     `json:"suspendedReason,omitempty"`
+	Caps            model.Caps `json:"caps"`
+	CreatedAt       time.Time  `json:"createdAt"`
 }
 
 // ImportAPI is an API described by an OpenAPI or Swagger document.

@@ -91,23 +91,34 @@ func (p *Plane) CreateTenant(ctx context.Context, operator Actor, n NewTenant) (
 	return out, nil
 }
 
+// TenantFilter asks for accounts; Page.Match looks at name, e-mail address and
+// account id.
+type TenantFilter struct {
+	Page
+	State   string // "active" or "suspended"; empty: both
+	Gateway string // name of the gateway that serves them; empty: any
+}
+
 // Tenants lists the accounts by name.
-func (p *Plane) Tenants(ctx context.Context, operator Actor, pg Page) (List[Tenant], error) {
+func (p *Plane) Tenants(ctx context.Context, operator Actor, f TenantFilter) (List[Tenant], error) {
 	if err := operator.May(ToOperate); err != nil {
 		return List[Tenant]{}, err
 	}
-	from, limit, err := pg.bounds()
+	from, limit, err := f.bounds()
 	if err != nil {
 		return List[Tenant]{}, err
+	}
+	if f.State != "" && f.State != "active" && f.State != "suspended" {
+		return List[Tenant]{}, model.Errorf(model.Invalid, "tenants are active or suspended, not %.40q", f.State)
 	}
 	var out List[Tenant]
 	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select t.tenant_id, t.account_id, t.name, t.email, g.name, t.suspended, t.caps, t.created_at
-			from tenant t join gateway g using (gateway_id)
+			select `+tenantColumns+` from tenant t join gateway g using (gateway_id)
 			where (t.name, t.account_id) > ($1, $2)
 			  and ($3 = '' or position(lower($3) in lower(t.name || ' ' || t.email || ' ' || t.account_id)) > 0)
-			order by t.name, t.account_id limit $4`, from.Name, from.ID, pg.Match, limit+1)
+			  and ($4 = '' or t.suspended = ($4 = 'suspended')) and ($5 = '' or g.name = $5)
+			order by t.name, t.account_id limit $6`, from.Name, from.ID, f.Match, f.State, f.Gateway, limit+1)
 		if err != nil {
 			return err
 		}
@@ -117,6 +128,9 @@ func (p *Plane) Tenants(ctx context.Context, operator Actor, pg Page) (List[Tena
 	})
 	return out, err
 }
+
+// tenantColumns are those of a Tenant, of tenant t and gateway g.
+const tenantColumns = `t.tenant_id, t.account_id, t.name, t.email, g.name, t.suspended, t.suspended_at, t.suspended_reason, t.caps, t.created_at`
 
 // SetTenantCaps sets the hard limits of a tenant on each shared node.
 func (p *Plane) SetTenantCaps(ctx context.Context, operator Actor, accountID string, caps model.Caps) error {
@@ -133,23 +147,41 @@ func (p *Plane) SetTenantCaps(ctx context.Context, operator Actor, accountID str
 }
 
 // SuspendTenant makes every node refuse the tenant's calls, and every method
-// refuse its changes, until ResumeTenant.
-func (p *Plane) SuspendTenant(ctx context.Context, operator Actor, accountID string) error {
-	return p.setSuspended(ctx, operator, accountID, true, "tenant.suspend")
-}
-
-// ResumeTenant ends a suspension.
-func (p *Plane) ResumeTenant(ctx context.Context, operator Actor, accountID string) error {
-	return p.setSuspended(ctx, operator, accountID, false, "tenant.resume")
-}
-
-func (p *Plane) setSuspended(ctx context.Context, operator Actor, accountID string, suspended bool, action string) error {
+// refuse its changes, until ResumeTenant. Its members are shown the reason. An
+// account that is suspended already keeps its time and gets the new reason.
+func (p *Plane) SuspendTenant(ctx context.Context, operator Actor, accountID, reason string) error {
+	reason = strings.TrimSpace(reason)
+	switch n := utf8.RuneCountInString(reason); {
+	case n == 0:
+		return model.Errorf(model.Invalid, "say why the account is suspended: its members see the reason, and so does the audit log")
+	case n > maxReason:
+		return model.Errorf(model.Invalid, "the reason has %d characters; at most %d are kept", n, maxReason)
+	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
+		return model.Errorf(model.Invalid, "the reason has characters that cannot be shown in one line")
+	}
 	return p.operate(ctx, operator, accountID, func(w *write) error {
-		if _, err := w.Exec(ctx, `update tenant set suspended = $2 where tenant_id = $1`, w.tenant, suspended); err != nil {
+		if _, err := w.Exec(ctx, `
+			update tenant set suspended = true, suspended_at = coalesce(suspended_at, now()), suspended_reason = $2 where tenant_id = $1`,
+			w.tenant, reason); err != nil {
 			return err
 		}
 		w.changed(kindTenant, int64(w.tenant))
-		return w.audit(ctx, action, accountID, nil)
+		return w.audit(ctx, "tenant.suspend", accountID, map[string]any{"reason": reason})
+	})
+}
+
+const maxReason = 300
+
+// ResumeTenant ends a suspension.
+func (p *Plane) ResumeTenant(ctx context.Context, operator Actor, accountID string) error {
+	return p.operate(ctx, operator, accountID, func(w *write) error {
+		tag, err := w.Exec(ctx, `
+			update tenant set suspended = false, suspended_at = null, suspended_reason = '' where tenant_id = $1 and suspended`, w.tenant)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		w.changed(kindTenant, int64(w.tenant))
+		return w.audit(ctx, "tenant.resume", accountID, nil)
 	})
 }
 

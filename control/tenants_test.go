@@ -100,7 +100,7 @@ func TestTenantsArePagedAndMatched(t *testing.T) {
 	for range 5 {
 		made[w.tenant().AccountID] = true
 	}
-	page := control.Page{Limit: 2}
+	page := control.TenantFilter{Page: control.Page{Limit: 2}}
 	for pages := 1; ; pages++ {
 		l, err := w.Tenants(w.ctx, op, page)
 		w.must(err)
@@ -117,11 +117,11 @@ func TestTenantsArePagedAndMatched(t *testing.T) {
 			break
 		}
 	}
-	_, err := w.Tenants(w.ctx, op, control.Page{After: "!"})
+	_, err := w.Tenants(w.ctx, op, control.TenantFilter{Page: control.Page{After: "!"}})
 	w.refused(err, model.Invalid, "first page")
-	_, err = w.Tenants(w.ctx, op, control.Page{Limit: 1001})
+	_, err = w.Tenants(w.ctx, op, control.TenantFilter{Page: control.Page{Limit: 1001}})
 	w.refused(err, model.Invalid, "1000")
-	l, err := w.Tenants(w.ctx, op, control.Page{Match: "no such name"})
+	l, err := w.Tenants(w.ctx, op, control.TenantFilter{Page: control.Page{Match: "no such name"}})
 	w.must(err)
 	if len(l.Items) != 0 {
 		t.Errorf("matched %+v", l.Items)
@@ -135,7 +135,7 @@ func TestSuspendedTenantsLookButDoNotChange(t *testing.T) {
 	n := control.SharedNode("n1")
 	at := w.changes(n, hello(0)).Revision
 
-	w.must(w.SuspendTenant(w.ctx, op, a.AccountID))
+	w.must(w.SuspendTenant(w.ctx, op, a.AccountID, "unpaid since May"))
 	_, err := w.CreatePlan(w.ctx, a, control.PlanSpec{Name: "P"})
 	w.refused(err, model.Denied, "suspended")
 	_, err = w.Plans(w.ctx, a, control.Page{})
@@ -153,8 +153,8 @@ func TestSuspendedTenantsLookButDoNotChange(t *testing.T) {
 		t.Errorf("nodes were told %+v", c)
 	}
 	w.refused(w.SetTenantCaps(w.ctx, op, a.AccountID, model.Caps{Burst: -1}), model.Invalid, "negative")
-	w.refused(w.SuspendTenant(w.ctx, op, "1"), model.NotFound, "account 1")
-	w.refused(w.SuspendTenant(w.ctx, a, a.AccountID), model.Denied, "operator")
+	w.refused(w.SuspendTenant(w.ctx, op, "1", "r"), model.NotFound, "account 1")
+	w.refused(w.SuspendTenant(w.ctx, a, a.AccountID, "r"), model.Denied, "operator")
 }
 
 // Who may do what: every role against one method of each permission.

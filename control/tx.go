@@ -117,15 +117,16 @@ func (p *Plane) writeTo(ctx context.Context, a Actor, s scope, accountID string,
 	err := p.in(ctx, s, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		w := &write{Tx: tx, actor: a}
 		var suspended bool
+		var reason string
 		err := tx.QueryRow(ctx, `
-			select tenant_id, gateway_id, suspended from tenant
+			select tenant_id, gateway_id, suspended, suspended_reason from tenant
 			where case when $2 = 0 then account_id = $1 else tenant_id = $2 end
-			for no key update`, accountID, a.Tenant).Scan(&w.tenant, &w.gateway, &suspended)
+			for no key update`, accountID, a.Tenant).Scan(&w.tenant, &w.gateway, &suspended, &reason)
 		if err != nil {
 			return missing(err, "there is no account %s", accountID)
 		}
 		if suspended && a.Role != RoleOperator {
-			return model.Errorf(model.Denied, "account %s is suspended: it can be looked at but not changed; ask the operator", accountID)
+			return model.Errorf(model.Denied, "account %s is suspended (%s): it can be looked at but not changed; ask the operator", accountID, reason)
 		}
 		if err := fn(w); err != nil {
 			return err

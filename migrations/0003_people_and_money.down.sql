@@ -8,8 +8,9 @@ alter table subscription drop column app_id, add column key_num integer not null
 drop table app, developer;
 alter table deployment drop column source_sha256;
 alter table api drop column source_sha256;
+drop index audit_operator, usage_hour_by_hour;
 alter table audit drop column actor_name, drop column source;
-alter table tenant drop column seller;
+alter table tenant drop column seller, drop column suspended_at, drop column suspended_reason;
 alter table member drop column person_id, add column email text not null default '', add column password_hash text not null default '';
 drop table person;
 drop function is_immutable(), final_invoice_is_immutable(), final_line_is_immutable();

@@ -95,10 +95,19 @@ create table installation (
 );
 insert into installation default values;
 
-alter table tenant add column seller jsonb not null default '{}'; -- the same, on invoices to developers
+alter table tenant add column seller jsonb not null default '{}', -- the same, on invoices to developers
+  add column suspended_at timestamptz, -- null: it is not
+  add column suspended_reason text not null default ''; -- for its members to read
+update tenant set suspended_at = now() where suspended;
+alter table tenant add constraint tenant_suspended_check check (suspended = (suspended_at is not null));
 alter table audit add column actor_name text not null default '';
 alter table audit add column source text not null default ''; -- address, or where no network was between
 create index audit_action on audit (tenant_id, action, audit_id desc);
+create index audit_operator on audit (audit_id desc) where role = 'operator' or tenant_id is null;
+
+-- The operator's figures are of all tenants and a day: their rows lie together,
+-- because hours are summed up one after the other.
+create index usage_hour_by_hour on usage_hour using brin (hour) with (pages_per_range = 16);
 
 -- Sources by their content, so that a deployment keeps the document it was made from.
 alter table api add column source_sha256 bytea;

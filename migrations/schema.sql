@@ -701,7 +701,10 @@ CREATE TABLE public.tenant (
     caps jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     seller jsonb DEFAULT '{}'::jsonb NOT NULL,
-    CONSTRAINT tenant_account_id_check CHECK ((account_id ~ '^[1-9][0-9]{11}$'::text))
+    suspended_at timestamp with time zone,
+    suspended_reason text DEFAULT ''::text NOT NULL,
+    CONSTRAINT tenant_account_id_check CHECK ((account_id ~ '^[1-9][0-9]{11}$'::text)),
+    CONSTRAINT tenant_suspended_check CHECK ((suspended = (suspended_at IS NOT NULL)))
 );
 
 ALTER TABLE ONLY public.tenant FORCE ROW LEVEL SECURITY;
@@ -1096,6 +1099,8 @@ CREATE INDEX attempt_age ON public.attempt USING btree (full_at);
 
 CREATE INDEX audit_action ON public.audit USING btree (tenant_id, action, audit_id DESC);
 
+CREATE INDEX audit_operator ON public.audit USING btree (audit_id DESC) WHERE ((role = 'operator'::text) OR (tenant_id IS NULL));
+
 CREATE INDEX audit_tenant ON public.audit USING btree (tenant_id, audit_id DESC);
 
 CREATE INDEX deployment_list ON public.deployment USING btree (tenant_id, api_id, deployment_num DESC);
@@ -1170,6 +1175,10 @@ CREATE INDEX usage_batch_age ON public.usage_batch USING btree (received_at);
 
 CREATE INDEX usage_boot_open ON public.usage_boot USING btree (watermark) WHERE (state <> 'closed'::text);
 
+CREATE INDEX usage_hour_by_hour ON ONLY public.usage_hour USING brin (hour) WITH (pages_per_range='16');
+
+CREATE INDEX usage_hour_default_hour_idx ON public.usage_hour_default USING brin (hour) WITH (pages_per_range='16');
+
 CREATE INDEX usage_line_hour ON ONLY public.usage_line USING btree (hour);
 
 CREATE INDEX usage_line_default_hour_idx ON public.usage_line_default USING btree (hour);
@@ -1177,6 +1186,8 @@ CREATE INDEX usage_line_default_hour_idx ON public.usage_line_default USING btre
 CREATE INDEX usage_line_tenant ON ONLY public.usage_line USING btree (tenant_id, hour);
 
 CREATE INDEX usage_line_default_tenant_id_hour_idx ON public.usage_line_default USING btree (tenant_id, hour);
+
+ALTER INDEX public.usage_hour_by_hour ATTACH PARTITION public.usage_hour_default_hour_idx;
 
 ALTER INDEX public.usage_hour_pkey ATTACH PARTITION public.usage_hour_default_pkey;
 

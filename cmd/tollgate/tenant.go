@@ -36,7 +36,7 @@ func tenantCommand() *cobra.Command {
 		Use: "list", Short: "List accounts", Args: cobra.NoArgs,
 		RunE: onInstallation(func(cmd *cobra.Command, in *installation, _ []string) error {
 			l, err := all(func(p control.Page) (control.List[control.Tenant], error) {
-				return in.plane.Tenants(cmd.Context(), control.Operator(), p)
+				return in.plane.Tenants(cmd.Context(), control.Operator(), control.TenantFilter{Page: p})
 			})
 			if err != nil {
 				return err
@@ -50,7 +50,7 @@ func tenantCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	outputFlag(tenant)
 	tenant.AddCommand(create, list, tenantCapsCommand(),
-		tenantSwitch("suspend", "Refuse an account's calls and changes, at once on every node", (*control.Plane).SuspendTenant),
+		tenantSuspendCommand(),
 		tenantSwitch("resume", "End a suspension", (*control.Plane).ResumeTenant))
 	return tenant
 }
@@ -74,6 +74,18 @@ func tenantCapsCommand() *cobra.Command {
 	cmd.Flags().IntVar(&c.Burst, "burst", 0, fmt.Sprintf("calls at once after a pause (default %d, or the rate where one is given)", d.Burst))
 	cmd.Flags().IntVar(&c.InFlight, "in-flight", 0, fmt.Sprintf("calls under way at the same time (default %d)", d.InFlight))
 	cmd.Flags().Int64Var(&c.BufferedBytes, "buffered", 0, fmt.Sprintf("bytes of memory held for its calls (default %d)", d.BufferedBytes))
+	return cmd
+}
+
+func tenantSuspendCommand() *cobra.Command {
+	var reason string
+	cmd := tenantSwitch("suspend", "Refuse an account's calls and changes, at once on every node",
+		func(p *control.Plane, ctx context.Context, operator control.Actor, account string) error {
+			return p.SuspendTenant(ctx, operator, account, reason)
+		})
+	cmd.Use = "suspend ACCOUNT --reason R"
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the account's members and the audit log")
+	_ = cmd.MarkFlagRequired("reason")
 	return cmd
 }
 

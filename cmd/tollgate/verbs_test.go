@@ -315,12 +315,12 @@ func TestTenantSwitches(t *testing.T) {
 	cliJSON[deployed](t, env, "api", "deploy", api.ID, "--stage", "dev")
 	url := p.gateway + "/_aws/execute-api/" + api.ID + "/dev/pets/7"
 	eventually(t, url, "", 200)
-	cliJSON[any](t, env, "tenant", "suspend", c.AccountID)
+	cliJSON[any](t, env, "tenant", "suspend", c.AccountID, "--reason", "unpaid since May")
 	eventually(t, url, "", 403)
 	cliJSON[any](t, env, "tenant", "resume", c.AccountID)
 	eventually(t, url, "", 200)
 	cliJSON[any](t, env, "tenant", "caps", c.AccountID, "--rate", "0.001", "--burst", "1")
 	eventually(t, url, "", 429)
 	cli(t, env, "tenant", "caps", c.AccountID, "--rate", "-1").refusal(t, "negative")
-	cli(t, env, "tenant", "suspend", "000000000000").refusal(t, "000000000000")
+	cli(t, env, "tenant", "suspend", "000000000000", "--reason", "r").refusal(t, "000000000000")
 }
