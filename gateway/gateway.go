@@ -30,7 +30,7 @@ type Options struct {
 	Node    string // this node's name, unique within its gateway
 	Feed    follow.Feed
 	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
-	Caps    model.Caps     // of a tenant that has none of its own; default DefaultCaps
+	Caps    model.Caps     // of a tenant that has none of its own; default model.DefaultCaps
 	Log     *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
@@ -38,9 +38,6 @@ type Options struct {
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
 	SealEvery   time.Duration // how often usage leaves; default 1 s
 }
-
-// DefaultCaps are a tenant's hard caps on one node unless the operator set others.
-var DefaultCaps = model.Caps{Rate: 100_000, Burst: 100_000, InFlight: 5_000, BufferedBytes: 256 << 20}
 
 // Bounds of a request head, as on Amazon API Gateway, and of waits on a client.
 const (
@@ -78,7 +75,7 @@ type Gateway struct {
 
 func (o *Options) complete() {
 	if o.Caps == (model.Caps{}) {
-		o.Caps = DefaultCaps
+		o.Caps = model.DefaultCaps
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = 10 << 20

@@ -95,3 +95,6 @@ type Caps struct {
 	InFlight      int     `json:"inFlight,omitempty"`      // calls at once
 	BufferedBytes int64   `json:"bufferedBytes,omitempty"` // memory held for its calls
 }
+
+// DefaultCaps are a tenant's hard caps on one node unless the operator set others.
+var DefaultCaps = Caps{Rate: 100_000, Burst: 100_000, InFlight: 5_000, BufferedBytes: 256 << 20}

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tollgate/control"
-	"tollgate/gateway"
 	"tollgate/model"
 )
 
@@ -69,7 +68,7 @@ func tenantCapsCommand() *cobra.Command {
 			})
 		}),
 	}
-	d := gateway.DefaultCaps
+	d := model.DefaultCaps
 	cmd.Flags().Float64Var(&c.Rate, "rate", 0, fmt.Sprintf("calls a second (default %.0f)", d.Rate))
 	cmd.Flags().IntVar(&c.Burst, "burst", 0, fmt.Sprintf("calls at once after a pause (default %d, or the rate where one is given)", d.Burst))
 	cmd.Flags().IntVar(&c.InFlight, "in-flight", 0, fmt.Sprintf("calls under way at the same time (default %d)", d.InFlight))
