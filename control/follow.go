@@ -227,9 +227,11 @@ const (
 	planRows = `select p.plan_id, p.tenant_id, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, ` + planStages + `,
 			p.deleted_at is not null or t.gateway_id <> $1
 		from plan p join tenant t using (tenant_id)`
-	keyColumns = `select k.key_num, k.tenant_id, k.hash, k.enabled, k.deleted_at is not null or t.gateway_id <> $1,
-			s.subscription_id, s.plan_id, s.terms
+	// A disabled developer's keys are as if disabled one by one.
+	keyColumns = `select k.key_num, k.tenant_id, k.hash, k.enabled and d.disabled is not true, k.deleted_at is not null or t.gateway_id <> $1,
+			s.subscription_id, s.plan_id, s.terms, coalesce(s.origin_id, 0)
 		from api_key k join tenant t using (tenant_id)
+		left join (app a join developer d using (tenant_id, developer_id)) on (a.tenant_id, a.app_id) = (k.tenant_id, k.app_id)
 		left join (subscription_key sk join subscription s using (tenant_id, subscription_id))
 			on (sk.tenant_id, sk.key_num) = (k.tenant_id, k.key_num) and s.ended_at is null`
 	keyOrder = ` order by k.tenant_id, k.key_num, s.subscription_id`
@@ -314,7 +316,8 @@ func readKeys(rows pgx.Rows, c *model.Changes) error {
 	var id *uint64
 	var plan *string
 	var terms *uint32
-	_, err := pgx.ForEachRow(rows, []any{&k.Num, &k.Tenant, &k.Hash, &k.Enabled, &k.Deleted, &id, &plan, &terms}, func() error {
+	var ledger uint64
+	_, err := pgx.ForEachRow(rows, []any{&k.Num, &k.Tenant, &k.Hash, &k.Enabled, &k.Deleted, &id, &plan, &terms, &ledger}, func() error {
 		i := len(c.Keys) - 1
 		if i < 0 || c.Keys[i].Num != k.Num {
 			if k.Deleted {
@@ -324,7 +327,7 @@ func readKeys(rows pgx.Rows, c *model.Changes) error {
 			i++
 		}
 		if id != nil && !k.Deleted {
-			c.Keys[i].Subscriptions = append(c.Keys[i].Subscriptions, model.SubscriptionConfig{ID: *id, PlanID: *plan, Terms: *terms})
+			c.Keys[i].Subscriptions = append(c.Keys[i].Subscriptions, model.SubscriptionConfig{ID: *id, PlanID: *plan, Terms: *terms, Ledger: ledger})
 		}
 		k.Hash = nil // must not be shared
 		return nil

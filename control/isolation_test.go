@@ -16,13 +16,16 @@ import (
 // foreign is what one tenant has, in the hands of another.
 type foreign struct {
 	*world
-	mine  control.Actor // who asks
-	plan  string        // a plan and a key of the asker's own
-	key   string
-	d     control.Deployed // the other tenant's
-	plan2 string
-	key2  control.CreatedKey
-	node  control.NodeIdentity // of the asker's dedicated gateway
+	mine       control.Actor // who asks
+	plan       string        // a plan and a key of the asker's own
+	key        string
+	d          control.Deployed // the other tenant's
+	plan2      string
+	key2       control.CreatedKey
+	sub2       control.Subscription // of an app of the other's developer
+	developer2 string
+	portal2    control.Portal
+	node       control.NodeIdentity // of the asker's dedicated gateway
 }
 
 // isolation calls every exported method of Plane with another tenant's ids. Where
@@ -138,6 +141,34 @@ var isolation = map[string]any{
 		return both(second(f.MoveKey(f.ctx, f.mine, f.key, f.plan, f.plan2)), second(f.MoveKey(f.ctx, f.mine, f.key2.ID, f.plan2, f.plan)))
 	},
 
+	"PlanDetail":         func(f foreign) error { return second(f.PlanDetail(f.ctx, f.mine, f.plan2)) },
+	"MoveToCurrentPrice": func(f foreign) error { return second(f.MoveToCurrentPrice(f.ctx, f.mine, f.plan2)) },
+	"KeyDetail":          func(f foreign) error { return second(f.KeyDetail(f.ctx, f.mine, f.key2.ID)) },
+	"EndSubscription":    func(f foreign) error { return f.EndSubscription(f.ctx, f.mine, f.sub2.ID) },
+	"Customers": func(f foreign) error {
+		l, err := f.Customers(f.ctx, f.mine, control.Page{})
+		return empty(l.Items, err)
+	},
+	"Customer":            func(f foreign) error { return second(f.Customer(f.ctx, f.mine, f.developer2)) },
+	"SetCustomerDisabled": func(f foreign) error { return f.SetCustomerDisabled(f.ctx, f.mine, f.developer2, true) },
+	"Portal": func(f foreign) error {
+		p, err := f.Portal(f.ctx, f.mine)
+		if p.Made || p.Slug == f.portal2.Slug || len(p.APIs)+len(p.Choices) > 0 {
+			return fmt.Errorf("shown %+v", p)
+		}
+		return only(p.Plans, err, func(p control.Plan) bool { return p.ID == f.plan })
+	},
+	"UpsertPortal": func(f foreign) error { // the other's is not shown to edit
+		return second(f.UpsertPortal(f.ctx, f.mine, func(s *control.PortalSpec) error {
+			if s.Slug == f.portal2.Slug || s.Title == f.portal2.Title {
+				return fmt.Errorf("shown %+v", *s)
+			}
+			return model.Errorf(model.NotFound, "as it should be")
+		}))
+	},
+	"PublishAPI":   func(f foreign) error { return f.PublishAPI(f.ctx, f.mine, f.d.Stage.APIID, "prod", "") },
+	"UnpublishAPI": func(f foreign) error { return f.UnpublishAPI(f.ctx, f.mine, f.d.Stage.APIID) },
+
 	"Changes": func(f foreign) error {
 		c, err := f.Changes(f.ctx, f.node, hello(0))
 		if err != nil {
@@ -161,7 +192,7 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those that only an operator
 // may call.
 var (
-	showNothing  = map[string]bool{"APIs": true, "Plans": true, "Await": true, "Changes": true, "Leases": true}
+	showNothing  = map[string]bool{"APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
 	operatorOnly = map[string]bool{"CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true}
@@ -211,6 +242,14 @@ func TestTenantIsolation(t *testing.T) {
 	f := foreign{world: w, mine: w.tenant(), d: w.deployed(owner, "prod")}
 	f.plan2 = w.plan(owner, f.d, &model.Quota{Limit: 10, Period: model.Day}).ID
 	f.key2 = w.key(owner, f.plan2)
+	app := w.app(owner, "dev@example.com")
+	sub, err := control.SubscribeApp(w.ctx, w.Plane, owner, app, f.plan2)
+	w.must(err)
+	w.all(fmt.Sprintf(`select developer_id from app where app_id = '%s'`, app), &f.developer2)
+	f.sub2 = sub
+	f.portal2, err = w.UpsertPortal(w.ctx, owner, func(s *control.PortalSpec) error { s.Slug, s.Title = "theirs", "Theirs"; return nil })
+	w.must(err)
+	w.must(w.PublishAPI(w.ctx, owner, f.d.Stage.APIID, "prod", ""))
 	p, err := w.CreatePlan(w.ctx, f.mine, control.PlanSpec{Name: "Own"})
 	w.must(err)
 	f.plan, f.key = p.ID, w.key(f.mine, p.ID).ID

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -165,11 +166,13 @@ const keySelect = `
 	select k.key_id, k.key_num, k.name, k.prefix, k.last4, k.enabled, k.created_at,
 		coalesce((select jsonb_agg(jsonb_build_object('planId', p.plan_id, 'plan', p.name, 'subscription', s.subscription_id) order by p.name, p.plan_id)
 			from subscription_key sk join subscription s using (tenant_id, subscription_id) join plan p using (tenant_id, plan_id)
-			where sk.tenant_id = k.tenant_id and sk.key_num = k.key_num and s.ended_at is null), '[]')
+			where sk.tenant_id = k.tenant_id and sk.key_num = k.key_num and s.ended_at is null), '[]'),
+		(select jsonb_build_object('appId', a.app_id, 'app', a.name, 'developerId', d.developer_id, 'developer', d.email, 'disabled', d.disabled)
+			from app a join developer d using (tenant_id, developer_id) where a.tenant_id = k.tenant_id and a.app_id = k.app_id)
 	from api_key k where k.tenant_id = $1 and k.deleted_at is null`
 
 func scanKey(r pgx.CollectableRow) (k Key, err error) {
-	return k, r.Scan(&k.ID, &k.Num, &k.Name, &k.Prefix, &k.Last4, &k.Enabled, &k.CreatedAt, &k.Plans)
+	return k, r.Scan(&k.ID, &k.Num, &k.Name, &k.Prefix, &k.Last4, &k.Enabled, &k.CreatedAt, &k.Plans, &k.Holder)
 }
 
 func readKey(ctx context.Context, tx pgx.Tx, tenant uint32, id string) (Key, error) {
@@ -195,11 +198,77 @@ func (p *Plane) Key(ctx context.Context, actor Actor, id string) (Key, error) {
 	return out, nil
 }
 
+// keyUses are the running subscriptions of keys k with their plans, and all that
+// nodes were given of their quotas.
+const keyUses = `
+	select s.subscription_id, p.plan_id, p.name, s.started_at, p.throttle, p.quota_limit, p.quota_period, p.quota_offset,
+		coalesce(ps.version, 0), ps.sheet, s.terms = coalesce(p.sheet_num, 0),
+		(select count(*) - 1 from subscription_key o join api_key ok using (tenant_id, key_num)
+			where (o.tenant_id, o.subscription_id) = (s.tenant_id, s.subscription_id) and ok.deleted_at is null),
+		coalesce((select jsonb_agg(jsonb_build_object('apiId', st.api_id, 'api', a.name, 'stage', st.name) order by a.name, st.api_id, st.name)
+			from plan_stage x join stage st using (tenant_id, stage_num) join api a using (tenant_id, api_id)
+			where (x.tenant_id, x.plan_id) = (p.tenant_id, p.plan_id)), '[]'),
+		coalesce((select jsonb_object_agg(extract(epoch from w.window_start)::bigint, w.granted) from quota_window w
+			where (w.tenant_id, w.subscription_id) = (s.tenant_id, s.ledger_id) and w.window_start > now() - interval '70 days'), '{}')
+	from api_key k join subscription_key sk using (tenant_id, key_num) join subscription s using (tenant_id, subscription_id)
+	join plan p using (tenant_id, plan_id) left join price_sheet ps on (ps.tenant_id, ps.sheet_num) = (s.tenant_id, s.terms)
+	where k.tenant_id = $1 and k.key_id = $2 and k.deleted_at is null and s.ended_at is null order by p.name, p.plan_id`
+
+func (p *Plane) scanUse(r pgx.CollectableRow) (u KeyUse, err error) {
+	var limit *int64
+	var period *string
+	var offset *int
+	given := map[int64]int64{}
+	err = r.Scan(&u.Subscription, &u.PlanID, &u.Plan, &u.StartedAt, &u.Throttle, &limit, &period, &offset,
+		&u.Version, &u.Price, &u.Current, &u.Shared, &u.Opens, &given)
+	if u.Quota = quotaOf(limit, period, offset); u.Quota != nil {
+		u.WindowStart, u.WindowEnd = u.Quota.Window(p.now())
+		u.Given = given[u.WindowStart.Unix()]
+	}
+	return u, err
+}
+
+// KeyDetail is one API key with its plans, what they open to it, and how much of
+// their quotas is given out.
+func (p *Plane) KeyDetail(ctx context.Context, actor Actor, id string) (KeyDetail, error) {
+	var out KeyDetail
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		var keys []Key
+		var stages []StageName
+		b := &pgx.Batch{}
+		collect(b, &keys, scanKey, keySelect+` and k.key_id = $2`, actor.Tenant, id)
+		collect(b, &out.Uses, p.scanUse, keyUses, actor.Tenant, id)
+		collect(b, &stages, pgx.RowToStructByPos[StageName], stageChoices, actor.Tenant)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return model.Errorf(model.NotFound, "there is no API key %q", id)
+		}
+		out.Key = keys[0]
+		opens := map[StageName]bool{}
+		for _, u := range out.Uses {
+			for _, s := range u.Opens {
+				opens[s] = true
+			}
+		}
+		out.Closed = slices.DeleteFunc(stages, func(s StageName) bool { return opens[s] })
+		return nil
+	})
+	if err != nil {
+		return KeyDetail{}, err
+	}
+	return out, nil
+}
+
 // Keys lists API keys by name. A Match that is a whole key value finds its key.
 func (p *Plane) Keys(ctx context.Context, actor Actor, f KeyFilter) (List[Key], error) {
 	from, limit, err := f.bounds()
 	if err != nil {
 		return List[Key]{}, err
+	}
+	if f.State != "" && f.State != "enabled" && f.State != "disabled" {
+		return List[Key]{}, model.Errorf(model.Invalid, "keys are enabled or disabled, not %.40q", f.State)
 	}
 	hash := model.KeyHash(f.Match)
 	var out List[Key]
@@ -214,8 +283,9 @@ func (p *Plane) Keys(ctx context.Context, actor Actor, f KeyFilter) (List[Key], 
 			and ($4 = '' or position(lower($4) in lower(k.name)) > 0 or k.last4 = $4 or k.hash = decode($7, 'hex'))
 			and ($5 = '' or exists (select 1 from subscription_key sk join subscription s using (tenant_id, subscription_id)
 				where sk.tenant_id = k.tenant_id and sk.key_num = k.key_num and s.plan_id = $5 and s.ended_at is null))
+			and ($8 = '' or k.enabled = ($8 = 'enabled'))
 			order by k.name, k.key_id limit $6`,
-			actor.Tenant, from.Name, from.ID, f.Match, f.PlanID, limit+1, hex.EncodeToString(hash[:]))
+			actor.Tenant, from.Name, from.ID, f.Match, f.PlanID, limit+1, hex.EncodeToString(hash[:]), f.State)
 		if err != nil {
 			return err
 		}

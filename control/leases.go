@@ -23,7 +23,9 @@ const (
 
 // Leases grants units of quota windows, in the order of the requests. What is
 // granted of a window and not given back never exceeds its limit. A subscription
-// that has ended, or is not served by the node's gateway, is granted nothing.
+// that has ended, or is not served by the node's gateway, is granted nothing. One
+// that continues another at a new price draws on the other's windows, so that the
+// move gives nobody a fresh quota; what nodes held under the old one comes back.
 func (p *Plane) Leases(ctx context.Context, n NodeIdentity, reqs []model.LeaseRequest) ([]model.Lease, error) {
 	if len(reqs) > MaxLeaseRequests {
 		return nil, model.Errorf(model.Limit, "%d lease requests at once are too many; at most %d are allowed", len(reqs), MaxLeaseRequests)
@@ -76,9 +78,9 @@ const askedFor = `
 				((q.start - q.shift) + interval '1 month') - (q.start - q.shift) end) at time zone 'UTC' as window_end
 		from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[])
 			as r(ord, tenant_id, subscription_id, boot, want, back, at)
-		join subscription s using (tenant_id, subscription_id)
-		join plan p using (tenant_id, plan_id)
-		join tenant t using (tenant_id)
+		join subscription s on (s.tenant_id, s.ledger_id) = (r.tenant_id, r.subscription_id)
+		join plan p on (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)
+		join tenant t on t.tenant_id = s.tenant_id
 		left join lateral (select i.shift, i.shift + case p.quota_period
 				when 'DAY' then date_trunc('day', i.moved)
 				when 'WEEK' then date_trunc('week', i.moved + interval '1 day') - interval '1 day'

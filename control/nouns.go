@@ -140,15 +140,37 @@ type PlanSpec struct {
 	Throttle    *model.Throttle   `json:"throttle,omitempty"`
 	Quota       *model.Quota      `json:"quota,omitempty"`
 	Stages      []model.PlanStage `json:"stages"`
+	// Price is what new subscriptions are charged; nil: nothing. Changing it makes a
+	// new version and leaves running subscriptions at theirs.
+	Price     *model.PriceSheet `json:"price,omitempty"`
+	Published bool              `json:"published"` // offered on the portal
 }
 
 // Plan is a usage plan.
 type Plan struct {
 	ID string `json:"id"`
 	PlanSpec
-	Keys      int       `json:"keys"` // subscribed now
-	CreatedAt time.Time `json:"createdAt"`
-	UpdatedAt time.Time `json:"updatedAt"`
+	Version       int         `json:"version,omitempty"` // of the price; 0: none
+	Keys          int         `json:"keys"`              // subscribed now
+	Subscriptions int         `json:"subscriptions"`     // running now: a key's own, or an app's with all its keys
+	OtherPrice    int         `json:"otherPrice"`        // of these, charged by another price than new ones would be
+	Opens         []StageName `json:"-"`                 // its stages, with the names of their APIs
+	CreatedAt     time.Time   `json:"createdAt"`
+	UpdatedAt     time.Time   `json:"updatedAt"`
+}
+
+// StageName is a stage as a person reads it.
+type StageName struct {
+	APIID string `json:"apiId"`
+	API   string `json:"api"` // its name
+	Stage string `json:"stage"`
+}
+
+// PlanDetail is a plan with all its prices, and the stages that a plan can open.
+type PlanDetail struct {
+	Plan
+	Versions []PriceVersion
+	Choices  []StageName
 }
 
 // NewKey asks for an API key. An empty Value is minted, for test or live use.
@@ -169,7 +191,44 @@ type Key struct {
 	Last4     string    `json:"last4"`
 	Enabled   bool      `json:"enabled"`
 	Plans     []KeyPlan `json:"plans"`
+	Holder    *Holder   `json:"holder,omitempty"` // nil: handed out by the account itself
 	CreatedAt time.Time `json:"createdAt"`
+}
+
+// Holder is the developer's app that a key belongs to.
+type Holder struct {
+	AppID       string `json:"appId"`
+	App         string `json:"app"` // its name
+	DeveloperID string `json:"developerId"`
+	Developer   string `json:"developer"` // e-mail address
+	Disabled    bool   `json:"disabled"`  // the developer is: no key of theirs is let in
+}
+
+// KeyDetail is a key with what it opens, and what it does not.
+type KeyDetail struct {
+	Key
+	Uses   []KeyUse
+	Closed []StageName // stages that no plan of the key opens
+}
+
+// KeyUse is a running subscription of a key.
+type KeyUse struct {
+	Subscription uint64            `json:"subscription"`
+	PlanID       string            `json:"planId"`
+	Plan         string            `json:"plan"` // its name
+	StartedAt    time.Time         `json:"startedAt"`
+	Throttle     *model.Throttle   `json:"throttle"`
+	Quota        *model.Quota      `json:"quota"`
+	Version      int               `json:"version"` // of the price that it is charged by; 0: none
+	Price        *model.PriceSheet `json:"price"`   // nil: nothing
+	Current      bool              `json:"current"` // new ones would be charged by the same
+	Shared       int               `json:"shared"`  // other keys that share its quota, rate and fee
+	Opens        []StageName       `json:"opens"`
+	// Of the quota's window that is running: what nodes were given of it, used or
+	// still in their hands. At the quota's limit nothing more is given out.
+	Given       int64     `json:"given"`
+	WindowStart time.Time `json:"windowStart"`
+	WindowEnd   time.Time `json:"windowEnd"`
 }
 
 // KeyPlan is a plan a key is subscribed to.
@@ -189,12 +248,15 @@ type CreatedKey struct {
 type KeyFilter struct {
 	Page
 	PlanID string // only keys subscribed to it
+	State  string // "enabled", "disabled" or, empty, any
 }
 
-// Subscription ties a key to a plan. A key that leaves and comes back has a new one.
+// Subscription ties a key, or an app with all its keys, to a plan. A key that
+// leaves and comes back has a new one.
 type Subscription struct {
 	ID        uint64    `json:"id"`
-	KeyID     string    `json:"keyId"`
+	KeyID     string    `json:"keyId,omitempty"`
+	AppID     string    `json:"appId,omitempty"`
 	PlanID    string    `json:"planId"`
 	StartedAt time.Time `json:"startedAt"`
 }

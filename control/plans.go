@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,6 +13,9 @@ import (
 
 // maxPlanStages bounds what one plan can make a node hold.
 const maxPlanStages = 1000
+
+// maxDescription bounds what is written of a thing, in characters.
+const maxDescription = 10_000
 
 func (s *PlanSpec) check() error {
 	if err := checkName("a plan", s.Name, 1024); err != nil {
@@ -22,6 +26,12 @@ func (s *PlanSpec) check() error {
 	}
 	if err := s.Quota.Validate(); err != nil {
 		return err
+	}
+	if err := s.Price.Validate(); err != nil {
+		return err
+	}
+	if utf8.RuneCountInString(s.Description) > maxDescription {
+		return model.Errorf(model.Invalid, "the description has %d characters; at most %d are allowed", utf8.RuneCountInString(s.Description), maxDescription)
 	}
 	if len(s.Stages) > maxPlanStages {
 		return model.Errorf(model.Limit, "the plan has %d stages; at most %d are allowed", len(s.Stages), maxPlanStages)
@@ -55,7 +65,7 @@ func quotaColumns(q *model.Quota) (limit *int64, period *string, offset *int) {
 	return &q.Limit, &q.Period, &q.Offset
 }
 
-// CreatePlan makes a usage plan.
+// CreatePlan makes a usage plan. With a price it takes who may change prices.
 func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Plan, error) {
 	if err := spec.check(); err != nil {
 		return Plan{}, err
@@ -66,10 +76,13 @@ func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Pla
 		limit, period, offset := quotaColumns(spec.Quota)
 		var num int64
 		err := w.QueryRow(ctx, `
-			insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset)
-			values ($1, $2, $3, $4, $5, $6, $7, $8) returning plan_num`,
-			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset).Scan(&num)
+			insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning plan_num`,
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published).Scan(&num)
 		if err != nil {
+			return err
+		}
+		if err := w.setPrice(ctx, id, nil, spec.Price); err != nil {
 			return err
 		}
 		if err := w.setPlanStages(ctx, id, spec.Stages); err != nil {
@@ -89,7 +102,8 @@ func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Pla
 }
 
 // UpdatePlan changes a plan: edit gets it as it is; what it makes of it takes
-// effect on the nodes at once.
+// effect on the nodes at once. A changed price takes who may change prices, and is
+// for new subscriptions; MoveToCurrentPrice brings the others to it.
 func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit func(*PlanSpec) error) (Plan, error) {
 	var out Plan
 	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
@@ -98,6 +112,10 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 			return err
 		}
 		spec := was.PlanSpec
+		if spec.Price != nil { // edit may change it in place
+			price := spec.Price.Canonical()
+			spec.Price = &price
+		}
 		if err := edit(&spec); err != nil {
 			return err
 		}
@@ -107,10 +125,14 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 		limit, period, offset := quotaColumns(spec.Quota)
 		var num int64
 		err = w.QueryRow(ctx, `
-			update plan set name = $3, description = $4, throttle = $5, quota_limit = $6, quota_period = $7, quota_offset = $8, updated_at = now()
+			update plan set name = $3, description = $4, throttle = $5, quota_limit = $6, quota_period = $7, quota_offset = $8,
+				published = $9, updated_at = now()
 			where tenant_id = $1 and plan_id = $2 returning plan_num`,
-			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset).Scan(&num)
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published).Scan(&num)
 		if err != nil {
+			return err
+		}
+		if err := w.setPrice(ctx, id, was.Price, spec.Price); err != nil {
 			return err
 		}
 		if err := w.setPlanStages(ctx, id, spec.Stages); err != nil {
@@ -183,7 +205,7 @@ func (w *write) onePlanPerStage(ctx context.Context, planID string, keyNum uint3
 		key, stage, api, other)
 }
 
-// DeletePlan removes a plan that no key is subscribed to.
+// DeletePlan removes a plan that no key and no app is subscribed to.
 func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		was, err := readPlan(ctx, w, w.tenant, id)
@@ -193,12 +215,15 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 		if was.Keys > 0 {
 			return model.Errorf(model.Conflict, "%d keys are subscribed to plan %s; move or unsubscribe them first", was.Keys, id)
 		}
+		if was.Subscriptions > 0 { // apps without a key
+			return model.Errorf(model.Conflict, "%d developers' apps are subscribed to plan %s; end their subscriptions first", was.Subscriptions, id)
+		}
 		if err := w.setPlanStages(ctx, id, nil); err != nil {
 			return err
 		}
 		var num int64
 		if err := w.QueryRow(ctx, `
-			update plan set deleted_at = now(), updated_at = now()
+			update plan set deleted_at = now(), published = false, updated_at = now()
 			where tenant_id = $1 and plan_id = $2 returning plan_num`, w.tenant, id).Scan(&num); err != nil {
 			return err
 		}
@@ -213,8 +238,14 @@ const planSelect = `
 	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at,
 		(select count(*) from subscription s join subscription_key sk using (tenant_id, subscription_id) join api_key k using (tenant_id, key_num)
 			where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null and k.deleted_at is null),
-		` + planStages + `
-	from plan p where p.tenant_id = $1 and p.deleted_at is null`
+		` + planStages + `, p.published, ps.sheet, coalesce(ps.version, 0), r.running, r.other,
+		coalesce((select jsonb_agg(jsonb_build_object('apiId', st.api_id, 'api', a.name, 'stage', st.name) order by a.name, st.api_id, st.name)
+			from plan_stage ps join stage st using (tenant_id, stage_num) join api a using (tenant_id, api_id)
+			where ps.tenant_id = p.tenant_id and ps.plan_id = p.plan_id), '[]')
+	from plan p left join price_sheet ps on (ps.tenant_id, ps.sheet_num) = (p.tenant_id, p.sheet_num),
+		lateral (select count(*) as running, count(*) filter (where s.terms <> coalesce(p.sheet_num, 0)) as other
+			from subscription s where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null) r
+	where p.tenant_id = $1 and p.deleted_at is null`
 
 // planStages is the stages of plan p as the JSON of []model.PlanStage.
 const planStages = `coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
@@ -227,7 +258,8 @@ func scanPlan(r pgx.CollectableRow) (Plan, error) {
 	var limit *int64
 	var period *string
 	var offset *int
-	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.Keys, &p.Stages)
+	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.Keys, &p.Stages,
+		&p.Published, &p.Price, &p.Version, &p.Subscriptions, &p.OtherPrice, &p.Opens)
 	p.Quota = quotaOf(limit, period, offset)
 	return p, err
 }
@@ -266,6 +298,48 @@ func (p *Plane) Plan(ctx context.Context, actor Actor, id string) (Plan, error) 
 		return Plan{}, err
 	}
 	return out, nil
+}
+
+// PlanDetail is one usage plan with its prices and the stages it could open; for
+// a plan that is not made yet, with an empty id, the stages alone.
+func (p *Plane) PlanDetail(ctx context.Context, actor Actor, id string) (PlanDetail, error) {
+	var out PlanDetail
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		collect(b, &out.Choices, pgx.RowToStructByPos[StageName], stageChoices, actor.Tenant)
+		if id != "" {
+			var plans []Plan
+			collect(b, &plans, scanPlan, planSelect+` and p.plan_id = $2`, actor.Tenant, id)
+			collect(b, &out.Versions, scanVersion, planVersions, actor.Tenant, id)
+			if err := tx.SendBatch(ctx, b).Close(); err != nil {
+				return err
+			}
+			if len(plans) == 0 {
+				return model.Errorf(model.NotFound, "there is no plan %q", id)
+			}
+			out.Plan = plans[0]
+			return nil
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return PlanDetail{}, err
+	}
+	return out, nil
+}
+
+// stageChoices are all stages of a tenant by the names of their APIs.
+const stageChoices = `
+	select st.api_id, a.name, st.name from stage st join api a using (tenant_id, api_id)
+	where st.tenant_id = $1 and st.deleted_at is null order by a.name, st.api_id, st.name`
+
+// collect queues a query whose rows become out.
+func collect[T any](b *pgx.Batch, out *[]T, scan pgx.RowToFunc[T], sql string, args ...any) {
+	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		var err error
+		*out, err = pgx.CollectRows(rows, scan)
+		return err
+	})
 }
 
 // Plans lists the usage plans by name.

@@ -115,7 +115,8 @@ func (p *Plane) SetStageThrottle(ctx context.Context, actor Actor, apiID, stage 
 	return out, nil
 }
 
-// DeleteStage stops serving a stage and takes it out of the plans that held it.
+// DeleteStage stops serving a stage and takes it out of the plans that held it, and
+// off the portal.
 func (p *Plane) DeleteStage(ctx context.Context, actor Actor, apiID, stage string) error {
 	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		var num uint32
@@ -146,6 +147,9 @@ func (w *write) dropStage(ctx context.Context, num uint32) error {
 	}
 	for _, n := range plans {
 		w.changed(kindPlan, n)
+	}
+	if _, err := w.Exec(ctx, `delete from portal_api where tenant_id = $1 and stage_num = $2`, w.tenant, num); err != nil {
+		return err
 	}
 	if _, err := w.Exec(ctx, `
 		update stage set deployment_id = null, deleted_at = now(), updated_at = now()

@@ -3,15 +3,14 @@ package control
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"tollgate/model"
 )
 
 // subscribe ties a key to a plan, at the plan's present price, under a new number.
 func (w *write) subscribe(ctx context.Context, keyNum uint32, keyID, planID string) (Subscription, error) {
 	if err := planExists(ctx, w, w.tenant, planID); err != nil {
-		return Subscription{}, err
-	}
-	if err := w.notSubscribed(ctx, keyNum, planID); err != nil {
 		return Subscription{}, err
 	}
 	s := Subscription{KeyID: keyID, PlanID: planID}
@@ -25,12 +24,16 @@ func (w *write) subscribe(ctx context.Context, keyNum uint32, keyID, planID stri
 	return s, w.addKey(ctx, s.ID, keyNum, planID)
 }
 
-// addKey gives a subscription one more key.
+// addKey gives a subscription to a plan one more key.
 func (w *write) addKey(ctx context.Context, subscription uint64, keyNum uint32, planID string) error {
+	if err := w.notSubscribed(ctx, keyNum, planID); err != nil {
+		return err
+	}
 	if _, err := w.Exec(ctx, `
 		insert into subscription_key (tenant_id, subscription_id, key_num) values ($1, $2, $3)`, w.tenant, subscription, keyNum); err != nil {
 		return err
 	}
+	w.changed(kindKey, int64(keyNum))
 	return w.onePlanPerStage(ctx, planID, keyNum)
 }
 
@@ -43,6 +46,92 @@ func (w *write) notSubscribed(ctx context.Context, keyNum uint32, planID string)
 	if err == nil && is {
 		return model.Errorf(model.Conflict, "the key is subscribed to this plan already")
 	}
+	return err
+}
+
+// subscribeApp ties a developer's app to a plan, at the plan's present price. It
+// has no key yet: addKey gives it some, which share its quota, rate and fee.
+func (w *write) subscribeApp(ctx context.Context, appID, planID string) (Subscription, error) {
+	if err := planExists(ctx, w, w.tenant, planID); err != nil {
+		return Subscription{}, err
+	}
+	var disabled, has bool
+	err := w.QueryRow(ctx, `
+		select d.disabled, exists (select from subscription s
+			where s.tenant_id = a.tenant_id and s.app_id = a.app_id and s.plan_id = $3 and s.ended_at is null)
+		from app a join developer d using (tenant_id, developer_id)
+		where a.tenant_id = $1 and a.app_id = $2 and a.deleted_at is null`, w.tenant, appID, planID).Scan(&disabled, &has)
+	switch {
+	case err != nil:
+		return Subscription{}, missing(err, "there is no app %q", appID)
+	case disabled:
+		return Subscription{}, model.Errorf(model.Conflict, "the app's developer is disabled; enable the developer first")
+	case has:
+		return Subscription{}, model.Errorf(model.Conflict, "the app is subscribed to this plan already")
+	}
+	s := Subscription{AppID: appID, PlanID: planID}
+	err = w.QueryRow(ctx, `
+		insert into subscription (tenant_id, plan_id, terms, app_id)
+		select tenant_id, plan_id, coalesce(sheet_num, 0), $3 from plan where tenant_id = $1 and plan_id = $2
+		returning subscription_id, started_at`, w.tenant, planID, appID).Scan(&s.ID, &s.StartedAt)
+	return s, err
+}
+
+// endSubscription ends a running subscription: its keys open nothing by it from
+// now on, on any node.
+func (w *write) endSubscription(ctx context.Context, id uint64) error {
+	tag, err := w.Exec(ctx, `
+		update subscription set ended_at = now() where tenant_id = $1 and subscription_id = $2 and ended_at is null`, w.tenant, id)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return model.Errorf(model.NotFound, "there is no running subscription %d", id)
+	}
+	return w.changedKeysOf(ctx, id)
+}
+
+// switchPlan ends an app's running subscription and begins one to another plan
+// with the same keys; no call falls between them. The new plan's quota starts unused.
+func (w *write) switchPlan(ctx context.Context, id uint64, planID string) (Subscription, error) {
+	var app *string
+	var was string
+	if err := w.QueryRow(ctx, `
+		select app_id, plan_id from subscription where tenant_id = $1 and subscription_id = $2 and ended_at is null`,
+		w.tenant, id).Scan(&app, &was); err != nil {
+		return Subscription{}, missing(err, "there is no running subscription %d", id)
+	}
+	switch {
+	case app == nil:
+		return Subscription{}, model.Errorf(model.Conflict, "subscription %d is a key's own, not an app's; move the key instead", id)
+	case was == planID:
+		return Subscription{}, model.Errorf(model.Conflict, "the app is subscribed to this plan already")
+	}
+	if err := w.endSubscription(ctx, id); err != nil {
+		return Subscription{}, err
+	}
+	s, err := w.subscribeApp(ctx, *app, planID)
+	if err != nil {
+		return Subscription{}, err
+	}
+	if _, err := w.Exec(ctx, `
+		insert into subscription_key (tenant_id, subscription_id, key_num)
+		select sk.tenant_id, $3, sk.key_num from subscription_key sk join api_key k using (tenant_id, key_num)
+		where sk.tenant_id = $1 and sk.subscription_id = $2 and k.deleted_at is null`, w.tenant, id, s.ID); err != nil {
+		return Subscription{}, err
+	}
+	return s, w.onePlanPerStage(ctx, planID, 0)
+}
+
+// changedKeysOf notes all keys of a subscription.
+func (w *write) changedKeysOf(ctx context.Context, id uint64) error {
+	rows, err := w.Query(ctx, `
+		select key_num::bigint from subscription_key where tenant_id = $1 and subscription_id = $2 order by key_num`, w.tenant, id)
+	if err != nil {
+		return err
+	}
+	nums, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	w.changedKeys(nums)
 	return err
 }
 
@@ -120,4 +209,23 @@ func (p *Plane) MoveKey(ctx context.Context, actor Actor, keyID, fromPlan, toPla
 		return Subscription{}, err
 	}
 	return out, nil
+}
+
+// EndSubscription ends a developer's subscription in the developer's stead. Its
+// keys stop opening the plan's stages at once.
+func (p *Plane) EndSubscription(ctx context.Context, actor Actor, id uint64) error {
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
+		var app, plan string
+		err := w.QueryRow(ctx, `
+			select app_id, plan_id from subscription
+			where tenant_id = $1 and subscription_id = $2 and ended_at is null and app_id is not null`, w.tenant, int64(id)).Scan(&app, &plan)
+		if err != nil {
+			return missing(err, "there is no running subscription %d of an app", id)
+		}
+		if err := w.endSubscription(ctx, id); err != nil {
+			return err
+		}
+		return w.audit(ctx, "subscription.end", app, map[string]any{"subscription": id, "plan": plan})
+	})
+	return err
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -206,7 +207,8 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 		for _, s := range cfg.Subscriptions {
 			sub := g.reg.subs[s.ID]
 			if sub == nil || sub.terms != s.Terms {
-				sub = &subscription{id: s.ID, tenant: cfg.Tenant, terms: s.Terms, plan: g.reg.planRef(planKey{cfg.Tenant, s.PlanID})}
+				sub = &subscription{id: s.ID, ledger: cmp.Or(s.Ledger, s.ID), tenant: cfg.Tenant, terms: s.Terms,
+					plan: g.reg.planRef(planKey{cfg.Tenant, s.PlanID})}
 				g.reg.subs[s.ID] = sub
 			}
 			k.subs = append(k.subs, sub)

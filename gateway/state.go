@@ -109,6 +109,7 @@ type key struct {
 type subscription struct {
 	keys    int // that have it; only where changes are applied
 	id      uint64
+	ledger  uint64 // of its quota
 	tenant  uint32
 	terms   uint32
 	plan    *planRef
@@ -146,7 +147,7 @@ func (s *subscription) sync(g *Gateway, p *plan) {
 		s.quota.Store(nil)
 		q.Close()
 	case p.quota != nil && q == nil:
-		s.quota.Store(g.leaser.Quota(s.tenant, s.id))
+		s.quota.Store(g.leaser.Quota(s.tenant, s.ledger))
 	case p.quota != nil && old != nil && (old.quota == nil || *old.quota != *p.quota):
 		q.Reset()
 	}

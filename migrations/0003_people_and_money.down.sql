@@ -4,7 +4,7 @@ drop table invoice_series, invoice_line, invoice, period_close, subscription_key
 alter table plan drop column sheet_num, drop column published;
 drop table price_sheet;
 alter table api_key drop column app_id;
-alter table subscription drop column app_id, add column key_num integer not null;
+alter table subscription drop column app_id, drop column ledger_id, drop column origin_id, add column key_num integer not null;
 drop table app, developer;
 alter table deployment drop column source_sha256;
 alter table api drop column source_sha256;

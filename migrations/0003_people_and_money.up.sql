@@ -201,7 +201,13 @@ alter table api_key add column app_id text,
 create index api_key_app on api_key (tenant_id, app_id) where app_id is not null;
 
 alter table subscription add column app_id text,
-  add foreign key (tenant_id, app_id) references app;
+  -- A price belongs to a subscription for its whole life. Moving to another price ends
+  -- one and begins the next, which continues it: the quota goes on in the same ledger,
+  -- under the number of the first, and the fee of the ended one runs to its end only.
+  add column origin_id bigint, -- the first of those it continues; null: it is the first
+  add column ledger_id bigint generated always as (coalesce(origin_id, subscription_id)) stored,
+  add foreign key (tenant_id, app_id) references app,
+  add foreign key (tenant_id, origin_id) references subscription;
 create table subscription_key (
   tenant_id integer not null,
   subscription_id bigint not null,
@@ -217,6 +223,7 @@ drop index subscription_once;
 alter table subscription drop column key_num;
 -- The tenant comes last, as above.
 create index subscription_key_key on subscription_key (key_num, subscription_id, tenant_id);
+create unique index subscription_ledger_once on subscription (ledger_id, tenant_id) where ended_at is null;
 create unique index subscription_app_once on subscription (app_id, plan_id, tenant_id) where ended_at is null and app_id is not null;
 
 -- How often a tenant's month was cut for a bill. Usage lines carry the generation

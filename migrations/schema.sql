@@ -668,7 +668,9 @@ CREATE TABLE public.subscription (
     terms integer DEFAULT 0 NOT NULL,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
-    app_id text
+    app_id text,
+    origin_id bigint,
+    ledger_id bigint GENERATED ALWAYS AS (COALESCE(origin_id, subscription_id)) STORED
 );
 
 ALTER TABLE ONLY public.subscription FORCE ROW LEVEL SECURITY;
@@ -1163,6 +1165,8 @@ CREATE UNIQUE INDEX subscription_app_once ON public.subscription USING btree (ap
 
 CREATE INDEX subscription_key_key ON public.subscription_key USING btree (key_num, subscription_id, tenant_id);
 
+CREATE UNIQUE INDEX subscription_ledger_once ON public.subscription USING btree (ledger_id, tenant_id) WHERE (ended_at IS NULL);
+
 CREATE INDEX subscription_plan ON public.subscription USING btree (plan_id, tenant_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX tenant_gateway ON public.tenant USING btree (gateway_id);
@@ -1331,6 +1335,9 @@ ALTER TABLE ONLY public.subscription_key
 
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_tenant_id_app_id_fkey FOREIGN KEY (tenant_id, app_id) REFERENCES public.app(tenant_id, app_id);
+
+ALTER TABLE ONLY public.subscription
+    ADD CONSTRAINT subscription_tenant_id_origin_id_fkey FOREIGN KEY (tenant_id, origin_id) REFERENCES public.subscription(tenant_id, subscription_id);
 
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);

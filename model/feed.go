@@ -109,16 +109,19 @@ type SubscriptionConfig struct {
 	ID     uint64 `json:"id"`
 	PlanID string `json:"planId"`
 	Terms  uint32 `json:"terms,omitempty"` // price sheet version; 0: none
+	// Ledger is the subscription whose quota this one goes on with, because it
+	// continues it at another price; 0: its own.
+	Ledger uint64 `json:"ledger,omitempty"`
 }
 
 // LeaseRequest asks for units of a subscription's quota.
 type LeaseRequest struct {
 	Boot         string    `json:"boot"`
 	Tenant       uint32    `json:"tenant"`
-	Subscription uint64    `json:"subscription"`
-	At           time.Time `json:"at"`     // an instant inside the window asked for
-	Want         int64     `json:"want"`   // units that would be welcome
-	Return       int64     `json:"return"` // units of an earlier lease of the same window given back unused
+	Subscription uint64    `json:"subscription"` // whose ledger: see SubscriptionConfig
+	At           time.Time `json:"at"`           // an instant inside the window asked for
+	Want         int64     `json:"want"`         // units that would be welcome
+	Return       int64     `json:"return"`       // units of an earlier lease of the same window given back unused
 }
 
 // Lease grants units of one window to one node. The sum of all leases of a

@@ -22,6 +22,19 @@ func (d Decimal) Validate() error {
 	return nil
 }
 
+// Canonical is the same amount in its one shortest form: "12.50" is "12.5".
+func (d Decimal) Canonical() Decimal {
+	whole, places, _ := strings.Cut(string(d), ".")
+	whole, places = strings.TrimLeft(whole, "0"), strings.TrimRight(places, "0")
+	if whole == "" {
+		whole = "0"
+	}
+	if places != "" {
+		whole += "." + places
+	}
+	return Decimal(whole)
+}
+
 // Zero reports that the amount is nothing.
 func (d Decimal) Zero() bool { return strings.Trim(string(d), "0.") == "" }
 
@@ -105,6 +118,36 @@ func (s *PriceSheet) Validate() error {
 		before = t.UpTo
 	}
 	return nil
+}
+
+// Canonical is the sheet in its one form: two that charge alike are then alike,
+// but for tiers of the same price in a row.
+func (s *PriceSheet) Canonical() PriceSheet {
+	out := *s
+	if out.MonthlyFee = s.MonthlyFee.Canonical(); out.MonthlyFee.Zero() {
+		out.MonthlyFee = ""
+	}
+	out.Tiers = make([]PriceTier, 0, len(s.Tiers))
+	for _, t := range s.Tiers {
+		if t.Price = t.Price.Canonical(); t.Per == 1 {
+			t.Per = 0
+		}
+		out.Tiers = append(out.Tiers, t)
+	}
+	return out
+}
+
+// Free reports that nothing is ever charged by the sheet; no sheet is free.
+func (s *PriceSheet) Free() bool {
+	if s == nil {
+		return true
+	}
+	for _, t := range s.Tiers {
+		if !t.Price.Zero() {
+			return false
+		}
+	}
+	return s.MonthlyFee.Zero()
 }
 
 // Party is who an invoice is from or to, as it stood when the invoice was made.
