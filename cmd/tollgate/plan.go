@@ -13,7 +13,7 @@ import (
 
 func planCommand() *cobra.Command {
 	return tenantVerbs(&cobra.Command{Use: "plan", Short: "Usage plans: who may call what, how often"},
-		planCreateCommand(), planUpdateCommand(), planListCommand())
+		planCreateCommand(), planUpdateCommand(), planRepriceCommand(), planListCommand())
 }
 
 // planFlags are what a plan is made of on the command line.
@@ -25,6 +25,8 @@ type planFlags struct {
 	offset              int
 	stages              []string
 	noThrottle, noQuota bool
+	price               priceFlags
+	published           bool
 }
 
 func (f *planFlags) add(cmd *cobra.Command) {
@@ -35,6 +37,8 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.period, "period", model.Month, "DAY, WEEK or MONTH")
 	cmd.Flags().IntVar(&f.offset, "offset", 0, "days that a period begins later")
 	cmd.Flags().StringArrayVar(&f.stages, "stage", nil, "API:STAGE that the plan opens, the API by id or name; repeated")
+	cmd.Flags().BoolVar(&f.published, "published", false, "offer it on the portal")
+	f.price.add(cmd)
 }
 
 // edit applies the flags that were given to a plan; others stay as they are.
@@ -77,6 +81,12 @@ func (f *planFlags) edit(cmd *cobra.Command, stages []model.PlanStage) func(*con
 		}
 		if f.noQuota {
 			s.Quota = nil
+		}
+		if given("published") {
+			s.Published = f.published
+		}
+		if s.Price, err = f.price.apply(cmd, s.Price); err != nil {
+			return err
 		}
 		if given("stage") {
 			s.Stages = keepMethodThrottles(s.Stages, stages)
@@ -162,6 +172,10 @@ func planUpdateCommand() *cobra.Command {
 	f.add(cmd)
 	cmd.Flags().BoolVar(&f.noThrottle, "no-throttle", false, "take the rate and burst limits away")
 	cmd.Flags().BoolVar(&f.noQuota, "no-quota", false, "take the quota away")
+	cmd.Flags().BoolVar(&f.price.none, "no-price", false, "take the price away for new subscriptions")
+	for _, flag := range priceFlagNames {
+		cmd.MarkFlagsMutuallyExclusive("no-price", flag)
+	}
 	cmd.MarkFlagsMutuallyExclusive("no-throttle", "rate")
 	cmd.MarkFlagsMutuallyExclusive("no-throttle", "burst")
 	cmd.MarkFlagsMutuallyExclusive("no-quota", "quota")
@@ -176,9 +190,9 @@ func planListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return showList(v.cmd, l, "no plans yet", []string{"PLAN", "NAME", "RATE", "BURST", "QUOTA", "STAGES", "KEYS"}, func(p control.Plan) []any {
+			return showList(v.cmd, l, "no plans yet", []string{"PLAN", "NAME", "RATE", "BURST", "QUOTA", "PRICE", "STAGES", "KEYS"}, func(p control.Plan) []any {
 				rate, burst := limits(p.Throttle)
-				return []any{p.ID, p.Name, rate, burst, quotaText(p.Quota), stagesText(p.Stages), p.Keys}
+				return []any{p.ID, p.Name, rate, burst, quotaText(p.Quota), priceText(p.Price), stagesText(p.Stages), p.Keys}
 			})
 		}),
 	}
@@ -200,8 +214,11 @@ func (v *verb) plan(ref string) (string, error) {
 func (v *verb) showPlan(done string, p control.Plan) error {
 	return show(v.cmd, p, func(w io.Writer) {
 		rate, burst := limits(p.Throttle)
-		fmt.Fprintf(w, "%s plan %s (%s)\nrate\t%s\nburst\t%s\nquota\t%s\nstages\t%s\n", done, p.ID, cell(p.Name),
-			cell(rate), cell(burst), cell(quotaText(p.Quota)), cell(stagesText(p.Stages)))
+		fmt.Fprintf(w, "%s plan %s (%s)\nrate\t%s\nburst\t%s\nquota\t%s\nprice\t%s\nstages\t%s\n", done, p.ID, cell(p.Name),
+			cell(rate), cell(burst), cell(quotaText(p.Quota)), cell(priceText(p.Price)), cell(stagesText(p.Stages)))
+		if p.OtherPrice > 0 {
+			fmt.Fprintf(w, "%d running subscriptions keep another price; move them with: tollgate plan reprice %s\n", p.OtherPrice, p.ID)
+		}
 	})
 }
 

@@ -100,6 +100,30 @@ func TestVerbs(t *testing.T) {
 	}
 	eventually(t, call, key.Value, 200)
 
+	// A price is for those who come; the others are moved to it.
+	sold := cliJSON[control.Plan](t, env, "plan", "update", "gold", "--currency", "eur", "--monthly-fee", "9.90", "--included", "100",
+		"--tier", "1000:0.002", "--tier", ":1.5/1000", "--published")
+	if sold.Version != 1 || !sold.Published || sold.OtherPrice != 1 || sold.Price == nil || sold.Price.Currency != "EUR" ||
+		sold.Price.MonthlyFee != "9.9" || sold.Price.Included != 100 || len(sold.Price.Tiers) != 2 || sold.Price.Tiers[1].Per != 1000 {
+		t.Errorf("with a price %+v %+v", sold, sold.Price)
+	}
+	if moved := cliJSON[struct{ Moved int }](t, env, "plan", "reprice", "gold"); moved.Moved != 1 {
+		t.Errorf("moved %+v", moved)
+	}
+	eventually(t, call, key.Value, 200)
+	if kept := cliJSON[control.Plan](t, env, "plan", "update", "gold", "--monthly-fee", "8"); kept.Version != 2 || len(kept.Price.Tiers) != 2 || !kept.Published {
+		t.Errorf("with another fee %+v %+v", kept, kept.Price)
+	}
+	if free := cliJSON[control.Plan](t, env, "plan", "update", "gold", "--no-price", "--published=false"); free.Price != nil || free.OtherPrice != 1 || free.Published {
+		t.Errorf("without a price %+v", free)
+	}
+	for flag, args := range map[string][]string{
+		"--currency": {"--monthly-fee", "1"}, "--tier": {"--currency", "EUR", "--tier", "0.1"}, "last tier": {"--currency", "EUR", "--tier", "5:0.1"},
+		"not an amount": {"--currency", "EUR", "--monthly-fee", "1,50"}, "not a currency": {"--currency", "euro"},
+	} {
+		cli(t, env, append([]string{"plan", "create", "--name", "x"}, args...)...).refusal(t, flag)
+	}
+
 	// Every call of above is in the usage, by what it was answered.
 	usage := func(args ...string) map[int]int64 {
 		sum := map[int]int64{}
