@@ -44,6 +44,26 @@ test-postgres:
 fmt: go ## format the code
 	@gofmt -w .
 
+TEMPL := github.com/a-h/templ/cmd/templ@v0.3.977
+
+.PHONY: generate
+generate: go ## write the Go code of the pages from their templ files
+	@go run $(TEMPL) generate
+
+.PHONY: assets
+assets: ## build stylesheet, script, fonts and icons anew (needs Node.js with npm)
+	@command -v npm >/dev/null || { echo "npm is missing: the built assets in ui/assets are committed; install Node.js 20 or newer to build them anew" >&2; exit 1; }
+	@cd ui/src && npm ci --silent --no-audit --no-fund && node build.mjs && gofmt -w ../icons_gen.go
+
+.PHONY: check-generated
+check-generated: go
+	@before=$$(find . -name '*_templ.go' -not -path './ui/src/*' | sort | xargs sha256sum); $(MAKE) --no-print-directory generate >/dev/null 2>&1; \
+	  [ "$$before" = "$$(find . -name '*_templ.go' -not -path './ui/src/*' | sort | xargs sha256sum)" ] || { echo "templ files and their Go code differ: commit what make generate wrote" >&2; exit 1; }
+	@if command -v npm >/dev/null; then \
+	  before=$$(cat ui/assets/* ui/icons_gen.go | sha256sum); $(MAKE) --no-print-directory assets; \
+	  [ "$$before" = "$$(cat ui/assets/* ui/icons_gen.go | sha256sum)" ] || { echo "ui/assets is not what ui/src makes: commit what make assets wrote" >&2; exit 1; }; \
+	else echo "npm is missing: ui/assets was not compared with ui/src"; fi
+
 .PHONY: check
 check: go test-postgres ## what CI checks: format, vet, staticcheck, import rules, committed dump, race tests
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt): $$unformatted" >&2; exit 1; }
@@ -51,6 +71,7 @@ check: go test-postgres ## what CI checks: format, vet, staticcheck, import rule
 	GOOS=darwin GOARCH=arm64 go vet ./cmd/... ./gateway/... ./migrations/...
 	go run $(STATICCHECK) ./...
 	go test -count=1 .
+	@$(MAKE) --no-print-directory check-generated
 	@before=$$(sha256sum migrations/schema.sql); $(MAKE) --no-print-directory dump; \
 	  [ "$$before" = "$$(sha256sum migrations/schema.sql)" ] || { echo "migrations/schema.sql was not what the migrations make: commit what make dump wrote" >&2; exit 1; }
 	@$(MAKE) --no-print-directory race

@@ -96,7 +96,12 @@ func New(o Options) (*Server, error) {
 			v.refuse(model.Errorf(model.Denied, "the form came from another site; open the page here and send it again"))
 		})
 	}))
+	assets := ui.Assets()
 	s.handler = serve.Headers(cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/assets/") {
+			assets.ServeHTTP(w, r)
+			return
+		}
 		s.enter(w, r, func(v *visit) {
 			inner := v.r.WithContext(context.WithValue(v.r.Context(), visitKey{}, v))
 			s.mux.ServeHTTP(w, inner)

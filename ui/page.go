@@ -60,3 +60,36 @@ type Account struct {
 
 // Flash is a message that is shown once. Kind is "ok", "warn", "danger" or "info".
 type Flash struct{ Kind, Text string }
+
+func (g NavGroup) visible() bool {
+	for _, i := range g.Items {
+		if !i.Hidden {
+			return true
+		}
+	}
+	return false
+}
+
+// at reports that the page is the one at url, or one below it.
+func (p Page) at(url string) bool {
+	if url == "/" || url == "/operator" {
+		return p.Path == url
+	}
+	return p.Path == url || len(p.Path) > len(url) && p.Path[:len(url)] == url && p.Path[len(url)] == '/'
+}
+
+func (u *User) current() string {
+	for _, a := range u.Accounts {
+		if a.Current {
+			return a.Name
+		}
+	}
+	return "Choose an account"
+}
+
+func (u *User) shown() string {
+	if u.Name != "" {
+		return u.Name
+	}
+	return u.Email
+}

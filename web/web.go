@@ -16,6 +16,7 @@ import (
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/model"
+	"tollgate/ui"
 	"tollgate/ui/serve"
 )
 
@@ -112,6 +113,10 @@ func New(o Options) (*Server, error) {
 			continue
 		}
 		mux.Handle(r.method+" "+r.pattern, s.serve(r))
+	}
+	mux.Handle("GET /assets/", ui.Assets())
+	if o.Local {
+		mux.Handle("GET /dev/ui", ui.Gallery())
 	}
 	mux.Handle("/", http.HandlerFunc(s.notFound))
 	cross := http.NewCrossOriginProtection()
