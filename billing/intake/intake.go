@@ -46,9 +46,9 @@ func New(o Options) *Intake {
 	return &Intake{pool: o.Pool, log: o.Log, now: o.Now}
 }
 
-// closeLock is shared by ingest and taken alone by who closes a period: every
-// line is then wholly before or wholly after the close.
-const closeLock = 0x746f6c6c01
+// CloseLock is the advisory lock shared by ingest and taken alone by who cuts a
+// period: every line is then wholly before or wholly after the cut.
+const CloseLock = 0x746f6c6c01
 
 // Ingest takes one encoded batch that a node of a gateway handed in. A node of a
 // dedicated gateway may report only its tenant; 0 means any tenant of the gateway.
@@ -94,7 +94,7 @@ func (in *Intake) as(ctx context.Context, scope string, f func(pgx.Tx) error) er
 // ingest is the transaction's work. The boot's row is locked first, so batches of
 // one boot go in one after the other and each sees what is there.
 func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte) (r model.BatchReceipt, err error) {
-	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock_shared($1)`, int64(closeLock)); err != nil {
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock_shared($1)`, int64(CloseLock)); err != nil {
 		return r, err
 	}
 	contiguous, err := lockBoot(ctx, tx, gateway, b)
@@ -190,7 +190,9 @@ func mayReport(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *
 	return nil
 }
 
-// insertLines appends a batch's lines in one statement.
+// insertLines appends a batch's lines in one statement, each with the generation
+// that its month has reached: what comes after a month was cut for a bill is told
+// from what was in it.
 func insertLines(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
 	n := len(b.Lines)
 	if n == 0 {
@@ -217,9 +219,12 @@ func insertLines(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
 	}
 	_, err := tx.Exec(ctx, `
 		insert into usage_line (hour, tenant_id, stage_num, method_num, key_num, terms, status, flags,
-			subscription_id, calls, bytes_in, bytes_out, micros, boot, seq)
-		select *, $14::uuid, $15::bigint from unnest($1::timestamptz[], $2::integer[], $3::integer[], $4::integer[], $5::integer[],
-			$6::integer[], $7::integer[], $8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])`,
+			subscription_id, calls, bytes_in, bytes_out, micros, boot, seq, gen)
+		select u.*, $14::uuid, $15::bigint, coalesce(c.gen, 0)
+		from unnest($1::timestamptz[], $2::integer[], $3::integer[], $4::integer[], $5::integer[],
+			$6::integer[], $7::integer[], $8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
+			as u(hour, tenant_id, stage_num, method_num, key_num, terms, status, flags, subscription_id, calls, bytes_in, bytes_out, micros)
+		left join period_close c on c.tenant_id = u.tenant_id and c.period_start = date_trunc('month', u.hour, 'UTC')`,
 		hour, num[0], num[1], num[2], num[3], num[4], num[5], num[6], big[0], big[1], big[2], big[3], big[4],
 		[16]byte(b.Boot), int64(b.Seq))
 	return err

@@ -22,6 +22,7 @@ const (
 type Use struct {
 	Month time.Time // its first instant
 	Since time.Time // begin of the subscription: a fee is for what is left of its first month
+	Until time.Time // where another price went on; zero: the month that was begun is charged whole
 	Calls int64     // billable
 }
 
@@ -93,8 +94,8 @@ const exactDigits = 40
 // ShownDigits is how many places of the major unit are stored and shown.
 const ShownDigits = 12
 
-// fee is the monthly fee, for the seconds of the month that the subscription had
-// before it: a month that was begun is not paid back.
+// fee is the monthly fee, for the seconds of the month from the subscription's
+// begin: what was begun is not paid back, unless another price went on.
 func fee(sheet *model.PriceSheet, u Use) (Line, error) {
 	price, err := decimal.NewFromString(string(sheet.MonthlyFee))
 	if err != nil {
@@ -103,8 +104,14 @@ func fee(sheet *model.PriceSheet, u Use) (Line, error) {
 	begin, end := Month(u.Month)
 	step := Step{From: 1, To: 1, Quantity: 1, Price: sheet.MonthlyFee, Per: 1}
 	exact := price
-	if u.Since.After(begin) && u.Since.Before(end) {
-		left, whole := int64(end.Sub(u.Since)/time.Second), int64(end.Sub(begin)/time.Second)
+	from, to := begin, end
+	if u.Since.After(begin) {
+		from = u.Since
+	}
+	if !u.Until.IsZero() && u.Until.Before(end) {
+		to = u.Until
+	}
+	if left, whole := max(to.Unix()-from.Unix(), 0), end.Unix()-begin.Unix(); left < whole {
 		exact = price.Mul(decimal.NewFromInt(left)).DivRound(decimal.NewFromInt(whole), exactDigits)
 		step.Part = fmt.Sprintf("%d of %d seconds", left, whole)
 	}

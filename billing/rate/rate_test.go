@@ -35,6 +35,7 @@ func TestLines(t *testing.T) {
 		"a dinar has a thousand":   {&model.PriceSheet{Currency: "KWD", Tiers: []model.PriceTier{{Price: "0.0005"}}}, Use{Month: march, Calls: 3}, []int64{2}},
 		"half a month's fee":       {&model.PriceSheet{Currency: "USD", MonthlyFee: "31"}, Use{Month: march, Since: time.Date(2026, 3, 16, 12, 0, 0, 0, time.UTC)}, []int64{1550, 0}},
 		"a fee from before":        {&model.PriceSheet{Currency: "USD", MonthlyFee: "31"}, Use{Month: march, Since: time.Date(2026, 2, 16, 12, 0, 0, 0, time.UTC)}, []int64{3100, 0}},
+		"until another went on":    {&model.PriceSheet{Currency: "USD", MonthlyFee: "31"}, Use{Month: march, Until: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}, []int64{100, 0}},
 		"Amazon's example tiers":   {aws, Use{Month: march, Calls: 500_000_000}, []int64{116550 + 46760}},
 		"Amazon's, every tier":     {aws, Use{Month: march, Calls: 21_000_000_000}, []int64{116550 + 186760 + 4522000 + 151000}},
 		"Amazon's, a single call":  {aws, Use{Month: march, Calls: 1}, []int64{0}},
@@ -114,9 +115,17 @@ func oracle(s *model.PriceSheet, u Use) (fee, calls *big.Rat) {
 	}
 	begin := time.Date(u.Month.Year(), u.Month.Month(), 1, 0, 0, 0, 0, time.UTC)
 	end := begin.AddDate(0, 1, 0)
-	if u.Since.After(begin) && u.Since.Before(end) {
-		fee.Mul(fee, big.NewRat(end.Unix()-u.Since.Unix(), end.Unix()-begin.Unix()))
+	first, last := begin.Unix(), end.Unix()
+	if s := u.Since.Unix(); !u.Since.IsZero() && s > first {
+		first = s
 	}
+	if e := u.Until.Unix(); !u.Until.IsZero() && e < last {
+		last = e
+	}
+	if last < first {
+		last = first
+	}
+	fee.Mul(fee, big.NewRat(last-first, end.Unix()-begin.Unix()))
 	for i := int64(1); i <= u.Calls; i++ {
 		over := i - s.Included
 		if over <= 0 {
@@ -150,6 +159,9 @@ func TestLinesAgreeWithTheOracle(t *testing.T) {
 		u := Use{Month: march, Calls: rapid.Int64Range(0, 30_000).Draw(t, "calls")}
 		if rapid.Bool().Draw(t, "began in the month") {
 			u.Since = march.Add(time.Duration(rapid.Int64Range(-1000, 3_000_000).Draw(t, "since")) * time.Second)
+		}
+		if rapid.Bool().Draw(t, "went on by another") {
+			u.Until = march.Add(time.Duration(rapid.Int64Range(0, 3_000_000).Draw(t, "until")) * time.Second)
 		}
 		got, err := Lines(s, u)
 		if err != nil {
