@@ -1,0 +1,124 @@
+// Package billing turns usage into invoices: of a tenant to the developers of its
+// portal, and of the operator to its tenants.
+//
+// An invoice is of one payer, one calendar month (UTC) and one currency. A draft
+// is made anew as often as one likes. Finalizing cuts the month: what came in
+// before the cut is in the invoice, what comes later is billed as the difference
+// to it. So a month can be billed as often as one likes, and every call is on one
+// invoice. What is final is never changed.
+package billing
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tollgate/model"
+)
+
+// Options says where the books are.
+type Options struct {
+	Pool *pgxpool.Pool
+	Log  *slog.Logger     // default: none
+	Now  func() time.Time // default time.Now
+}
+
+// Billing makes and shows invoices.
+type Billing struct {
+	pool *pgxpool.Pool
+	log  *slog.Logger
+	now  func() time.Time
+}
+
+// New makes the books on a migrated database.
+func New(o Options) *Billing {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Billing{pool: o.Pool, log: o.Log, now: o.Now}
+}
+
+// Scope is whose books are asked for. Whoever makes one has checked that the
+// asker may.
+type Scope struct {
+	Tenant    uint32 // 0: the operator's books, of all tenants
+	Developer string // only what this developer pays; it sees no drafts
+}
+
+// Operator is the scope of the operator's own books.
+var Operator = Scope{}
+
+// By is who does something, for the audit trail.
+type By struct{ Member, Name, Source, Role string }
+
+// Sellers.
+const (
+	BySeller   = "tenant"   // a tenant bills its developers
+	ByOperator = "operator" // the operator bills its tenants
+)
+
+func (s Scope) rows() string {
+	if s.Tenant == 0 {
+		return "*"
+	}
+	return strconv.FormatUint(uint64(s.Tenant), 10)
+}
+
+// in runs a transaction that sees the rows of the scope's tenant only, again where
+// the database asks for that.
+func (b *Billing) in(ctx context.Context, s Scope, o pgx.TxOptions, f func(pgx.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := pgx.BeginTxFunc(ctx, b.pool, o, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `select set_config('tollgate.tenant', $1, true)`, s.rows()); err != nil {
+				return err
+			}
+			return f(tx)
+		})
+		pg, ok := errors.AsType[*pgconn.PgError](err)
+		if ok && (pg.Code == "40001" || pg.Code == "40P01") && attempt < 5 && ctx.Err() == nil {
+			continue
+		}
+		return err
+	}
+}
+
+func (b *Billing) read(ctx context.Context, s Scope, f func(pgx.Tx) error) error {
+	return b.in(ctx, s, pgx.TxOptions{AccessMode: pgx.ReadOnly}, f)
+}
+
+func audit(ctx context.Context, tx pgx.Tx, tenant uint32, by By, action, target string, detail map[string]any) error {
+	d, err := json.Marshal(detail)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		insert into audit (tenant_id, actor, actor_name, source, role, action, target, detail) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		tenant, by.Member, by.Name, by.Source, by.Role, action, target, d)
+	return err
+}
+
+// ParseMonth reads "2026-03".
+func ParseMonth(s string) (time.Time, error) {
+	t, err := time.Parse("2006-01", s)
+	if err != nil || t.Year() < 2000 || t.Year() > 2200 {
+		return time.Time{}, model.Errorf(model.Invalid, "%q is not a month such as 2026-03", s)
+	}
+	return t, nil
+}
+
+// MonthText writes it: "March 2026".
+func MonthText(t time.Time) string { return t.UTC().Format("January 2006") }
+
+// number is an invoice's, in its series.
+func number(serial int64) string { return fmt.Sprintf("INV-%06d", serial) }

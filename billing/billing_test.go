@@ -1,0 +1,522 @@
+package billing_test
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tollgate/billing"
+	"tollgate/billing/intake"
+	"tollgate/migrations/pgtest"
+	"tollgate/model"
+)
+
+var (
+	march = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	april = time.Date(2026, 4, 5, 0, 0, 0, 0, time.UTC)
+	by    = billing.By{Member: "m", Name: "ada@example.com", Role: "owner"}
+)
+
+// books is a database with a tenant whose developer has an app.
+type books struct {
+	T *testing.T
+	*billing.Billing
+	ctx       context.Context
+	pool      *pgxpool.Pool
+	in        *intake.Intake
+	now       time.Time
+	tenant    uint32
+	developer string
+	seq       uint64
+	boot      model.BootID
+}
+
+func newBooks(t *testing.T) *books {
+	t.Helper()
+	b := &books{T: t, ctx: t.Context(), pool: pgtest.New(t), now: april, boot: model.BootID{1}}
+	b.Billing = billing.New(billing.Options{Pool: b.pool, Now: func() time.Time { return b.now }})
+	b.in = intake.New(intake.Options{Pool: b.pool, Now: func() time.Time { return b.now }})
+	b.tenant = b.newTenant("111111111111")
+	b.developer = b.newDeveloper(b.tenant, "dev1")
+	return b
+}
+
+func (b *books) must(err error) {
+	b.T.Helper()
+	if err != nil {
+		b.T.Fatal(err)
+	}
+}
+
+func (b *books) exec(sql string, args ...any) {
+	b.T.Helper()
+	b.must(pgx.BeginFunc(b.ctx, b.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(b.ctx, `select set_config('tollgate.tenant', '*', true)`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(b.ctx, sql, args...)
+		return err
+	}))
+}
+
+func one[T any](b *books, sql string, args ...any) (v T) {
+	b.T.Helper()
+	b.must(pgx.BeginFunc(b.ctx, b.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(b.ctx, `select set_config('tollgate.tenant', '*', true)`); err != nil {
+			return err
+		}
+		return tx.QueryRow(b.ctx, sql, args...).Scan(&v)
+	}))
+	return v
+}
+
+func (b *books) newTenant(account string) uint32 {
+	return one[uint32](b, `insert into tenant (account_id, name, email, gateway_id, created_at) values ($1, 'Tenant ' || $1, $1 || '@example.com', 1, '2026-01-01') returning tenant_id`, account)
+}
+
+func (b *books) newDeveloper(tenant uint32, id string) string {
+	b.exec(`insert into developer (tenant_id, developer_id, email, password_hash) values ($1, $2, $2 || '@example.com', '')`, tenant, id)
+	b.exec(`insert into app (tenant_id, app_id, developer_id, name) values ($1, 'app-' || $2, $2, 'App')`, tenant, id)
+	return id
+}
+
+// subscribe gives a developer's app a subscription to a plan of its own.
+func (b *books) subscribe(tenant uint32, developer string, sheet model.PriceSheet, since time.Time) uint64 {
+	b.T.Helper()
+	plan := model.NewID(6)
+	b.exec(`insert into plan (tenant_id, plan_id, name) values ($1, $2, 'Plan')`, tenant, plan)
+	num := one[uint32](b, `insert into price_sheet (tenant_id, plan_id, version, sheet, created_by) values ($1, $2, 1, $3, 'x') returning sheet_num`, tenant, plan, sheet)
+	return one[uint64](b, `insert into subscription (tenant_id, plan_id, app_id, terms, started_at) values ($1, $2, 'app-' || $3, $4, $5) returning subscription_id`,
+		tenant, plan, developer, num, since)
+}
+
+// use hands in calls of a subscription in an hour.
+func (b *books) use(tenant uint32, sub uint64, at time.Time, calls uint64, flags uint16) {
+	b.T.Helper()
+	b.seq++
+	batch := &model.Batch{Boot: b.boot, Seq: b.seq, First: at.UnixMicro(), Last: at.UnixMicro(), Watermark: at.UnixMicro(),
+		Lines: []model.UsageLine{{Hour: at.Unix() / 3600, Tenant: tenant, Subscription: sub, Status: 200, Flags: flags, Calls: calls}}}
+	_, err := b.in.Ingest(b.ctx, 1, 0, batch.Encode())
+	b.must(err)
+}
+
+func (b *books) scope() billing.Scope { return billing.Scope{Tenant: b.tenant} }
+
+func (b *books) run() int {
+	b.T.Helper()
+	n, err := b.Run(b.ctx, b.scope(), by, march)
+	b.must(err)
+	return n
+}
+
+func (b *books) list(s billing.Scope, f billing.Filter) []billing.Invoice {
+	b.T.Helper()
+	l, _, err := b.Invoices(b.ctx, s, f)
+	b.must(err)
+	return l
+}
+
+// finalize makes every draft final.
+func (b *books) finalize() []string {
+	b.T.Helper()
+	var ids []string
+	for _, i := range b.list(b.scope(), billing.Filter{State: "draft"}) {
+		ids = append(ids, i.ID)
+	}
+	done, err := b.Finalize(b.ctx, b.scope(), by, ids, true)
+	b.must(err)
+	return done
+}
+
+func (b *books) detail(id string) billing.InvoiceDetail {
+	b.T.Helper()
+	d, err := b.Invoice(b.ctx, b.scope(), id)
+	b.must(err)
+	return d
+}
+
+var cents = model.PriceSheet{Currency: "USD", Included: 10, Tiers: []model.PriceTier{{Price: "0.01"}}}
+
+func TestInvoice(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	sub := b.subscribe(b.tenant, b.developer, model.PriceSheet{Currency: "USD", MonthlyFee: "5", Included: 10, Tiers: []model.PriceTier{{Price: "0.01"}}}, march.AddDate(0, -1, 0))
+	b.use(b.tenant, sub, march.Add(2*time.Hour), 100, model.FlagBillable)
+	b.use(b.tenant, sub, march.Add(3*time.Hour), 50, 0) // refused: costs nothing
+	if _, err := b.in.Compact(b.ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.use(b.tenant, sub, march.Add(4*time.Hour), 34, model.FlagBillable)
+	b.use(b.tenant, sub, april, 1000, model.FlagBillable) // another month
+
+	for range 2 { // as often as one likes
+		if n := b.run(); n != 1 {
+			t.Fatalf("%d drafts", n)
+		}
+	}
+	draft := b.list(b.scope(), billing.Filter{})[0]
+	if draft.Final || draft.Number != "" || draft.Total != 500+124 || draft.To.Email != "dev1@example.com" {
+		t.Errorf("draft %+v", draft)
+	}
+	if l := b.list(billing.Scope{Tenant: b.tenant, Developer: b.developer}, billing.Filter{}); len(l) != 0 {
+		t.Errorf("the developer sees %d drafts", len(l))
+	}
+	if done := b.finalize(); len(done) != 1 || done[0] != draft.ID {
+		t.Fatalf("final became %v", done)
+	}
+	d := b.detail(draft.ID)
+	if !d.Final || d.Number != "INV-000001" || d.Total != 624 || len(d.Lines) != 2 || d.Lines[1].Quantity != 134 || len(d.Lines[1].Steps) != 2 {
+		t.Errorf("invoice %+v", d)
+	}
+	_, hours, err := b.Hours(b.ctx, b.scope(), draft.ID, 2)
+	b.must(err)
+	if len(hours) != 2 || hours[0].Calls != 100 || hours[1].Calls != 34 || !hours[0].Hour.Equal(march.Add(2*time.Hour)) {
+		t.Errorf("hours %+v", hours)
+	}
+
+	// Again: nothing.
+	if n := b.run(); n != 0 {
+		t.Errorf("a second run made %d drafts", n)
+	}
+	// Late usage is billed as the difference; the first invoice stands, hours and all.
+	b.use(b.tenant, sub, march.Add(5*time.Hour), 6, model.FlagBillable)
+	if n := b.run(); n != 1 {
+		t.Fatalf("late usage made %d drafts", n)
+	}
+	done := b.finalize()
+	late := b.detail(done[0])
+	if late.Number != "INV-000002" || late.Total != 6 || late.Lines[0].Invoiced != 124 || late.Lines[0].Quantity != 140 {
+		t.Errorf("difference %+v", late)
+	}
+	if again := b.detail(draft.ID); again.Total != 624 || again.Lines[1].Quantity != 134 {
+		t.Errorf("the first invoice became %+v", again)
+	}
+	if _, hours, err = b.Hours(b.ctx, b.scope(), draft.ID, 2); err != nil || len(hours) != 2 {
+		t.Errorf("the first invoice has %d hours now, %v", len(hours), err)
+	}
+	bal, err := b.Balance(b.ctx, b.scope(), march)
+	b.must(err)
+	if bal.Calls != 190 || bal.Billable != 140 || bal.Priced != 140 || bal.Invoiced != 140 || bal.Drafts != 0 || bal.Sums[0].Minor != 630 {
+		t.Errorf("balance %+v", bal)
+	}
+}
+
+// Nobody sees another's books, and what is final cannot be changed by any SQL.
+func TestWhoSeesWhat(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	other := b.newDeveloper(b.tenant, "dev2")
+	stranger := b.newTenant("222222222222")
+	sub := b.subscribe(b.tenant, b.developer, cents, march)
+	b.use(b.tenant, sub, march, 100, model.FlagBillable)
+	b.run()
+	id := b.finalize()[0]
+	for name, s := range map[string]billing.Scope{
+		"another developer": {Tenant: b.tenant, Developer: other}, "another tenant": {Tenant: stranger},
+		"another tenant's developer": {Tenant: stranger, Developer: b.developer}, "the operator": billing.Operator,
+	} {
+		if _, err := b.Invoice(b.ctx, s, id); model.KindOf(err) != model.NotFound {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, _, err := b.Hours(b.ctx, s, id, 1); model.KindOf(err) != model.NotFound {
+			t.Errorf("%s, hours: %v", name, err)
+		}
+		if l := b.list(s, billing.Filter{}); len(l) != 0 {
+			t.Errorf("%s sees %d invoices", name, len(l))
+		}
+		if _, err := b.Finalize(b.ctx, s, by, []string{id}, true); err == nil {
+			t.Errorf("%s finalized it", name)
+		}
+	}
+	for _, sql := range []string{`update invoice set total = 0`, `delete from invoice`, `update invoice_line set amount = 0`, `delete from invoice_line`, `update price_sheet set sheet = '{}'`} {
+		err := pgx.BeginFunc(b.ctx, b.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(b.ctx, `select set_config('tollgate.tenant', '*', true)`); err != nil {
+				return err
+			}
+			_, err := tx.Exec(b.ctx, sql)
+			return err
+		})
+		if err == nil || !strings.Contains(err.Error(), "never changed") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// Every amount is re-derived from the usage rows, call by call, in fractions.
+func TestInvoicesAgreeWithTheUsage(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	t.Logf("seed %d", seed)
+	b := newBooks(t)
+	type sub struct {
+		id    uint64
+		sheet model.PriceSheet
+		since time.Time
+		calls int64
+	}
+	var subs []*sub
+	for i := range 12 {
+		dev := b.newDeveloper(b.tenant, fmt.Sprintf("d%02d", i))
+		for range 1 + rnd.IntN(2) {
+			s := &sub{sheet: randomSheet(rnd), since: march.Add(time.Duration(rnd.IntN(50*24)-20*24) * time.Hour)}
+			s.id = b.subscribe(b.tenant, dev, s.sheet, s.since)
+			subs = append(subs, s)
+		}
+	}
+	check := func(round int) {
+		var billed int64
+		want := map[string]*big.Int{}
+		for _, s := range subs {
+			if s.since.Before(march.AddDate(0, 1, 0)) || s.calls > 0 {
+				digits, _ := model.MinorDigits(s.sheet.Currency)
+				addTo(want, s.sheet.Currency, oracle(&s.sheet, s.since, s.calls, digits))
+			}
+		}
+		got := map[string]*big.Int{}
+		for _, i := range b.list(b.scope(), billing.Filter{State: "final", Limit: 500}) {
+			addTo(got, i.Currency, i.Total)
+			var sum int64
+			for _, l := range b.detail(i.ID).Lines {
+				sum += l.Amount
+				if l.Meter == "calls" {
+					_, hours, err := b.Hours(b.ctx, b.scope(), i.ID, l.Line)
+					b.must(err)
+					var n int64
+					for _, h := range hours {
+						n += h.Calls
+					}
+					if n != l.Quantity {
+						t.Fatalf("invoice %s line %d: %d calls, its hours have %d", i.Number, l.Line, l.Quantity, n)
+					}
+				}
+			}
+			if sum != i.Total {
+				t.Fatalf("invoice %s: its lines sum up to %d, not %d", i.Number, sum, i.Total)
+			}
+			billed++
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("round %d, %d invoices: invoiced %v, the oracle says %v", round, billed, got, want)
+		}
+	}
+	for round := range 4 { // cuts at any time, usage before and after each
+		for range 60 {
+			s := subs[rnd.IntN(len(subs))]
+			n := 1 + rnd.IntN(400)
+			flags := model.FlagBillable
+			if rnd.IntN(5) == 0 {
+				flags = 0
+			} else {
+				s.calls += int64(n)
+			}
+			b.use(b.tenant, s.id, march.Add(time.Duration(rnd.IntN(31*24))*time.Hour), uint64(n), flags)
+		}
+		if rnd.IntN(2) == 0 {
+			_, err := b.in.Compact(b.ctx)
+			b.must(err)
+		}
+		b.run()
+		b.finalize()
+		check(round)
+		if n := b.run(); n != 0 {
+			t.Fatalf("round %d: a second run made %d drafts", round, n)
+		}
+	}
+	serials := one[int64](b, `select max(serial) - count(*) from invoice where state = 'final'`)
+	if serials != 0 {
+		t.Errorf("%d numbers are missing", serials)
+	}
+}
+
+func addTo(m map[string]*big.Int, currency string, n int64) {
+	if m[currency] == nil {
+		m[currency] = new(big.Int)
+	}
+	m[currency].Add(m[currency], big.NewInt(n))
+}
+
+func randomSheet(r *rand.Rand) model.PriceSheet {
+	s := model.PriceSheet{Currency: []string{"USD", "JPY", "KWD"}[r.IntN(3)], Included: int64(r.IntN(500))}
+	price := func() model.Decimal { return model.Decimal(fmt.Sprintf("%d.%0*d", r.IntN(3), 1+r.IntN(9), r.IntN(10))) }
+	if r.IntN(2) == 0 {
+		s.MonthlyFee = price()
+	}
+	var up int64
+	for i, n := 0, r.IntN(4); i < n; i++ {
+		up += int64(1 + r.IntN(300))
+		t := model.PriceTier{UpTo: up, Price: price(), Per: []int64{0, 1, 1000}[r.IntN(3)]}
+		if i == n-1 {
+			t.UpTo = 0
+		}
+		s.Tiers = append(s.Tiers, t)
+	}
+	return s
+}
+
+// oracle is what March costs, in minor units: fee and calls rounded on their own.
+func oracle(s *model.PriceSheet, since time.Time, calls int64, digits int) int64 {
+	fee, sum := new(big.Rat), new(big.Rat)
+	if s.MonthlyFee != "" {
+		fee.SetString(string(s.MonthlyFee))
+	}
+	end := march.AddDate(0, 1, 0)
+	if since.After(march) {
+		left := max(end.Unix()-since.Unix(), 0)
+		if since.After(end) {
+			left = end.Unix() - march.Unix() // usage from before it began: the fee is whole
+			left = 0
+		}
+		fee.Mul(fee, big.NewRat(left, end.Unix()-march.Unix()))
+	}
+	for i := int64(1); i <= calls; i++ {
+		for _, t := range s.Tiers {
+			if over := i - s.Included; over > 0 && (t.UpTo == 0 || over <= t.UpTo) {
+				p, _ := new(big.Rat).SetString(string(t.Price))
+				sum.Add(sum, p.Quo(p, new(big.Rat).SetInt64(max(t.Per, 1))))
+				break
+			}
+		}
+	}
+	return minor(fee, digits) + minor(sum, digits)
+}
+
+func minor(r *big.Rat, digits int) int64 {
+	f := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
+	r = new(big.Rat).Mul(r, new(big.Rat).SetInt(f))
+	n := new(big.Int).Mul(r.Num(), big.NewInt(2))
+	n.Add(n, r.Denom())
+	return n.Div(n, new(big.Int).Mul(r.Denom(), big.NewInt(2))).Int64()
+}
+
+// Usage goes on coming in while invoices are made final, from several sides at
+// once: every call is on one of them, once, and no number is left out.
+func TestFinalizeWhileUsageComesIn(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	perCall := model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "0.01"}}}
+	var subs []uint64
+	for i := range 6 {
+		subs = append(subs, b.subscribe(b.tenant, b.newDeveloper(b.tenant, fmt.Sprintf("d%d", i)), perCall, march))
+	}
+	var wg sync.WaitGroup
+	for node := range 3 {
+		wg.Go(func() {
+			boot := model.BootID{9, byte(node)}
+			for seq := uint64(1); seq <= 60; seq++ {
+				at := march.Add(time.Duration(seq) * time.Hour)
+				batch := &model.Batch{Boot: boot, Seq: seq, First: at.UnixMicro(), Last: at.UnixMicro(), Watermark: at.UnixMicro()}
+				for _, s := range subs {
+					batch.Lines = append(batch.Lines, model.UsageLine{Hour: at.Unix() / 3600, Tenant: b.tenant, Subscription: s, Status: 200, Flags: model.FlagBillable, Calls: seq})
+				}
+				if _, err := b.in.Ingest(b.ctx, 1, 0, batch.Encode()); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 2 {
+		wg.Go(func() {
+			for range 8 {
+				if _, err := b.Run(b.ctx, b.scope(), by, march); err != nil {
+					t.Error(err)
+					return
+				}
+				for _, i := range b.list(b.scope(), billing.Filter{State: "draft"}) {
+					_, err := b.Finalize(b.ctx, b.scope(), by, []string{i.ID}, true)
+					if k := model.KindOf(err); err != nil && k != model.NotFound && k != model.Conflict { // the other was faster
+						t.Error(err)
+						return
+					}
+				}
+				if _, err := b.in.Compact(b.ctx); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.run()
+	b.finalize()
+	const each = 3 * 60 * 61 / 2
+	if got := one[int64](b, `select sum(total)::bigint from invoice where state = 'final'`); got != 6*each {
+		t.Errorf("%d cents were invoiced, want %d", got, 6*each)
+	}
+	if gap := one[int64](b, `select max(serial) - count(*) from invoice where state = 'final'`); gap != 0 {
+		t.Errorf("%d numbers are missing", gap)
+	}
+}
+
+func TestOperatorBillsTenants(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	if n, err := b.Run(b.ctx, billing.Operator, by, march); err != nil || n != 0 {
+		t.Errorf("without prices: %d, %v", n, err)
+	}
+	b.must(b.AddOperatorSheet(b.ctx, by, billing.AmazonSheet(), march.AddDate(0, -1, 0)))
+	b.must(b.AddOperatorSheet(b.ctx, by, model.PriceSheet{Currency: "EUR", Tiers: []model.PriceTier{{Price: "1"}}}, march.AddDate(0, 1, 0)))
+	b.use(b.tenant, 0, march, 2_000_000, model.FlagBillable)
+	b.use(b.newTenant("222222222222"), 0, march, 1_000_000, model.FlagBillable)
+	if n, err := b.Run(b.ctx, billing.Operator, by, march); err != nil || n != 2 {
+		t.Fatalf("%d drafts, %v", n, err)
+	}
+	var ids []string
+	for _, i := range b.list(billing.Operator, billing.Filter{}) {
+		ids = append(ids, i.ID)
+	}
+	done, err := b.Finalize(b.ctx, billing.Operator, by, ids, true)
+	if err != nil || len(done) != 2 {
+		t.Fatalf("%v, %v", done, err)
+	}
+	mine := b.list(b.scope(), billing.Filter{Seller: billing.ByOperator})
+	if len(mine) != 1 || mine[0].Total != 700 || mine[0].Currency != "USD" || !mine[0].Final {
+		t.Errorf("the tenant sees %+v", mine)
+	}
+	if _, err := b.Finalize(b.ctx, b.scope(), by, ids, true); model.KindOf(err) != model.NotFound {
+		t.Errorf("a tenant finalized the operator's invoice: %v", err)
+	}
+	err = b.AddOperatorSheet(b.ctx, by, billing.AmazonSheet(), march)
+	if model.KindOf(err) != model.Conflict {
+		t.Errorf("a billed month got another price: %v", err)
+	}
+	if sheets, err := b.OperatorSheets(b.ctx); err != nil || len(sheets) != 2 || sheets[0].Sheet.Currency != "EUR" {
+		t.Errorf("%+v, %v", sheets, err)
+	}
+	p, err := b.Preview(b.ctx, b.scope(), march.AddDate(0, 1, 0))
+	if err != nil || len(p) != 0 {
+		t.Errorf("a month without use is previewed as %+v, %v", p, err)
+	}
+}
+
+// While a node still has usage of a month that is over, nothing is final unless
+// somebody says so.
+func TestUsageThatIsOut(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	sub := b.subscribe(b.tenant, b.developer, cents, march)
+	b.exec(`insert into usage_boot (boot, gateway_id, started_at) values ('00000000-0000-0000-0000-000000000077', 1, '2026-03-10')`)
+	b.use(b.tenant, sub, march, 100, model.FlagBillable)
+	b.run()
+	id := b.list(b.scope(), billing.Filter{})[0].ID
+	_, err := b.Finalize(b.ctx, b.scope(), by, []string{id}, false)
+	if model.KindOf(err) != model.Unavailable || !strings.Contains(model.MessageOf(err), "shared since 10 Mar") {
+		t.Errorf("got %v", err)
+	}
+	if gen := one[int](b, `select count(*) from period_close`); gen != 0 {
+		t.Error("the refusal cut the month")
+	}
+	b.now = march.AddDate(0, 0, 15) // the month goes on: it can be billed up to now
+	if done, err := b.Finalize(b.ctx, b.scope(), by, []string{id}, false); err != nil || len(done) != 1 {
+		t.Errorf("%v, %v", done, err)
+	}
+}

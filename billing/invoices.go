@@ -1,0 +1,402 @@
+package billing
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"tollgate/billing/rate"
+	"tollgate/model"
+)
+
+// Invoice is one, without its lines. Amounts are in minor units of Currency,
+// which has Digits of them.
+type Invoice struct {
+	ID          string      `json:"id"`
+	Seller      string      `json:"seller"`
+	AccountID   string      `json:"accountId"` // of the tenant that sells or pays
+	DeveloperID string      `json:"developerId,omitempty"`
+	Number      string      `json:"number,omitempty"` // empty while it is a draft
+	Final       bool        `json:"final"`
+	Begin       time.Time   `json:"begin"`
+	End         time.Time   `json:"end"`
+	Currency    string      `json:"currency"`
+	Digits      int         `json:"digits"`
+	Total       int64       `json:"total"`
+	From        model.Party `json:"from"`
+	To          model.Party `json:"to"`
+	CreatedAt   time.Time   `json:"createdAt"`
+	FinalizedAt time.Time   `json:"finalizedAt,omitzero"`
+}
+
+// InvoiceDetail is an invoice with its lines.
+type InvoiceDetail struct {
+	Invoice
+	Lines []InvoiceLine `json:"lines"`
+}
+
+// InvoiceLine is one amount and how it comes about.
+type InvoiceLine struct {
+	Line     int         `json:"line"`
+	Meter    string      `json:"meter"`
+	Title    string      `json:"title"`
+	Quantity int64       `json:"quantity"`
+	Steps    []rate.Step `json:"steps"`
+	Exact    string      `json:"exact"`    // of the month so far, major units
+	Invoiced int64       `json:"invoiced"` // on earlier invoices of the month
+	Amount   int64       `json:"amount"`
+}
+
+// Filter asks for invoices. The zero value is all of the scope.
+type Filter struct {
+	Seller    string // BySeller or ByOperator
+	Developer string
+	Account   string // in the operator's scope: of this account
+	State     string // "draft" or "final"
+	Month     time.Time
+	After     string // Next of the page before
+	Limit     int    // default 50, at most 500
+}
+
+const invoiceColumns = `i.invoice_id, i.seller, t.account_id, coalesce(i.developer_id, ''), coalesce(i.number, ''), i.state = 'final',
+	i.period_start, i.period_end, i.currency, i.total, i.from_party, i.to_party, i.created_at, coalesce(i.finalized_at, '0001-01-01')`
+
+func (i *Invoice) fields() []any {
+	return []any{&i.ID, &i.Seller, &i.AccountID, &i.DeveloperID, &i.Number, &i.Final, &i.Begin, &i.End, &i.Currency, &i.Total, &i.From, &i.To, &i.CreatedAt, &i.FinalizedAt}
+}
+
+func (i *Invoice) settle() {
+	i.Digits, _ = model.MinorDigits(i.Currency)
+	i.Begin, i.End = i.Begin.UTC(), i.End.UTC()
+}
+
+// visible is the part of a where clause that keeps a scope to its own: $1 is the
+// tenant, $2 the developer. A developer sees what is final; the operator what is
+// its own.
+const visible = `($1 = 0 or i.tenant_id = $1) and ($2 = '' or i.developer_id = $2 and i.state = 'final') and ($1 <> 0 or i.seller = 'operator')
+	and ($2 <> '' or $1 = 0 or i.seller = 'tenant' or i.state = 'final')`
+
+// Invoices lists invoices, drafts first, then the newest.
+func (b *Billing) Invoices(ctx context.Context, s Scope, f Filter) (items []Invoice, next string, err error) {
+	if f.Limit == 0 {
+		f.Limit = 50
+	}
+	if f.Limit < 0 || f.Limit > 500 {
+		return nil, "", model.Errorf(model.Invalid, "a page has 1 to 500 invoices")
+	}
+	skip := 0
+	if f.After != "" {
+		if skip, err = strconv.Atoi(f.After); err != nil || skip < 0 || skip > 1_000_000 {
+			return nil, "", model.Errorf(model.Invalid, "the page position is not one that we gave; start from the first page")
+		}
+	}
+	var month *time.Time
+	if !f.Month.IsZero() {
+		m, _ := rate.Month(f.Month)
+		month = &m
+	}
+	err = b.read(ctx, s, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select `+invoiceColumns+` from invoice i join tenant t using (tenant_id)
+			where `+visible+` and ($3 = '' or i.seller = $3) and ($4 = '' or i.developer_id = $4) and ($5 = '' or t.account_id = $5)
+				and ($6 = '' or i.state = $6) and ($7::timestamptz is null or i.period_start = $7)
+			order by i.state, i.period_start desc, i.serial desc nulls last, i.to_party->>'name', i.invoice_id
+			offset $8 limit $9`, s.Tenant, s.Developer, f.Seller, f.Developer, f.Account, f.State, month, skip, f.Limit+1)
+		if err != nil {
+			return err
+		}
+		items, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (i Invoice, err error) {
+			err = r.Scan(i.fields()...)
+			i.settle()
+			return i, err
+		})
+		return err
+	})
+	if err == nil && len(items) > f.Limit {
+		items, next = items[:f.Limit], strconv.Itoa(skip+f.Limit)
+	}
+	return items, next, err
+}
+
+// Invoice is one with its lines.
+func (b *Billing) Invoice(ctx context.Context, s Scope, id string) (InvoiceDetail, error) {
+	var out InvoiceDetail
+	err := b.read(ctx, s, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select `+invoiceColumns+`, l.line, l.meter, l.title, l.quantity::bigint, l.steps, l.exact::text, l.invoiced, l.amount
+			from invoice i join tenant t using (tenant_id) join invoice_line l using (tenant_id, invoice_id)
+			where i.invoice_id = $3 and `+visible+` order by l.line`, s.Tenant, s.Developer, id)
+		if err != nil {
+			return err
+		}
+		out.Lines, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (l InvoiceLine, err error) {
+			err = r.Scan(append(out.fields(), &l.Line, &l.Meter, &l.Title, &l.Quantity, &l.Steps, &l.Exact, &l.Invoiced, &l.Amount)...)
+			if d, e := decimal.NewFromString(l.Exact); e == nil {
+				l.Exact = d.String()
+			}
+			return l, err
+		})
+		if err == nil && len(out.Lines) == 0 {
+			return model.Errorf(model.NotFound, "there is no invoice %q", id)
+		}
+		return err
+	})
+	if err != nil {
+		return InvoiceDetail{}, err
+	}
+	out.settle()
+	return out, nil
+}
+
+// Hour is the billable calls behind a line in one hour.
+type Hour struct {
+	Hour  time.Time `json:"hour"`
+	Calls int64     `json:"calls"`
+}
+
+// Hours is the usage behind a line of calls, hour by hour: what came in before the
+// invoice was final, no more and no less, so that it sums up to the line.
+func (b *Billing) Hours(ctx context.Context, s Scope, id string, line int) (inv InvoiceDetail, out []Hour, err error) {
+	if inv, err = b.Invoice(ctx, s, id); err != nil {
+		return inv, nil, err
+	}
+	if line < 1 || line > len(inv.Lines) || inv.Lines[line-1].Meter != rate.Calls {
+		return inv, nil, model.Errorf(model.NotFound, "invoice %s has no line %d with calls", id, line)
+	}
+	err = b.read(ctx, s, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			with l as (
+				select i.tenant_id, i.period_start, i.period_end, coalesce(i.cut, $5) as cut, l.subscription_id
+				from invoice i join invoice_line l using (tenant_id, invoice_id)
+				where i.invoice_id = $3 and l.line = $4 and `+visible+`)
+			select hour, sum(calls)::bigint from (
+				select u.hour, u.calls::numeric from l join usage_line u on u.tenant_id = l.tenant_id and u.hour >= l.period_start and u.hour < l.period_end
+					and u.gen <= l.cut and u.flags & 1 = 1 and (l.subscription_id = 0 or u.subscription_id = l.subscription_id)
+				union all
+				select u.hour, u.calls from l join usage_hour u on u.tenant_id = l.tenant_id and u.hour >= l.period_start and u.hour < l.period_end
+					and u.gen <= l.cut and u.flags & 1 = 1 and (l.subscription_id = 0 or u.subscription_id = l.subscription_id)) x
+			group by hour order by hour`, s.Tenant, s.Developer, id, line, everything)
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (h Hour, err error) {
+			err = r.Scan(&h.Hour, &h.Calls)
+			h.Hour = h.Hour.UTC()
+			return h, err
+		})
+		return err
+	})
+	return inv, out, err
+}
+
+// Preview is what a payer owes for a month as of now, without storing anything:
+// the tenant to the operator, or, with a developer in the scope, it to the tenant.
+func (b *Billing) Preview(ctx context.Context, s Scope, month time.Time) ([]InvoiceDetail, error) {
+	if s.Tenant == 0 {
+		return nil, model.Errorf(model.Invalid, "a preview is of one account")
+	}
+	seller := ByOperator
+	if s.Developer != "" {
+		seller = BySeller
+	}
+	begin, end := rate.Month(month)
+	scope := s
+	if seller == ByOperator {
+		scope = Scope{Tenant: s.Tenant}
+	}
+	var bills []bill
+	err := b.read(ctx, scope, func(tx pgx.Tx) (err error) {
+		bills, err = compute(ctx, tx, s.Tenant, seller, s.Developer, begin, everything)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]InvoiceDetail, len(bills))
+	for i := range bills {
+		bl := &bills[i]
+		d := &out[i]
+		d.Invoice = Invoice{Seller: seller, DeveloperID: bl.developer, Begin: begin, End: end, Currency: bl.currency, Total: bl.total(), From: bl.from, To: bl.to, CreatedAt: b.now()}
+		d.settle()
+		for n := range bl.lines {
+			l := &bl.lines[n]
+			d.Lines = append(d.Lines, InvoiceLine{Line: n + 1, Meter: l.Meter, Title: l.title, Quantity: l.Quantity, Steps: l.Steps,
+				Exact: l.Exact.Round(rate.ShownDigits).String(), Invoiced: l.invoiced, Amount: l.amount()})
+		}
+	}
+	return out, nil
+}
+
+// Balance says for a tenant's month whether what was called is what was billed.
+type Balance struct {
+	Calls    int64 // all that were answered
+	Billable int64
+	Priced   int64 // billable, under a subscription with a price
+	Invoiced int64 // on final invoices
+	Drafts   int64 // drafts there are
+	Sums     []Sum // of final invoices, by currency
+}
+
+// Sum is an amount of one currency.
+type Sum struct {
+	Currency string
+	Digits   int
+	Minor    int64
+	Invoices int
+}
+
+// Balance compares a month's calls with its invoices to developers.
+func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Balance, err error) {
+	if s.Tenant == 0 || s.Developer != "" {
+		return out, model.Errorf(model.Invalid, "the balance is one of a tenant's books")
+	}
+	begin, end := rate.Month(month)
+	err = b.read(ctx, s, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			with u as (
+				select subscription_id, flags, calls::numeric from usage_line where tenant_id = $1 and hour >= $2 and hour < $3
+				union all select subscription_id, flags, calls from usage_hour where tenant_id = $1 and hour >= $2 and hour < $3)
+			select coalesce(sum(u.calls), 0)::bigint, coalesce(sum(u.calls) filter (where u.flags & 1 = 1), 0)::bigint,
+				coalesce(sum(u.calls) filter (where u.flags & 1 = 1 and s.app_id is not null and s.terms <> 0), 0)::bigint,
+				(select coalesce(sum(q), 0)::bigint from (
+					select max(l.quantity) as q from invoice i join invoice_line l using (tenant_id, invoice_id)
+					where i.tenant_id = $1 and i.period_start = $2 and i.seller = 'tenant' and i.state = 'final' and l.meter = 'calls'
+					group by l.subscription_id) x),
+				(select count(*) from invoice i where i.tenant_id = $1 and i.period_start = $2 and i.seller = 'tenant' and i.state = 'draft')
+			from u left join subscription s on s.tenant_id = $1 and s.subscription_id = u.subscription_id`, s.Tenant, begin, end).
+			Scan(&out.Calls, &out.Billable, &out.Priced, &out.Invoiced, &out.Drafts)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			select currency, sum(total)::bigint, count(*)::integer from invoice
+			where tenant_id = $1 and period_start = $2 and seller = 'tenant' and state = 'final' group by 1 order by 1`, s.Tenant, begin)
+		if err != nil {
+			return err
+		}
+		out.Sums, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (x Sum, err error) {
+			err = r.Scan(&x.Currency, &x.Minor, &x.Invoices)
+			x.Digits, _ = model.MinorDigits(x.Currency)
+			return x, err
+		})
+		return err
+	})
+	return out, err
+}
+
+// SetSeller says who invoices are from: of a tenant to its developers, or, in the
+// operator's scope, of the operator. Invoices that are final keep what they say.
+func (b *Billing) SetSeller(ctx context.Context, s Scope, by By, p model.Party) error {
+	if err := checkParty(p); err != nil {
+		return err
+	}
+	return b.in(ctx, s, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if s.Tenant == 0 {
+			_, err := tx.Exec(ctx, `update installation set seller = $1, updated_at = now()`, p)
+			return err
+		}
+		if _, err := tx.Exec(ctx, `update tenant set seller = $2 where tenant_id = $1`, s.Tenant, p); err != nil {
+			return err
+		}
+		return audit(ctx, tx, s.Tenant, by, "billing.seller", p.Name, map[string]any{"name": p.Name, "email": p.Email})
+	})
+}
+
+// Seller is who invoices are from, as it is now.
+func (b *Billing) Seller(ctx context.Context, s Scope) (p model.Party, err error) {
+	err = b.read(ctx, s, func(tx pgx.Tx) error {
+		if s.Tenant == 0 {
+			return tx.QueryRow(ctx, `select seller from installation`).Scan(&p)
+		}
+		return tx.QueryRow(ctx, `select seller from tenant where tenant_id = $1`, s.Tenant).Scan(&p)
+	})
+	return p, err
+}
+
+func checkParty(p model.Party) error {
+	for _, f := range []struct {
+		what, text string
+		max        int
+	}{{"name", p.Name, 200}, {"address", p.Address, 1000}, {"tax id", p.TaxID, 64}, {"e-mail address", p.Email, 254}} {
+		if len(f.text) > f.max {
+			return model.Errorf(model.Invalid, "the %s has %d characters; at most %d fit on an invoice", f.what, len(f.text), f.max)
+		}
+	}
+	return nil
+}
+
+// SheetVersion is one of the operator's price sheets.
+type SheetVersion struct {
+	Num       uint32
+	Version   int
+	Sheet     model.PriceSheet
+	From      time.Time // first month billed by it
+	CreatedBy string
+	CreatedAt time.Time
+}
+
+// OperatorSheets lists what tenants are billed by, the newest first.
+func (b *Billing) OperatorSheets(ctx context.Context) (out []SheetVersion, err error) {
+	err = b.read(ctx, Operator, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select sheet_num, version, sheet, from_month, created_by, created_at from price_sheet where tenant_id is null order by version desc`)
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, pgx.RowToStructByPos[SheetVersion])
+		return err
+	})
+	return out, err
+}
+
+// AmazonSheet is the shape and the prices of Amazon API Gateway's REST calls in
+// us-east-1, for an operator to begin with.
+func AmazonSheet() model.PriceSheet {
+	return model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{
+		{UpTo: 333_000_000, Price: "3.50", Per: 1_000_000},
+		{UpTo: 1_000_000_000, Price: "2.80", Per: 1_000_000},
+		{UpTo: 20_000_000_000, Price: "2.38", Per: 1_000_000},
+		{Price: "1.51", Per: 1_000_000},
+	}}
+}
+
+// AddOperatorSheet makes a version of what tenants are billed by, from a month on
+// that has not been billed yet.
+func (b *Billing) AddOperatorSheet(ctx context.Context, by By, sheet model.PriceSheet, from time.Time) error {
+	if err := sheet.Validate(); err != nil {
+		return err
+	}
+	month, _ := rate.Month(from)
+	return b.in(ctx, Operator, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1, 0)`, 0x746f6c6c); err != nil {
+			return err
+		}
+		var billed *time.Time
+		if err := tx.QueryRow(ctx, `select max(period_start) from invoice where seller = 'operator' and state = 'final'`).Scan(&billed); err != nil {
+			return err
+		}
+		if billed != nil && !month.After(*billed) {
+			return model.Errorf(model.Conflict, "%s is billed already: a new price can begin with %s", MonthText(*billed), MonthText(billed.AddDate(0, 1, 0)))
+		}
+		_, err := tx.Exec(ctx, `
+			insert into price_sheet (version, sheet, from_month, created_by)
+			select coalesce(max(version), 0) + 1, $1, $2, $3 from price_sheet where tenant_id is null`, sheet, month, or(by.Name, by.Member))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			insert into audit (actor, actor_name, source, role, action, target, detail) values ($1, $2, $3, $4, 'prices.add', $5, $6)`,
+			by.Member, by.Name, by.Source, by.Role, month.Format("2006-01"), sheet)
+		return err
+	})
+}
+
+func or(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a
+}
