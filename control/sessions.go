@@ -65,7 +65,7 @@ var visitorSQL = map[string]string{
 			select * from session where id_hash = $1 and realm = 'console' and expires_at > $2),
 		accounts as (
 			select m.tenant_id, m.member_id, m.role, t.account_id, t.name, t.suspended
-			from s join member m on m.person_id = s.subject join tenant t using (tenant_id)),
+			from s join member m on m.person_id = s.subject join tenant t on t.tenant_id = m.tenant_id),
 		here as (
 			select a.* from s, accounts a order by a.tenant_id <> coalesce(s.tenant_id, 0), a.name, a.tenant_id limit 1)
 		select s.subject, coalesce(s.tenant_id, 0), s.data, s.created_at, s.seen_at, s.expires_at, p.email, p.name,

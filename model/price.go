@@ -1,8 +1,10 @@
 package model
 
 import (
+	"maps"
 	"net/mail"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -77,6 +79,9 @@ func MinorDigits(currency string) (int, bool) {
 	n, ok := minorDigits[currency]
 	return n, ok
 }
+
+// Currencies are all that can be charged, by their codes.
+func Currencies() []string { return slices.Sorted(maps.Keys(minorDigits)) }
 
 // Validate reports the first thing that makes the sheet impossible to charge by.
 func (s *PriceSheet) Validate() error {

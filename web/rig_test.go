@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -46,7 +47,7 @@ func newSite(t testing.TB, change ...func(*web.Options)) *site {
 	server := httptest.NewUnstartedServer(nil)
 	console := &url.URL{Scheme: "http", Host: server.Listener.Addr().String()}
 	o := web.Options{Plane: plane, Usage: intake.New(intake.Options{Pool: pool}), Console: console,
-		Gateway: &url.URL{Scheme: "http", Host: "localhost:8081"}, Local: true,
+		Gateway: &url.URL{Scheme: "http", Host: "localhost:8081"}, Local: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		PortalURL: func(slug string) string { return console.String() + "/portal/" + slug }}
 	for _, f := range change {
 		f(&o)
@@ -231,13 +232,18 @@ func textOf(n *html.Node) string {
 	var b strings.Builder
 	var walk func(*html.Node)
 	walk = func(n *html.Node) {
+		// Where a block begins or ends, words do too.
+		apart := n.Type == html.ElementNode && !slices.Contains([]string{"a", "b", "span", "strong", "code", "small", "em"}, n.Data)
 		if n.Type == html.TextNode {
 			b.WriteString(n.Data)
+		}
+		if apart {
+			b.WriteByte(' ')
 		}
 		for c := n.FirstChild; c != nil; c = c.NextSibling {
 			walk(c)
 		}
-		if n.Type == html.ElementNode && !slices.Contains([]string{"a", "b", "span", "strong", "code", "small", "em"}, n.Data) {
+		if apart {
 			b.WriteByte(' ')
 		}
 	}
@@ -331,6 +337,18 @@ func (p *page) press(button string, fill ...string) *page {
 		return p.post(p.resolve(action), values)
 	}
 	return p.get(strings.SplitN(p.resolve(action), "?", 2)[0] + "?" + values.Encode())
+}
+
+// field is the value that a field of the page has.
+func (p *page) field(name string) string {
+	p.Helper()
+	for d := range p.root.Descendants() {
+		if d.Type == html.ElementNode && d.Data == "form" && hasField(d, name) {
+			return formValues(d).Get(name)
+		}
+	}
+	p.Fatalf("%s has no field %q", p.path, name)
+	return ""
 }
 
 func hasField(form *html.Node, name string) bool {

@@ -13,6 +13,7 @@ import (
 func (s *Server) routes() []route {
 	return slices.Concat(
 		s.commonRoutes(),
+		s.planRoutes(),
 	)
 }
 

@@ -56,6 +56,9 @@ func (v *visit) value(name string) string { return strings.TrimSpace(v.r.PostFor
 // raw is a field of the form as it was typed: a password, a document.
 func (v *visit) raw(name string) string { return v.r.PostFormValue(name) }
 
+// may reports that the visitor has a permission.
+func (v *visit) may(p control.Permission) bool { return v.actor().May(p) == nil }
+
 // checked reports that a box of the form is ticked.
 func (v *visit) checked(name string) bool { return v.r.PostFormValue(name) != "" }
 
@@ -109,6 +112,27 @@ func (v *visit) redirect(to string) error {
 func (v *visit) done(message, to string) error {
 	v.say("ok", message)
 	return v.redirect(to)
+}
+
+// outcome ends an act of one button: what was done, or why not, is said on the
+// page that is gone to.
+func (v *visit) outcome(err error, message, to string) error {
+	if invalid(err) {
+		v.say("danger", sentence(model.MessageOf(err)))
+		return v.redirect(to)
+	}
+	if err != nil {
+		return err
+	}
+	return v.done(message, to)
+}
+
+// sentence begins with a capital: messages of control may stand behind a colon.
+func sentence(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // say keeps a message for the next page that is rendered: kind is "ok", "warn",
