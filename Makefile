@@ -53,7 +53,7 @@ generate: go ## write the Go code of the pages from their templ files
 .PHONY: assets
 assets: ## build stylesheet, script, fonts and icons anew (needs Node.js with npm)
 	@command -v npm >/dev/null || { echo "npm is missing: the built assets in ui/assets are committed; install Node.js 20 or newer to build them anew" >&2; exit 1; }
-	@cd ui/src && npm ci --silent --no-audit --no-fund && node build.mjs && gofmt -w ../icons_gen.go
+	@cd ui/src && npm install --no-save --silent --no-audit --no-fund && node build.mjs && gofmt -w ../icons_gen.go
 
 .PHONY: check-generated
 check-generated: go

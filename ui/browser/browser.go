@@ -1,0 +1,171 @@
+// Package browser drives a real Chromium in tests, the way a visitor would: by
+// what is written on a page. It also judges pages: what axe finds, what the
+// content security policy refused, what does not fit a small screen. It is for
+// tests only.
+//
+// A step that cannot be done fails the test at once, with the page's address and
+// a picture where TOLLGATE_SCREENSHOTS names a folder.
+package browser
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+)
+
+//go:embed testdata/axe.min.js
+var axe string
+
+// wait bounds each step. It is long, for machines under load: a step that works
+// takes milliseconds.
+const wait = 30 * time.Second
+
+// Browser is one Chromium. Each visitor has cookies of his own in it.
+type Browser struct {
+	ctx context.Context
+}
+
+// Start runs Chromium until the test ends. Where there is none, the test is
+// skipped, or fails when CI is "true".
+func Start(t testing.TB) *Browser {
+	t.Helper()
+	path := find()
+	if path == "" {
+		const missing = "Chromium is missing: install it (apt-get install chromium), or set TOLLGATE_CHROMIUM to its path"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("font-render-hinting", "none"),
+		chromedp.Flag("lang", "en"),
+		chromedp.WindowSize(1280, 900),
+		chromedp.WSURLReadTimeout(wait),
+	)
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, stopTab := chromedp.NewContext(ctx, chromedp.WithErrorf(quiet))
+	t.Cleanup(func() {
+		stopTab()
+		stop() // waits for the process
+	})
+	if err := chromedp.Run(ctx); err != nil {
+		t.Fatalf("starting %s: %v", path, err)
+	}
+	return &Browser{ctx: ctx}
+}
+
+// quiet drops what chromedp says of events that it does not know.
+func quiet(string, ...any) {}
+
+func find() string {
+	if p := os.Getenv("TOLLGATE_CHROMIUM"); p != "" {
+		return p
+	}
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if p, err := exec.LookPath(name); err == nil {
+			return p
+		}
+	}
+	if mac := "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; exists(mac) {
+		return mac
+	}
+	return ""
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Option is how a visitor differs from the ordinary one.
+type Option func(*Page)
+
+// NoJS is a visitor without JavaScript.
+func NoJS(p *Page) { p.noJS = true }
+
+// Visitor opens a tab with no cookies. It is closed when the test ends.
+func (b *Browser) Visitor(t testing.TB, options ...Option) *Page {
+	t.Helper()
+	inBrowser := cdp.WithExecutor(b.ctx, chromedp.FromContext(b.ctx).Browser)
+	own, err := target.CreateBrowserContext().WithDisposeOnDetach(true).Do(inBrowser)
+	if err != nil {
+		t.Fatalf("opening a tab: %v", err)
+	}
+	id, err := target.CreateTarget("about:blank").WithBrowserContextID(own).WithNewWindow(true).Do(inBrowser)
+	if err != nil {
+		t.Fatalf("opening a tab: %v", err)
+	}
+	ctx, stop := chromedp.NewContext(b.ctx, chromedp.WithTargetID(id))
+	t.Cleanup(func() {
+		stop()
+		_ = target.DisposeBrowserContext(own).Do(inBrowser) // the browser may be gone already
+	})
+	p := &Page{t: t, ctx: ctx, loaded: make(chan load, 64), width: 1280}
+	for _, o := range options {
+		o(p)
+	}
+	chromedp.ListenTarget(ctx, p.listen)
+	p.must("opening a tab", network.Enable(), log.Enable(), runtime.Enable(), page.Enable(),
+		page.SetLifecycleEventsEnabled(true), emulation.SetScriptExecutionDisabled(p.noJS), chromedp.ActionFunc(p.ownFrame))
+	p.View(1280, false)
+	return p
+}
+
+func (p *Page) ownFrame(ctx context.Context) error {
+	tree, err := page.GetFrameTree().Do(ctx)
+	if err == nil {
+		p.mu.Lock()
+		p.frame, p.loader = tree.Frame.ID, tree.Frame.LoaderID
+		p.mu.Unlock()
+	}
+	return err
+}
+
+// folder is where pictures go; empty: nowhere.
+func folder() string { return os.Getenv("TOLLGATE_SCREENSHOTS") }
+
+// save writes a picture and returns its path.
+func save(name string, png []byte) (string, error) {
+	dir := folder()
+	if dir == "" {
+		dir = filepath.Join(os.TempDir(), "tollgate-screenshots")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	clean := strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '-'
+	}, name)
+	path := filepath.Join(dir, clean+".png")
+	if err := os.WriteFile(path, png, 0o644); err != nil {
+		return "", fmt.Errorf("writing a picture: %w", err)
+	}
+	return path, nil
+}

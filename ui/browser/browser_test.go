@@ -1,0 +1,118 @@
+package browser_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"tollgate/ui"
+	"tollgate/ui/browser"
+	"tollgate/ui/serve"
+)
+
+func site(t *testing.T) string {
+	mux := http.NewServeMux()
+	mux.Handle("/assets/", ui.Assets())
+	mux.Handle("/dev/ui", ui.Gallery())
+	page := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			fmt.Fprint(w, `<!doctype html><html lang="en"><head><title>A page</title><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width"></head><body><main>`+body+`</main></body></html>`)
+		}
+	}
+	mux.Handle("GET /form", page(`<h1>Form</h1><form method="post" action="/form"><label>Name <input name="name" value="old"></label>
+		<label><input type="checkbox" name="on" value="1"> On</label><label>Size <select name="size"><option value="s">Small</option><option value="l">Large</option></select></label>
+		<button>Save plan</button></form><details><summary>More</summary><p>Inside</p></details>`))
+	mux.HandleFunc("POST /form", func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "who", Value: "Ada", Path: "/"})
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		page("<h1>Sent</h1>"+strings.Join([]string{r.FormValue("name"), r.FormValue("on"), r.FormValue("size")}, "/"))(w, r)
+	})
+	mux.Handle("GET /bad", page(`<h1>Bad</h1><img src="/missing.png"><p style="color:#ddd;background:#fff">Pale</p><script>document.title = "run"</script><pre>`+strings.Repeat("wide", 400)+`</pre>`))
+	mux.HandleFunc("GET /cookie", func(w http.ResponseWriter, r *http.Request) {
+		c, err := r.Cookie("who")
+		if err != nil {
+			http.Error(w, "nobody", http.StatusForbidden)
+			return
+		}
+		fmt.Fprint(w, c.Value)
+	})
+	s := httptest.NewServer(serve.Headers(mux, false))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// The components as they are shown to whoever makes pages break no rule, in both
+// themes, on a desk and on a phone.
+func TestComponents(t *testing.T) {
+	t.Parallel()
+	at := site(t)
+	p := browser.Start(t).Visitor(t)
+	for _, theme := range []string{"", "light", "dark"} {
+		p.Goto(at + "/dev/ui?theme=" + theme)
+		if p.Status() != 200 {
+			t.Fatalf("status %d", p.Status())
+		}
+		name := ""
+		if theme == "" {
+			name = "components"
+		}
+		p.Sound(name)
+	}
+}
+
+// The harness does what it says, with and without JavaScript, and finds what is
+// wrong: without this, a page without findings would prove nothing.
+func TestHarness(t *testing.T) {
+	t.Parallel()
+	at := site(t)
+	b := browser.Start(t)
+	for _, options := range [][]browser.Option{nil, {browser.NoJS}} {
+		p := b.Visitor(t, options...)
+		p.Goto(at + "/form")
+		p.Fill("Name", "Ada <b>")
+		p.Check("on", "1", true)
+		p.Choose("size", "Large")
+		if p.Tap("More"); !p.Says("Inside") {
+			t.Error("what was opened is not seen")
+		}
+		p.Click("Save plan")
+		if got := p.Text("main"); !strings.Contains(got, "/1/l") || p.Status() != 422 {
+			t.Errorf("the form was sent as %q, status %d", got, p.Status())
+		}
+		if p.Steps != 6 {
+			t.Errorf("%d steps were counted", p.Steps)
+		}
+		if f := p.Faults(); len(f) > 0 {
+			t.Errorf("a page with status 422 is no fault: %v", f)
+		}
+		if a := p.Get("/cookie"); a.Status != 200 || !strings.Contains(string(a.Body), "Ada") {
+			t.Errorf("a file was asked for without the visitor's cookies: %d %q", a.Status, a.Body)
+		}
+		other := b.Visitor(t)
+		if other.Goto(at + "/cookie"); other.Status() != 403 {
+			t.Errorf("another visitor has this one's cookies: %d", other.Status())
+		}
+		other.Back()
+	}
+
+	p := b.Visitor(t)
+	p.Goto(at + "/bad")
+	found := fmt.Sprint(p.Axe())
+	if !strings.Contains(found, "image-alt") {
+		t.Errorf("axe did not find the picture without words: %s", found)
+	}
+	p.View(390, false)
+	if o := p.Overflow(); !strings.Contains(fmt.Sprint(o), "pre ends at") {
+		t.Errorf("what is too wide was not found: %v", o)
+	}
+	faults := strings.Join(p.Faults(), "\n")
+	if !strings.Contains(faults, "404") || strings.Count(faults, "Content Security Policy") < 2 {
+		t.Errorf("a missing picture, an inline style and an inline script were to be found: %s", faults)
+	}
+	if p.Title() != "A page" {
+		t.Error("an inline script ran")
+	}
+}

@@ -1,0 +1,155 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// View sets how wide the visitor's screen is, and which theme his system has. A
+// width below 600 is a phone's.
+func (p *Page) View(width int64, dark bool) {
+	p.t.Helper()
+	p.width, p.dark = width, dark
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	p.must("setting the view",
+		emulation.SetDeviceMetricsOverride(width, 900, 1, width < 600),
+		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme},
+			{Name: "prefers-reduced-motion", Value: "reduce"},
+		}))
+}
+
+// Screenshot takes a picture of the whole page at a width and in a theme, and
+// leaves the view as it was. It goes to the folder TOLLGATE_SCREENSHOTS, else to
+// one below the system's temporary folder; the path is returned.
+func (p *Page) Screenshot(name string, width int64, dark bool) string {
+	p.t.Helper()
+	w, d := p.width, p.dark
+	p.View(width, dark)
+	defer p.View(w, d)
+	var png []byte
+	p.must("taking a picture", chromedp.ActionFunc(func(ctx context.Context) (err error) {
+		png, err = shoot(ctx)
+		return err
+	}))
+	theme := "light"
+	if dark {
+		theme = "dark"
+	}
+	path, err := save(fmt.Sprintf("%s-%d-%s", name, width, theme), png)
+	if err != nil {
+		p.fail("%v", err)
+	}
+	return path
+}
+
+// tallest bounds a picture's height: some pages are very long.
+const tallest = 6000
+
+func shoot(ctx context.Context) ([]byte, error) {
+	var png []byte
+	err := chromedp.Run(ctx, chromedp.ActionFunc(func(ctx context.Context) error {
+		// Two frames: the fonts are there and what changed is drawn.
+		_ = chromedp.Evaluate(`document.fonts.ready.then(() => true)`, nil).Do(ctx)
+		_, _, _, _, _, size, err := page.GetLayoutMetrics().Do(ctx)
+		if err != nil {
+			return err
+		}
+		png, err = page.CaptureScreenshot().WithCaptureBeyondViewport(true).WithOptimizeForSpeed(true).
+			WithClip(&page.Viewport{Width: size.Width, Height: min(size.Height, tallest), Scale: 1}).Do(ctx)
+		return err
+	}))
+	return png, err
+}
+
+// Overflow lists what sticks out of the page at the side, so that the page itself
+// scrolls sideways; nothing may.
+func (p *Page) Overflow() []string {
+	p.t.Helper()
+	var out []string
+	p.Eval(`(() => {
+		const root = document.documentElement;
+		if (root.scrollWidth <= root.clientWidth) return [];
+		const clips = e => { for (let a = e.parentElement; a && a !== document.body; a = a.parentElement) if (getComputedStyle(a).overflowX !== "visible") return true; return false; };
+		const end = e => { const r = e.getBoundingClientRect(); return getComputedStyle(e).overflowX === "visible" ? Math.max(r.right, r.left + e.scrollWidth) : r.right; };
+		const name = e => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + [...e.classList].map(c => "." + c).join("");
+		const out = [...document.body.querySelectorAll("*")].map(e => [e, end(e)]).filter(([e, x]) => x > root.clientWidth + 0.5 && !clips(e))
+			.map(([e, x]) => name(e) + " ends at " + Math.round(x) + " of " + root.clientWidth);
+		return out.length ? out.slice(0, 8) : ["the page is " + root.scrollWidth + " wide on a screen of " + root.clientWidth];
+	})()`, &out)
+	return out
+}
+
+// Violation is a rule of accessibility that a page breaks.
+type Violation struct {
+	ID, Impact, Help string
+	Nodes            []string // where, and what axe says of it
+}
+
+func (v Violation) String() string {
+	return v.ID + " (" + v.Impact + "): " + v.Help + "\n    " + strings.Join(v.Nodes, "\n    ")
+}
+
+// Axe checks the page as it is shown by the rules of WCAG 2.0, 2.1 and 2.2, A and
+// AA. It needs JavaScript.
+func (p *Page) Axe() []Violation {
+	p.t.Helper()
+	if p.noJS {
+		p.fail("axe needs JavaScript")
+	}
+	var there bool
+	if p.Eval(`typeof axe === "object"`, &there); !there {
+		p.Eval(axe+";0", nil)
+	}
+	var text string
+	p.Eval(`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations.map(v =>
+		({ID: v.id, Impact: v.impact ?? "", Help: v.help, Nodes: v.nodes.map(n => n.target.join(" ") + "  " + n.html.slice(0, 160) + "  " + (n.failureSummary ?? "").replace(/\s+/g, " "))}))))`, &text)
+	var out []Violation
+	if err := json.Unmarshal([]byte(text), &out); err != nil {
+		p.fail("axe answered %q", shorten(text))
+	}
+	return out
+}
+
+// Sound fails the test for each thing wrong with the page as it stands, at 1280
+// and 390 px in both themes: violations, faults, what sticks out. It returns how
+// many there are. With a name, it takes a picture of each.
+func (p *Page) Sound(name string) int {
+	p.t.Helper()
+	w, d := p.width, p.dark
+	defer p.View(w, d)
+	wrong := 0
+	for _, width := range []int64{1280, 390} {
+		for _, dark := range []bool{false, true} {
+			p.View(width, dark)
+			theme := map[bool]string{false: "light", true: "dark"}[dark]
+			if !p.noJS {
+				for _, v := range p.Axe() {
+					wrong++
+					p.t.Errorf("%s at %d px, %s: %s", p.URL(), width, theme, v)
+				}
+			}
+			if name != "" {
+				p.Screenshot(name, width, dark)
+			}
+		}
+		for _, o := range p.Overflow() {
+			wrong++
+			p.t.Errorf("%s at %d px: %s", p.URL(), width, o)
+		}
+	}
+	for _, f := range p.Faults() {
+		wrong++
+		p.t.Errorf("%s: %s", p.URL(), f)
+	}
+	return wrong
+}
