@@ -287,17 +287,13 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 	return out, err
 }
 
-// SetSeller says who invoices are from: of a tenant to its developers, or, in the
-// operator's scope, of the operator. Invoices that are final keep what they say.
+// SetSeller says who a tenant's invoices are from. Those that are final keep what
+// they say.
 func (b *Billing) SetSeller(ctx context.Context, s Scope, by By, p model.Party) error {
-	if err := checkParty(p); err != nil {
+	if err := p.Validate(); err != nil {
 		return err
 	}
 	return b.in(ctx, s, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if s.Tenant == 0 {
-			_, err := tx.Exec(ctx, `update installation set seller = $1, updated_at = now()`, p)
-			return err
-		}
 		if _, err := tx.Exec(ctx, `update tenant set seller = $2 where tenant_id = $1`, s.Tenant, p); err != nil {
 			return err
 		}
@@ -305,27 +301,12 @@ func (b *Billing) SetSeller(ctx context.Context, s Scope, by By, p model.Party) 
 	})
 }
 
-// Seller is who invoices are from, as it is now.
+// Seller is who a tenant's invoices are from, as it is now.
 func (b *Billing) Seller(ctx context.Context, s Scope) (p model.Party, err error) {
 	err = b.read(ctx, s, func(tx pgx.Tx) error {
-		if s.Tenant == 0 {
-			return tx.QueryRow(ctx, `select seller from installation`).Scan(&p)
-		}
 		return tx.QueryRow(ctx, `select seller from tenant where tenant_id = $1`, s.Tenant).Scan(&p)
 	})
 	return p, err
-}
-
-func checkParty(p model.Party) error {
-	for _, f := range []struct {
-		what, text string
-		max        int
-	}{{"name", p.Name, 200}, {"address", p.Address, 1000}, {"tax id", p.TaxID, 64}, {"e-mail address", p.Email, 254}} {
-		if len(f.text) > f.max {
-			return model.Errorf(model.Invalid, "the %s has %d characters; at most %d fit on an invoice", f.what, len(f.text), f.max)
-		}
-	}
-	return nil
 }
 
 // SheetVersion is one of the operator's price sheets.

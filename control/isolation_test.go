@@ -44,6 +44,45 @@ var isolation = map[string]any{
 		f.all(fmt.Sprintf(`select person_id from member where member_id = '%s'`, f.mine.Member), &person)
 		return second(f.SwitchAccount(f.ctx, person, f.other()))
 	},
+	"Members": func(f foreign) error {
+		l, err := f.Members(f.ctx, f.mine)
+		return only(l.Members, err, func(m control.Member) bool { return m.ID == f.mine.Member })
+	},
+	"Invite":           func(f foreign) error { return f.Invite(f.ctx, viewer(f.mine), "x@example.com", control.RoleViewer) },
+	"RevokeInvitation": func(f foreign) error { return f.RevokeInvitation(f.ctx, f.mine, "x") },
+	"SetRole":          func(f foreign) error { return f.SetRole(f.ctx, f.mine, f.otherMember(), control.RoleViewer) },
+	"RemoveMember":     func(f foreign) error { return f.RemoveMember(f.ctx, f.mine, f.otherMember()) },
+	"RenameAccount":    func(f foreign) error { return f.RenameAccount(f.ctx, viewer(f.mine), "x") },
+	"AccessKeys": func(f foreign) error {
+		l, err := f.AccessKeys(f.ctx, f.mine)
+		return only(l, err, func(k control.AccessKeyInfo) bool { return k.MemberID == f.mine.Member })
+	},
+	"CreateAccessKey": func(f foreign) error {
+		a := f.mine
+		a.Member = f.otherMember()
+		_, _, err := f.CreateAccessKey(f.ctx, a)
+		return err
+	},
+	"SetAccessKeyEnabled": func(f foreign) error { return f.SetAccessKeyEnabled(f.ctx, f.mine, f.otherAccessKey(), false) },
+	"DeleteAccessKey":     func(f foreign) error { return f.DeleteAccessKey(f.ctx, f.mine, f.otherAccessKey()) },
+	"Audit": func(f foreign) error {
+		l, err := f.Audit(f.ctx, f.mine, control.AuditFilter{Target: f.d.Stage.APIID})
+		return empty(l.Items, err)
+	},
+	"OperatorAudit":          func(f foreign) error { return second(f.OperatorAudit(f.ctx, f.mine, control.AuditFilter{})) },
+	"CreateOperator":         func(f foreign) error { return second(f.CreateOperator(f.ctx, f.mine, "x@example.com", "", "")) },
+	"ChangeOperatorPassword": func(f foreign) error { return f.ChangeOperatorPassword(f.ctx, f.mine, "", "xxxxxxxx", nil) },
+	"MailSettings":           func(f foreign) error { return second(f.MailSettings(f.ctx, f.mine)) },
+	"SetMailSettings":        func(f foreign) error { return f.SetMailSettings(f.ctx, f.mine, control.MailSettings{}, nil) },
+	"TestMail":               func(f foreign) error { return f.TestMail(f.ctx, f.mine, "x@example.com") },
+	"Mails":                  func(f foreign) error { return second(f.Mails(f.ctx, f.mine)) },
+	"RetryMail":              func(f foreign) error { return f.RetryMail(f.ctx, f.mine, 1) },
+	"SetConsole":             "the process's own", "AddWorkers": "the process's own",
+	"SignUp": "nobody yet", "ConfirmSignUp": "takes a link's token", "SignIn": "who the caller is", "OperatorSignIn": "who the caller is",
+	"RequestReset": "nobody yet", "ResetPassword": "takes a link's token", "Offer": "takes a link's token", "Join": "takes a link's token",
+	"SetPersonName": "of who is signed in", "ChangePassword": "of who is signed in", "SessionsOf": "of who is signed in", "EndSessions": "of who is signed in",
+	"LocalMail": "for the machine itself",
+
 	"CreateTenant":     func(f foreign) error { return second(f.CreateTenant(f.ctx, f.mine, control.NewTenant{})) },
 	"Tenants":          func(f foreign) error { return second(f.Tenants(f.ctx, f.mine, control.TenantFilter{})) },
 	"SetTenantCaps":    func(f foreign) error { return f.SetTenantCaps(f.ctx, f.mine, f.other(), model.Caps{}) },
@@ -189,14 +228,30 @@ var isolation = map[string]any{
 	},
 }
 
-// Methods that show nothing instead of refusing, and those that only an operator
-// may call.
+// Methods that show nothing instead of refusing, and those whose entry
+// asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
-	operatorOnly = map[string]bool{"CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
+	showNothing  = map[string]bool{"Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	operatorOnly = map[string]bool{"Invite": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
+		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true}
 )
+
+func viewer(a control.Actor) control.Actor {
+	a.Role = control.RoleViewer
+	return a
+}
+
+func (f foreign) otherMember() (id string) {
+	f.all(fmt.Sprintf(`select member_id from member where tenant_id = %d`, otherTenant(f)), &id)
+	return id
+}
+
+func (f foreign) otherAccessKey() (id string) {
+	f.all(fmt.Sprintf(`select access_key_id from access_key where tenant_id = %d`, otherTenant(f)), &id)
+	return id
+}
 
 func (f foreign) other() string      { return otherAccount(f) }
 func (f foreign) key2tenant() uint32 { return otherTenant(f) }

@@ -5,9 +5,14 @@ import (
 	"crypto/cipher"
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 )
 
 // Options of a Plane. Pool and SecretKey are needed; the rest has defaults.
@@ -18,6 +23,8 @@ type Options struct {
 	// Now is the clock that quota windows and time stamps follow.
 	Now func() time.Time
 	Log *slog.Logger
+	// Console is the public address of the console, for links in mails; empty: none.
+	Console string
 	// AckTimeout is how long Deploy waits for the nodes; default 10 s.
 	AckTimeout time.Duration
 }
@@ -32,6 +39,8 @@ type Plane struct {
 	ackTimeout time.Duration
 	hashing    chan struct{} // a slot per password hash at work: each takes 19 MiB
 	wake       *waiters
+	jobs       *river.Client[pgx.Tx] // inserts only
+	consoleURL atomic.Pointer[string]
 	run        runner
 }
 
@@ -53,6 +62,10 @@ func New(o Options) (*Plane, error) {
 	}
 	p := &Plane{pool: o.Pool, now: o.Now, log: o.Log, seal: seal, ackTimeout: o.AckTimeout,
 		hashing: make(chan struct{}, 4), wake: newWaiters()}
+	if p.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	p.SetConsole(o.Console)
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -64,3 +77,12 @@ func New(o Options) (*Plane, error) {
 	}
 	return p, nil
 }
+
+// SetConsole says what links in mails begin with: it is known once the console
+// listens.
+func (p *Plane) SetConsole(url string) {
+	url = strings.TrimSuffix(url, "/")
+	p.consoleURL.Store(&url)
+}
+
+func (p *Plane) link(path string) string { return *p.consoleURL.Load() + path }

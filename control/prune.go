@@ -19,19 +19,24 @@ func (p *Plane) keepPruning(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := p.prune(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn("old feed rows could not be pruned; trying again later", "error", err)
+			p.log.Warn("what is over could not be pruned; trying again later", "error", err)
 		}
 	}
 }
 
 // prune forgets changes that every node but a long-lost one has applied (which is
-// then sent everything), nodes that are gone, and quota windows that are over.
+// then sent everything), nodes that are gone, and what is over: sessions, links,
+// buckets against guessing, mails, quota windows.
 func (p *Plane) prune(ctx context.Context) error {
 	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		for _, sql := range []string{
 			`with gone as (delete from feed_change where at < now() - interval '1 day' returning rev)
 				update feed_head set pruned = greatest(pruned, (select max(rev) from gone)) where exists (select 1 from gone)`,
 			`delete from node where seen_at < now() - interval '7 days'`,
+			`delete from session where expires_at < now()`,
+			`delete from ticket where expires_at < now()`,
+			`delete from attempt where full_at < now()`,
+			`delete from mail where created_at < now() - interval '30 days'`,
 			// Two months: the longest window, and as long again for its late usage.
 			`delete from quota_window where window_start < now() - interval '70 days'`,
 		} {

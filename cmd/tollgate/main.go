@@ -98,7 +98,7 @@ func rootCommand() *cobra.Command {
 		}
 	}
 	add("run", upCommand(), controlCommand(), gatewayCommand(), migrateCommand())
-	add("work", tenantCommand(), apiCommand(), stageCommand(), deploymentCommand(),
+	add("work", tenantCommand(), operatorCommand(), apiCommand(), stageCommand(), deploymentCommand(),
 		planCommand(), keyCommand(), usageCommand(), nodeCommand())
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,

@@ -20,6 +20,7 @@ func (p *program) startIntake(context.Context) error {
 func (p *program) startWorker(ctx context.Context) error {
 	workers := river.NewWorkers()
 	p.intake.AddWorkers(workers)
+	p.plane.AddWorkers(workers)
 	client, err := river.NewClient(riverpgxv5.New(p.pool), &river.Config{
 		Workers:      workers,
 		PeriodicJobs: p.intake.Periodic(),

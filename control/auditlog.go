@@ -1,0 +1,126 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
+)
+
+// AuditEntry is who did what to which thing, and when.
+type AuditEntry struct {
+	ID     int64           `json:"id"`
+	At     time.Time       `json:"at"`
+	Actor  string          `json:"actor"` // e-mail address, or the member's id
+	Role   Role            `json:"role"`
+	Source string          `json:"source,omitempty"` // network address
+	Action string          `json:"action"`
+	Target string          `json:"target"`
+	Detail json.RawMessage `json:"detail"`
+}
+
+// AuditFilter asks for entries. The zero value is the newest 100.
+type AuditFilter struct {
+	Action   string // or what it begins with
+	Actor    string // contained in it
+	Target   string // contained in it
+	From, To time.Time
+	After    string // Next of the page before
+	Limit    int    // at most 10,000
+}
+
+// Audit lists what was done on the account, the newest first.
+func (p *Plane) Audit(ctx context.Context, actor Actor, f AuditFilter) (List[AuditEntry], error) {
+	if err := actor.May(ToAudit); err != nil {
+		return List[AuditEntry]{}, err
+	}
+	return p.audits(ctx, actor.scope(), `tenant_id = $1`, actor.Tenant, f)
+}
+
+// OperatorAudit lists what operators did, the newest first.
+func (p *Plane) OperatorAudit(ctx context.Context, operator Actor, f AuditFilter) (List[AuditEntry], error) {
+	if err := operator.May(ToOperate); err != nil {
+		return List[AuditEntry]{}, err
+	}
+	return p.audits(ctx, everyTenant, `($1 = 0 and (tenant_id is null or role = 'operator'))`, 0, f)
+}
+
+func (p *Plane) audits(ctx context.Context, s scope, whose string, tenant uint32, f AuditFilter) (List[AuditEntry], error) {
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	if f.Limit < 0 || f.Limit > 10_000 {
+		return List[AuditEntry]{}, model.Errorf(model.Invalid, "a page has 1 to 10,000 entries, not %d", f.Limit)
+	}
+	before := int64(1<<63 - 1)
+	if f.After != "" {
+		var err error
+		if before, err = strconv.ParseInt(f.After, 10, 64); err != nil {
+			return List[AuditEntry]{}, model.Errorf(model.Invalid, "the page position is not one that we gave; start from the first page")
+		}
+	}
+	var from, to *time.Time
+	if !f.From.IsZero() {
+		from = &f.From
+	}
+	if !f.To.IsZero() {
+		to = &f.To
+	}
+	out := List[AuditEntry]{Items: []AuditEntry{}}
+	err := p.read(ctx, s, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select audit_id, at, case when actor_name = '' then actor else actor_name end, role, source, action, target, detail from audit
+			where `+whose+` and audit_id < $2 and starts_with(action, $3)
+				and ($4 = '' or position(lower($4) in lower(actor_name || ' ' || actor)) > 0) and ($5 = '' or position(lower($5) in lower(target)) > 0)
+				and ($6::timestamptz is null or at >= $6) and ($7::timestamptz is null or at < $7)
+			order by audit_id desc limit $8`, tenant, before, f.Action, f.Actor, f.Target, from, to, f.Limit+1)
+		if err != nil {
+			return err
+		}
+		out.Items, err = pgx.CollectRows(rows, pgx.RowToStructByPos[AuditEntry])
+		if err == nil && len(out.Items) > f.Limit {
+			out.Items = out.Items[:f.Limit]
+			out.Next = strconv.FormatInt(out.Items[f.Limit-1].ID, 10)
+		}
+		return err
+	})
+	return out, err
+}
+
+// Sentence says what an entry tells, without who did it.
+func (e AuditEntry) Sentence() string {
+	s, ok := sentences[e.Action]
+	if !ok {
+		s = e.Action
+	}
+	return s + " " + e.Target
+}
+
+// sentences are all actions there are; a test finds one that is missing.
+var sentences = map[string]string{
+	"access-key.create": "made access key", "access-key.delete": "deleted access key", "access-key.disable": "disabled access key", "access-key.enable": "enabled access key",
+	"account.rename": "renamed account",
+	"api.create":     "made API", "api.delete": "deleted API", "api.deploy": "deployed API", "api.import": "imported API", "api.update": "changed API",
+	"app.create": "made app", "app.delete": "deleted app", "app.rename": "renamed app", "app.subscribe": "subscribed app", "app.unsubscribe": "ended a subscription of app", "app.plan": "changed the plan of app",
+	"billing.run": "made invoice drafts for", "billing.seller": "changed who invoices are from to", "invoice.finalize": "made final invoice",
+	"developer.sign-up": "signed up as developer", "developer.disable": "disabled developer", "developer.enable": "enabled developer", "developer.update": "changed developer", "developer.password": "set the password of developer",
+	"gateway.create":    "made gateway",
+	"installation.mail": "changed mail settings to", "installation.seller": "changed who invoices are from,", "installation.sign-up": "changed who may sign up,", "installation.invite": "invited to sign up",
+	"key.create": "made key", "key.delete": "deleted key", "key.disable": "disabled key", "key.enable": "enabled key", "key.import": "imported keys into plan",
+	"key.move": "moved key", "key.subscribe": "subscribed key", "key.unsubscribe": "unsubscribed key",
+	"member.invite": "invited", "member.join": "joined as", "member.remove": "removed member", "member.role": "changed the role of", "member.uninvite": "took back the invitation of",
+	"node.forget": "forgot node", "node.revoke": "revoked the tokens of node", "node.token": "made a token for node",
+	"operator.create": "made operator", "operator.password": "changed the password of operator",
+	"person.password": "changed the password of", "person.reset": "reset the password of",
+	"plan.create": "made plan", "plan.delete": "deleted plan", "plan.reprice": "moved subscriptions to the present price of plan", "plan.update": "changed plan",
+	"portal.publish-api": "published on the portal API", "portal.unpublish-api": "took off the portal API", "portal.update": "changed portal",
+	"prices.add":   "added prices for tenants from",
+	"stage.delete": "deleted a stage of API", "stage.rollback": "rolled back a stage of API", "stage.throttle": "changed the throttle of a stage of API",
+	"subscription.end": "ended subscription",
+	"tenant.caps":      "changed the caps of account", "tenant.create": "made account", "tenant.move": "moved to another gateway account", "tenant.resume": "resumed account",
+	"tenant.sign-up": "opened account", "tenant.suspend": "suspended account",
+}

@@ -1,0 +1,98 @@
+package control
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
+)
+
+// OperatorCredentials is shown once, when the operator is made.
+type OperatorCredentials struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+// CreateOperator makes somebody who runs the installation. An empty password is
+// generated.
+func (p *Plane) CreateOperator(ctx context.Context, operator Actor, email, name, password string) (OperatorCredentials, error) {
+	if err := operator.May(ToOperate); err != nil {
+		return OperatorCredentials{}, err
+	}
+	if err := checkEmail(email); err != nil {
+		return OperatorCredentials{}, err
+	}
+	if name != "" {
+		if err := checkName("an operator", name, 128); err != nil {
+			return OperatorCredentials{}, err
+		}
+	}
+	if password == "" {
+		password = model.NewSecret(24)
+	}
+	if err := checkPassword(password); err != nil {
+		return OperatorCredentials{}, err
+	}
+	hash, err := p.hashPassword(ctx, password)
+	if err != nil {
+		return OperatorCredentials{}, err
+	}
+	err = p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		id := model.NewID(10)
+		if _, err := tx.Exec(ctx, `insert into operator (operator_id, email, name, password_hash) values ($1, $2, $3, $4)`, id, email, name, hash); err != nil {
+			return err
+		}
+		return audit(ctx, tx, operator, nil, "operator.create", email, nil)
+	})
+	if err != nil {
+		return OperatorCredentials{}, err
+	}
+	return OperatorCredentials{email, password}, nil
+}
+
+// OperatorSignIn is the operator with this address and password.
+func (p *Plane) OperatorSignIn(ctx context.Context, source, email, password string) (Person, error) {
+	if len(email) > 254 || len(password) > maxPassword {
+		return Person{}, errSignIn
+	}
+	if err := p.attempt(ctx, try{signInByAddress, source}, try{signInByAccount, "operator " + email}); err != nil {
+		return Person{}, err
+	}
+	return p.authenticate(ctx, email, password, `
+		select operator_id, email, name, password_hash from operator where lower(email) = lower($1)`, email)
+}
+
+// ChangeOperatorPassword is for who knows the old one; every other browser is
+// signed out.
+func (p *Plane) ChangeOperatorPassword(ctx context.Context, operator Actor, old, password string, here []byte) error {
+	if err := operator.May(ToOperate); err != nil {
+		return err
+	}
+	if err := checkPassword(password); err != nil {
+		return err
+	}
+	if err := p.attempt(ctx, try{signInByAccount, "change " + operator.Member}); err != nil {
+		return err
+	}
+	_, err := p.authenticate(ctx, "", old, `select operator_id, email, name, password_hash from operator where operator_id = $1`, operator.Member)
+	if model.KindOf(err) == model.Unauthenticated {
+		return model.Errorf(model.Invalid, "the present password is wrong")
+	}
+	if err != nil {
+		return err
+	}
+	hash, err := p.hashPassword(ctx, password)
+	if err != nil {
+		return err
+	}
+	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `update operator set password_hash = $2 where operator_id = $1`, operator.Member, hash); err != nil {
+			return err
+		}
+		if _, err := endSessions(ctx, tx, RealmOperator, operator.Member, here); err != nil {
+			return err
+		}
+		return audit(ctx, tx, operator, nil, "operator.password", operator.Name, nil)
+	})
+}
