@@ -325,3 +325,6 @@ func (p *Plane) EndSessions(ctx context.Context, realm, subject string, here []b
 	})
 	return n, err
 }
+
+// SameEmail reports that two addresses are one.
+func SameEmail(a, b string) bool { return strings.EqualFold(a, b) }

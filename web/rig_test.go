@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -407,4 +408,19 @@ func formValues(form *html.Node) url.Values {
 		}
 	}
 	return out
+}
+
+// keepCookies makes the browser keep what it is given, as browsers do.
+func (b *browser) keepCookies() {
+	jar, err := cookiejar.New(nil)
+	b.must(err)
+	b.http.Jar = jar
+}
+
+// read is an answer's body.
+func (b *browser) read(resp *http.Response) string {
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	b.must(err)
+	return string(body)
 }

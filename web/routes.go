@@ -13,6 +13,8 @@ import (
 func (s *Server) routes() []route {
 	return slices.Concat(
 		s.commonRoutes(),
+		s.authRoutes(),
+		s.memberRoutes(),
 		s.planRoutes(),
 	)
 }
