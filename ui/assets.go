@@ -2,13 +2,16 @@ package ui
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +35,10 @@ func init() {
 	if err != nil {
 		panic(err)
 	}
+	// Fonts come first: the stylesheet names them by their content too.
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int {
+		return cmp.Compare(path.Ext(b.Name()), path.Ext(a.Name()))
+	})
 	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".woff2": "font/woff2", ".txt": "text/plain; charset=utf-8", ".svg": "image/svg+xml"}
 	for _, e := range entries {
 		b, err := embedded.ReadFile("assets/" + e.Name())
@@ -39,6 +46,11 @@ func init() {
 			panic(err)
 		}
 		ext := path.Ext(e.Name())
+		if ext == ".css" {
+			for name, url := range assetURL {
+				b = bytes.ReplaceAll(b, []byte(name), []byte(path.Base(url)))
+			}
+		}
 		a := asset{plain: b, kind: kinds[ext]}
 		if ext != ".woff2" {
 			a.zipped = zip(b)

@@ -22,9 +22,11 @@ type Page struct {
 // Portal is what a tenant's portal shows on every page.
 type Portal struct {
 	Title, Tagline string
-	ThemeURL       string // a stylesheet with the accent colour; empty: ours
-	SupportEmail   string
-	Search         string // what was searched for
+	// ThemeURL is a stylesheet that sets the accent colour, empty for ours:
+	//	:root { --primary: light-dark(#0B6B5E, #4FD1B5); --on-primary: light-dark(#FFFFFF, #06201B); }
+	ThemeURL     string
+	SupportEmail string
+	Search       string // what was searched for
 }
 
 // NavGroup is a part of the navigation; the label may be empty.

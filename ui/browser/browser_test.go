@@ -50,16 +50,25 @@ func TestComponents(t *testing.T) {
 	t.Parallel()
 	at := site(t)
 	p := browser.Start(t).Visitor(t)
-	for _, theme := range []string{"", "light", "dark"} {
-		p.Goto(at + "/dev/ui?theme=" + theme)
+	for _, page := range []string{"", "auth", "portal", "portal-auth", "print", "operator", "error"} {
+		p.Goto(at + "/dev/ui?page=" + page)
 		if p.Status() != 200 {
-			t.Fatalf("status %d", p.Status())
+			t.Fatalf("%s: status %d", page, p.Status())
 		}
-		name := ""
-		if theme == "" {
-			name = "components"
+		p.Sound("ui-" + page)
+	}
+	// What a visitor chose goes before what his system says.
+	for _, theme := range []string{"light", "dark"} {
+		p.Goto(at + "/dev/ui?theme=" + theme)
+		p.View(1280, theme == "light")
+		for _, v := range p.Axe() {
+			t.Errorf("theme %s: %s", theme, v)
 		}
-		p.Sound(name)
+		var ground string
+		p.Eval(`getComputedStyle(document.documentElement).backgroundColor`, &ground)
+		if want := map[string]string{"light": "rgb(251, 250, 248)", "dark": "rgb(18, 20, 18)"}[theme]; ground != want {
+			t.Errorf("theme %s has the ground %s", theme, ground)
+		}
 	}
 }
 
