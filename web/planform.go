@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -340,7 +341,7 @@ func (f *planForm) action() string {
 	return planURL(f.ID) + "/edit"
 }
 
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 func throttleAt(s model.PlanStage, at string) *model.Throttle {
 	t := s.Throttle[at]

@@ -424,3 +424,12 @@ func (b *browser) read(resp *http.Response) string {
 	b.must(err)
 	return string(body)
 }
+
+// formOf is a form of names and values by turns.
+func formOf(fill ...string) url.Values {
+	out := url.Values{}
+	for i := 0; i+1 < len(fill); i += 2 {
+		out.Add(fill[i], fill[i+1])
+	}
+	return out
+}

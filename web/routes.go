@@ -16,6 +16,9 @@ func (s *Server) routes() []route {
 		s.authRoutes(),
 		s.memberRoutes(),
 		s.planRoutes(),
+		s.keyRoutes(),
+		s.portalSettingsRoutes(),
+		s.developerRoutes(),
 	)
 }
 
