@@ -250,90 +250,135 @@ func TestWhoSeesWhat(t *testing.T) {
 	}
 }
 
-// Every amount is re-derived from the usage rows, call by call, in fractions.
+// Every amount is re-derived from the usage rows in the database, in fractions:
+// over random prices, begins, ends and moves to another price, with usage of two
+// months before and after each cut.
 func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	t.Logf("seed %d", seed)
 	b := newBooks(t)
-	type sub struct {
-		id    uint64
-		sheet model.PriceSheet
-		since time.Time
-		calls int64
-	}
-	var subs []*sub
+	february := march.AddDate(0, -1, 0)
+	anyTime := func() time.Time { return february.Add(time.Duration(rnd.IntN(59*24*60)) * time.Minute) }
+	var subs []*oracleSub
 	for i := range 12 {
 		dev := b.newDeveloper(b.tenant, fmt.Sprintf("d%02d", i))
 		for range 1 + rnd.IntN(2) {
-			s := &sub{sheet: randomSheet(rnd), since: march.Add(time.Duration(rnd.IntN(50*24)-20*24) * time.Hour)}
+			s := &oracleSub{sheet: randomSheet(rnd), since: anyTime().AddDate(0, -rnd.IntN(2), 0)}
 			s.id = b.subscribe(b.tenant, dev, s.sheet, s.since)
 			subs = append(subs, s)
 		}
 	}
-	check := func(round int) {
-		var billed int64
-		want := map[string]*big.Int{}
-		for _, s := range subs {
-			if s.since.Before(march.AddDate(0, 1, 0)) || s.calls > 0 {
-				digits, _ := model.MinorDigits(s.sheet.Currency)
-				addTo(want, s.sheet.Currency, oracle(&s.sheet, s.since, s.calls, digits))
-			}
-		}
-		got := map[string]*big.Int{}
-		for _, i := range b.list(b.scope(), billing.Filter{State: "final", Limit: 500}) {
-			addTo(got, i.Currency, i.Total)
-			var sum int64
-			for _, l := range b.detail(i.ID).Lines {
-				sum += l.Amount
-				if l.Meter == "calls" {
-					_, hours, err := b.Hours(b.ctx, b.scope(), i.ID, l.Line)
-					b.must(err)
-					var n int64
-					for _, h := range hours {
-						n += h.Calls
-					}
-					if n != l.Quantity {
-						t.Fatalf("invoice %s line %d: %d calls, its hours have %d", i.Number, l.Line, l.Quantity, n)
-					}
-				}
-			}
-			if sum != i.Total {
-				t.Fatalf("invoice %s: its lines sum up to %d, not %d", i.Number, sum, i.Total)
-			}
-			billed++
-		}
-		if fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Fatalf("round %d, %d invoices: invoiced %v, the oracle says %v", round, billed, got, want)
-		}
-	}
-	for round := range 4 { // cuts at any time, usage before and after each
-		for range 60 {
+	for round := range 4 {
+		for range 80 {
 			s := subs[rnd.IntN(len(subs))]
 			n := 1 + rnd.IntN(400)
+			if rnd.IntN(20) == 0 {
+				n = 1 + rnd.IntN(3_000_000_000)
+			}
 			flags := model.FlagBillable
 			if rnd.IntN(5) == 0 {
 				flags = 0
-			} else {
-				s.calls += int64(n)
 			}
-			b.use(b.tenant, s.id, march.Add(time.Duration(rnd.IntN(31*24))*time.Hour), uint64(n), flags)
+			b.use(b.tenant, s.id, anyTime().Truncate(time.Hour), uint64(n), flags)
+		}
+		switch s := subs[rnd.IntN(len(subs))]; rnd.IntN(3) {
+		case 0: // it ends: what was begun is paid
+			if s.until.IsZero() && s.ended.IsZero() {
+				s.ended = s.since.Add(time.Duration(rnd.IntN(40*24)) * time.Hour)
+				b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, s.id, s.ended)
+			}
+		case 1: // another price goes on
+			if s.until.IsZero() && s.ended.IsZero() {
+				s.until = s.since.Add(time.Duration(rnd.IntN(40*24*3600)) * time.Second)
+				next := &oracleSub{sheet: randomSheet(rnd), since: s.until}
+				next.id = b.move(s.id, next.sheet, s.until)
+				subs = append(subs, next)
+			}
 		}
 		if rnd.IntN(2) == 0 {
 			_, err := b.in.Compact(b.ctx)
 			b.must(err)
 		}
-		b.run()
+		months := []time.Time{february, march}
+		for _, m := range months {
+			_, err := b.Run(b.ctx, b.scope(), by, m)
+			b.must(err)
+		}
 		b.finalize()
-		check(round)
-		if n := b.run(); n != 0 {
-			t.Fatalf("round %d: a second run made %d drafts", round, n)
+		b.agree(subs, months)
+		for _, m := range months {
+			if n, err := b.Run(b.ctx, b.scope(), by, m); err != nil || n != 0 {
+				t.Fatalf("round %d: a second run of %s made %d drafts, %v", round, billing.MonthText(m), n, err)
+			}
 		}
 	}
-	serials := one[int64](b, `select max(serial) - count(*) from invoice where state = 'final'`)
-	if serials != 0 {
-		t.Errorf("%d numbers are missing", serials)
+	if gap := one[int64](b, `select max(serial) - count(*) from invoice where state = 'final'`); gap != 0 {
+		t.Errorf("%d numbers are missing", gap)
+	}
+}
+
+type oracleSub struct {
+	id           uint64
+	sheet        model.PriceSheet
+	since        time.Time
+	until, ended time.Time // moved to another price; ended
+}
+
+// move ends a subscription and begins another that continues it.
+func (b *books) move(sub uint64, sheet model.PriceSheet, at time.Time) uint64 {
+	b.T.Helper()
+	b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, sub, at)
+	num := one[uint32](b, `insert into price_sheet (tenant_id, plan_id, version, sheet, created_by)
+		select tenant_id, plan_id, 1 + (select max(version) from price_sheet p where (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)), $2, 'x'
+		from subscription s where subscription_id = $1 returning sheet_num`, sub, sheet)
+	return one[uint64](b, `insert into subscription (tenant_id, plan_id, app_id, terms, started_at, origin_id)
+		select tenant_id, plan_id, app_id, $2, $3, coalesce(origin_id, subscription_id) from subscription where subscription_id = $1
+		returning subscription_id`, sub, num, at)
+}
+
+// agree compares what is on final invoices with what an oracle makes of the rows
+// of usage, and each invoice with its lines and their hours.
+func (b *books) agree(subs []*oracleSub, months []time.Time) {
+	b.T.Helper()
+	want := map[string]*big.Int{}
+	for _, m := range months {
+		for _, s := range subs {
+			calls := one[int64](b, `select coalesce(sum(calls), 0)::bigint from (
+				select subscription_id, hour, flags, calls::numeric from usage_line union all select subscription_id, hour, flags, calls from usage_hour) u
+				where subscription_id = $1 and hour >= $2 and hour < $3 and flags & 1 = 1`, s.id, m, m.AddDate(0, 1, 0))
+			digits, _ := model.MinorDigits(s.sheet.Currency)
+			addTo(want, s.sheet.Currency, s.oracle(m, calls, digits))
+		}
+	}
+	got := map[string]*big.Int{}
+	for _, s := range subs { // a currency of which nothing is owed is there on both sides
+		addTo(got, s.sheet.Currency, 0)
+	}
+	for _, i := range b.list(b.scope(), billing.Filter{State: "final", Limit: 500}) {
+		addTo(got, i.Currency, i.Total)
+		var sum int64
+		for _, l := range b.detail(i.ID).Lines {
+			sum += l.Amount
+			if l.Meter == "calls" {
+				_, hours, err := b.Hours(b.ctx, b.scope(), i.ID, l.Line)
+				b.must(err)
+				var n int64
+				for _, h := range hours {
+					n += h.Calls
+				}
+				if n != l.Quantity {
+					b.T.Fatalf("invoice %s line %d: %d calls, its hours have %d", i.Number, l.Line, l.Quantity, n)
+				}
+			}
+		}
+		if sum != i.Total {
+			b.T.Fatalf("invoice %s: its lines sum up to %d, not %d", i.Number, sum, i.Total)
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		b.T.Fatalf("invoiced %v, the oracle says %v", got, want)
 	}
 }
 
@@ -362,29 +407,32 @@ func randomSheet(r *rand.Rand) model.PriceSheet {
 	return s
 }
 
-// oracle is what March costs, in minor units: fee and calls rounded on their own.
-func oracle(s *model.PriceSheet, since time.Time, calls int64, digits int) int64 {
+// oracle is what a month costs, in minor units: fee and calls rounded on their own.
+func (s *oracleSub) oracle(month time.Time, calls int64, digits int) int64 {
 	fee, sum := new(big.Rat), new(big.Rat)
-	if s.MonthlyFee != "" {
-		fee.SetString(string(s.MonthlyFee))
+	if s.sheet.MonthlyFee != "" {
+		fee.SetString(string(s.sheet.MonthlyFee))
 	}
-	end := march.AddDate(0, 1, 0)
-	if since.After(march) {
-		left := max(end.Unix()-since.Unix(), 0)
-		if since.After(end) {
-			left = end.Unix() - march.Unix() // usage from before it began: the fee is whole
-			left = 0
-		}
-		fee.Mul(fee, big.NewRat(left, end.Unix()-march.Unix()))
+	begin, end := month.Unix(), month.AddDate(0, 1, 0).Unix()
+	first, last := max(begin, s.since.Unix()), end
+	if !s.until.IsZero() {
+		last = min(last, s.until.Unix())
 	}
-	for i := int64(1); i <= calls; i++ {
-		for _, t := range s.Tiers {
-			if over := i - s.Included; over > 0 && (t.UpTo == 0 || over <= t.UpTo) {
-				p, _ := new(big.Rat).SetString(string(t.Price))
-				sum.Add(sum, p.Quo(p, new(big.Rat).SetInt64(max(t.Per, 1))))
-				break
-			}
+	if !s.ended.IsZero() && s.ended.Unix() <= begin {
+		last = first
+	}
+	fee.Mul(fee, big.NewRat(max(last-first, 0), end-begin))
+	below := s.sheet.Included
+	for i, t := range s.sheet.Tiers {
+		above := s.sheet.Included + t.UpTo
+		if i == len(s.sheet.Tiers)-1 {
+			above = max(calls, below)
 		}
+		n := max(min(calls, above)-below, 0)
+		p, _ := new(big.Rat).SetString(string(t.Price))
+		p.Mul(p, new(big.Rat).SetInt64(n))
+		sum.Add(sum, p.Quo(p, new(big.Rat).SetInt64(max(t.Per, 1))))
+		below = above
 	}
 	return minor(fee, digits) + minor(sum, digits)
 }

@@ -63,7 +63,7 @@ const invoiced = `
 const developerUse = `with ` + used + `, ` + invoiced + `
 	select a.developer_id, d.email, d.name, d.billing, t.account_id, t.name, t.email, t.seller,
 		s.subscription_id, s.terms, ps.sheet, pl.name || ' · ' || a.name, s.started_at,
-		case when exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.subscription_id > s.subscription_id)
+		case when s.ended_at <= $2 or exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.subscription_id > s.subscription_id)
 			then s.ended_at end,
 		coalesce(used.calls, 0)::bigint, ` + invoicedColumns + `
 	from subscription s
@@ -75,7 +75,7 @@ const developerUse = `with ` + used + `, ` + invoiced + `
 	left join used using (subscription_id)
 	` + invoicedJoins + `
 	where s.tenant_id = $1 and ($6 = '' or a.developer_id = $6)
-		and (s.started_at < $3 and (s.ended_at is null or s.ended_at > $2) or used.calls > 0)
+		and (s.started_at < $3 and (s.ended_at is null or s.ended_at > $2) or used.calls > 0 or f.amount is not null or c.amount is not null)
 	order by a.developer_id, ps.sheet->>'currency', pl.name, a.name, s.subscription_id`
 
 const (
@@ -181,7 +181,7 @@ func (l *billLine) news() bool {
 	if l.before {
 		return l.amount() != 0 || l.Quantity > l.known
 	}
-	return l.Amount != 0 || l.Quantity > 0
+	return l.Amount != 0 || l.Meter == rate.Calls && l.Quantity > 0
 }
 
 // due reports that the bill has to be made: an amount that changed, or a first

@@ -352,7 +352,8 @@ func (b *Billing) AddOperatorSheet(ctx context.Context, by By, sheet model.Price
 	}
 	month, _ := rate.Month(from)
 	return b.in(ctx, Operator, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1, 0)`, 0x746f6c6c); err != nil {
+		// No tenant's bill is being made final meanwhile: one month has one price.
+		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1, 0)`, booksLock); err != nil {
 			return err
 		}
 		var billed *time.Time

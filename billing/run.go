@@ -54,7 +54,7 @@ func (b *Billing) tenants(ctx context.Context) (out []uint32, err error) {
 
 func (b *Billing) run(ctx context.Context, tenant uint32, seller string, by By, month time.Time) (drafts int, err error) {
 	err = b.in(ctx, Scope{Tenant: tenant}, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if err := lockBooks(ctx, tx, tenant); err != nil {
+		if err := lockBooks(ctx, tx, tenant, seller); err != nil {
 			return err
 		}
 		bills, err := compute(ctx, tx, tenant, seller, "", month, everything)
@@ -80,9 +80,19 @@ func (b *Billing) run(ctx context.Context, tenant uint32, seller string, by By, 
 	return drafts, err
 }
 
-// lockBooks lets one run or finalization of a tenant's books at a time go on.
-func lockBooks(ctx context.Context, tx pgx.Tx, tenant uint32) error {
-	_, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1, $2)`, 0x746f6c6c, int32(tenant))
+// booksLock is the first key of advisory locks: the second is the tenant whose
+// books are written, or 0 for the operator's prices.
+const booksLock = 0x746f6c6c
+
+// lockBooks lets one run or finalization of a tenant's books at a time go on, and
+// keeps the operator's prices as they are while its bills are made.
+func lockBooks(ctx context.Context, tx pgx.Tx, tenant uint32, seller string) error {
+	if seller == ByOperator {
+		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock_shared($1, 0)`, booksLock); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1, $2)`, booksLock, int32(tenant))
 	return err
 }
 
@@ -193,7 +203,7 @@ func (b *Billing) finalize(ctx context.Context, g group, by By, goOn bool) (done
 	}
 	err = b.in(ctx, scope, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		done = nil
-		if err := lockBooks(ctx, tx, g.tenant); err != nil {
+		if err := lockBooks(ctx, tx, g.tenant, g.seller); err != nil {
 			return err
 		}
 		if !goOn {

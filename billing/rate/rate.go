@@ -22,7 +22,7 @@ const (
 type Use struct {
 	Month time.Time // its first instant
 	Since time.Time // begin of the subscription: a fee is for what is left of its first month
-	Until time.Time // where another price went on; zero: the month that was begun is charged whole
+	Until time.Time // where another price went on, or the end where that was before the month; zero: the month is charged to its end
 	Calls int64     // billable
 }
 
@@ -53,9 +53,9 @@ func Month(t time.Time) (begin, end time.Time) {
 	return begin, begin.AddDate(0, 1, 0)
 }
 
-// Lines is what a use costs by a sheet: a line for the fee unless it is nothing,
-// then one for the calls, always, so that an invoice says what was used. Tiers
-// count the calls of the month beyond the included ones.
+// Lines is what a use costs by a sheet: a line for the fee if it has one, then one
+// for the calls, always, so that an invoice says what was used. Tiers count the
+// calls of the month beyond the included ones.
 func Lines(sheet *model.PriceSheet, u Use) ([]Line, error) {
 	if err := sheet.Validate(); err != nil {
 		return nil, err

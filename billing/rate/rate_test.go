@@ -1,6 +1,7 @@
 package rate
 
 import (
+	"encoding/json"
 	"math/big"
 	"testing"
 	"time"
@@ -177,6 +178,92 @@ func TestLinesAgreeWithTheOracle(t *testing.T) {
 			if l.Amount != want {
 				t.Fatalf("%s by %+v of %+v is %d, the oracle says %d", l.Meter, s, u, l.Amount, want)
 			}
+		}
+	})
+}
+
+// tierwise prices any number of calls in fractions, tier by tier from the last.
+func tierwise(s *model.PriceSheet, calls int64) *big.Rat {
+	sum := new(big.Rat)
+	left := calls - s.Included
+	for i := len(s.Tiers) - 1; i >= 0 && left > 0; i-- {
+		var below int64
+		if i > 0 {
+			below = s.Tiers[i-1].UpTo
+		}
+		if left <= below {
+			continue
+		}
+		p, _ := new(big.Rat).SetString(string(s.Tiers[i].Price))
+		p.Mul(p, new(big.Rat).SetInt64(left-below))
+		sum.Add(sum, p.Quo(p, new(big.Rat).SetInt64(max(s.Tiers[i].Per, 1))))
+		left = below
+	}
+	return sum
+}
+
+// The two oracles agree where both can be asked; beyond, the second alone is.
+func TestLinesOfManyCallsAgreeWithTheOracle(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSheet(t)
+		few := rapid.Int64Range(0, 3_000).Draw(t, "few")
+		if _, one := oracle(s, Use{Month: march, Calls: few}); one.Cmp(tierwise(s, few)) != 0 {
+			t.Fatalf("the oracles differ over %d calls by %+v", few, s)
+		}
+		s.Included *= rapid.SampledFrom([]int64{1, 1_000_000, 1_000_000_000}).Draw(t, "included times")
+		wide := rapid.SampledFrom([]int64{1, 1_000_000, 1_000_000_000}).Draw(t, "tiers times")
+		for i := range s.Tiers {
+			s.Tiers[i].UpTo *= wide
+		}
+		calls := rapid.Int64Range(0, 1e15).Draw(t, "calls")
+		got, err := Lines(s, Use{Month: march, Calls: calls})
+		digits, _ := model.MinorDigits(s.Currency)
+		exact := tierwise(s, calls)
+		if model.KindOf(err) == model.Limit {
+			if limit := new(big.Rat).SetInt64(1 << 52); exact.Mul(exact, new(big.Rat).SetInt64(1000)).Cmp(limit) < 0 {
+				t.Fatalf("%d calls by %+v are refused: %v", calls, s, err)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := got[len(got)-1]
+		if want := inMinor(exact, digits); l.Amount != want {
+			t.Fatalf("%d calls by %+v cost %d, the oracle says %d", calls, s, l.Amount, want)
+		}
+		var n int64
+		next := int64(1)
+		for _, step := range l.Steps {
+			if step.From != next || step.To-step.From+1 != step.Quantity {
+				t.Fatalf("the steps do not follow each other: %+v", l.Steps)
+			}
+			n, next = n+step.Quantity, step.To+1
+		}
+		if n != calls {
+			t.Fatalf("the steps have %d calls of %d", n, calls)
+		}
+	})
+}
+
+// Whatever a sheet says, it is refused or priced as the oracle prices it.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte(`{"currency":"USD","monthlyFee":"29","included":10,"tiers":[{"upTo":5,"price":"0.1"},{"price":"1.5","per":1000000}]}`), int64(17))
+	f.Add([]byte(`{"currency":"JPY","tiers":[{"price":"0.000000000001","per":999999999}]}`), int64(1e15))
+	f.Add([]byte(`{"currency":"KWD","tiers":[{"upTo":-1,"price":"-0"}]}`), int64(-1))
+	f.Fuzz(func(t *testing.T, raw []byte, calls int64) {
+		var s model.PriceSheet
+		if json.Unmarshal(raw, &s) != nil {
+			return
+		}
+		got, err := Lines(&s, Use{Month: march, Calls: calls})
+		if err != nil {
+			return
+		}
+		digits, _ := model.MinorDigits(s.Currency)
+		if l := got[len(got)-1]; l.Amount != inMinor(tierwise(&s, calls), digits) {
+			t.Fatalf("%d calls by %s cost %d", calls, raw, l.Amount)
 		}
 	})
 }
