@@ -27,7 +27,15 @@ type method struct {
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
+	mock        *mock // answers instead of out
 	throttleKey string
+}
+
+// mock is an answer that is always the same.
+type mock struct {
+	status int
+	head   []byte // lines with CRLF
+	body   []byte
 }
 
 // upstream is an HTTP_PROXY integration ready for its bytes to be appended.
@@ -95,6 +103,17 @@ func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, erro
 func compileMethod(path, verb string, num uint32, def *model.Method, pools *http1.Upstreams) (method, error) {
 	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: throttleKey(path, verb),
 		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
+	if def.Integration.Type == model.IntegrationMock {
+		a, err := model.ParseMock(def.Integration)
+		if err != nil {
+			return m, err
+		}
+		m.mock = &mock{status: a.Status, body: []byte(a.Body)}
+		for _, h := range a.Headers {
+			m.mock.head = append(m.mock.head, h[0]+": "+h[1]+"\r\n"...)
+		}
+		return m, nil
+	}
 	up, err := model.ParseUpstream(def.Integration, path)
 	if err != nil {
 		return m, err

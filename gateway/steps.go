@@ -106,7 +106,7 @@ func (c *call) advance(x *http1.Exchange, k kind) {
 //  3. quota: the plan's, before rates, as on Amazon API Gateway.
 //  4. throttle: narrow to wide, so that one caller's flood is stopped before it
 //     drains what others share; gives the quota's unit back when it refuses.
-//  5. integrate.
+//  5. integrate: the upstream, or a mock's answer.
 func compose(m *method, stageBucket *limit.Bucket) []step {
 	switch {
 	case m.keyed:
@@ -311,6 +311,16 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	c.head = c.appendID(c.head[:0])
 	c.flags |= flagBillable
+	if m.mock != nil {
+		c.head = append(c.head, m.mock.head...)
+		_ = x.Reply(m.mock.status, c.head, m.mock.body)
+		if c.noRec {
+			c.noRec = false
+			c.flags &^= flagBillable
+			return unavailable
+		}
+		return proceed
+	}
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
 	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))

@@ -295,8 +295,14 @@ func (m *Method) undeployable(path string) []string {
 		no("the method has no integration")
 		return out
 	}
+	if g.Type == IntegrationMock {
+		if _, err := ParseMock(g); err != nil {
+			no("%s", MessageOf(err))
+		}
+		return out
+	}
 	if g.Type != IntegrationHTTPProxy {
-		no("integration type %s is not served yet; HTTP_PROXY is", g.Type)
+		no("integration type %s is not served yet; HTTP_PROXY and MOCK are", g.Type)
 		return out
 	}
 	if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
