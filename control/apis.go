@@ -10,11 +10,14 @@ import (
 	"tollgate/model"
 )
 
-const apiColumns = `a.api_id, a.name, a.revision, a.methods, a.hash, a.created_at, a.updated_at`
+const apiColumns = `a.api_id, a.name, a.revision, a.methods, a.hash, a.created_at, a.updated_at,
+	coalesce((select jsonb_agg(jsonb_build_object('name', s.name, 'deploymentId', s.deployment_id, 'behind', d.hash <> a.hash) order by s.name)
+		from stage s join deployment d using (tenant_id, api_id, deployment_id)
+		where s.tenant_id = a.tenant_id and s.api_id = a.api_id and s.deleted_at is null), '[]')`
 
 // fields are where apiColumns are read to.
 func (a *API) fields() []any {
-	return []any{&a.ID, &a.Name, &a.Revision, &a.Methods, &a.Hash, &a.CreatedAt, &a.UpdatedAt}
+	return []any{&a.ID, &a.Name, &a.Revision, &a.Methods, &a.Hash, &a.CreatedAt, &a.UpdatedAt, &a.Stages}
 }
 
 // APIs lists the tenant's APIs by name.

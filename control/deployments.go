@@ -11,7 +11,8 @@ import (
 	"tollgate/model"
 )
 
-const deploymentColumns = `d.deployment_id, d.api_id, d.hash, d.description, d.methods, d.created_by, d.created_at,
+const deploymentColumns = `d.deployment_id, d.api_id, d.hash, d.description, d.methods,
+	coalesce((select p.email from member m join person p using (person_id) where m.tenant_id = d.tenant_id and m.member_id = d.created_by), d.created_by), d.created_at,
 	array(select s.name from stage s where (s.tenant_id, s.api_id, s.deployment_id) = (d.tenant_id, d.api_id, d.deployment_id) order by 1)`
 
 // fields are where deploymentColumns are read to.

@@ -83,6 +83,17 @@ var isolation = map[string]any{
 	"SetPersonName": "of who is signed in", "ChangePassword": "of who is signed in", "SessionsOf": "of who is signed in", "EndSessions": "of who is signed in",
 	"LocalMail": "for the machine itself",
 
+	"CreateAPI": func(f foreign) error { return second(f.CreateAPI(f.ctx, viewer(f.mine), "x", "")) },
+	"Compare": func(f foreign) error {
+		return both(second(f.Compare(f.ctx, f.mine, f.d.Stage.APIID, "", "")), second(f.Compare(f.ctx, f.mine, f.d.Stage.APIID, f.d.Deployment.ID, "")))
+	},
+	"SetUp": func(f foreign) error {
+		s, err := f.SetUp(f.ctx, f.mine)
+		if s.APIs != 0 || s.Deployed || s.Keys != 1 || len(s.Latest) != 0 {
+			return fmt.Errorf("shown %+v", s)
+		}
+		return err
+	},
 	"CreateTenant":     func(f foreign) error { return second(f.CreateTenant(f.ctx, f.mine, control.NewTenant{})) },
 	"Tenants":          func(f foreign) error { return second(f.Tenants(f.ctx, f.mine, control.TenantFilter{})) },
 	"SetTenantCaps":    func(f foreign) error { return f.SetTenantCaps(f.ctx, f.mine, f.other(), model.Caps{}) },
@@ -231,8 +242,8 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
-	operatorOnly = map[string]bool{"Invite": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
+	showNothing  = map[string]bool{"SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	operatorOnly = map[string]bool{"CreateAPI": true, "Invite": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true}

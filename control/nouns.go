@@ -75,6 +75,8 @@ type API struct {
 	Hash      string    `json:"hash"` // of the definition, comparable with a deployment's
 	CreatedAt time.Time `json:"createdAt"`
 	UpdatedAt time.Time `json:"updatedAt"`
+	// Stages are where it is served.
+	Stages []APIStage `json:"stages"`
 }
 
 // APIDetail is one API with its definition.
