@@ -162,10 +162,8 @@ func (b Bars) xLabels() []xLabel {
 	var out []xLabel
 	for i := 0; i < n; i += every {
 		l := xLabel{x: percent((float64(i) + 0.5) * step), anchor: "middle", text: b.Labels[i]}
-		// Words at the edge stay inside.
-		if at := (float64(i) + 0.5) * step; at < 8 && n > 6 {
-			l.x, l.anchor = percent(float64(i)*step), "start"
-		} else if at > 92 && n > 6 {
+		// Words at the right edge stay inside; at the left the axis leaves them room.
+		if at := (float64(i) + 0.5) * step; at > 92 && n > 6 {
 			l.x, l.anchor = percent(float64(i+1)*step), "end"
 		}
 		if len(out)%2 == 1 && n > 3 {

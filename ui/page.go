@@ -1,5 +1,24 @@
 // Package ui is what every page is made of: layouts, components, and the assets
-// that they need. It knows what it draws, not where it comes from.
+// that they need. It knows what it draws, not where it comes from. All of it can
+// be looked at under /dev/ui of a local installation.
+//
+// Layouts take a Page: Shell (console and operator), Auth, PortalShell, PortalAuth,
+// Print (paper), ErrorPage, PortalErrorPage. Inside, a page begins with Head or,
+// in the column of Auth, with what there is to do.
+//
+//	acts    Button, ButtonNamed, LinkButton, PostButton, DialogLink with Confirm
+//	forms   Problems, Input, TextArea, Select, FileInput, Check, Checks, Switch,
+//	        Radios, KeyValueRows, FormSection, Command
+//	lists   FilterBar, TableBox, SortHead, More, Pager, Empty
+//	objects Tabs, Card, Facts, Copyable, Code, Secret with SecretDone, Price
+//	states  Badge, State, Method, Banner, Checklist, Steps, Changes, Waiting, Avatar
+//	figures Stat, BarChart, LineChart, Sparkline, Meter, and in words: Quantity,
+//	        Plural, Bytes, Millis, Money, Amount, PriceText, Time, Moment, Stamp, Date
+//
+// A table is class "table" in a TableBox, figures in cells of class "num", a row
+// with data-href opens by a click on it. Arranging is done by the classes stack,
+// stack-sm, stack-lg, row, cols, grid-cards, stats, form, form-row, narrow and
+// prose, or by Tailwind's, which are in the stylesheet after make assets.
 package ui
 
 // Page is what a layout needs to know of a page.

@@ -17,7 +17,7 @@ func TestPriceText(t *testing.T) {
 		"9.90 EUR a month, calls are free": sheet("9.9", 10),
 		"9.90 EUR a month with 1,000 calls, then 0.002 EUR a call": sheet("9.90", 1000, model.PriceTier{Price: "0.002"}),
 		"1,000 calls free, then 3.50 EUR a million calls":          sheet("", 1000, model.PriceTier{Price: "3.5", Per: 1e6}),
-		"1.00 EUR per 1,000 calls (the first of 2 tiers)":   sheet("", 0, model.PriceTier{Price: "1", Per: 1000, UpTo: 5}, model.PriceTier{Price: "0.5"}),
+		"1.00 EUR per 1,000 calls (the first of 2 tiers)":          sheet("", 0, model.PriceTier{Price: "1", Per: 1000, UpTo: 5}, model.PriceTier{Price: "0.5"}),
 		"1,234,567.00 EUR a month, then 0.01 EUR a call":           sheet("1234567", 0, model.PriceTier{Price: "0.01"}),
 	} {
 		if got := ui.PriceText(s); got != want {

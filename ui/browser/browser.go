@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,8 +38,16 @@ const wait = 30 * time.Second
 
 // Browser is one Chromium. Each visitor has cookies of his own in it.
 type Browser struct {
-	ctx context.Context
+	ctx  context.Context
+	stop func()
 }
+
+// The tests of a package that run at the same time share one Chromium.
+var (
+	sharing sync.Mutex
+	shared  *Browser
+	users   int
+)
 
 // Start runs Chromium until the test ends. Where there is none, the test is
 // skipped, or fails when CI is "true".
@@ -52,6 +61,27 @@ func Start(t testing.TB) *Browser {
 		}
 		t.Skip(missing)
 	}
+	sharing.Lock()
+	defer sharing.Unlock()
+	if users == 0 {
+		b, err := launch(path)
+		if err != nil {
+			t.Fatalf("starting %s: %v", path, err)
+		}
+		shared = b
+	}
+	users++
+	t.Cleanup(func() {
+		sharing.Lock()
+		defer sharing.Unlock()
+		if users--; users == 0 {
+			shared.stop()
+		}
+	})
+	return shared
+}
+
+func launch(path string) (*Browser, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.Flag("disable-quic", true),
@@ -66,16 +96,17 @@ func Start(t testing.TB) *Browser {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, stopTab := chromedp.NewContext(ctx, chromedp.WithErrorf(quiet))
-	t.Cleanup(func() {
-		stopTab()
-		stop() // waits for the process
-	})
+	ctx, end := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, endTab := chromedp.NewContext(ctx, chromedp.WithErrorf(quiet))
+	b := &Browser{ctx: ctx, stop: func() {
+		endTab()
+		end() // waits for the process
+	}}
 	if err := chromedp.Run(ctx); err != nil {
-		t.Fatalf("starting %s: %v", path, err)
+		b.stop()
+		return nil, err
 	}
-	return &Browser{ctx: ctx}
+	return b, nil
 }
 
 // quiet drops what chromedp says of events that it does not know.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp/kb"
+
 	"tollgate/ui"
 	"tollgate/ui/browser"
 	"tollgate/ui/serve"
@@ -124,4 +126,92 @@ func TestHarness(t *testing.T) {
 	if p.Title() != "A page" {
 		t.Error("an inline script ran")
 	}
+}
+
+// What JavaScript adds, and that everything works without it.
+func TestEnhancements(t *testing.T) {
+	t.Parallel()
+	at := site(t)
+	b := browser.Start(t)
+	p := b.Visitor(t)
+	p.Goto(at + "/dev/ui")
+
+	p.Tap("Delete with a question")
+	p.Until(`document.querySelector("dialog[open] form.confirm") !== null`)
+	if got := p.Text("dialog h1"); got != "Suspend Pets Inc." {
+		t.Errorf("the dialog asks %q", got)
+	}
+	for _, v := range p.Axe() {
+		t.Errorf("dialog: %s", v)
+	}
+	p.Screenshot("ui-dialog", 1280, false)
+	p.Press(kb.Escape)
+	p.Until(`document.querySelector("dialog") === null`)
+	if got := p.Focused(); got != "Delete with a question" {
+		t.Errorf("after the dialog, %q has the focus", got)
+	}
+	p.Tap("Delete with a question")
+	p.Until(`document.querySelector("dialog[open] [data-close]") !== null`)
+	p.Tap("Leave it as it is")
+	p.Until(`document.querySelector("dialog") === null`)
+
+	rows := p.Count(".kv-row")
+	p.TapOn("[data-add-row]")
+	if n := p.Count(".kv-row"); n != rows+1 {
+		t.Errorf("%d rows became %d", rows, n)
+	}
+	if got := p.Attr(".kv-row:last-child input", "aria-label"); got != fmt.Sprintf("Header %d", rows+1) {
+		t.Errorf("the new row is called %q", got)
+	}
+
+	p.TapOn(".menu-user summary")
+	if !p.Says("Signed in as ada@example.com") {
+		t.Error("the user menu did not open")
+	}
+	for _, v := range p.Axe() {
+		t.Errorf("menu: %s", v)
+	}
+	p.Press(kb.Escape)
+	if p.Count(".menu-user[open]") != 0 {
+		t.Error("Escape did not close the menu")
+	}
+
+	// A table that fits shows its head while the page scrolls; a wide one scrolls in
+	// its box and can be reached by the keyboard.
+	var tops []float64
+	p.Eval(`(() => {
+		const box = document.querySelector(".table-box[aria-label=Keys]");
+		scrollTo({top: box.getBoundingClientRect().bottom + scrollY - 120, behavior: "instant"});
+		return [box.querySelector("th").getBoundingClientRect().top, document.querySelector(".topbar").getBoundingClientRect().bottom];
+	})()`, &tops)
+	if tops[0] < tops[1]-2 {
+		t.Errorf("a table's head is at %v under the top bar that ends at %v", tops[0], tops[1])
+	}
+	if p.Attr(`.table-box[aria-label="Wide table"]`, "tabindex") != "0" || p.Attr(".table-box[aria-label=Keys]", "tabindex") != "-1" {
+		t.Error("a box that scrolls is not in the order of the keyboard, or one that does not is")
+	}
+
+	p.View(390, false)
+	p.TapOn(".nav-small summary")
+	p.Screenshot("ui-menu", 390, false)
+	if !p.Says("Sell") {
+		t.Error("the menu of a small screen did not open")
+	}
+	for _, v := range p.Axe() {
+		t.Errorf("small menu: %s", v)
+	}
+	for _, f := range p.Faults() {
+		t.Error(f)
+	}
+
+	plain := b.Visitor(t, browser.NoJS)
+	plain.Goto(at + "/dev/ui")
+	if plain.Count(".js") != 0 {
+		t.Error("a script ran")
+	}
+	plain.Click("Delete with a question")
+	if got := plain.Text("h1"); got != "Suspend Pets Inc." {
+		t.Errorf("without JavaScript the question is %q", got)
+	}
+	plain.Sound("ui-plain")
 }

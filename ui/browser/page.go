@@ -343,8 +343,8 @@ const words = s => (s ?? "").replace(/\s+/g, " ").trim();
 const named = e => words(e.getAttribute("aria-label")) || words(e.innerText) || words(e.textContent) || words(e.value);
 const byText = text => {
   const all = [...document.querySelectorAll("button, a[href], summary, input[type=submit], [role=button]")].filter(seen);
-  const inMain = all.filter(e => e.closest("main, dialog[open]"));
-  for (const set of [inMain, all]) {
+  const inDialog = all.filter(e => e.closest("dialog[open]")), inMain = all.filter(e => e.closest("main"));
+  for (const set of [inDialog, inMain, all]) {
     for (const fits of [e => named(e) === text, e => words(e.innerText) === text, e => named(e).startsWith(text)]) {
       const found = set.filter(fits);
       if (found.length) return found;
@@ -392,8 +392,8 @@ func (p *Page) click(what, expression string) {
 }
 
 // Click clicks the button or link with this text, which leads to a page, and waits
-// for that. What is on the page itself goes before layout and menus; a text that
-// starts so is taken where none is equal.
+// for that. What is in a dialog or on the page itself goes before layout and menus; a
+// text that starts so is taken where none is equal.
 func (p *Page) Click(text string) {
 	p.t.Helper()
 	p.Steps++

@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 const dist = "../assets/";
 mkdirSync(dist, { recursive: true });
 
-execFileSync("node_modules/.bin/tailwindcss", ["-i", "app.css", "-o", dist + "app.css", "--minify"], { stdio: ["ignore", "ignore", "inherit"] });
+execFileSync("node_modules/.bin/tailwindcss", ["-i", "app.css", "-o", dist + "app.css", "--optimize"], { stdio: ["ignore", "ignore", "inherit"] });
 
 const bundle = readFileSync("node_modules/htmx.org/dist/htmx.min.js", "utf8") + "\n;" + readFileSync("app.js", "utf8");
 writeFileSync("bundle.tmp.js", bundle);
