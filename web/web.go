@@ -80,7 +80,7 @@ type route struct {
 	who     access
 	handle  func(*visit) error
 	form    int64 // largest form; 0: serve.MaxForm
-	local   bool  // only where Options.Local
+	local   bool  // only where Options.Local, and for serve.FromHere
 }
 
 // Route describes a route to tests, which walk all of them.
@@ -170,6 +170,10 @@ func (s *Server) serve(rt route) http.Handler {
 		store = &s.operator
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rt.local && !serve.FromHere(r) {
+			s.notFound(w, r)
+			return
+		}
 		v := &visit{Server: s, w: w, r: r, realm: rt.who.realm}
 		var err error
 		if v.session, err = store.Get(r, store.Name()); err != nil {

@@ -170,8 +170,11 @@ func publicURL(name, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// localConsole says that the console takes requests from this machine only.
-func (c *Config) localConsole() bool { return loopback(c.ControlAddr) }
+// localConsole says that the console takes requests from this machine only. With
+// a proxy in front it does not, whatever address it listens on.
+func (c *Config) localConsole() bool {
+	return loopback(c.ControlAddr) && !c.BehindProxy && (c.console == nil || loopbackHost(c.console.Hostname()))
+}
 
 // local says that the gateway takes calls from this machine only.
 func (c *Config) local() bool {
@@ -180,6 +183,10 @@ func (c *Config) local() bool {
 
 func loopback(addr string) bool {
 	host, _, _ := net.SplitHostPort(addr)
+	return loopbackHost(host)
+}
+
+func loopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -25,6 +25,27 @@ func TestConfigDefaults(t *testing.T) {
 	}
 }
 
+// What is shown to the machine only (mails, with links that open accounts) must
+// not be shown to those whom a proxy lets in.
+func TestLocalConsole(t *testing.T) {
+	for _, c := range []struct {
+		env  []string
+		want bool
+	}{
+		{nil, true},
+		{[]string{"TOLLGATE_CONTROL_ADDR=[::1]:80", "TOLLGATE_CONSOLE_URL=http://localhost:80"}, true},
+		{[]string{"TOLLGATE_CONTROL_ADDR=0.0.0.0:8080"}, false},
+		{[]string{"TOLLGATE_CONSOLE_URL=https://tollgate.example.com"}, false},
+		{[]string{"TOLLGATE_BEHIND_PROXY=true"}, false},
+	} {
+		cfg, err := loadConfig(c.env)
+		must(t, err)
+		if got := cfg.localConsole(); got != c.want {
+			t.Errorf("%v: local %v", c.env, got)
+		}
+	}
+}
+
 func TestUpstreamAllow(t *testing.T) {
 	for _, c := range []struct{ gateway, allow, want string }{
 		{"127.0.0.1:1", "", "[127.0.0.0/8 ::1/128]"},

@@ -174,6 +174,21 @@ func Source(r *http.Request, behindProxy bool) string {
 	return host
 }
 
+// FromHere reports that a request was made on this machine and for it: neither a
+// proxy handed it on, nor a page elsewhere whose name was pointed at this machine.
+func FromHere(r *http.Request) bool {
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if r.Header.Get(h) != "" {
+			return false
+		}
+	}
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = strings.Trim(r.Host, "[]")
+	}
+	return (host == "localhost" || net.ParseIP(host).IsLoopback()) && net.ParseIP(Source(r, false)).IsLoopback()
+}
+
 // SafeNext is a path on this site to go on to, or the fallback: never another
 // site's address.
 func SafeNext(next, fallback string) string {
