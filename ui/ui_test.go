@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/a-h/templ"
 )
 
 func galleryHTML(t *testing.T, query string) string {
@@ -154,6 +156,105 @@ func TestNiceTop(t *testing.T) {
 		top := niceTop(n)
 		if top < n || top > 4*n+4 || top > 4 && top%4 != 0 {
 			t.Errorf("niceTop(%d) = %d", n, top)
+		}
+	}
+}
+
+func rendered(t *testing.T, c templ.Component) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := c.Render(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// A chart says all its figures in a table too, and draws what they are.
+func TestCharts(t *testing.T) {
+	for name, html := range map[string]string{"bars": rendered(t, BarChart(someBars)), "lines": rendered(t, LineChart(someLines))} {
+		b := someBars
+		if name == "lines" {
+			b = someLines
+		}
+		table := html[strings.Index(html, "<table"):]
+		for i, label := range b.Labels {
+			row := "<td>" + label + "</td>"
+			for _, s := range b.Series {
+				row += `<td class="num">` + figure(s, i) + "</td>"
+			}
+			if !strings.Contains(table, row) {
+				t.Errorf("%s: the table misses %s", name, row)
+			}
+		}
+		if !strings.Contains(html, `role="img" aria-label="`) || strings.Count(html, "<title>") == 0 {
+			t.Errorf("%s: the drawing says nothing", name)
+		}
+	}
+	// One figure stands on the other, to scale.
+	c := Bars{Labels: []string{"a"}, Unit: "calls", Series: []Series{{"x", "s0", []int64{4}}, {"y", "s1", []int64{2}}}}.columns()
+	if len(c) != 1 || c[0].title != "a: 6 calls (x 4, y 2)" || niceTop(6) != 8 {
+		t.Fatalf("columns %+v, scale %d", c, niceTop(6))
+	}
+	all, foot := float64(chartHeight-chartTop-chartBottom), float64(chartHeight-chartBottom)
+	for i, want := range []bar{
+		{x: "10%", w: "80%", y: num(foot - all*4/8), h: num(all * 4 / 8), class: "s0"},
+		{x: "10%", w: "80%", y: num(foot - all*6/8), h: num(all * 2 / 8), class: "s1"},
+	} {
+		if c[0].parts[i] != want {
+			t.Errorf("bar %d is %+v, want %+v", i, c[0].parts[i], want)
+		}
+	}
+	// A gap parts a line; a lone figure is still seen.
+	l := Bars{Labels: []string{"a", "b", "c", "d"}}
+	if got := l.lines(Series{Values: []int64{1, 2, -1, 3}}); len(got) != 2 {
+		t.Errorf("lines %q", got)
+	}
+	for _, empty := range []Bars{{Title: "T"}, {Title: "T", Labels: []string{"a"}, Series: []Series{{"x", "s0", []int64{0}}}}} {
+		for _, html := range []string{rendered(t, BarChart(empty)), rendered(t, LineChart(empty))} {
+			if strings.Contains(html, "<svg") || !strings.Contains(html, "nothing in this time") {
+				t.Errorf("an empty chart is %s", html)
+			}
+		}
+	}
+}
+
+// What a form's list of problems leads to is on the page.
+func TestProblemsLead(t *testing.T) {
+	html := rendered(t, Problems([]Problem{{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}, {"e", "5"}, {"g", "6"}, {"h", "7"}, {"i", "8"}})) +
+		rendered(t, Input(Field{Name: "a"})) + rendered(t, TextArea(Field{Name: "b"}, 2)) + rendered(t, Select(Field{Name: "c"}, nil, false)) +
+		rendered(t, Check("d", "1", "", "", false)) + rendered(t, Switch("e", "", "", false)) + rendered(t, Radios(Field{Name: "g"}, nil)) +
+		rendered(t, Checks(Field{Name: "h"}, nil, nil)) + rendered(t, KeyValueRows(Field{Name: "i"}, "K", "V", nil))
+	links := regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(html, -1)
+	if len(links) != 8 {
+		t.Fatalf("%d links", len(links))
+	}
+	for _, l := range links {
+		if strings.Count(html, ` id="`+l[1]+`"`) != 1 {
+			t.Errorf("#%s leads nowhere", l[1])
+		}
+	}
+}
+
+func TestRowsAreKept(t *testing.T) {
+	rows := []KeyValue{{"A", "1", ""}, {"B b", "2", "no spaces"}}
+	html := rendered(t, KeyValueRows(Field{Name: "h", Label: "Headers"}, "Header", "Value", rows))
+	if n := strings.Count(html, `name="h-key"`); n != 4 || strings.Count(html, `name="h-value"`) != 4 {
+		t.Errorf("%d rows", n)
+	}
+	for _, want := range []string{`value="A"`, `value="B b"`, `aria-label="Header 2"`, "no spaces", `name="h-more"`} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if len(rows) != 2 {
+		t.Error("the caller's rows changed")
+	}
+}
+
+func TestInitials(t *testing.T) {
+	for name, want := range map[string]string{"Ada Lovelace": "AL", "grace.hopper@example.com": "GH", "Äbc": "Ä", "": "", "Ann B. C. Dee": "AD"} {
+		if got := initials(name); got != want {
+			t.Errorf("%q: %q", name, got)
 		}
 	}
 }

@@ -191,7 +191,17 @@ func TestEnhancements(t *testing.T) {
 		t.Error("a box that scrolls is not in the order of the keyboard, or one that does not is")
 	}
 
-	p.View(390, false)
+	for _, width := range []int64{1280, 390} {
+		p.View(width, false)
+		p.TapOn(".menu-account summary")
+		var left float64
+		p.Eval(`document.querySelector(".menu-account > .menu-body").getBoundingClientRect().left`, &left)
+		if o := p.Overflow(); len(o) > 0 || left < 0 {
+			t.Errorf("the accounts stick out at %d px: %v, left end %v", width, o, left)
+		}
+		p.Screenshot("ui-accounts", width, false)
+		p.Press(kb.Escape)
+	}
 	p.TapOn(".nav-small summary")
 	p.Screenshot("ui-menu", 390, false)
 	if !p.Says("Sell") {

@@ -58,8 +58,10 @@ const tallest = 6000
 func shoot(ctx context.Context) ([]byte, error) {
 	var png []byte
 	err := chromedp.Run(ctx, chromedp.ActionFunc(func(ctx context.Context) error {
-		// Two frames: the fonts are there and what changed is drawn.
-		_ = chromedp.Evaluate(`document.fonts.ready.then(() => true)`, nil).Do(ctx)
+		// From the top, so that what sticks to the screen is where it belongs.
+		if err := chromedp.Evaluate(`scrollTo({top: 0, behavior: "instant"})`, nil).Do(ctx); err != nil {
+			return err
+		}
 		_, _, _, _, _, size, err := page.GetLayoutMetrics().Do(ctx)
 		if err != nil {
 			return err
