@@ -92,7 +92,7 @@ func TestKeyReasons(t *testing.T) {
 	b := s.as(owner)
 	show := func() *page { return b.get("/keys/" + k.ID).want(200) }
 	set(func(p *control.PlanSpec) { p.Quota = &model.Quota{Limit: 3, Period: model.Month} })
-	show().want(200, "0 of 3 calls given out", "Yes, for the stages", "9.00 EUR a month")
+	show().want(200, "0 of 3 calls of this period given out", "Yes, for the stages", "9.00 EUR a month")
 	for range 3 {
 		l, err := s.Leases(t.Context(), control.SharedNode("n"), []model.LeaseRequest{{Boot: "b", Tenant: owner.Tenant, Subscription: k.Plans[0].Subscription, At: time.Now(), Want: 1}})
 		s.must(err)
@@ -100,7 +100,7 @@ func TestKeyReasons(t *testing.T) {
 			t.Fatalf("granted %+v", l)
 		}
 	}
-	show().want(200, "3 of 3 calls given out", "All 3 calls a month of plan Gold are given out to nodes", "answered 429 until 1 ")
+	show().want(200, "3 of 3 calls of this period given out", "All 3 calls a month of plan Gold are given out to nodes", "answered 429 until 1 ")
 	set(func(p *control.PlanSpec) { p.Quota.Limit, p.Throttle = 0, &model.Throttle{Burst: 1} })
 	show().want(200, "The quota of plan Gold is 0", "The rate of plan Gold is 0: nothing refills once 1 call")
 	set(func(p *control.PlanSpec) { p.Stages, p.Price = nil, nil })
