@@ -87,21 +87,21 @@ func newPlanForm(p control.PlanDetail, priced bool) *planForm {
 		f.Seen = seenAt(p.Plan)
 	}
 	if t := p.Throttle; t != nil {
-		f.Rate, f.Burst = strconv.FormatFloat(t.Rate, 'f', -1, 64), strconv.Itoa(t.Burst)
+		f.Rate, f.Burst = strconv.FormatFloat(t.Rate, 'f', -1, 64), ui.Quantity(t.Burst)
 	}
 	if q := p.Quota; q != nil {
-		f.Quota, f.Period, f.Offset = strconv.FormatInt(q.Limit, 10), q.Period, strconv.Itoa(q.Offset)
+		f.Quota, f.Period, f.Offset = ui.Quantity(q.Limit), q.Period, strconv.Itoa(q.Offset)
 	}
 	f.offer(p.Choices, func(s control.StageName) bool { return slices.Contains(p.Opens, s) })
 	if s := p.Price; s != nil {
 		f.Currency, f.Fee = s.Currency, string(s.MonthlyFee)
 		if s.Included > 0 {
-			f.Included = strconv.FormatInt(s.Included, 10)
+			f.Included = ui.Quantity(s.Included)
 		}
 		for _, t := range s.Tiers {
 			row := tierRow{Price: string(t.Price), Per: strconv.FormatInt(max(t.Per, 1), 10)}
 			if t.UpTo > 0 {
-				row.UpTo = strconv.FormatInt(t.UpTo, 10)
+				row.UpTo = ui.Quantity(t.UpTo)
 			}
 			f.Tiers = append(f.Tiers, row)
 		}

@@ -410,9 +410,9 @@ func portalAPIsCard(d control.Portal, sell bool) templ.Component {
 								return templ_7745c5c3_Err
 							}
 							var templ_7745c5c3_Var17 string
-							templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs("Take " + a.API + " off the portal")
+							templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs("Take off " + a.API)
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/portalsettings.templ`, Line: 104, Col: 88}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/portalsettings.templ`, Line: 104, Col: 72}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var17))
 							if templ_7745c5c3_Err != nil {
@@ -649,9 +649,9 @@ func portalPlansCard(d control.Portal, sell bool) templ.Component {
 									return templ_7745c5c3_Err
 								}
 								var templ_7745c5c3_Var25 string
-								templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs("Take " + plan.Name + " off the portal")
+								templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs("Take off " + plan.Name)
 								if templ_7745c5c3_Err != nil {
-									return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/portalsettings.templ`, Line: 171, Col: 93}
+									return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/portalsettings.templ`, Line: 171, Col: 77}
 								}
 								_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var25))
 								if templ_7745c5c3_Err != nil {
@@ -667,9 +667,9 @@ func portalPlansCard(d control.Portal, sell bool) templ.Component {
 									return templ_7745c5c3_Err
 								}
 								var templ_7745c5c3_Var26 string
-								templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs("Offer " + plan.Name + " on the portal")
+								templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs("Offer " + plan.Name)
 								if templ_7745c5c3_Err != nil {
-									return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/portalsettings.templ`, Line: 173, Col: 120}
+									return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/portalsettings.templ`, Line: 173, Col: 101}
 								}
 								_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var26))
 								if templ_7745c5c3_Err != nil {
