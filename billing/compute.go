@@ -45,8 +45,8 @@ const used = `
 			select subscription_id, calls::numeric from usage_line
 			where tenant_id = $1 and hour >= $2 and hour < $3 and gen <= $4 and flags & 1 = 1
 			union all
-			select subscription_id, calls from usage_hour
-			where tenant_id = $1 and hour >= $2 and hour < $3 and gen <= $4 and flags & 1 = 1) u
+			select subscription_id, calls from usage_day
+			where tenant_id = $1 and day >= $2 and day < $3 and gen <= $4 and flags & 1 = 1) u
 		group by subscription_id)`
 
 // invoiced is what final invoices of the month hold, by line.

@@ -258,7 +258,7 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 		err := tx.QueryRow(ctx, `
 			with u as (
 				select subscription_id, flags, calls::numeric from usage_line where tenant_id = $1 and hour >= $2 and hour < $3
-				union all select subscription_id, flags, calls from usage_hour where tenant_id = $1 and hour >= $2 and hour < $3)
+				union all select subscription_id, flags, calls from usage_day where tenant_id = $1 and day >= $2 and day < $3)
 			select coalesce(sum(u.calls), 0)::bigint, coalesce(sum(u.calls) filter (where u.flags & 1 = 1), 0)::bigint,
 				coalesce(sum(u.calls) filter (where u.flags & 1 = 1 and s.app_id is not null and s.terms <> 0), 0)::bigint,
 				(select coalesce(sum(q), 0)::bigint from (

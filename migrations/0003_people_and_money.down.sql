@@ -6,6 +6,7 @@ drop table price_sheet;
 alter table api_key drop column app_id;
 alter table subscription drop column app_id, drop column ledger_id, drop column origin_id, add column key_num integer not null;
 drop table app, developer;
+drop table usage_day;
 alter table deployment drop column source_sha256;
 alter table api drop column source_sha256;
 drop index audit_operator, usage_hour_by_hour;

@@ -2,6 +2,9 @@
 -- who buys on a portal; their sessions and mails; and the money: price sheets,
 -- billing runs, invoices.
 
+-- What is there is carried over for every tenant, past the fence around each.
+select set_config('tollgate.tenant', '*', true);
+
 -- A person signs in once and may work on several accounts.
 create table person (
   person_id text primary key,
@@ -108,6 +111,33 @@ create index audit_operator on audit (audit_id desc) where role = 'operator' or 
 -- The operator's figures are of all tenants and a day: their rows lie together,
 -- because hours are summed up one after the other.
 create index usage_hour_by_hour on usage_hour using brin (hour) with (pages_per_range = 16);
+
+-- The hours of a day (UTC) summed up: what is asked of weeks and months reads
+-- these. Written with usage_hour, by the same transaction, so that both always
+-- hold the same calls.
+create table usage_day (
+  tenant_id integer not null,
+  day timestamptz not null,
+  stage_num integer not null,
+  method_num integer not null,
+  subscription_id bigint not null,
+  key_num integer not null,
+  terms integer not null,
+  status integer not null,
+  flags integer not null,
+  gen integer not null,
+  calls numeric(38,0) not null,
+  bytes_in numeric(38,0) not null,
+  bytes_out numeric(38,0) not null,
+  micros numeric(38,0) not null,
+  primary key (tenant_id, day, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen)
+) partition by range (day);
+create table usage_day_default partition of usage_day default;
+insert into usage_day
+  select tenant_id, date_trunc('day', hour, 'UTC'), stage_num, method_num, subscription_id, key_num, terms, status, flags, gen,
+    sum(calls), sum(bytes_in), sum(bytes_out), sum(micros)
+  from usage_hour group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
+select usage_fence('usage_day'), usage_fence('usage_day_default');
 
 -- Sources by their content, so that a deployment keeps the document it was made from.
 alter table api add column source_sha256 bytea;

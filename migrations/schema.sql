@@ -768,6 +768,45 @@ CREATE TABLE public.usage_boot (
     CONSTRAINT usage_boot_state_check CHECK ((state = ANY (ARRAY['live'::text, 'closed'::text, 'abandoned'::text])))
 );
 
+CREATE TABLE public.usage_day (
+    tenant_id integer NOT NULL,
+    day timestamp with time zone NOT NULL,
+    stage_num integer NOT NULL,
+    method_num integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    key_num integer NOT NULL,
+    terms integer NOT NULL,
+    status integer NOT NULL,
+    flags integer NOT NULL,
+    gen integer NOT NULL,
+    calls numeric(38,0) NOT NULL,
+    bytes_in numeric(38,0) NOT NULL,
+    bytes_out numeric(38,0) NOT NULL,
+    micros numeric(38,0) NOT NULL
+)
+PARTITION BY RANGE (day);
+
+ALTER TABLE ONLY public.usage_day FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.usage_day_default (
+    tenant_id integer NOT NULL,
+    day timestamp with time zone NOT NULL,
+    stage_num integer NOT NULL,
+    method_num integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    key_num integer NOT NULL,
+    terms integer NOT NULL,
+    status integer NOT NULL,
+    flags integer NOT NULL,
+    gen integer NOT NULL,
+    calls numeric(38,0) NOT NULL,
+    bytes_in numeric(38,0) NOT NULL,
+    bytes_out numeric(38,0) NOT NULL,
+    micros numeric(38,0) NOT NULL
+);
+
+ALTER TABLE ONLY public.usage_day_default FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.usage_hour (
     tenant_id integer NOT NULL,
     hour timestamp with time zone NOT NULL,
@@ -868,6 +907,8 @@ CREATE TABLE public.usage_quarantine (
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT usage_quarantine_hash_check CHECK ((length(hash) = 32))
 );
+
+ALTER TABLE ONLY public.usage_day ATTACH PARTITION public.usage_day_default DEFAULT;
 
 ALTER TABLE ONLY public.usage_hour ATTACH PARTITION public.usage_hour_default DEFAULT;
 
@@ -1078,6 +1119,12 @@ ALTER TABLE ONLY public.usage_batch
 ALTER TABLE ONLY public.usage_boot
     ADD CONSTRAINT usage_boot_pkey PRIMARY KEY (boot);
 
+ALTER TABLE ONLY public.usage_day
+    ADD CONSTRAINT usage_day_pkey PRIMARY KEY (tenant_id, day, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen);
+
+ALTER TABLE ONLY public.usage_day_default
+    ADD CONSTRAINT usage_day_default_pkey PRIMARY KEY (tenant_id, day, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen);
+
 ALTER TABLE ONLY public.usage_hour
     ADD CONSTRAINT usage_hour_pkey PRIMARY KEY (tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen);
 
@@ -1190,6 +1237,8 @@ CREATE INDEX usage_line_default_hour_idx ON public.usage_line_default USING btre
 CREATE INDEX usage_line_tenant ON ONLY public.usage_line USING btree (tenant_id, hour);
 
 CREATE INDEX usage_line_default_tenant_id_hour_idx ON public.usage_line_default USING btree (tenant_id, hour);
+
+ALTER INDEX public.usage_day_pkey ATTACH PARTITION public.usage_day_default_pkey;
 
 ALTER INDEX public.usage_hour_by_hour ATTACH PARTITION public.usage_hour_default_hour_idx;
 
@@ -1468,6 +1517,10 @@ CREATE POLICY tenant_only ON public.tenant USING ((((tenant_id)::text = current_
 
 CREATE POLICY tenant_only ON public.ticket USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.usage_day USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.usage_day_default USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.usage_hour USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.usage_hour_default USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
@@ -1477,6 +1530,10 @@ CREATE POLICY tenant_only ON public.usage_line USING ((((tenant_id)::text = curr
 CREATE POLICY tenant_only ON public.usage_line_default USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 ALTER TABLE public.ticket ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_day ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_day_default ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_hour ENABLE ROW LEVEL SECURITY;
 

@@ -16,8 +16,8 @@ const (
 	daysAhead   = 3
 )
 
-// Compact moves the lines there are into hourly sums, an hour per transaction,
-// and returns how many it moved. It runs beside ingest; what arrives meanwhile
+// Compact moves the lines there are into hourly sums and adds them to their day's,
+// an hour per transaction, and returns how many it moved. It runs beside ingest; what arrives meanwhile
 // waits for the next run. Two at once: one does the work.
 func (in *Intake) Compact(ctx context.Context) (moved int64, err error) {
 	var hours []time.Time
@@ -33,8 +33,10 @@ func (in *Intake) Compact(ctx context.Context) (moved int64, err error) {
 		return 0, err
 	}
 	for _, h := range hours {
-		if err := in.ensurePartition(ctx, "usage_hour", month(h)); err != nil {
-			return moved, err
+		for _, t := range []string{"usage_hour", "usage_day"} {
+			if err := in.ensurePartition(ctx, t, month(h)); err != nil {
+				return moved, err
+			}
 		}
 		n, err := in.compactHour(ctx, h)
 		moved += n
@@ -54,18 +56,25 @@ func (in *Intake) compactHour(ctx context.Context, hour time.Time) (moved int64,
 		return tx.QueryRow(ctx, `
 			with moved as (
 				delete from usage_line where hour = $1 returning *
-			), summed as (
-				insert into usage_hour
+			), sums as (
 				select tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen,
-					sum(calls), sum(bytes_in), sum(bytes_out), sum(micros)
+					sum(calls) as calls, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out, sum(micros) as micros
 				from moved group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 				order by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+			), hours as (
+				insert into usage_hour select * from sums
 				on conflict (tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen) do update set
 					calls = usage_hour.calls + excluded.calls, bytes_in = usage_hour.bytes_in + excluded.bytes_in,
 					bytes_out = usage_hour.bytes_out + excluded.bytes_out, micros = usage_hour.micros + excluded.micros
-				returning 1
+			), days as (
+				insert into usage_day
+				select tenant_id, date_trunc('day', hour, 'UTC'), stage_num, method_num, subscription_id, key_num, terms, status, flags, gen,
+					calls, bytes_in, bytes_out, micros from sums
+				on conflict (tenant_id, day, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen) do update set
+					calls = usage_day.calls + excluded.calls, bytes_in = usage_day.bytes_in + excluded.bytes_in,
+					bytes_out = usage_day.bytes_out + excluded.bytes_out, micros = usage_day.micros + excluded.micros
 			)
-			select (select count(*) from moved) + 0 * (select count(*) from summed)`, hour).Scan(&moved)
+			select count(*) from moved`, hour).Scan(&moved)
 	})
 	return moved, err
 }
@@ -80,8 +89,10 @@ func (in *Intake) Maintain(ctx context.Context) error {
 		}
 	}
 	for m := range 2 {
-		if err := in.ensurePartition(ctx, "usage_hour", month(today.AddDate(0, m, 1-today.Day()))); err != nil {
-			return err
+		for _, t := range []string{"usage_hour", "usage_day"} {
+			if err := in.ensurePartition(ctx, t, month(today.AddDate(0, m, 1-today.Day()))); err != nil {
+				return err
+			}
 		}
 	}
 	if err := in.dropEmpty(ctx, today.AddDate(0, 0, -3)); err != nil {

@@ -421,7 +421,7 @@ func TestUsageRows(t *testing.T) {
 		return rows
 	}
 	whole := Row{APIID: "pets", APIName: "Pets", Stage: "prod", Path: "/pets/{id}", Verb: "GET", KeyID: "key1", KeyName: "Kim",
-		Status: 200, Calls: 8, Billable: 8, BytesIn: 80, BytesOut: 800, AvgMicros: 1000}
+		Status: 200, UsageSum: model.UsageSum{Calls: 8, Billable: 8, BytesIn: 80, BytesOut: 800, AvgMicros: 1000}}
 	for _, compacted := range []bool{false, true} {
 		rows := get(Query{By: "total"})
 		if len(rows) != 3 || rows[0] != whole || rows[1].Status != 403 || rows[1].Billable != 0 || rows[1].Calls != 2 ||

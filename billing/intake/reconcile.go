@@ -16,6 +16,7 @@ type Balance struct {
 	Calls       int64 // by the boots' accounts
 	Lines       int64 // calls in usage_line
 	Hours       int64 // calls in usage_hour
+	Days        int64 // calls in usage_day
 	Quarantined int64 // batches
 	Gaps        []Gap
 	Wrong       []string // boots whose account is not the sum of their batches
@@ -31,7 +32,7 @@ type Gap struct {
 
 // Exact reports that every call handed in is in the usage, once, and nothing is missing.
 func (b *Balance) Exact() bool {
-	return b.Calls == b.Lines+b.Hours && len(b.Gaps) == 0 && len(b.Wrong) == 0
+	return b.Calls == b.Lines+b.Hours && b.Hours == b.Days && len(b.Gaps) == 0 && len(b.Wrong) == 0
 }
 
 // Reconcile compares boots, batches, lines and hourly sums at one instant.
@@ -44,8 +45,9 @@ func (in *Intake) Reconcile(ctx context.Context) (b Balance, err error) {
 			select count(*), count(*) filter (where state = 'live'), coalesce(sum(batches), 0)::bigint, coalesce(sum(calls), 0)::bigint,
 				(select coalesce(sum(calls), 0)::bigint from usage_line),
 				(select coalesce(sum(calls), 0)::bigint from usage_hour),
+				(select coalesce(sum(calls), 0)::bigint from usage_day),
 				(select count(*) from usage_quarantine)
-			from usage_boot`).Scan(&b.Boots, &b.Open, &b.Batches, &b.Calls, &b.Lines, &b.Hours, &b.Quarantined)
+			from usage_boot`).Scan(&b.Boots, &b.Open, &b.Batches, &b.Calls, &b.Lines, &b.Hours, &b.Days, &b.Quarantined)
 		if err != nil {
 			return err
 		}
