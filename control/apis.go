@@ -74,10 +74,10 @@ func (p *Plane) Source(ctx context.Context, actor Actor, id string) (Source, err
 	var s Source
 	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
-			select s.name, s.format, encode(s.sha256, 'hex'), s.imported_at, s.bytes
+			select s.name, s.format, encode(s.sha256, 'hex'), s.imported_at, s.problems, s.bytes
 			from api a join api_source s on (s.tenant_id, s.api_id, s.sha256) = (a.tenant_id, a.api_id, a.source_sha256)
 			where a.tenant_id = $1 and a.api_id = $2`, actor.Tenant, id).
-			Scan(&s.Name, &s.Format, &s.SHA256, &s.ImportedAt, &s.Bytes)
+			Scan(&s.Name, &s.Format, &s.SHA256, &s.ImportedAt, &s.Problems, &s.Bytes)
 		return missing(err, "there is no API %q that was imported from a document", id)
 	})
 	if err != nil {

@@ -42,9 +42,9 @@ func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Impor
 			return err
 		}
 		if _, err := w.Exec(ctx, `
-			insert into api_source (tenant_id, api_id, name, format, sha256, bytes) values ($1, $2, $3, $4, $5, $6)
-			on conflict (tenant_id, api_id, sha256) do update set name = excluded.name, format = excluded.format, imported_at = now()`,
-			w.tenant, out.API.ID, in.SourceName, doc.Format, sum[:], in.Source); err != nil {
+			insert into api_source (tenant_id, api_id, name, format, sha256, bytes, problems) values ($1, $2, $3, $4, $5, $6, $7)
+			on conflict (tenant_id, api_id, sha256) do update set name = excluded.name, format = excluded.format, problems = excluded.problems, imported_at = now()`,
+			w.tenant, out.API.ID, in.SourceName, doc.Format, sum[:], in.Source, out.Problems); err != nil {
 			return err
 		}
 		// The document before is kept while a deployment was made from it.

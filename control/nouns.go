@@ -91,7 +91,9 @@ type Source struct {
 	Format     string    `json:"format"`
 	SHA256     string    `json:"sha256"`
 	ImportedAt time.Time `json:"importedAt"`
-	Bytes      []byte    `json:"-"`
+	// Problems are what the import could not take.
+	Problems []model.Problem `json:"problems"`
+	Bytes    []byte          `json:"-"`
 }
 
 // Deploy publishes an API's definition on a stage. A nil StageThrottle leaves

@@ -65,3 +65,7 @@ func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn)
 	}
 	return nil
 }
+
+// Dialer reaches what upstreams may be in: public addresses, and the networks
+// that the operator opened.
+func Dialer(allow []netip.Prefix) *net.Dialer { return &newGuard(allow).dialer }

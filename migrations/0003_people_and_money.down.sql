@@ -8,6 +8,7 @@ alter table subscription drop column app_id, drop column ledger_id, drop column 
 drop table app, developer;
 drop table usage_day;
 alter table deployment drop column source_sha256;
+alter table api_source drop column problems;
 alter table api drop column source_sha256;
 drop index audit_operator, usage_hour_by_hour;
 alter table audit drop column actor_name, drop column source;

@@ -143,7 +143,8 @@ select usage_fence('usage_day'), usage_fence('usage_day_default');
 alter table api add column source_sha256 bytea;
 update api set source_sha256 = s.sha256 from api_source s where (s.tenant_id, s.api_id) = (api.tenant_id, api.api_id);
 alter table api_source drop constraint api_source_pkey,
-  add primary key (tenant_id, api_id, sha256);
+  add primary key (tenant_id, api_id, sha256),
+  add column problems jsonb not null default '[]'; -- what the import could not take
 alter table deployment add column source_sha256 bytea;
 
 -- What is charged: an immutable version. Its number is the terms in usage records.

@@ -149,7 +149,8 @@ CREATE TABLE public.api_source (
     format text NOT NULL,
     sha256 bytea NOT NULL,
     bytes bytea NOT NULL,
-    imported_at timestamp with time zone DEFAULT now() NOT NULL
+    imported_at timestamp with time zone DEFAULT now() NOT NULL,
+    problems jsonb DEFAULT '[]'::jsonb NOT NULL
 );
 
 ALTER TABLE ONLY public.api_source FORCE ROW LEVEL SECURITY;

@@ -37,8 +37,11 @@ type Options struct {
 	BehindProxy bool
 	// Fetch reads a document by its URL, from where tenants may reach.
 	Fetch func(ctx context.Context, url string) ([]byte, error)
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Call makes a call to the gateway, which listens on GatewayAddr for this process.
+	Call        func(*http.Request) (*http.Response, error)
+	GatewayAddr string
+	Log         *slog.Logger
+	Now         func() time.Time
 }
 
 // Server serves the console and the operator's area.

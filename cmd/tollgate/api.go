@@ -77,7 +77,7 @@ func readSource(ctx context.Context, stdin io.Reader, from string) ([]byte, erro
 	case from == "-":
 		return readBounded(stdin, "standard input", model.MaxDefinitionBytes)
 	case isURL(from):
-		return download(ctx, from)
+		return download(ctx, nil, from)
 	case strings.Contains(from, "://"):
 		return nil, model.Errorf(model.Invalid, "%s is not an http or https URL", from)
 	}
@@ -104,7 +104,9 @@ func readBounded(r io.Reader, name string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-func download(ctx context.Context, url string) ([]byte, error) {
+// download reads a document by its URL: rt is nil for whoever sits at this machine,
+// and reaches no more than upstreams may for a visitor of the console.
+func download(ctx context.Context, rt http.RoundTripper, url string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -113,7 +115,7 @@ func download(ctx context.Context, url string) ([]byte, error) {
 	}
 	req.Header.Set("Accept", "application/json, application/yaml, */*;q=0.5")
 	req.Header.Set("User-Agent", "tollgate/"+version)
-	client := &http.Client{CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+	client := &http.Client{Transport: rt, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 		if len(via) > 5 { // other schemes have no transport
 			return errors.New("more than 5 redirects")
 		}

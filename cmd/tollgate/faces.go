@@ -10,6 +10,7 @@ import (
 
 	"tollgate/control"
 	"tollgate/control/feed"
+	"tollgate/gateway"
 	"tollgate/model"
 	"tollgate/portal"
 	"tollgate/web"
@@ -31,8 +32,13 @@ func (p *program) startFaces(context.Context) error {
 	if err != nil {
 		return err
 	}
+	outward := &http.Transport{DialContext: gateway.Dialer(p.cfg.allow).DialContext, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 16, IdleConnTimeout: time.Minute}
+	p.onStop(func(context.Context) error { outward.CloseIdleConnections(); return nil })
+	asIs := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	console, err := web.New(web.Options{
 		Plane: p.plane, Usage: p.intake, Console: p.cfg.console, Gateway: p.cfg.gateway, PortalURL: portals.URL,
+		Fetch: func(ctx context.Context, url string) ([]byte, error) { return download(ctx, outward, url) },
+		Call:  (&http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: asIs}).Do, GatewayAddr: gatewayAddr,
 		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, Log: p.log,
 	})
 	if err != nil {
