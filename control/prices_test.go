@@ -2,6 +2,8 @@ package control_test
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -257,5 +259,50 @@ func TestMoveManyToCurrentPrice(t *testing.T) {
 		if len(k.Subscriptions) != 1 || k.Subscriptions[0].Terms == 0 {
 			t.Fatalf("key %+v", k)
 		}
+	}
+}
+
+// Nodes that lease while subscriptions are moved again and again are granted the
+// quota's units in all: none twice, none lost.
+func TestMoveWhileNodesLease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const limit = 600
+	a, p, r := w.subscribed(&model.Quota{Limit: limit, Period: model.Month})
+	var granted, asked atomic.Int64
+	var wg sync.WaitGroup
+	moved := make(chan struct{})
+	for i := range 4 {
+		wg.Go(func() {
+			q := r
+			q.Boot, q.Want = fmt.Sprintf("boot-%d", i), 3
+			for done := false; ; {
+				g := w.lease(q)[0].Granted
+				granted.Add(g)
+				asked.Add(1)
+				if g == 0 && done {
+					return // used up after the last move
+				}
+				select {
+				case <-moved:
+					done = true
+				default:
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		w.reprice(a, p.ID, priced(model.Decimal(fmt.Sprint(i+1)), "1"))
+		n, err := w.MoveToCurrentPrice(w.ctx, a, p.ID)
+		w.must(err)
+		if n != 1 {
+			t.Errorf("move %d moved %d", i, n)
+		}
+	}
+	before := granted.Load()
+	close(moved)
+	wg.Wait()
+	if granted.Load() != limit || before == 0 {
+		t.Errorf("%d of %d units were granted, %d of them during the moves, in %d requests", granted.Load(), limit, before, asked.Load())
 	}
 }

@@ -115,6 +115,21 @@ func TestVerbs(t *testing.T) {
 	if free := cliJSON[control.Plan](t, env, "plan", "update", "gold", "--no-price", "--published=false"); free.Price != nil || free.OtherPrice != 1 || free.Published {
 		t.Errorf("without a price %+v", free)
 	}
+	// A used quota stays used when its subscription goes on at another price.
+	cliJSON[control.Plan](t, env, "plan", "create", "--name", "bronze", "--quota", "2", "--stage", "Pets:dev")
+	spent := cliJSON[control.CreatedKey](t, env, "key", "create", "--name", "k2", "--plan", "bronze")
+	eventually(t, call, spent.Value, 200)
+	eventually(t, call, spent.Value, 429)
+	cliJSON[control.Plan](t, env, "plan", "update", "bronze", "--currency", "EUR", "--monthly-fee", "1")
+	cliJSON[struct{ Moved int }](t, env, "plan", "reprice", "bronze")
+	later := cliJSON[control.CreatedKey](t, env, "key", "create", "--name", "k3", "--plan", "gold")
+	eventually(t, call, later.Value, 200) // the node has applied what came before
+	for range 20 {
+		if code := answer(t, call, spent.Value); code != 429 {
+			t.Fatalf("after the move a used quota answers %d", code)
+		}
+	}
+	cliJSON[any](t, env, "key", "delete", "k3")
 	for flag, args := range map[string][]string{
 		"--currency": {"--monthly-fee", "1"}, "--tier": {"--currency", "EUR", "--tier", "0.1"}, "last tier": {"--currency", "EUR", "--tier", "5:0.1"},
 		"not an amount": {"--currency", "EUR", "--monthly-fee", "1,50"}, "not a currency": {"--currency", "euro"},
@@ -187,15 +202,19 @@ func TestVerbs(t *testing.T) {
 // keys or plans may take a second to reach the node.
 func eventually(t *testing.T, url, key string, want int) {
 	t.Helper()
-	until(t, 10*time.Second, fmt.Sprintf("GET %s to answer %d", url, want), func() bool {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-		must(t, err)
-		req.Header.Set("X-Api-Key", key)
-		res, err := http.DefaultClient.Do(req)
-		must(t, err)
-		_ = res.Body.Close()
-		return res.StatusCode == want
-	})
+	until(t, 10*time.Second, fmt.Sprintf("GET %s to answer %d", url, want), func() bool { return answer(t, url, key) == want })
+}
+
+// answer is the status that a call with a key gets.
+func answer(t *testing.T, url, key string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	must(t, err)
+	req.Header.Set("X-Api-Key", key)
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	_ = res.Body.Close()
+	return res.StatusCode
 }
 
 // until asks again and again.
