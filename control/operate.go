@@ -34,12 +34,12 @@ type GatewayChoice struct {
 	Nodes int64  `json:"nodes"` // live now
 }
 
-// used is what tenant t's calls were counted as since $2, at most a month ago:
-// lines just handed in and hourly sums.
+// used is what tenant t's calls were counted as since $2, the begin of a day at
+// most a month ago: lines just handed in, and sums of days.
 const used = `(
 		select hour, flags, calls::numeric from usage_line where tenant_id = t.tenant_id and hour >= $2
 		union all
-		select hour, flags, calls from usage_hour where tenant_id = t.tenant_id and hour >= $2) used`
+		select day, flags, calls from usage_day where tenant_id = t.tenant_id and day >= $2) used`
 
 // bounded keeps an absurd sum from hiding the rest.
 func bounded(sum string) string {
@@ -302,7 +302,7 @@ func (p *Plane) OperatorOverview(ctx context.Context, operator Actor) (OperatorO
 			with used as (
 				select tenant_id, hour, calls::numeric from usage_line where hour >= $1::timestamptz - interval '1 day'
 				union all
-				select tenant_id, hour, calls from usage_hour where hour >= $1::timestamptz - interval '1 day'),
+				select tenant_id, day, calls from usage_day where day >= $1::timestamptz - interval '1 day'),
 			today as (select tenant_id, sum(calls) as calls from used where hour >= $1 and tenant_id <> 0 group by 1),
 			live as (select n.*, (select min(c.at) from feed_change c where c.gateway_id = n.gateway_id and c.rev > n.applied_rev) as behind
 				from node n where `+liveNode+`)

@@ -27,13 +27,13 @@ func (w *world) exec(sql string, args ...any) {
 // used records calls of a tenant, in a line just handed in or an hourly sum.
 func (w *world) used(table string, a control.Actor, hour time.Time, flags uint16, calls int64) {
 	w.Helper()
-	columns, values := "", ""
+	at, columns, values := "day", "", ""
 	if table == "usage_line" {
-		columns, values = ", boot, seq", ", gen_random_uuid(), 1"
+		at, columns, values = "hour", ", boot, seq", ", gen_random_uuid(), 1"
 	}
 	w.exec(fmt.Sprintf(`
-		insert into %s (tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen, calls, bytes_in, bytes_out, micros%s)
-		values ($1, $2, 1, 1, 0, 0, 0, 200, $3, 0, $4, 1, 1, 1%s)`, table, columns, values), a.Tenant, hour, int(flags), calls)
+		insert into %s (tenant_id, %s, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen, calls, bytes_in, bytes_out, micros%s)
+		values ($1, $2, 1, 1, 0, 0, 0, 200, $3, 0, $4, 1, 1, 1%s)`, table, at, columns, values), a.Tenant, hour, int(flags), calls)
 }
 
 func TestInstallation(t *testing.T) {
@@ -85,9 +85,9 @@ func TestTenantDetail(t *testing.T) {
 	w.must(w.SetKeyEnabled(w.ctx, a, k.ID, false))
 	today := at.Truncate(24 * time.Hour)
 	w.used("usage_line", a, at.Truncate(time.Hour), model.FlagBillable, 7)
-	w.used("usage_hour", a, today, 0, 30)
-	w.used("usage_hour", a, today.AddDate(0, 0, -1), model.FlagBillable, 500)
-	w.used("usage_hour", a, today.AddDate(0, -1, 0), model.FlagBillable, 9000)
+	w.used("usage_day", a, today, 0, 30)
+	w.used("usage_day", a, today.AddDate(0, 0, -1), model.FlagBillable, 500)
+	w.used("usage_day", a, today.AddDate(0, -1, 0), model.FlagBillable, 9000)
 	w.used("usage_line", b, today, model.FlagBillable, 11)
 
 	got, err := w.TenantDetail(w.ctx, op, a.AccountID)
@@ -269,12 +269,12 @@ func TestOperatorOverview(t *testing.T) {
 	w.exec(`update tenant set created_at = now() - interval '8 days' where tenant_id = $1`, as[1].Tenant)
 	today := at.Truncate(24 * time.Hour)
 	for i, a := range as {
-		w.used("usage_hour", a, today.Add(3*time.Hour), 0, int64(10*i+1))
+		w.used("usage_day", a, today, 0, int64(10*i+1))
 	}
 	w.used("usage_line", as[2], today.Add(15*time.Hour), 0, 1000)
 	w.used("usage_line", control.Actor{}, today.Add(15*time.Hour), 0, 5) // reached no tenant
-	w.used("usage_hour", as[2], today.Add(-time.Hour), 0, 77)
-	w.used("usage_hour", as[2], today.Add(-25*time.Hour), 0, 88)
+	w.used("usage_day", as[2], today.AddDate(0, 0, -1), 0, 77)
+	w.used("usage_day", as[2], today.AddDate(0, 0, -2), 0, 88)
 	n := control.SharedNode("n1")
 	w.changes(n, hello(w.changes(n, hello(0)).Revision))
 	w.changes(control.SharedNode("n2"), hello(0))

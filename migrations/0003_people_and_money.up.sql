@@ -108,10 +108,6 @@ alter table audit add column source text not null default ''; -- address, or whe
 create index audit_action on audit (tenant_id, action, audit_id desc);
 create index audit_operator on audit (audit_id desc) where role = 'operator' or tenant_id is null;
 
--- The operator's figures are of all tenants and a day: their rows lie together,
--- because hours are summed up one after the other.
-create index usage_hour_by_hour on usage_hour using brin (hour) with (pages_per_range = 16);
-
 -- The hours of a day (UTC) summed up: what is asked of weeks and months reads
 -- these. Written with usage_hour, by the same transaction, so that both always
 -- hold the same calls.
@@ -133,6 +129,7 @@ create table usage_day (
   primary key (tenant_id, day, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen)
 ) partition by range (day);
 create table usage_day_default partition of usage_day default;
+create index usage_day_by_day on usage_day (day); -- the operator's figures are of all tenants
 insert into usage_day
   select tenant_id, date_trunc('day', hour, 'UTC'), stage_num, method_num, subscription_id, key_num, terms, status, flags, gen,
     sum(calls), sum(bytes_in), sum(bytes_out), sum(micros)

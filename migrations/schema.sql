@@ -1227,9 +1227,9 @@ CREATE INDEX usage_batch_age ON public.usage_batch USING btree (received_at);
 
 CREATE INDEX usage_boot_open ON public.usage_boot USING btree (watermark) WHERE (state <> 'closed'::text);
 
-CREATE INDEX usage_hour_by_hour ON ONLY public.usage_hour USING brin (hour) WITH (pages_per_range='16');
+CREATE INDEX usage_day_by_day ON ONLY public.usage_day USING btree (day);
 
-CREATE INDEX usage_hour_default_hour_idx ON public.usage_hour_default USING brin (hour) WITH (pages_per_range='16');
+CREATE INDEX usage_day_default_day_idx ON public.usage_day_default USING btree (day);
 
 CREATE INDEX usage_line_hour ON ONLY public.usage_line USING btree (hour);
 
@@ -1239,9 +1239,9 @@ CREATE INDEX usage_line_tenant ON ONLY public.usage_line USING btree (tenant_id,
 
 CREATE INDEX usage_line_default_tenant_id_hour_idx ON public.usage_line_default USING btree (tenant_id, hour);
 
-ALTER INDEX public.usage_day_pkey ATTACH PARTITION public.usage_day_default_pkey;
+ALTER INDEX public.usage_day_by_day ATTACH PARTITION public.usage_day_default_day_idx;
 
-ALTER INDEX public.usage_hour_by_hour ATTACH PARTITION public.usage_hour_default_hour_idx;
+ALTER INDEX public.usage_day_pkey ATTACH PARTITION public.usage_day_default_pkey;
 
 ALTER INDEX public.usage_hour_pkey ATTACH PARTITION public.usage_hour_default_pkey;
 
