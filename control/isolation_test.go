@@ -81,7 +81,7 @@ var isolation = map[string]any{
 	"SignUp": "nobody yet", "ConfirmSignUp": "takes a link's token", "SignIn": "who the caller is", "OperatorSignIn": "who the caller is",
 	"RequestReset": "nobody yet", "ResetPassword": "takes a link's token", "Offer": "takes a link's token", "Join": "takes a link's token",
 	"SetPersonName": "of who is signed in", "ChangePassword": "of who is signed in", "SessionsOf": "of who is signed in", "EndSessions": "of who is signed in",
-	"LocalMail": "for the machine itself",
+	"HasMailServer": "for everybody", "LocalMail": "for the machine itself",
 
 	"CreateAPI": func(f foreign) error { return second(f.CreateAPI(f.ctx, viewer(f.mine), "x", "")) },
 	"Compare": func(f foreign) error {

@@ -6,16 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/mail"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	gomail "github.com/wneessen/go-mail"
 
+	"tollgate/control/mail"
 	"tollgate/model"
 )
 
@@ -115,8 +113,12 @@ func (p *Plane) send(ctx context.Context, id int64) error {
 		return err
 	}
 	l, err := p.unseal(sealed)
+	var via mail.Server
 	if err == nil {
-		err = p.deliver(ctx, s, password, to, l)
+		via, err = p.server(s, password)
+	}
+	if err == nil {
+		err = via.Send(ctx, mail.Message{To: to, Subject: l.Subject, Text: l.Text})
 	}
 	problem := ""
 	if err != nil {
@@ -129,45 +131,20 @@ func (p *Plane) send(ctx context.Context, id int64) error {
 			where mail_id = $1`, id, problem, p.now())
 		return e
 	})
+	if _, never := errors.AsType[mail.Undeliverable](err); never && e == nil {
+		return river.JobCancel(err) // the operator sees the problem, and may retry
+	}
 	return errors.Join(err, e)
 }
 
-// deliver speaks to the mail server, for at most half a minute.
-func (p *Plane) deliver(ctx context.Context, s MailSettings, password []byte, to string, l letter) error {
-	m := gomail.NewMsg()
-	if err := errors.Join(m.From(s.From), m.To(to)); err != nil {
-		return err
+// server is the mail server with its password, opened.
+func (p *Plane) server(s MailSettings, sealed []byte) (mail.Server, error) {
+	to := mail.Server{Host: s.Host, Port: s.Port, Username: s.Username, From: s.From, Encryption: s.Encryption}
+	var err error
+	if len(sealed) > 0 {
+		to.Password, err = p.openSecret("smtp", sealed)
 	}
-	m.Subject(l.Subject)
-	m.SetDate()
-	m.SetMessageID()
-	m.SetBodyString(gomail.TypeTextPlain, l.Text)
-	o := []gomail.Option{gomail.WithPort(s.Port), gomail.WithTimeout(15 * time.Second)}
-	switch s.Encryption {
-	case "tls":
-		o = append(o, gomail.WithSSL())
-	case "none":
-		o = append(o, gomail.WithTLSPolicy(gomail.NoTLS))
-	default:
-		o = append(o, gomail.WithTLSPolicy(gomail.TLSMandatory))
-	}
-	if s.Username != "" {
-		secret := ""
-		if len(password) > 0 {
-			var err error
-			if secret, err = p.openSecret("smtp", password); err != nil {
-				return err
-			}
-		}
-		o = append(o, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(s.Username), gomail.WithPassword(secret))
-	}
-	c, err := gomail.NewClient(s.Host, o...)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	return c.DialAndSendWithContext(ctx, m)
+	return to, err
 }
 
 // MailSettings is how mails leave, without the password.
@@ -181,40 +158,21 @@ func (p *Plane) MailSettings(ctx context.Context, operator Actor) (s MailSetting
 	return s, err
 }
 
-func (s *MailSettings) check() error {
-	if s.Host == "" {
-		*s = MailSettings{}
-		return nil
-	}
-	if len(s.Host) > 253 || strings.ContainsAny(s.Host, " /:@") && net.ParseIP(s.Host) == nil {
-		return model.Errorf(model.Invalid, "%q is not a mail server such as smtp.example.com", s.Host)
-	}
-	if s.Port < 1 || s.Port > 65535 {
-		return model.Errorf(model.Invalid, "port %d is not between 1 and 65535; mail servers listen on 587, 465 or 25", s.Port)
-	}
-	if _, err := mail.ParseAddress(s.From); err != nil {
-		return model.Errorf(model.Invalid, "%q is not a sender such as Tollgate <no-reply@example.com>", s.From)
-	}
-	switch s.Encryption {
-	case "starttls", "tls", "none":
-	default:
-		return model.Errorf(model.Invalid, "encryption is starttls, tls or none, not %q", s.Encryption)
-	}
-	return nil
-}
-
 // SetMailSettings says how mails leave from now on; those of the last day that
 // wait are then sent. A nil password leaves the one there is.
 func (p *Plane) SetMailSettings(ctx context.Context, operator Actor, s MailSettings, password *string) error {
 	if err := operator.May(ToOperate); err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
-		return err
-	}
+	via := mail.Server{Host: s.Host, Port: s.Port, Username: s.Username, From: s.From, Encryption: s.Encryption}
 	var sealed []byte
 	if password != nil && *password != "" {
-		sealed = p.sealSecret("smtp", *password)
+		via.Password, sealed = *password, p.sealSecret("smtp", *password)
+	}
+	if s.Host == "" {
+		s = MailSettings{}
+	} else if err := via.Check(); err != nil {
+		return err
 	}
 	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		s.HasPassword = false
@@ -261,7 +219,11 @@ func (p *Plane) TestMail(ctx context.Context, operator Actor, to string) error {
 	if s.Host == "" {
 		return model.Errorf(model.Invalid, "no mail server is set; save one first")
 	}
-	if err := p.deliver(ctx, s, password, to, letter{"Tollgate can send mail", "This is the test mail you asked for. Mails of this installation arrive."}); err != nil {
+	via, err := p.server(s, password)
+	if err != nil {
+		return err
+	}
+	if err := via.Send(ctx, mail.Message{To: to, Subject: "Tollgate can send mail", Text: "This is the test mail you asked for. Mails of this installation arrive.\n"}); err != nil {
 		return model.Errorf(model.Unavailable, "the mail server %s did not take the mail: %v", s.Host, err)
 	}
 	return nil
@@ -296,6 +258,15 @@ func (p *Plane) Mails(ctx context.Context, operator Actor) (out []Mail, err erro
 		return err
 	})
 	return out, err
+}
+
+// HasMailServer reports that mails leave. Without, those of a local installation
+// are read on the machine itself, and others wait.
+func (p *Plane) HasMailServer(ctx context.Context) (has bool, err error) {
+	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `select coalesce(smtp->>'host', '') <> '' from installation`).Scan(&has)
+	})
+	return has, err
 }
 
 // LocalMail is a mail with what it says, for the machine itself: there is nobody

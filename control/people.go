@@ -3,12 +3,12 @@ package control
 import (
 	"context"
 	"fmt"
-	"net/mail"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"tollgate/control/mail"
 	"tollgate/model"
 )
 
@@ -22,12 +22,7 @@ type Person struct {
 	Name  string `json:"name"`
 }
 
-func checkEmail(email string) error {
-	if a, err := mail.ParseAddress(email); err != nil || a.Address != email || len(email) > 254 {
-		return model.Errorf(model.Invalid, "%q is not an e-mail address", email)
-	}
-	return nil
-}
+func checkEmail(email string) error { return mail.CheckAddress(email) }
 
 func checkPassword(password string) error {
 	if l := len(password); l < minPassword || l > maxPassword {

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"net/mail"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -26,16 +25,13 @@ func checkName(what, name string, max int) error {
 }
 
 func (n *NewTenant) check() error {
-	if a, err := mail.ParseAddress(n.Email); err != nil || a.Address != n.Email || len(n.Email) > 254 {
-		return model.Errorf(model.Invalid, "%q is not an e-mail address", n.Email)
+	if err := checkEmail(n.Email); err != nil {
+		return err
 	}
 	if err := checkName("an account", n.Name, 128); err != nil {
 		return err
 	}
-	if l := len(n.Password); l < minPassword || l > maxPassword {
-		return model.Errorf(model.Invalid, "a password has %d to %d characters; this one has %d", minPassword, maxPassword, l)
-	}
-	return nil
+	return checkPassword(n.Password)
 }
 
 // CreateTenant opens an account on the shared gateway, with its owner and a first
