@@ -2,8 +2,11 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
 )
 
 // Site is a portal as anybody may see it.
@@ -33,4 +36,87 @@ func (p *Plane) Site(ctx context.Context, slug string) (Site, error) {
 		return Site{}, err
 	}
 	return s, nil
+}
+
+// CatalogueAPI is an API on a portal.
+type CatalogueAPI struct {
+	ID           string
+	Name         string
+	Summary      string
+	Description  string
+	Stage        string
+	DeploymentID string // what is documented
+	Methods      int
+	Plans        []string // names of the offered plans that open it
+}
+
+// CataloguePlan is a plan that is offered on a portal.
+type CataloguePlan struct {
+	ID          string
+	Name        string
+	Description string
+	Throttle    *model.Throttle
+	Quota       *model.Quota
+	Price       *model.PriceSheet // nil: free
+	APIs        []string          // names of the APIs on the portal that it opens
+}
+
+// Catalogue is what a portal offers.
+type Catalogue struct {
+	APIs  []CatalogueAPI
+	Plans []CataloguePlan
+}
+
+// Catalogue reads what a portal offers, in one round trip.
+func (p *Plane) Catalogue(ctx context.Context, site Site) (out Catalogue, err error) {
+	err = p.read(ctx, site.scope(), func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		collect(b, &out.APIs, pgx.RowToStructByPos[CatalogueAPI], `
+			select pa.api_id, a.name, pa.summary, coalesce(a.definition->>'description', ''), st.name, st.deployment_id, d.methods,
+				array(select pl.name from plan pl join plan_stage ps using (tenant_id, plan_id)
+					where pl.tenant_id = pa.tenant_id and ps.stage_num = pa.stage_num and pl.published and pl.deleted_at is null order by 1)
+			from portal_api pa join api a using (tenant_id, api_id) join stage st using (tenant_id, stage_num)
+				join deployment d on (d.tenant_id, d.deployment_id) = (st.tenant_id, st.deployment_id)
+			where pa.tenant_id = $1 and a.deleted_at is null and st.deleted_at is null order by lower(a.name), pa.api_id limit 500`, site.Tenant)
+		collect(b, &out.Plans, func(r pgx.CollectableRow) (c CataloguePlan, err error) {
+			var limit *int64
+			var period *string
+			var offset *int
+			err = r.Scan(&c.ID, &c.Name, &c.Description, &c.Throttle, &limit, &period, &offset, &c.Price, &c.APIs)
+			c.Quota = quotaOf(limit, period, offset)
+			return c, err
+		}, `
+			select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, s.sheet,
+				array(select a.name from plan_stage ps join portal_api pa using (tenant_id, stage_num) join api a on (a.tenant_id, a.api_id) = (pa.tenant_id, pa.api_id)
+					where ps.tenant_id = p.tenant_id and ps.plan_id = p.plan_id and a.deleted_at is null order by 1)
+			from plan p left join price_sheet s on (s.tenant_id, s.sheet_num) = (p.tenant_id, p.sheet_num)
+			where p.tenant_id = $1 and p.published and p.deleted_at is null
+			order by coalesce((s.sheet->>'monthlyFee')::numeric, 0), p.name limit 100`, site.Tenant)
+		return tx.SendBatch(ctx, b).Close()
+	})
+	return out, err
+}
+
+// Documented is what a portal's reference of an API is made from.
+type Documented struct {
+	Definition model.Definition
+	Source     []byte // the document as its author wrote it; empty: made by hand
+}
+
+// Documented reads the deployment of an API that is on the portal. It never
+// changes, so it is read once.
+func (p *Plane) Documented(ctx context.Context, site Site, apiID, deploymentID string) (out Documented, err error) {
+	err = p.read(ctx, site.scope(), func(tx pgx.Tx) error {
+		var doc []byte
+		err := tx.QueryRow(ctx, `
+			select d.definition, coalesce(s.bytes, '') from portal_api pa
+			join deployment d on (d.tenant_id, d.api_id) = (pa.tenant_id, pa.api_id)
+			left join api_source s on (s.tenant_id, s.api_id, s.sha256) = (d.tenant_id, d.api_id, d.source_sha256)
+			where pa.tenant_id = $1 and pa.api_id = $2 and d.deployment_id = $3`, site.Tenant, apiID, deploymentID).Scan(&doc, &out.Source)
+		if err != nil {
+			return missing(err, "there is no API %q here", apiID)
+		}
+		return json.Unmarshal(doc, &out.Definition)
+	})
+	return out, err
 }

@@ -107,27 +107,30 @@ func (p *Plane) Customers(ctx context.Context, actor Actor, pg Page) (List[Custo
 const appKeys = `coalesce(jsonb_agg(jsonb_build_object('id', k.key_id, 'name', k.name, 'prefix', k.prefix, 'last4', k.last4,
 	'enabled', k.enabled, 'createdAt', k.created_at) order by k.created_at, k.key_id), '[]')`
 
-// Customer is one developer of the portal with apps, subscriptions and keys.
-func (p *Plane) Customer(ctx context.Context, actor Actor, id string) (CustomerDetail, error) {
-	var out CustomerDetail
-	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, customerSelect+`, d.billing, coalesce((
+// appsOf is the JSON of []CustomerApp of developer d.
+const appsOf = `coalesce((
 				select jsonb_agg(jsonb_build_object('id', a.app_id, 'name', a.name, 'createdAt', a.created_at,
 					'subscriptions', coalesce((
 						select jsonb_agg(jsonb_build_object('id', s.subscription_id, 'planId', p.plan_id, 'plan', p.name,
 								'version', coalesce(ps.version, 0), 'price', ps.sheet, 'current', s.terms = coalesce(p.sheet_num, 0), 'startedAt', s.started_at,
-								'keys', (select `+appKeys+` from subscription_key sk join api_key k using (tenant_id, key_num)
+								'keys', (select ` + appKeys + ` from subscription_key sk join api_key k using (tenant_id, key_num)
 									where (sk.tenant_id, sk.subscription_id) = (s.tenant_id, s.subscription_id) and k.deleted_at is null))
 							order by p.name, s.subscription_id)
 						from subscription s join plan p using (tenant_id, plan_id)
 						left join price_sheet ps on (ps.tenant_id, ps.sheet_num) = (s.tenant_id, s.terms)
 						where (s.tenant_id, s.app_id) = (a.tenant_id, a.app_id) and s.ended_at is null), '[]'),
-					'loose', (select `+appKeys+` from api_key k
+					'loose', (select ` + appKeys + ` from api_key k
 						where (k.tenant_id, k.app_id) = (a.tenant_id, a.app_id) and k.deleted_at is null and not exists (
 							select from subscription_key sk join subscription s using (tenant_id, subscription_id)
 							where (sk.tenant_id, sk.key_num) = (k.tenant_id, k.key_num) and s.ended_at is null)))
 					order by a.name, a.app_id)
-				from app a where (a.tenant_id, a.developer_id) = (d.tenant_id, d.developer_id) and a.deleted_at is null), '[]')
+				from app a where (a.tenant_id, a.developer_id) = (d.tenant_id, d.developer_id) and a.deleted_at is null), '[]')`
+
+// Customer is one developer of the portal with apps, subscriptions and keys.
+func (p *Plane) Customer(ctx context.Context, actor Actor, id string) (CustomerDetail, error) {
+	var out CustomerDetail
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, customerSelect+`, d.billing, `+appsOf+`
 			from developer d where d.tenant_id = $1 and d.developer_id = $2`, actor.Tenant, id).
 			Scan(append(out.fields(), &out.Billing, &out.Held)...)
 		return missing(err, "there is no developer %q", id)

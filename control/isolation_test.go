@@ -94,6 +94,31 @@ var isolation = map[string]any{
 		}
 		return err
 	},
+	"DeveloperSignUp": "nobody yet", "ConfirmDeveloper": "takes a link's token", "DeveloperSignIn": "who the caller is",
+	"RequestDeveloperReset": "nobody yet", "ResetDeveloperPassword": "takes a link's token",
+	"Catalogue": "for everybody", "Documented": "for everybody; TestDevelopersAreApart",
+	"DeveloperProfile":        func(f foreign) error { return second(f.DeveloperProfile(f.ctx, customer(f.mine))) },
+	"SetDeveloperProfile":     func(f foreign) error { return f.SetDeveloperProfile(f.ctx, customer(f.mine), control.Profile{}) },
+	"ChangeDeveloperPassword": func(f foreign) error { return f.ChangeDeveloperPassword(f.ctx, f.mine, "", "xxxxxxxx", nil) },
+	"MyApps":                  func(f foreign) error { return second(f.MyApps(f.ctx, customer(f.mine))) },
+	"CreateApp": func(f foreign) error {
+		_, _, err := f.CreateApp(f.ctx, customer(f.mine), "x", f.plan2)
+		return err
+	},
+	"RenameApp":    func(f foreign) error { return f.RenameApp(f.ctx, customer(f.mine), "x", "x") },
+	"DeleteApp":    func(f foreign) error { return f.DeleteApp(f.ctx, customer(f.mine), "x") },
+	"SubscribeApp": func(f foreign) error { return second(f.SubscribeApp(f.ctx, customer(f.mine), "x", f.plan2)) },
+	"ChangeAppPlan": func(f foreign) error {
+		return f.ChangeAppPlan(f.ctx, customer(f.mine), f.key2.Plans[0].Subscription, f.plan)
+	},
+	"CancelAppSubscription": func(f foreign) error {
+		return f.CancelAppSubscription(f.ctx, customer(f.mine), f.key2.Plans[0].Subscription)
+	},
+	"CreateAppKey": func(f foreign) error {
+		return second(f.CreateAppKey(f.ctx, customer(f.mine), f.key2.Plans[0].Subscription, "x"))
+	},
+	"RevokeAppKey": func(f foreign) error { return f.RevokeAppKey(f.ctx, customer(f.mine), f.key2.ID) },
+
 	"CreateTenant":     func(f foreign) error { return second(f.CreateTenant(f.ctx, f.mine, control.NewTenant{})) },
 	"Tenants":          func(f foreign) error { return second(f.Tenants(f.ctx, f.mine, control.TenantFilter{})) },
 	"SetTenantCaps":    func(f foreign) error { return f.SetTenantCaps(f.ctx, f.mine, f.other(), model.Caps{}) },
@@ -243,11 +268,17 @@ var isolation = map[string]any{
 // asks in a role that may not.
 var (
 	showNothing  = map[string]bool{"SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
-	operatorOnly = map[string]bool{"CreateAPI": true, "Invite": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
+	operatorOnly = map[string]bool{"ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true}
 )
+
+// customer is a developer of the asker's portal who is not there.
+func customer(a control.Actor) control.Actor {
+	a.Role, a.Member = control.RoleCustomer, "nobody"
+	return a
+}
 
 func viewer(a control.Actor) control.Actor {
 	a.Role = control.RoleViewer
