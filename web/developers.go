@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/model"
 	"tollgate/ui"
@@ -42,9 +43,13 @@ func (v *visit) developer() error {
 	if err != nil {
 		return err
 	}
+	month, err := v.lastMonth(intake.Query{DeveloperID: c.ID})
+	if err != nil {
+		return err
+	}
 	p := v.page(c.Email)
 	p.Crumbs = developerCrumbs
-	return v.render(developerPage(p, c, v.may(control.ToSell)))
+	return v.render(developerPage(p, c, month, v.may(control.ToSell)))
 }
 
 // developerPageOf is a page below a developer's.

@@ -30,9 +30,11 @@ func TestDeveloperPages(t *testing.T) {
 	b := s.as(owner)
 	b.get("/developers").want(200, "No developers yet")
 	id, k := s.customer(owner, "bea@example.com", plan)
+	s.used(owner, k.Key, 200, 40)
+	s.used(owner, k.Key, 503, 2)
 	b.get("/developers?q=nobody").want(200, "No developer's address")
 	p := b.get("/developers?q=BEA").link("bea@example.com").
-		want(200, "Routing", "Gold", "9.00 EUR a month", "Server", "Ships Ltd.", "Quay 1", "Active")
+		want(200, "Routing", "Gold", "9.00 EUR a month", "Server", "Ships Ltd.", "Quay 1", "Active", "42 calls", "Answered 5xx 2", "Enabled 42")
 	b.get("/keys/"+k.ID).want(200, "bea@example.com", "Routing").without("Take out of")
 	b.get("/keys/"+k.ID+"/delete").want(200, "whose subscription goes on")
 

@@ -169,54 +169,12 @@ func (v *visit) callURL(s control.StageName) string {
 	return fmt.Sprintf("%s/_aws/execute-api/%s/%s/", base, s.APIID, url.PathEscape(s.Stage))
 }
 
-// called is how often something was called, and how that was answered.
-type called struct {
-	Since    time.Time
-	Total    int64
-	ByStatus []statusCount // in the order of the statuses
-}
-
-type statusCount struct {
-	Status int
-	Calls  int64
-}
-
-func (c called) of(status int) int64 {
-	for _, s := range c.ByStatus {
-		if s.Status == status {
-			return s.Calls
-		}
-	}
-	return 0
-}
-
-// lastDay is how often a key was used in the last 24 hours.
-func (v *visit) lastDay(keyID string) (called, error) {
-	c := called{Since: v.Now().Add(-24 * time.Hour).Truncate(time.Hour)}
-	if v.Usage == nil {
-		return c, nil
-	}
-	rows, err := v.Usage.Usage(v.ctx(), v.actor().Tenant, intake.Query{KeyID: keyID, From: c.Since})
-	if err != nil {
-		return c, err
-	}
-	byStatus := map[int]int64{}
-	for _, r := range rows {
-		byStatus[r.Status] += r.Calls
-		c.Total += r.Calls
-	}
-	for _, s := range sortedKeys(byStatus) {
-		c.ByStatus = append(c.ByStatus, statusCount{s, byStatus[s]})
-	}
-	return c, nil
-}
-
 func (v *visit) key() error {
 	d, err := v.Plane.KeyDetail(v.ctx(), v.actor(), v.path("key"))
 	if err != nil {
 		return err
 	}
-	day, err := v.lastDay(d.ID)
+	day, err := v.lastDay(intake.Query{KeyID: d.ID})
 	if err != nil {
 		return err
 	}
@@ -307,7 +265,7 @@ func (v *visit) renderDeleteKey(status int, problem string) error {
 	if err != nil {
 		return err
 	}
-	day, err := v.lastDay(d.ID)
+	day, err := v.lastDay(intake.Query{KeyID: d.ID})
 	if err != nil {
 		return err
 	}

@@ -18,9 +18,13 @@ var keyValue = regexp.MustCompile(`tg_(live|test)_[0-9A-Za-z]{38}`)
 // used records calls with a key, as a node would have reported them.
 func (s *site) used(a control.Actor, k control.Key, status int, calls int64) {
 	s.Helper()
+	var subscription int64
+	if len(k.Plans) > 0 {
+		subscription = int64(k.Plans[0].Subscription)
+	}
 	s.exec(`
 		insert into usage_line (tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen, calls, bytes_in, bytes_out, micros, boot, seq)
-		values ($1, $2, 0, 0, 0, $3, 0, $4, 1, 0, $5, 1, 1, 1, gen_random_uuid(), 1)`, a.Tenant, time.Now().Truncate(time.Hour), k.Num, status, calls)
+		values ($1, $2, 0, 0, $6, $3, 0, $4, 1, 0, $5, 1, 1, 1, gen_random_uuid(), 1)`, a.Tenant, time.Now().Truncate(time.Hour), k.Num, status, calls, subscription)
 }
 
 func TestKeyPages(t *testing.T) {
