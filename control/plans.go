@@ -233,17 +233,19 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 	return err
 }
 
-// planSelect reads plans whole, in one round trip.
+// planSelect reads plans whole, in one round trip. Running subscriptions are gone
+// through once: a plan may have a hundred thousand.
 const planSelect = `
 	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at,
-		(select count(*) from subscription s join subscription_key sk using (tenant_id, subscription_id) join api_key k using (tenant_id, key_num)
-			where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null and k.deleted_at is null),
+		r.own + (select count(*) from subscription s join subscription_key sk using (tenant_id, subscription_id) join api_key k using (tenant_id, key_num)
+			where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null and s.app_id is not null and k.deleted_at is null),
 		` + planStages + `, p.published, ps.sheet, coalesce(ps.version, 0), r.running, r.other,
 		coalesce((select jsonb_agg(jsonb_build_object('apiId', st.api_id, 'api', a.name, 'stage', st.name) order by a.name, st.api_id, st.name)
 			from plan_stage ps join stage st using (tenant_id, stage_num) join api a using (tenant_id, api_id)
 			where ps.tenant_id = p.tenant_id and ps.plan_id = p.plan_id), '[]')
 	from plan p left join price_sheet ps on (ps.tenant_id, ps.sheet_num) = (p.tenant_id, p.sheet_num),
-		lateral (select count(*) as running, count(*) filter (where s.terms <> coalesce(p.sheet_num, 0)) as other
+		lateral (select count(*) as running, count(*) filter (where s.terms <> coalesce(p.sheet_num, 0)) as other,
+				count(*) filter (where s.app_id is null) as own -- one key each
 			from subscription s where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null) r
 	where p.tenant_id = $1 and p.deleted_at is null`
 

@@ -267,7 +267,7 @@ func TestMoveManyToCurrentPrice(t *testing.T) {
 func TestMoveWhileNodesLease(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	const limit = 600
+	const limit = 300
 	a, p, r := w.subscribed(&model.Quota{Limit: limit, Period: model.Month})
 	var granted, asked atomic.Int64
 	var wg sync.WaitGroup
@@ -291,7 +291,7 @@ func TestMoveWhileNodesLease(t *testing.T) {
 			}
 		})
 	}
-	for i := range 20 {
+	for i := range 10 {
 		w.reprice(a, p.ID, priced(model.Decimal(fmt.Sprint(i+1)), "1"))
 		n, err := w.MoveToCurrentPrice(w.ctx, a, p.ID)
 		w.must(err)

@@ -252,6 +252,7 @@ alter table subscription drop column key_num;
 -- The tenant comes last, as above.
 create index subscription_key_key on subscription_key (key_num, subscription_id, tenant_id);
 create unique index subscription_ledger_once on subscription (ledger_id, tenant_id) where ended_at is null;
+create index subscription_plan_app on subscription (plan_id, tenant_id) where ended_at is null and app_id is not null;
 create unique index subscription_app_once on subscription (app_id, plan_id, tenant_id) where ended_at is null and app_id is not null;
 
 -- How often a tenant's month was cut for a bill. Usage lines carry the generation

@@ -1217,6 +1217,8 @@ CREATE UNIQUE INDEX subscription_ledger_once ON public.subscription USING btree 
 
 CREATE INDEX subscription_plan ON public.subscription USING btree (plan_id, tenant_id) WHERE (ended_at IS NULL);
 
+CREATE INDEX subscription_plan_app ON public.subscription USING btree (plan_id, tenant_id) WHERE ((ended_at IS NULL) AND (app_id IS NOT NULL));
+
 CREATE INDEX tenant_gateway ON public.tenant USING btree (gateway_id);
 
 CREATE INDEX ticket_age ON public.ticket USING btree (expires_at);
