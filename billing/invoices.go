@@ -12,43 +12,13 @@ import (
 	"tollgate/model"
 )
 
-// Invoice is one, without its lines. Amounts are in minor units of Currency,
-// which has Digits of them.
-type Invoice struct {
-	ID          string      `json:"id"`
-	Seller      string      `json:"seller"`
-	AccountID   string      `json:"accountId"` // of the tenant that sells or pays
-	DeveloperID string      `json:"developerId,omitempty"`
-	Number      string      `json:"number,omitempty"` // empty while it is a draft
-	Final       bool        `json:"final"`
-	Begin       time.Time   `json:"begin"`
-	End         time.Time   `json:"end"`
-	Currency    string      `json:"currency"`
-	Digits      int         `json:"digits"`
-	Total       int64       `json:"total"`
-	From        model.Party `json:"from"`
-	To          model.Party `json:"to"`
-	CreatedAt   time.Time   `json:"createdAt"`
-	FinalizedAt time.Time   `json:"finalizedAt,omitzero"`
-}
-
-// InvoiceDetail is an invoice with its lines.
-type InvoiceDetail struct {
-	Invoice
-	Lines []InvoiceLine `json:"lines"`
-}
-
-// InvoiceLine is one amount and how it comes about.
-type InvoiceLine struct {
-	Line     int         `json:"line"`
-	Meter    string      `json:"meter"`
-	Title    string      `json:"title"`
-	Quantity int64       `json:"quantity"`
-	Steps    []rate.Step `json:"steps"`
-	Exact    string      `json:"exact"`    // of the month so far, major units
-	Invoiced int64       `json:"invoiced"` // on earlier invoices of the month
-	Amount   int64       `json:"amount"`
-}
+// What an invoice is made of.
+type (
+	Invoice       = model.Invoice
+	InvoiceDetail = model.InvoiceDetail
+	InvoiceLine   = model.InvoiceLine
+	Hour          = model.InvoiceHour
+)
 
 // Filter asks for invoices. The zero value is all of the scope.
 type Filter struct {
@@ -64,11 +34,12 @@ type Filter struct {
 const invoiceColumns = `i.invoice_id, i.seller, t.account_id, coalesce(i.developer_id, ''), coalesce(i.number, ''), i.state = 'final',
 	i.period_start, i.period_end, i.currency, i.total, i.from_party, i.to_party, i.created_at, coalesce(i.finalized_at, '0001-01-01')`
 
-func (i *Invoice) fields() []any {
+func fields(i *Invoice) []any {
 	return []any{&i.ID, &i.Seller, &i.AccountID, &i.DeveloperID, &i.Number, &i.Final, &i.Begin, &i.End, &i.Currency, &i.Total, &i.From, &i.To, &i.CreatedAt, &i.FinalizedAt}
 }
 
-func (i *Invoice) settle() {
+// settle completes what was read.
+func settle(i *Invoice) {
 	i.Digits, _ = model.MinorDigits(i.Currency)
 	i.Begin, i.End = i.Begin.UTC(), i.End.UTC()
 }
@@ -109,8 +80,8 @@ func (b *Billing) Invoices(ctx context.Context, s Scope, f Filter) (items []Invo
 			return err
 		}
 		items, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (i Invoice, err error) {
-			err = r.Scan(i.fields()...)
-			i.settle()
+			err = r.Scan(fields(&i)...)
+			settle(&i)
 			return i, err
 		})
 		return err
@@ -133,7 +104,7 @@ func (b *Billing) Invoice(ctx context.Context, s Scope, id string) (InvoiceDetai
 			return err
 		}
 		out.Lines, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (l InvoiceLine, err error) {
-			err = r.Scan(append(out.fields(), &l.Line, &l.Meter, &l.Title, &l.Quantity, &l.Steps, &l.Exact, &l.Invoiced, &l.Amount)...)
+			err = r.Scan(append(fields(&out.Invoice), &l.Line, &l.Meter, &l.Title, &l.Quantity, &l.Steps, &l.Exact, &l.Invoiced, &l.Amount)...)
 			if d, e := decimal.NewFromString(l.Exact); e == nil {
 				l.Exact = d.String()
 			}
@@ -147,14 +118,8 @@ func (b *Billing) Invoice(ctx context.Context, s Scope, id string) (InvoiceDetai
 	if err != nil {
 		return InvoiceDetail{}, err
 	}
-	out.settle()
+	settle(&out.Invoice)
 	return out, nil
-}
-
-// Hour is the billable calls behind a line in one hour.
-type Hour struct {
-	Hour  time.Time `json:"hour"`
-	Calls int64     `json:"calls"`
 }
 
 // Hours is the usage behind a line of calls, hour by hour: what came in before the
@@ -220,7 +185,7 @@ func (b *Billing) Preview(ctx context.Context, s Scope, month time.Time) ([]Invo
 		bl := &bills[i]
 		d := &out[i]
 		d.Invoice = Invoice{Seller: seller, DeveloperID: bl.developer, Begin: begin, End: end, Currency: bl.currency, Total: bl.total(), From: bl.from, To: bl.to, CreatedAt: b.now()}
-		d.settle()
+		settle(&d.Invoice)
 		for n := range bl.lines {
 			l := &bl.lines[n]
 			d.Lines = append(d.Lines, InvoiceLine{Line: n + 1, Meter: l.Meter, Title: l.title, Quantity: l.Quantity, Steps: l.Steps,

@@ -14,8 +14,8 @@ import (
 
 // Meters of a line.
 const (
-	Fee   = "fee"   // the monthly fee
-	Calls = "calls" // billable calls
+	Fee   = model.MeterFee
+	Calls = model.MeterCalls
 )
 
 // Use is what one subscription did in one calendar month (UTC).
@@ -36,15 +36,7 @@ type Line struct {
 }
 
 // Step is the part of a line that one price is for.
-type Step struct {
-	From     int64         `json:"from"`           // first call of the month it is for, counted from 1
-	To       int64         `json:"to"`             // the last one
-	Quantity int64         `json:"quantity"`       // calls
-	Price    model.Decimal `json:"price"`          // of Per calls
-	Per      int64         `json:"per"`            //
-	Exact    string        `json:"exact"`          // major units
-	Part     string        `json:"part,omitempty"` // of a fee: the share of the month, where it is not whole
-}
+type Step = model.PriceStep
 
 // Month is the calendar month (UTC) that t falls into: begin inclusive, end exclusive.
 func Month(t time.Time) (begin, end time.Time) {
