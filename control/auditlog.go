@@ -109,7 +109,7 @@ var sentences = map[string]string{
 	"billing.run": "made invoice drafts for", "billing.seller": "changed who invoices are from to", "invoice.finalize": "made final invoice",
 	"developer.sign-up": "signed up as developer", "developer.disable": "disabled developer", "developer.enable": "enabled developer", "developer.update": "changed developer", "developer.password": "set the password of developer",
 	"gateway.create":    "made gateway",
-	"installation.mail": "changed mail settings to", "installation.seller": "changed who invoices are from,", "installation.sign-up": "changed who may sign up,", "installation.invite": "invited to sign up",
+	"installation.mail": "changed mail settings to", "installation.seller": "changed who invoices are from,", "installation.sign-up": "changed who may sign up,", "installation.invite": "invited to sign up", "installation.uninvite": "took back the invitation to sign up of",
 	"key.create": "made key", "key.delete": "deleted key", "key.disable": "disabled key", "key.enable": "enabled key", "key.import": "imported keys into plan",
 	"key.move": "moved key", "key.subscribe": "subscribed key", "key.unsubscribe": "unsubscribed key",
 	"member.invite": "invited", "member.join": "joined as", "member.remove": "removed member", "member.role": "changed the role of", "member.uninvite": "took back the invitation of",

@@ -33,7 +33,7 @@ type foreign struct {
 // the entry says why nothing can be asked for with it.
 var isolation = map[string]any{
 	"Start": "the process's own", "Stop": "the process's own",
-	"Owner": "for the command line on the machine: it is how an actor is got", "Login": "who the caller is", "AccessKey": "who the caller is",
+	"Owner": "for the command line on the machine: it is how an actor is got", "AccessKey": "who the caller is",
 	"AuthenticateNode": "who the caller is", "Visitor": "who the caller is",
 	"SaveSession": "who asks has checked whose it is", "EndSession": "takes the id's hash, which only its browser has",
 	"Site":  "for everybody",
@@ -78,7 +78,11 @@ var isolation = map[string]any{
 	"Mails":                  func(f foreign) error { return second(f.Mails(f.ctx, f.mine)) },
 	"RetryMail":              func(f foreign) error { return f.RetryMail(f.ctx, f.mine, 1) },
 	"SetConsole":             "the process's own", "AddWorkers": "the process's own",
-	"SignUp": "nobody yet", "ConfirmSignUp": "takes a link's token", "SignIn": "who the caller is", "OperatorSignIn": "who the caller is",
+	"SignUp": "nobody yet", "SignUpOpen": "for everybody", "PendingSignUp": "takes a link's token", "PendingReset": "takes a link's token",
+	"InviteToSignUp":         func(f foreign) error { return f.InviteToSignUp(f.ctx, f.mine, "x@example.com") },
+	"SignUpInvitations":      func(f foreign) error { return second(f.SignUpInvitations(f.ctx, f.mine)) },
+	"RevokeSignUpInvitation": func(f foreign) error { return f.RevokeSignUpInvitation(f.ctx, f.mine, "x") },
+	"ConfirmSignUp":          "takes a link's token", "SignIn": "who the caller is", "OperatorSignIn": "who the caller is",
 	"RequestReset": "nobody yet", "ResetPassword": "takes a link's token", "Offer": "takes a link's token", "Join": "takes a link's token",
 	"SetPersonName": "of who is signed in", "ChangePassword": "of who is signed in", "SessionsOf": "of who is signed in", "EndSessions": "of who is signed in",
 	"HasMailServer": "for everybody", "LocalMail": "for the machine itself",
@@ -268,7 +272,7 @@ var isolation = map[string]any{
 // asks in a role that may not.
 var (
 	showNothing  = map[string]bool{"SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
-	operatorOnly = map[string]bool{"ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
+	operatorOnly = map[string]bool{"ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true}

@@ -97,7 +97,7 @@ func TestMailsLeave(t *testing.T) {
 	if _, err := w.LocalMail(w.ctx, m.ID); model.KindOf(err) != model.NotFound {
 		t.Errorf("a mail that was sent can be read: %v", err)
 	}
-	if _, _, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", link[1]); err != nil {
+	if _, _, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", control.Confirmation{Token: link[1], Password: "correct horse"}); err != nil {
 		t.Error(err)
 	}
 	w.refused(w.RetryMail(w.ctx, control.Operator(), m.ID), model.NotFound, "no mail")

@@ -12,15 +12,19 @@ import (
 	"tollgate/model"
 )
 
-// SignUp asks for a person's first account. Name may be empty.
-type SignUp struct{ Email, Password, Account, Name string }
-
 // Person is who signs in to the console.
 type Person struct {
 	ID    string `json:"id"`
 	Email string `json:"email"`
 	Name  string `json:"name"`
 }
+
+// CheckEmail and CheckPassword say what is wrong with what was typed, for forms
+// that list all that is wrong at once.
+func CheckEmail(email string) error { return checkEmail(email) }
+
+// CheckPassword is beside CheckEmail.
+func CheckPassword(password string) error { return checkPassword(password) }
 
 func checkEmail(email string) error { return mail.CheckAddress(email) }
 
@@ -29,114 +33,6 @@ func checkPassword(password string) error {
 		return model.Errorf(model.Invalid, "a password has %d to %d characters; this one has %d", minPassword, maxPassword, l)
 	}
 	return nil
-}
-
-// pending is what a sign-up's ticket holds until its address is confirmed: no
-// person and no account exist before.
-type pending struct{ PasswordHash, Account, Name string }
-
-// SignUp answers in the same way and time whether the address is known or not:
-// what differs is in the mail. With a link from the operator (invited, a ticket of
-// an address) it goes on where sign-up is closed.
-func (p *Plane) SignUp(ctx context.Context, source string, in SignUp) error {
-	if err := checkEmail(in.Email); err != nil {
-		return err
-	}
-	if in.Account == "" {
-		in.Account, _, _ = strings.Cut(in.Email, "@")
-	}
-	if err := checkName("an account", in.Account, 128); err != nil {
-		return err
-	}
-	if in.Name != "" {
-		if err := checkName("a person", in.Name, 128); err != nil {
-			return err
-		}
-	}
-	if err := checkPassword(in.Password); err != nil {
-		return err
-	}
-	if err := p.attempt(ctx, try{mailFromAddress, source}, try{mailToAddress, in.Email}); err != nil {
-		return err
-	}
-	hash, err := p.hashPassword(ctx, in.Password)
-	if err != nil {
-		return err
-	}
-	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		var open, known, invited bool
-		err := tx.QueryRow(ctx, `
-			select sign_up = 'open', exists (select from person where lower(email) = lower($1)),
-				exists (select from ticket where kind = 'invitation' and tenant_id is null and lower(email) = lower($1) and expires_at > $2)
-			from installation`, in.Email, p.now()).Scan(&open, &known, &invited)
-		if err != nil {
-			return err
-		}
-		if !open && !invited {
-			return model.Errorf(model.Denied, "sign-up is by invitation here; ask the operator of this installation for one")
-		}
-		if known {
-			return p.post(ctx, tx, 0, in.Email, "sign-up", "You have a Tollgate account already", fmt.Sprintf(
-				"Somebody, probably you, wanted to sign up with this address, which has an account already.\n\nSign in: %s\nForgot the password? %s\n\nIf it was not you, there is nothing to do.\n",
-				p.link("/sign-in"), p.link("/forgot")))
-		}
-		token, err := p.issue(ctx, tx, ticket{kind: ticketSignUp, email: in.Email, payload: pending{hash, in.Account, in.Name}}, signUpLife)
-		if err != nil {
-			return err
-		}
-		return p.post(ctx, tx, 0, in.Email, "sign-up", "Confirm your e-mail address", fmt.Sprintf(
-			"Welcome to Tollgate. Confirm that this address is yours to open your account:\n\n%s\n\nThe link works once, for a day. If you did not sign up, there is nothing to do.\n",
-			p.link("/verify/"+token)))
-	})
-}
-
-// ConfirmSignUp opens the account that a sign-up asked for: a person, its account
-// on the shared gateway, and it as the owner.
-func (p *Plane) ConfirmSignUp(ctx context.Context, source, token string) (Person, Actor, error) {
-	if err := p.attempt(ctx, try{tokenByAddress, source}); err != nil {
-		return Person{}, Actor{}, err
-	}
-	var who Person
-	var a Actor
-	err := p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		var d pending
-		t, err := p.take(ctx, tx, ticketSignUp, token, &d)
-		if err != nil {
-			return err
-		}
-		who = Person{ID: model.NewID(10), Email: t.email, Name: d.Name}
-		if _, err := tx.Exec(ctx, `insert into person (person_id, email, name, password_hash) values ($1, $2, $3, $4)`,
-			who.ID, who.Email, who.Name, d.PasswordHash); err != nil {
-			return err
-		}
-		a = Actor{Member: model.NewID(10), Name: who.Email, Source: source, Role: RoleOwner, AccountID: model.NewAccountID()}
-		w := &write{Tx: tx, actor: a}
-		if err := tx.QueryRow(ctx, `
-			insert into tenant (account_id, name, email, gateway_id)
-			values ($1, $2, $3, (select gateway_id from gateway where name = 'shared'))
-			returning tenant_id, gateway_id`, a.AccountID, d.Account, who.Email).Scan(&w.tenant, &w.gateway); err != nil {
-			return err
-		}
-		a.Tenant, w.actor.Tenant = w.tenant, w.tenant
-		if _, err := tx.Exec(ctx, `insert into member (tenant_id, member_id, person_id, role) values ($1, $2, $3, 'owner')`,
-			w.tenant, a.Member, who.ID); err != nil {
-			return err
-		}
-		// Other sign-ups of the address, and the operator's invitation of it, are done with.
-		if _, err := tx.Exec(ctx, `
-			delete from ticket where lower(email) = lower($1) and (kind = 'sign-up' or kind = 'invitation' and tenant_id is null)`, who.Email); err != nil {
-			return err
-		}
-		if err := w.audit(ctx, "tenant.sign-up", a.AccountID, map[string]any{"name": d.Account}); err != nil {
-			return err
-		}
-		w.changed(kindTenant, int64(w.tenant))
-		return w.publish(ctx)
-	})
-	if err != nil {
-		return Person{}, Actor{}, err
-	}
-	return who, a, nil
 }
 
 // SignIn is the person with this address and password. What it answers and how
@@ -173,7 +69,27 @@ func (p *Plane) authenticate(ctx context.Context, email, password, sql string, a
 	if !ok || who.ID == "" {
 		return Person{}, errSignIn
 	}
+	if !strings.HasPrefix(hash, argonPrefix) {
+		p.rehash(ctx, who.ID, hash, password)
+	}
 	return who, nil
+}
+
+// rehash keeps a password, right now known, by the present parameters.
+func (p *Plane) rehash(ctx context.Context, id, old, password string) {
+	hash, err := p.hashPassword(ctx, password)
+	if err == nil {
+		err = p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `
+				with p as (update person set password_hash = $3 where person_id = $1 and password_hash = $2),
+					o as (update operator set password_hash = $3 where operator_id = $1 and password_hash = $2)
+				update developer set password_hash = $3 where developer_id = $1 and password_hash = $2`, id, old, hash)
+			return err
+		})
+	}
+	if err != nil { // the sign-in is good all the same
+		p.log.Warn("a password could not be hashed by the present parameters", "id", id, "error", err)
+	}
 }
 
 // RequestReset mails a link to set a new password, if the address is known. The
@@ -202,6 +118,19 @@ func (p *Plane) RequestReset(ctx context.Context, source, email string) error {
 		return p.post(ctx, tx, 0, email, "reset", "Set a new password", fmt.Sprintf(
 			"Set a new password here:\n\n%s\n\nThe link works once, for an hour. If you did not ask for it, there is nothing to do: your password stays.\n", p.link("/reset/"+token)))
 	})
+}
+
+// PendingReset is the address that a reset's link is for.
+func (p *Plane) PendingReset(ctx context.Context, source, token string) (email string, err error) {
+	if err := p.attempt(ctx, try{tokenByAddress, source}); err != nil {
+		return "", err
+	}
+	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		t, err := p.look(ctx, tx, ticketReset, token, nil)
+		email = t.email
+		return err
+	})
+	return email, err
 }
 
 // ResetPassword sets the password that a reset's link asks for, and signs the
@@ -233,6 +162,9 @@ func (p *Plane) ResetPassword(ctx context.Context, source, token, password strin
 		if _, err := endSessions(ctx, tx, RealmConsole, who.ID, nil); err != nil {
 			return err
 		}
+		if err := p.tellPasswordChanged(ctx, tx, who, source); err != nil {
+			return err
+		}
 		return auditPerson(ctx, tx, who, source, "person.reset")
 	})
 	return who, err
@@ -244,6 +176,14 @@ func auditPerson(ctx context.Context, tx pgx.Tx, who Person, source, action stri
 		insert into audit (tenant_id, actor, actor_name, source, role, action, target)
 		select tenant_id, member_id, $2, $3, role, $4, $2 from member where person_id = $1`, who.ID, who.Email, source, action)
 	return err
+}
+
+// tellPasswordChanged warns the owner of an address of what somebody else may
+// have done.
+func (p *Plane) tellPasswordChanged(ctx context.Context, tx pgx.Tx, who Person, source string) error {
+	return p.post(ctx, tx, 0, who.Email, "notice", "Your password was changed", fmt.Sprintf(
+		"The password of your Tollgate sign-in was changed on %s from %s. Other browsers were signed out.\n\nIf it was not you, set a new one at once:\n\n%s\n",
+		p.now().UTC().Format("2 Jan 2006 15:04 UTC"), source, p.link("/forgot")))
 }
 
 // SetPersonName says how the person is called.
@@ -286,22 +226,33 @@ func (p *Plane) ChangePassword(ctx context.Context, source, personID, old, passw
 		if _, err := endSessions(ctx, tx, RealmConsole, personID, here); err != nil {
 			return err
 		}
+		if err := p.tellPasswordChanged(ctx, tx, who, source); err != nil {
+			return err
+		}
 		return auditPerson(ctx, tx, who, source, "person.password")
 	})
 }
 
-// OtherSession is another browser that a subject is signed in with.
+// OtherSession is a browser that a subject is signed in with.
 type OtherSession struct {
 	CreatedAt time.Time
 	SeenAt    time.Time
 	Here      bool
+	Browser   string // what the sign-in's session kept under SessionBrowser
+	Source    string // and under SessionSource
 }
+
+// What a session's data tells its owner of the browser that signed in.
+const (
+	SessionBrowser = "browser" // such as "Firefox on Linux"
+	SessionSource  = "source"  // network address
+)
 
 // SessionsOf lists the browsers that a subject is signed in with.
 func (p *Plane) SessionsOf(ctx context.Context, realm, subject string, here []byte) (out []OtherSession, err error) {
 	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select created_at, seen_at, id_hash = $3 from session where realm = $1 and subject = $2 and expires_at > $4
+			select created_at, seen_at, coalesce(id_hash = $3, false), coalesce(data->>'browser', ''), coalesce(data->>'source', '') from session where realm = $1 and subject = $2 and expires_at > $4
 			order by seen_at desc limit 100`, realm, subject, here, p.now())
 		if err != nil {
 			return err

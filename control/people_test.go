@@ -38,7 +38,7 @@ func tokenIn(t testing.TB, m control.Mail) string {
 func (w *world) signedUp(email, password string) (control.Person, control.Actor) {
 	w.Helper()
 	w.must(w.SignUp(w.ctx, "192.0.2.1", control.SignUp{Email: email, Password: password, Account: "Pets"}))
-	p, a, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", tokenIn(w, w.mailTo(email)))
+	p, a, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", control.Confirmation{Token: tokenIn(w, w.mailTo(email)), Password: password})
 	w.must(err)
 	return p, a
 }
@@ -52,12 +52,13 @@ func TestSignUp(t *testing.T) {
 		t.Errorf("signed in before the address was confirmed: %v", err)
 	}
 	token := tokenIn(t, w.mailTo(email))
-	p, a, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", token)
+	c := control.Confirmation{Token: token, Password: password}
+	p, a, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", c)
 	w.must(err)
 	if p.Email != email || a.Role != control.RoleOwner || a.Tenant == 0 || len(a.AccountID) != 12 {
 		t.Errorf("became %+v, %+v", p, a)
 	}
-	if _, _, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", token); model.KindOf(err) != model.NotFound {
+	if _, _, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", c); model.KindOf(err) != model.NotFound {
 		t.Errorf("a link was used twice: %v", err)
 	}
 	if got, err := w.SignIn(w.ctx, "192.0.2.1", "ADA@example.com", password); err != nil || got.ID != p.ID {
@@ -78,8 +79,107 @@ func TestSignUp(t *testing.T) {
 	} {
 		w.refused(w.SignUp(w.ctx, "192.0.2.3", c.in), model.Invalid, c.text)
 	}
-	w.must(w.SetSignUp(w.ctx, control.Operator(), control.SignUpInvitation))
-	w.refused(w.SignUp(w.ctx, "192.0.2.3", control.SignUp{Email: "c@example.com", Password: password}), model.Denied, "by invitation")
+}
+
+// A stranger who signs up with somebody's address does not get to know the
+// password of the account that its owner confirms.
+func TestConfirmingAStrangersSignUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const email, browser = "ada@example.com", "the stranger's browser"
+	w.must(w.SignUp(w.ctx, "192.0.2.1", control.SignUp{Email: email, Password: "stranger's password", Browser: browser}))
+	token := tokenIn(t, w.mailTo(email))
+	for _, c := range []control.Confirmation{{Token: token}, {Token: token, Browser: "another"}, {Token: token, Password: "ada's own guess"}} {
+		if _, ask, err := w.PendingSignUp(w.ctx, "192.0.2.2", c); err != nil || !ask {
+			t.Errorf("%+v: asked %v, %v", c, ask, err)
+		}
+		_, _, err := w.ConfirmSignUp(w.ctx, "192.0.2.2", c)
+		w.refused(err, model.Invalid, "chosen at the sign-up")
+	}
+	limited := 0
+	for i := range 20 {
+		_, _, err := w.ConfirmSignUp(w.ctx, fmt.Sprintf("198.51.100.%d", i), control.Confirmation{Token: token, Password: "guess"})
+		if model.KindOf(err) == model.Limit {
+			limited++
+		}
+	}
+	if limited != 11 {
+		t.Errorf("of 20 guesses after one %d were refused unseen, want 11", limited)
+	}
+	w.must(w.SignUp(w.ctx, "192.0.2.2", control.SignUp{Email: email, Password: "ada's password", Browser: "ada's"}))
+	if shown, ask, err := w.PendingSignUp(w.ctx, "192.0.2.2", control.Confirmation{Token: tokenIn(t, w.mailTo(email)), Browser: "ada's"}); err != nil || ask || shown != email {
+		t.Errorf("in the same browser: %q asked %v, %v", shown, ask, err)
+	}
+	if _, _, err := w.ConfirmSignUp(w.ctx, "192.0.2.2", control.Confirmation{Token: tokenIn(t, w.mailTo(email)), Browser: "ada's"}); err != nil {
+		t.Error(err)
+	}
+	// The stranger's link went with it, for the stranger too.
+	_, _, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", control.Confirmation{Token: token, Browser: browser})
+	w.refused(err, model.NotFound, "used already")
+	_, err = w.SignIn(w.ctx, "192.0.2.1", email, "stranger's password")
+	w.refused(err, model.Unauthenticated, "wrong")
+}
+
+func TestSignUpByInvitation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	op := control.Operator()
+	w.must(w.SetSignUp(w.ctx, op, control.SignUpInvitation))
+	if open, err := w.SignUpOpen(w.ctx); err != nil || open {
+		t.Errorf("%v, %v", open, err)
+	}
+	w.must(w.InviteToSignUp(w.ctx, op, "ada@example.com"))
+	old := tokenIn(t, w.mailTo("ada@example.com"))
+	w.must(w.InviteToSignUp(w.ctx, op, "ada@example.com"))
+	token := tokenIn(t, w.mailTo("ada@example.com"))
+	if o, err := w.Offer(w.ctx, "192.0.2.1", token); err != nil || o.Account != "" || o.Email != "ada@example.com" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	in := control.SignUp{Email: "ada@example.com", Password: "correct horse"}
+	for _, c := range []struct{ email, token string }{{"ada@example.com", ""}, {"ada@example.com", "x"}, {"ada@example.com", old}, {"eve@example.com", token}} {
+		in.Email, in.Invitation = c.email, c.token
+		w.refused(w.SignUp(w.ctx, "192.0.2.1", in), model.Denied, "by invitation")
+	}
+	in.Email, in.Invitation = "ada@example.com", token
+	w.must(w.SignUp(w.ctx, "192.0.2.1", in))
+	_, _, err := w.ConfirmSignUp(w.ctx, "192.0.2.1", control.Confirmation{Token: tokenIn(t, w.mailTo("ada@example.com")), Password: in.Password})
+	w.must(err)
+	w.refused(w.InviteToSignUp(w.ctx, op, "ADA@example.com"), model.Conflict, "signed up already")
+	if _, err := w.Offer(w.ctx, "192.0.2.1", token); model.KindOf(err) != model.NotFound {
+		t.Errorf("an invitation that was taken up: %v", err)
+	}
+	w.must(w.InviteToSignUp(w.ctx, op, "bob@example.com"))
+	l, err := w.SignUpInvitations(w.ctx, op)
+	if err != nil || len(l) != 1 || l[0].Email != "bob@example.com" {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	in.Email, in.Invitation = "bob@example.com", tokenIn(t, w.mailTo("bob@example.com"))
+	w.must(w.RevokeSignUpInvitation(w.ctx, op, l[0].ID))
+	w.refused(w.RevokeSignUpInvitation(w.ctx, op, l[0].ID), model.NotFound, "no open invitation")
+	w.refused(w.SignUp(w.ctx, "192.0.2.1", in), model.Denied, "by invitation")
+}
+
+// A password that was hashed by older parameters is hashed anew by a sign-in.
+func TestRehash(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.signedUp("ada@example.com", "correct horse")
+	w.exec(`update person set password_hash = '$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$WjM5z0kWkhl6A2HrELKw2sx42+ZezHBTAjsaMWqSykk'`)
+	hash := func() (h string) {
+		w.all(`select password_hash from person`, &h)
+		return h
+	}
+	weak := hash()
+	if _, err := w.SignIn(w.ctx, "192.0.2.1", "ada@example.com", "wrong horse"); model.KindOf(err) != model.Unauthenticated || hash() != weak {
+		t.Errorf("a wrong password: %v", err)
+	}
+	for range 2 {
+		_, err := w.SignIn(w.ctx, "192.0.2.1", "ada@example.com", "correct horse")
+		w.must(err)
+	}
+	if got := hash(); got == weak || !strings.HasPrefix(got, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("hash %s", got)
+	}
 }
 
 func TestGuessing(t *testing.T) {
@@ -317,5 +417,41 @@ func TestOperatorSignsIn(t *testing.T) {
 	l, err := w.OperatorAudit(w.ctx, a, control.AuditFilter{From: time.Now().Add(-time.Hour)})
 	if err != nil || len(l.Items) != 2 || l.Items[0].Action != "operator.password" {
 		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+// How long an answer takes does not tell whether an address is known.
+func TestTimeDoesNotTell(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	w := newWorldWith(t, control.Options{Now: func() time.Time { return now }})
+	w.signedUp("known@example.com", "correct horse")
+	for name, ask := range map[string]func(email string){
+		"sign-in": func(email string) {
+			_, err := w.SignIn(w.ctx, "192.0.2.1", email, "wrong horse")
+			w.refused(err, model.Unauthenticated, "wrong")
+		},
+		"sign-up": func(email string) {
+			w.must(w.SignUp(w.ctx, "192.0.2.1", control.SignUp{Email: email, Password: "another horse"}))
+		},
+		"reset": func(email string) { w.must(w.RequestReset(w.ctx, "192.0.2.1", email)) },
+	} {
+		// The quickest of many, one after the other, is what the work takes.
+		quickest := map[string]time.Duration{}
+		for range 25 {
+			for _, email := range []string{"known@example.com", "other@example.com"} {
+				now = now.Add(24 * time.Hour) // nothing is refused unseen
+				start := time.Now()
+				ask(email)
+				if took := time.Since(start); quickest[email] == 0 || took < quickest[email] {
+					quickest[email] = took
+				}
+			}
+		}
+		ratio := float64(quickest["known@example.com"]) / float64(quickest["other@example.com"])
+		if ratio < 0.5 || ratio > 2 {
+			t.Errorf("%s: %v", name, quickest)
+		}
+		t.Logf("%s: known/unknown %.2f", name, ratio)
 	}
 }

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -35,12 +37,20 @@ func (s *Server) authRoutes() []route {
 // authForm is a form of one of these pages: what was typed, and what is wrong.
 type authForm struct {
 	Email, Name, Account, Next string
+	Invitation                 string
 	Problems                   []ui.Problem
 }
 
 // problem is a field's, or the whole form's where the field is "".
 func (f *authForm) problem(field string, err error) {
 	f.Problems = append(f.Problems, ui.Problem{Name: field, Text: sentence(model.MessageOf(err))})
+}
+
+// check notes what is wrong with a field, if something is.
+func (f *authForm) check(field string, err error) {
+	if err != nil {
+		f.problem(field, err)
+	}
 }
 
 func (f *authForm) of(field string) string {
@@ -56,12 +66,32 @@ func (v *visit) signUpPage() error {
 	if v.visitor != nil && v.visitor.Actor.Tenant != 0 {
 		return v.redirect("/overview")
 	}
-	return v.render(signUpView(v.page("Create your account"), authForm{Email: v.query("email")}))
+	f := authForm{Email: v.query("email"), Invitation: v.query("invitation")}
+	if f.Invitation == "" {
+		open, err := v.Plane.SignUpOpen(v.ctx())
+		if err != nil {
+			return err
+		}
+		if !open {
+			return v.render(closedView(v.page("Sign-up is by invitation")))
+		}
+	}
+	return v.render(signUpView(v.page("Create your account"), f))
 }
 
 func (v *visit) signUp() error {
-	f := authForm{Email: v.value("email"), Account: v.value("account")}
-	err := v.Plane.SignUp(v.ctx(), v.source(), control.SignUp{Email: f.Email, Password: v.raw("password"), Account: f.Account})
+	f := authForm{Email: v.value("email"), Account: v.value("account"), Invitation: v.value("invitation")}
+	f.check("email", control.CheckEmail(f.Email))
+	f.check("password", control.CheckPassword(v.raw("password")))
+	if len(f.Problems) > 0 {
+		return v.renderAs(422, signUpView(v.page("Create your account"), f))
+	}
+	browser, err := v.signUpSecret()
+	if err != nil {
+		return err
+	}
+	err = v.Plane.SignUp(v.ctx(), v.source(), control.SignUp{
+		Email: f.Email, Password: v.raw("password"), Account: f.Account, Browser: browser, Invitation: f.Invitation})
 	if err == nil {
 		return v.redirect("/check-your-mail")
 	}
@@ -72,25 +102,87 @@ func (v *visit) signUp() error {
 	return v.renderAs(serve.Status(err), signUpView(v.page("Create your account"), f))
 }
 
+// signUpSecret is what tells the browser that signs up from others in which the
+// link may be opened. Every sign-up sets it, so it tells nobody anything.
+func (v *visit) signUpSecret() (string, error) {
+	if s := v.signUpCookie(); s != "" {
+		return s, nil
+	}
+	var b [32]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", err
+	}
+	c := v.signUpCookieWith(base64.RawURLEncoding.EncodeToString(b[:]), 24*3600)
+	http.SetCookie(v.w, c)
+	return c.Value, nil
+}
+
+func (v *visit) signUpCookie() string {
+	c, err := v.r.Cookie(v.signUpCookieWith("", 0).Name)
+	if err != nil || len(c.Value) != 43 {
+		return ""
+	}
+	return c.Value
+}
+
+func (v *visit) signUpCookieWith(value string, age int) *http.Cookie {
+	c := &http.Cookie{Name: "tollgate-sign-up", Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if v.Console.Scheme == "https" {
+		c.Name, c.Secure = "__Host-"+c.Name, true
+	}
+	return c
+}
+
 func (v *visit) checkMail() error {
-	return v.render(checkMailView(v.page("Check your mail"), v.Local))
+	has, err := v.Plane.HasMailServer(v.ctx())
+	if err != nil {
+		return err
+	}
+	return v.render(checkMailView(v.page("Check your mail"), has, v.Local && serve.FromHere(v.r)))
 }
 
 // verifyPage asks for a click: mail scanners follow links, and would use it up.
 func (v *visit) verifyPage() error {
-	return v.render(verifyView(v.page("Confirm your address"), v.r.URL.Path))
-}
-
-func (v *visit) verify() error {
-	p, a, err := v.Plane.ConfirmSignUp(v.ctx(), v.source(), v.path("token"))
+	email, ask, err := v.Plane.PendingSignUp(v.ctx(), v.source(), control.Confirmation{Token: v.path("token"), Browser: v.signUpCookie()})
+	if used(err) {
+		return v.linkUsed("/sign-up", "Sign up again")
+	}
 	if err != nil {
 		return err
 	}
+	return v.render(verifyView(v.page("Open your account"), v.r.URL.Path, email, ask, authForm{}))
+}
+
+func (v *visit) verify() error {
+	c := control.Confirmation{Token: v.path("token"), Browser: v.signUpCookie(), Password: v.raw("password")}
+	p, a, err := v.Plane.ConfirmSignUp(v.ctx(), v.source(), c)
+	switch {
+	case used(err):
+		return v.linkUsed("/sign-up", "Sign up again")
+	case invalid(err):
+		email, ask, e := v.Plane.PendingSignUp(v.ctx(), v.source(), c)
+		if e != nil {
+			return err
+		}
+		f := authForm{}
+		f.problem("password", err)
+		return v.renderAs(serve.Status(err), verifyView(v.page("Open your account"), v.r.URL.Path, email, ask, f))
+	case err != nil:
+		return err
+	}
+	http.SetCookie(v.w, v.signUpCookieWith("", -1))
 	if err := v.signIn(p.ID, a.Tenant); err != nil {
 		return err
 	}
-	http.Redirect(v.w, v.r, "/apis/new", http.StatusSeeOther)
-	return nil
+	return v.redirect("/apis/new")
+}
+
+// used reports that a link's ticket is gone.
+func used(err error) bool { return model.KindOf(err) == model.NotFound }
+
+// linkUsed is the page of a link that is good no more: it says how to go on.
+func (v *visit) linkUsed(again, label string) error {
+	return v.renderAs(http.StatusNotFound, linkUsedView(v.page("This link is good no more"), again, label))
 }
 
 func (v *visit) signInPage() error {
@@ -114,8 +206,7 @@ func (v *visit) enter() error {
 	if err := v.signIn(p.ID, 0); err != nil {
 		return err
 	}
-	http.Redirect(v.w, v.r, serve.SafeNext(f.Next, "/overview"), http.StatusSeeOther)
-	return nil
+	return v.redirect(serve.SafeNext(f.Next, "/overview"))
 }
 
 func (v *visit) leave() error {
@@ -142,33 +233,48 @@ func (v *visit) forgot() error {
 }
 
 func (v *visit) resetPage() error {
-	return v.render(resetView(v.page("Set a new password"), v.r.URL.Path, authForm{}))
+	email, err := v.Plane.PendingReset(v.ctx(), v.source(), v.path("token"))
+	if used(err) {
+		return v.linkUsed("/forgot", "Ask for a new link")
+	}
+	if err != nil {
+		return err
+	}
+	return v.render(resetView(v.page("Set a new password"), v.r.URL.Path, email, authForm{}))
 }
 
 func (v *visit) reset() error {
 	p, err := v.Plane.ResetPassword(v.ctx(), v.source(), v.path("token"), v.raw("password"))
-	if model.KindOf(err) == model.Invalid {
+	switch {
+	case used(err):
+		return v.linkUsed("/forgot", "Ask for a new link")
+	case invalid(err):
+		email, e := v.Plane.PendingReset(v.ctx(), v.source(), v.path("token"))
+		if e != nil {
+			return err
+		}
 		f := authForm{}
 		f.problem("password", err)
-		return v.renderAs(422, resetView(v.page("Set a new password"), v.r.URL.Path, f))
-	}
-	if err != nil {
+		return v.renderAs(serve.Status(err), resetView(v.page("Set a new password"), v.r.URL.Path, email, f))
+	case err != nil:
 		return err
 	}
 	if err := v.signIn(p.ID, 0); err != nil {
 		return err
 	}
-	http.Redirect(v.w, v.r, "/overview", http.StatusSeeOther)
-	return nil
+	return v.done("The password is set; every other browser is signed out.", "/overview")
 }
 
 func (v *visit) offerPage() error {
 	o, err := v.Plane.Offer(v.ctx(), v.source(), v.path("token"))
+	if used(err) {
+		return v.linkUsed("/sign-in", "Sign in")
+	}
 	if err != nil {
 		return err
 	}
 	if o.Account == "" { // the operator's, to sign up
-		return v.redirect("/sign-up?email=" + url.QueryEscape(o.Email))
+		return v.redirect("/sign-up?" + url.Values{"email": {o.Email}, "invitation": {v.path("token")}}.Encode())
 	}
 	return v.render(offerView(v.page("Join "+o.Account), v.r.URL.Path, o, v.signedInAs(o.Email), authForm{}))
 }
@@ -179,6 +285,9 @@ func (v *visit) signedInAs(email string) bool {
 
 func (v *visit) join() error {
 	o, err := v.Plane.Offer(v.ctx(), v.source(), v.path("token"))
+	if used(err) {
+		return v.linkUsed("/sign-in", "Sign in")
+	}
 	if err != nil {
 		return err
 	}
@@ -188,20 +297,31 @@ func (v *visit) join() error {
 	} else if o.Known {
 		return v.redirect("/sign-in?next=" + url.QueryEscape(v.r.URL.Path))
 	}
-	p, tenant, err := v.Plane.Join(v.ctx(), v.source(), v.path("token"), person, v.value("name"), v.raw("password"))
-	if model.KindOf(err) == model.Invalid {
-		f := authForm{Name: v.value("name")}
-		f.problem("", err)
-		return v.renderAs(422, offerView(v.page("Join "+o.Account), v.r.URL.Path, o, person != "", f))
+	f := authForm{Name: v.value("name")}
+	if person == "" {
+		f.check("password", control.CheckPassword(v.raw("password")))
 	}
-	if err != nil {
+	if len(f.Problems) > 0 {
+		return v.renderAs(422, offerView(v.page("Join "+o.Account), v.r.URL.Path, o, false, f))
+	}
+	p, tenant, err := v.Plane.Join(v.ctx(), v.source(), v.path("token"), person, f.Name, v.raw("password"))
+	switch {
+	case used(err):
+		return v.linkUsed("/sign-in", "Sign in")
+	case invalid(err):
+		field := ""
+		if person == "" && model.KindOf(err) == model.Invalid {
+			field = "name"
+		}
+		f.problem(field, err)
+		return v.renderAs(serve.Status(err), offerView(v.page("Join "+o.Account), v.r.URL.Path, o, person != "", f))
+	case err != nil:
 		return err
 	}
 	if err := v.signIn(p.ID, tenant); err != nil {
 		return err
 	}
-	http.Redirect(v.w, v.r, "/overview", http.StatusSeeOther)
-	return nil
+	return v.done("You work on "+o.Account+" now, as "+string(o.Role)+".", "/overview")
 }
 
 func (v *visit) localMails() error {

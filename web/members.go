@@ -35,6 +35,7 @@ func (s *Server) memberRoutes() []route {
 		{method: "GET", pattern: "/profile", who: signedIn, handle: (*visit).profile},
 		{method: "POST", pattern: "/profile", who: signedIn, handle: (*visit).saveProfile},
 		{method: "POST", pattern: "/profile/password", who: signedIn, handle: (*visit).changePassword},
+		{method: "POST", pattern: "/profile/sign-out-everywhere", who: signedIn, handle: (*visit).signOutEverywhere},
 		{method: "POST", pattern: "/profile/sign-out-others", who: signedIn, handle: (*visit).signOutOthers},
 	}
 }
@@ -308,4 +309,11 @@ func (v *visit) changePassword() error {
 func (v *visit) signOutOthers() error {
 	n, err := v.Plane.EndSessions(v.ctx(), v.realm, v.visitor.ID, serve.IDHash(v.session.ID))
 	return v.outcome(err, ui.Plural(n, "other browser is", "other browsers are")+" signed out.", "/profile")
+}
+
+func (v *visit) signOutEverywhere() error {
+	if _, err := v.Plane.EndSessions(v.ctx(), v.realm, v.visitor.ID, nil); err != nil {
+		return err
+	}
+	return v.leave()
 }

@@ -199,7 +199,8 @@ func (v *visit) signIn(subject string, tenant uint32) error {
 	if err := store.Rotate(v.ctx(), v.session); err != nil {
 		return err
 	}
-	v.visitor = &control.Visitor{Session: control.Session{Realm: v.realm, Subject: subject, Tenant: tenant}}
+	v.visitor = &control.Visitor{Session: control.Session{Realm: v.realm, Subject: subject, Tenant: tenant, Data: map[string]string{
+		control.SessionBrowser: serve.BrowserName(v.r.UserAgent()), control.SessionSource: v.source()}}}
 	v.session.Values[keyVisitor] = v.visitor
 	delete(v.session.Values, keyUnsaved)
 	v.session.Options.MaxAge = int(store.MaxAge.Seconds())
