@@ -17,6 +17,7 @@ import (
 	"github.com/a-h/templ"
 	"github.com/gorilla/sessions"
 
+	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/model"
@@ -38,6 +39,7 @@ type Options struct {
 	Gateway *url.URL
 	// BehindProxy says that X-Forwarded-For is set by a proxy of the operator's.
 	BehindProxy bool
+	Billing     *billing.Billing
 	Log         *slog.Logger
 	Now         func() time.Time
 }
@@ -45,6 +47,7 @@ type Options struct {
 // Server serves every portal.
 type Server struct {
 	Options
+	docs    shelf
 	mux     *http.ServeMux
 	handler http.Handler
 }
@@ -179,6 +182,10 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, do func(*visit)) 
 		v.refuse(err)
 		return
 	}
+	if !v.site.Published && !s.member(r, v.site.Tenant) {
+		v.refuse(model.Errorf(model.NotFound, "there is no portal here yet"))
+		return
+	}
 	store := s.sessions(&v.site)
 	v.store = store
 	if v.session, err = store.Get(r, store.Name()); err != nil {
@@ -209,6 +216,18 @@ func (s *Server) sessions(site *control.Site) *serve.Sessions {
 		},
 		End: s.Plane.EndSession,
 	}
+}
+
+// member reports that the browser is signed in to the console as a member of the
+// tenant, who may look at what is not published.
+func (s *Server) member(r *http.Request, tenant uint32) bool {
+	console := serve.Sessions{Cookie: "tollgate-session", Secure: s.Console.Scheme == "https"}
+	c, err := r.Cookie(console.Name())
+	if err != nil {
+		return false
+	}
+	v, err := s.Plane.Visitor(r.Context(), control.RealmConsole, serve.IDHash(c.Value))
+	return err == nil && v.Actor.Tenant == tenant
 }
 
 const keyVisitor = "visitor"
@@ -282,7 +301,14 @@ func (v *visit) page(title string) ui.Page {
 	p := ui.Page{Title: title, Theme: serve.Theme(v.r), Path: v.r.URL.Path, Base: v.base, Flash: v.flashes(),
 		Portal: ui.Portal{Title: v.site.Title, Tagline: v.site.Tagline, SupportEmail: v.site.SupportEmail}}
 	if v.site.Accent != "" {
-		p.Portal.ThemeURL = v.link("/theme-" + strings.TrimPrefix(v.site.Accent, "#") + ".css")
+		p.Portal.ThemeURL = v.link("/theme/" + strings.TrimPrefix(v.site.Accent, "#") + ".css")
+	}
+	in := v.visitor != nil
+	items := []ui.NavItem{{Label: "APIs", URL: v.link("/")}, {Label: "Plans", URL: v.link("/plans")},
+		{Label: "Apps", URL: v.link("/apps"), Hidden: !in}, {Label: "Usage", URL: v.link("/usage"), Hidden: !in}, {Label: "Invoices", URL: v.link("/invoices"), Hidden: !in}}
+	p.Nav = []ui.NavGroup{{Items: items}}
+	if !v.site.Published {
+		p.Flash = append(p.Flash, ui.Flash{Kind: "info", Text: "A preview: the portal is not published, and only members of the account see it."})
 	}
 	if v.visitor != nil {
 		p.User = &ui.User{Email: v.visitor.Email, Name: v.visitor.Name, ProfileURL: v.link("/account"), SignOutURL: v.link("/sign-out"), ThemeURL: v.link("/theme")}

@@ -10,6 +10,9 @@ import (
 func (s *Server) routes() []route {
 	return slices.Concat(
 		s.commonRoutes(),
+		s.docRoutes(),
+		s.accountRoutes(),
+		s.appRoutes(),
 	)
 }
 
