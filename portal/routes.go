@@ -13,6 +13,7 @@ func (s *Server) routes() []route {
 		s.docRoutes(),
 		s.accountRoutes(),
 		s.appRoutes(),
+		s.moneyRoutes(),
 	)
 }
 

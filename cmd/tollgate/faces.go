@@ -26,7 +26,7 @@ func (p *program) startFaces(context.Context) error {
 	p.cfg.published(p.control.Addr().String(), gatewayAddr)
 	p.plane.SetConsole(p.cfg.console.String())
 	portals, err := portal.New(portal.Options{
-		Plane: p.plane, Usage: p.intake, Console: p.cfg.console, Domain: p.cfg.PortalDomain, Gateway: p.cfg.gateway,
+		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Domain: p.cfg.PortalDomain, Gateway: p.cfg.gateway,
 		BehindProxy: p.cfg.BehindProxy, Log: p.log,
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/gateway"
@@ -87,6 +88,7 @@ type program struct {
 	pool    *pgxpool.Pool
 	plane   *control.Plane
 	intake  *intake.Intake
+	billing *billing.Billing
 	gateway *gateway.Gateway
 	admin   *process.Admin
 	control net.Listener

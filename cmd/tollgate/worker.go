@@ -7,11 +7,13 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"tollgate/billing"
 	"tollgate/billing/intake"
 )
 
 func (p *program) startIntake(context.Context) error {
 	p.intake = intake.New(intake.Options{Pool: p.pool, Log: p.log})
+	p.billing = billing.New(billing.Options{Pool: p.pool, Log: p.log})
 	return nil
 }
 
