@@ -283,7 +283,7 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 			}
 			b.use(b.tenant, s.id, anyTime().Truncate(time.Hour), uint64(n), flags)
 		}
-		switch s := subs[rnd.IntN(len(subs))]; rnd.IntN(3) {
+		switch s := subs[rnd.IntN(len(subs))]; rnd.IntN(4) {
 		case 0: // it ends: what was begun is paid
 			if s.until.IsZero() && s.ended.IsZero() {
 				s.ended = s.since.Add(time.Duration(rnd.IntN(40*24)) * time.Hour)
@@ -292,8 +292,17 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 		case 1: // another price goes on
 			if s.until.IsZero() && s.ended.IsZero() {
 				s.until = s.since.Add(time.Duration(rnd.IntN(40*24*3600)) * time.Second)
+				b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, s.id, s.until)
 				next := &oracleSub{sheet: randomSheet(rnd), since: s.until}
-				next.id = b.move(s.id, next.sheet, s.until)
+				next.id = b.follow(s.id, next.sheet, s.until)
+				subs = append(subs, next)
+			}
+		case 2: // it ends, and what is left of its quota is taken over later: no continuation
+			if s.until.IsZero() && s.ended.IsZero() {
+				s.ended = s.since.Add(time.Duration(rnd.IntN(40*24)) * time.Hour)
+				b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, s.id, s.ended)
+				next := &oracleSub{sheet: randomSheet(rnd), since: s.ended.Add(time.Duration(1+rnd.IntN(20*24*3600)) * time.Second)}
+				next.id = b.follow(s.id, next.sheet, next.since)
 				subs = append(subs, next)
 			}
 		}
@@ -326,10 +335,9 @@ type oracleSub struct {
 	until, ended time.Time // moved to another price; ended
 }
 
-// move ends a subscription and begins another that continues it.
-func (b *books) move(sub uint64, sheet model.PriceSheet, at time.Time) uint64 {
+// follow begins a subscription that goes on with the ledger of an ended one.
+func (b *books) follow(sub uint64, sheet model.PriceSheet, at time.Time) uint64 {
 	b.T.Helper()
-	b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, sub, at)
 	num := one[uint32](b, `insert into price_sheet (tenant_id, plan_id, version, sheet, created_by)
 		select tenant_id, plan_id, 1 + (select max(version) from price_sheet p where (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)), $2, 'x'
 		from subscription s where subscription_id = $1 returning sheet_num`, sub, sheet)

@@ -59,11 +59,12 @@ const invoiced = `
 
 // developerUse is every subscription of a portal's developer that has a price and
 // was there in the month, with what it used. A subscription that another one
-// continued is charged its fee up to then.
+// continued is charged its fee up to then; one that was ended, and whose quota a
+// later one only took over, is charged the month it had begun.
 const developerUse = `with ` + used + `, ` + invoiced + `
 	select a.developer_id, d.email, d.name, d.billing, t.account_id, t.name, t.email, t.seller,
 		s.subscription_id, s.terms, ps.sheet, pl.name || ' · ' || a.name, s.started_at,
-		case when s.ended_at <= $2 or exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.subscription_id > s.subscription_id)
+		case when s.ended_at <= $2 or exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.started_at = s.ended_at)
 			then s.ended_at end,
 		coalesce(used.calls, 0)::bigint, ` + invoicedColumns + `
 	from subscription s

@@ -2,8 +2,10 @@ package control_test
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -237,4 +239,104 @@ func TestKeyDetail(t *testing.T) {
 	}
 	_, err = w.KeyDetail(w.ctx, a, "nosuch")
 	w.refused(err, model.NotFound, "nosuch")
+}
+
+// Leaving a plan and coming back gives a developer nothing twice: not the quota,
+// and within a month not the included calls either.
+func TestComingBackToAPlan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.tenant()
+	d := w.deployed(a, "prod")
+	spec := control.PlanSpec{Name: "Free", Price: priced("0", "0.01"), Quota: &model.Quota{Limit: 10, Period: model.Month},
+		Stages: []model.PlanStage{{APIID: d.Stage.APIID, Stage: "prod"}}}
+	p, err := w.CreatePlan(w.ctx, a, spec)
+	w.must(err)
+	app := w.app(a, "dev@example.com")
+	var developer string
+	w.all("select developer_id from app where app_id = '"+app+"'", &developer)
+	other := w.appOf(a, developer)
+	n := control.SharedNode("n1")
+	var node shadow
+	subscribe := func(app string) control.Subscription {
+		t.Helper()
+		s, err := control.SubscribeApp(w.ctx, w.Plane, a, app, p.ID)
+		w.must(err)
+		return s
+	}
+	ledger := func(s control.Subscription) (l uint64) {
+		w.all(fmt.Sprintf("select ledger_id from subscription where subscription_id = %d", s.ID), &l)
+		return l
+	}
+	take := func(s control.Subscription) int64 {
+		return w.lease(model.LeaseRequest{Boot: "boot-1", Tenant: a.Tenant, Subscription: ledger(s), At: time.Now(), Want: 10})[0].Granted
+	}
+
+	first := subscribe(app)
+	k, err := control.AddAppKey(w.ctx, w.Plane, a, first)
+	w.must(err)
+	var used int64
+	for g := take(first); g > 0; g = take(first) {
+		used += g
+	}
+	if used != 10 {
+		t.Fatalf("%d of 10 were granted", used)
+	}
+	w.must(w.EndSubscription(w.ctx, a, first.ID))
+	w.follow(&node, n)
+	if subs := node.keys[k.Num].Subscriptions; len(subs) != 0 {
+		t.Errorf("the key still has %+v", subs)
+	}
+
+	// The same app in the same month: the same subscription, with its key.
+	again := subscribe(app)
+	w.follow(&node, n)
+	w.same(&node, n)
+	if again.ID != first.ID || !again.StartedAt.Equal(first.StartedAt) || len(node.keys[k.Num].Subscriptions) != 1 || take(again) != 0 {
+		t.Errorf("back with %+v, was %+v; the key has %+v", again, first, node.keys[k.Num].Subscriptions)
+	}
+
+	// Another app beside it: a subscription of its own, with a quota of its own.
+	beside := subscribe(other)
+	if beside.ID == again.ID || ledger(beside) != beside.ID || take(beside) == 0 {
+		t.Errorf("beside it %+v", beside)
+	}
+	w.must(w.EndSubscription(w.ctx, a, beside.ID))
+
+	// An app that is deleted leaves its subscription to the next.
+	w.must(w.EndSubscription(w.ctx, a, again.ID))
+	w.exec(`update app set deleted_at = now() where app_id = $1`, app)
+	next := w.appOf(a, developer)
+	if s := subscribe(next); s.ID != first.ID || take(s) != 0 {
+		t.Errorf("a new app in its stead has %+v", s)
+	}
+	// The last one free is another app's, which is there: its quota goes on, no more.
+	if s := subscribe(w.appOf(a, developer)); s.ID == beside.ID || ledger(s) != beside.ID {
+		t.Errorf("a third app has %+v of ledger %d", s, ledger(s))
+	}
+	// Nobody else's is touched.
+	if s := subscribe(w.app(a, "another@example.com")); ledger(s) != s.ID || take(s) == 0 {
+		t.Errorf("another developer has %+v of ledger %d", s, ledger(s))
+	}
+
+	// At another price, and in another month, it is another subscription; the quota
+	// goes on as long as its window may.
+	w.must(w.EndSubscription(w.ctx, a, first.ID))
+	w.reprice(a, p.ID, priced("1", "0.01"))
+	dearer := subscribe(next)
+	if dearer.ID == first.ID || ledger(dearer) != first.ID || take(dearer) != 0 {
+		t.Errorf("at another price %+v of ledger %d", dearer, ledger(dearer))
+	}
+	w.must(w.EndSubscription(w.ctx, a, dearer.ID))
+	w.exec(`update subscription set ended_at = date_trunc('month', now(), 'UTC') - interval '1 day' where subscription_id = $1`, int64(dearer.ID))
+	w.exec(`update subscription set ended_at = now() - interval '71 days' where subscription_id = $1`, int64(first.ID))
+	later := subscribe(next)
+	if later.ID == dearer.ID || ledger(later) != first.ID {
+		t.Errorf("a month later %+v of ledger %d", later, ledger(later))
+	}
+	w.must(w.EndSubscription(w.ctx, a, later.ID))
+	w.exec(`update subscription set ended_at = now() - interval '71 days' where ended_at is not null`)
+	if s := subscribe(next); ledger(s) != s.ID || take(s) == 0 {
+		t.Errorf("long after %+v of ledger %d", s, ledger(s))
+	}
 }

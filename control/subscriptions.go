@@ -49,8 +49,11 @@ func (w *write) notSubscribed(ctx context.Context, keyNum uint32, planID string)
 	return err
 }
 
-// subscribeApp ties a developer's app to a plan, at the plan's present price. It
-// has no key yet: addKey gives it some, which share its quota, rate and fee.
+// subscribeApp ties a developer's app to a plan, at the plan's present price.
+// addKey gives it keys, which share its quota, rate and fee. Leaving a plan and
+// coming back gives nobody what they had twice: within the month of the end, and
+// at the same price, the ended subscription goes on, with its keys; else the new
+// one takes over the quota that the developer left behind.
 func (w *write) subscribeApp(ctx context.Context, appID, planID string) (Subscription, error) {
 	if err := planExists(ctx, w, w.tenant, planID); err != nil {
 		return Subscription{}, err
@@ -69,12 +72,49 @@ func (w *write) subscribeApp(ctx context.Context, appID, planID string) (Subscri
 	case has:
 		return Subscription{}, model.Errorf(model.Conflict, "the app is subscribed to this plan already")
 	}
+	left, ledger, goesOn, err := w.leftBehind(ctx, appID, planID)
+	if err != nil {
+		return Subscription{}, err
+	}
 	s := Subscription{AppID: appID, PlanID: planID}
+	if goesOn {
+		if err := w.QueryRow(ctx, `
+			update subscription set ended_at = null, app_id = $3 where tenant_id = $1 and subscription_id = $2
+			returning subscription_id, started_at`, w.tenant, left, appID).Scan(&s.ID, &s.StartedAt); err != nil {
+			return Subscription{}, err
+		}
+		if err := w.changedKeysOf(ctx, s.ID); err != nil {
+			return Subscription{}, err
+		}
+		return s, w.onePlanPerStage(ctx, planID, 0)
+	}
 	err = w.QueryRow(ctx, `
-		insert into subscription (tenant_id, plan_id, terms, app_id)
-		select tenant_id, plan_id, coalesce(sheet_num, 0), $3 from plan where tenant_id = $1 and plan_id = $2
-		returning subscription_id, started_at`, w.tenant, planID, appID).Scan(&s.ID, &s.StartedAt)
+		insert into subscription (tenant_id, plan_id, terms, app_id, origin_id)
+		select tenant_id, plan_id, coalesce(sheet_num, 0), $3, $4 from plan where tenant_id = $1 and plan_id = $2
+		returning subscription_id, started_at`, w.tenant, planID, appID, ledger).Scan(&s.ID, &s.StartedAt)
 	return s, err
+}
+
+// leftBehind is a subscription to a plan that the app's developer has ended not
+// long ago, and whose ledger nobody has taken over: the app's own before one of an
+// app that is deleted, before another's. It may go on itself (goesOn), or only its
+// ledger. All are nil where there is none.
+func (w *write) leftBehind(ctx context.Context, appID, planID string) (id, ledger *int64, goesOn bool, err error) {
+	err = w.QueryRow(ctx, `
+		select s.subscription_id, s.ledger_id,
+			(s.app_id = $2 or a.deleted_at is not null) and s.terms = coalesce(p.sheet_num, 0) and s.ended_at >= date_trunc('month', now(), 'UTC')
+		from app mine
+		join app a on (a.tenant_id, a.developer_id) = (mine.tenant_id, mine.developer_id)
+		join subscription s on (s.tenant_id, s.app_id) = (a.tenant_id, a.app_id)
+		join plan p on (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)
+		where mine.tenant_id = $1 and mine.app_id = $2 and s.plan_id = $3 and s.ended_at > now() - interval '70 days' -- no quota's window is longer
+			and not exists (select from subscription l where (l.tenant_id, l.ledger_id) = (s.tenant_id, s.ledger_id) and l.ended_at is null)
+		order by 3 desc, s.app_id = $2 desc, a.deleted_at is null, s.ended_at desc
+		limit 1`, w.tenant, appID, planID).Scan(&id, &ledger, &goesOn)
+	if err == pgx.ErrNoRows {
+		return nil, nil, false, nil
+	}
+	return id, ledger, goesOn, err
 }
 
 // endSubscription ends a running subscription: its keys open nothing by it from
@@ -92,7 +132,8 @@ func (w *write) endSubscription(ctx context.Context, id uint64) error {
 }
 
 // switchPlan ends an app's running subscription and begins one to another plan
-// with the same keys; no call falls between them. The new plan's quota starts unused.
+// with the same keys; no call falls between them. The new plan's quota starts unused,
+// or as the developer left it behind.
 func (w *write) switchPlan(ctx context.Context, id uint64, planID string) (Subscription, error) {
 	var app *string
 	var was string

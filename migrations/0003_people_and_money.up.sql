@@ -230,9 +230,10 @@ create index api_key_app on api_key (tenant_id, app_id) where app_id is not null
 
 alter table subscription add column app_id text,
   -- A price belongs to a subscription for its whole life. Moving to another price ends
-  -- one and begins the next, which continues it: the quota goes on in the same ledger,
-  -- under the number of the first, and the fee of the ended one runs to its end only.
-  add column origin_id bigint, -- the first of those it continues; null: it is the first
+  -- one and begins the next at the same instant, which continues it: the quota goes on
+  -- in the same ledger, under the number of the first, and the fee of the ended one
+  -- runs to its end only. One that begins later takes over a ledger nobody uses.
+  add column origin_id bigint, -- the first of those whose ledger it goes on with; null: it is the first
   add column ledger_id bigint generated always as (coalesce(origin_id, subscription_id)) stored,
   add foreign key (tenant_id, app_id) references app,
   add foreign key (tenant_id, origin_id) references subscription;
@@ -252,6 +253,7 @@ alter table subscription drop column key_num;
 -- The tenant comes last, as above.
 create index subscription_key_key on subscription_key (key_num, subscription_id, tenant_id);
 create unique index subscription_ledger_once on subscription (ledger_id, tenant_id) where ended_at is null;
+create index subscription_app on subscription (app_id, tenant_id) where app_id is not null;
 create index subscription_plan_app on subscription (plan_id, tenant_id) where ended_at is null and app_id is not null;
 create unique index subscription_app_once on subscription (app_id, plan_id, tenant_id) where ended_at is null and app_id is not null;
 

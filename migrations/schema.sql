@@ -1209,6 +1209,8 @@ CREATE INDEX stage_deployment_by_deployment ON public.stage_deployment USING btr
 
 CREATE UNIQUE INDEX stage_name_key ON public.stage USING btree (tenant_id, api_id, name) WHERE (deleted_at IS NULL);
 
+CREATE INDEX subscription_app ON public.subscription USING btree (app_id, tenant_id) WHERE (app_id IS NOT NULL);
+
 CREATE UNIQUE INDEX subscription_app_once ON public.subscription USING btree (app_id, plan_id, tenant_id) WHERE ((ended_at IS NULL) AND (app_id IS NOT NULL));
 
 CREATE INDEX subscription_key_key ON public.subscription_key USING btree (key_num, subscription_id, tenant_id);

@@ -1443,7 +1443,7 @@ func endSubscriptionPage(p ui.Page, c control.CustomerDetail, app control.Custom
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, " opens, within a second. What was used is billed, and the fee of this month is not paid back.</p><p>The developer can subscribe again, at the plan's present price and with an unused quota.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, " opens, within a second. What was used is billed, and the fee of this month is not paid back.</p><p>The developer can subscribe again, at the plan's present price; what is used of the quota stays used.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
