@@ -196,7 +196,7 @@ func (p *Plane) SubscribeApp(ctx context.Context, actor Actor, appID, planID str
 }
 
 // ChangeAppPlan moves a subscription of the actor's to another plan on the portal,
-// with its keys. The new plan's quota starts unused.
+// with its keys. The new plan has a quota of its own.
 func (p *Plane) ChangeAppPlan(ctx context.Context, actor Actor, subscription uint64, planID string) error {
 	return p.buy(ctx, actor, func(w *write) error {
 		app, was, err := w.ownSubscription(ctx, subscription)

@@ -23,7 +23,7 @@ func TestPortalSettingsPage(t *testing.T) {
 		t.Errorf("the tagline was lost: %q", p.field("tagline"))
 	}
 	p.press("Make the portal", "title", "Pets", "slug", "pets", "accent", "", "support", "nobody").want(422, "not an e-mail address")
-	p = p.press("Make the portal", "title", "Pets", "slug", "PETS", "accent", "#0B6B5E", "signup", "closed").want(200, "The portal is saved", "#0b6b5e, contrast 6", "Look at it")
+	p.press("Make the portal", "title", "Pets", "slug", "PETS", "accent", "#0B6B5E", "signup", "closed").want(200, "The portal is saved", "#0b6b5e, contrast 6", "Look at it")
 	d, err := s.Portal(t.Context(), owner)
 	s.must(err)
 	if d.Slug != "pets" || d.OpenSignUp || d.Published || d.Accent != "#0b6b5e" || d.Tagline != "kept" {
