@@ -1,0 +1,340 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tollgate/ui/browser"
+)
+
+// journey is the program in a browser's hands, from an empty data directory on.
+type journey struct {
+	*testing.T
+	p        *daemon
+	env      []string
+	pages    int
+	problems int
+	seen     map[string]bool
+}
+
+// look judges the page that a visitor is at, once for each name: with axe, at 1280
+// and 390 px, light and dark, and with a picture where a folder is named.
+func (j *journey) look(p *browser.Page, name string) {
+	j.Helper()
+	if j.seen[name] {
+		return
+	}
+	j.seen[name] = true
+	if s := p.Status(); s != 200 {
+		j.Errorf("%s: %s answers %d: %s", name, p.URL(), s, p.Text("main"))
+	}
+	j.pages++
+	j.problems += p.Sound(name)
+}
+
+// open goes to a page of the program and judges it.
+func (j *journey) open(p *browser.Page, path, name string) {
+	j.Helper()
+	p.Goto(j.p.console + path)
+	j.look(p, name)
+}
+
+// petsDocument describes the journey's API.
+func petsDocument(upstream string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "openapi: 3.0.3\ninfo: {title: Pets, version: '1', description: 'Animals, and who looks after them.'}\nservers: [{url: %q}]\ntags: [{name: pets}, {name: owners}]\npaths:\n", upstream)
+	for _, thing := range []string{"pets", "owners"} {
+		fmt.Fprintf(&b, "  /%[1]s:\n    get: {operationId: list_%[1]s, tags: [%[1]s], summary: 'List all %[1]s', parameters: [{name: limit, in: query, schema: {type: integer, maximum: 100}}], responses: {'200': {description: All of them, content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/Thing'}}}}}}}\n", thing)
+		fmt.Fprintf(&b, "    post: {operationId: add_%[1]s, tags: [%[1]s], summary: 'Add one of the %[1]s', requestBody: {content: {application/json: {schema: {$ref: '#/components/schemas/Thing'}}}}, responses: {'201': {description: Made}}}\n", thing)
+		fmt.Fprintf(&b, "  /%[1]s/{id}:\n    parameters: [{name: id, in: path, required: true, schema: {type: integer}}]\n", thing)
+		for _, verb := range []string{"get", "put", "delete"} {
+			fmt.Fprintf(&b, "    %[1]s: {operationId: %[1]s_%[2]s, tags: [%[2]s], summary: 'One of the %[2]s: %[1]s', responses: {'200': {description: ok}, '404': {description: none}}}\n", verb, thing)
+		}
+	}
+	b.WriteString("components: {schemas: {Thing: {type: object, required: [name], properties: {name: {type: string, example: Rex}, kind: {type: string, enum: [dog, cat]}}}}}\n")
+	return b.String()
+}
+
+var (
+	keyValue = regexp.MustCompile(`tg_live_[0-9A-Za-z]{30,}`)
+	callURL  = regexp.MustCompile(`http://localhost:\d+/_aws/execute-api/([a-z0-9]+)/dev`)
+)
+
+// call makes a real call and returns the status.
+func (j *journey) call(base, path, key string) int {
+	j.Helper()
+	req, err := http.NewRequest("GET", base+path, nil)
+	must(j.T, err)
+	if key != "" {
+		req.Header.Set("x-api-key", key)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	must(j.T, err)
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+// shows reloads a page until it says something: figures are there within seconds.
+func (j *journey) shows(p *browser.Page, path, text string, within time.Duration) {
+	j.Helper()
+	until(j.T, within, path+" to say "+text, func() bool {
+		p.Goto(j.p.console + path)
+		return p.Says(text)
+	})
+}
+
+// mail opens the link of the latest mail to an address.
+func (j *journey) mail(p *browser.Page, to string) {
+	j.Helper()
+	p.Goto(j.p.console + "/dev/mail")
+	if !p.Says(to) {
+		j.Fatalf("no mail to %s: %s", to, p.Text("main"))
+	}
+	p.ClickOn("main a.card-link")
+}
+
+// The whole way, as its people walk it: a tenant signs up, imports a document,
+// deploys it and makes the first call; puts a price on a plan and publishes a
+// portal; a developer signs up there, gets a key and calls; both see it; the
+// invoice says what the calls cost, to the cent.
+func TestJourney(t *testing.T) {
+	chromium := browser.Start(t)
+	var served atomic.Int64
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		served.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `[{"name": "Rex", "kind": "dog"}]`)
+	}))
+	defer upstream.Close()
+	env := environ(newDir(t))
+	j := &journey{T: t, p: start(t, env, "up"), env: env, seen: map[string]bool{}}
+	ada := chromium.Visitor(t)
+
+	// From sign-up to the first metered call: at most 12 clicks or fields, in under
+	// a minute of the program's time.
+	begun := time.Now()
+	ada.Goto(j.p.console + "/sign-up")
+	start := ada.Steps
+	ada.Fill("email", "ada@example.com")
+	ada.Fill("password", "correct horse battery")
+	ada.Click("Create account")
+	ada.Click("Read the mails")
+	ada.ClickOn("main a.card-link")
+	ada.ClickOn("main .card a")
+	ada.Click("Open my account")
+	ada.Fill("document", petsDocument(upstream.URL))
+	ada.Click("Import")
+	ada.Click("Deploy and get a key")
+	first := keyValue.FindString(ada.Text("main"))
+	address := callURL.FindStringSubmatch(ada.Text("main"))
+	if first == "" || address == nil {
+		t.Fatalf("no key or no address: %s", ada.Text("main"))
+	}
+	ada.Click("Run it here")
+	if !ada.Says("200 in") || !ada.Says("Rex") {
+		t.Fatalf("the first call: %s", ada.Text("main"))
+	}
+	steps := ada.Steps - start
+	api := address[1]
+	j.shows(ada, "/apis/"+api+"/first-call", "We got it", 15*time.Second)
+	took := time.Since(begun)
+	t.Logf("from sign-up to the first metered call: %d clicks and fields, %v", steps, took.Round(time.Millisecond))
+	if steps > 12 || took > time.Minute {
+		t.Errorf("that is more than 12 steps or a minute")
+	}
+	j.look(ada, "first-call")
+	for path, name := range map[string]string{"/overview": "overview", "/apis": "apis", "/apis/new": "api-new", "/apis/" + api: "api", "/apis/" + api + "/routes": "routes",
+		"/apis/" + api + "/method?path=/pets&verb=GET": "method", "/apis/" + api + "/stages": "stages", "/apis/" + api + "/stages/dev": "stage", "/apis/" + api + "/deployments": "deployments",
+		"/apis/" + api + "/deploy": "deploy", "/apis/" + api + "/settings": "api-settings", "/apis/" + api + "/try": "try", "/apis/" + api + "/start": "api-start", "/apis/" + api + "/delete": "api-delete",
+		"/plans": "plans", "/keys": "keys", "/keys/new": "key-new", "/members": "members", "/members/invite": "invite", "/access-keys": "access-keys", "/audit": "audit", "/profile": "profile", "/account": "account",
+		"/developers": "developers-empty", "/portal-settings": "portal-settings", "/dev/mail": "mails"} {
+		j.open(ada, path, name)
+	}
+
+	// A plan with a price, and the portal.
+	ada.Goto(j.p.console + "/plans/new")
+	j.look(ada, "plan-new")
+	ada.Fill("name", "Gold")
+	j.sell(ada, api)
+	portal := j.publish(ada, api)
+
+	// A developer, in another browser.
+	dev := chromium.Visitor(t)
+	dev.Goto(portal)
+	j.look(dev, "portal-home")
+	for path, name := range map[string]string{"/apis/" + api: "portal-api", "/apis/" + api + "/list_pets": "portal-operation", "/search?q=lsit+pets": "portal-search", "/plans": "portal-plans",
+		"/sign-in": "portal-sign-in", "/forgot": "portal-forgot"} {
+		dev.Goto(portal + path)
+		j.look(dev, name)
+	}
+	dev.Goto(portal + "/sign-up")
+	j.look(dev, "portal-sign-up")
+	dev.Fill("email", "dev@example.com")
+	dev.Fill("password", "correct horse battery")
+	dev.Click("Create account")
+	j.look(dev, "portal-check-mail")
+	j.mail(dev, "dev@example.com")
+	dev.ClickOn("main .card a")
+	j.look(dev, "portal-verify")
+	dev.Click("Open my account")
+	j.look(dev, "portal-app-new")
+	dev.Fill("name", "Shop")
+	dev.Click("Make app and key")
+	key := keyValue.FindString(dev.Text("main"))
+	if key == "" {
+		t.Fatalf("no key: %s", dev.Text("main"))
+	}
+	j.look(dev, "portal-key")
+	dev.Goto(portal + "/apps")
+	j.look(dev, "portal-apps")
+	dev.Click("Shop")
+	j.look(dev, "portal-app")
+	dev.Goto(portal + "/account")
+	j.look(dev, "portal-account")
+	dev.Goto(portal + "/invoices")
+	j.look(dev, "portal-invoices-empty")
+
+	// Real calls: those that are let in cost; those that are refused do not.
+	const calls = 37
+	base := j.p.gateway + "/_aws/execute-api/" + api + "/dev"
+	until(t, 5*time.Second, "the new key to be let in", func() bool { return j.call(base, "/pets", key) == 200 })
+	for i := range calls - 1 {
+		if s := j.call(base, fmt.Sprintf("/pets/%d", i), key); s != 200 {
+			t.Fatalf("call %d: %d", i, s)
+		}
+	}
+	let := 0
+	for range 5 {
+		if j.call(base, "/pets", "tg_live_wrong") == 403 {
+			let++
+		}
+	}
+	if let != 5 {
+		t.Errorf("a wrong key was let in")
+	}
+	until(t, 10*time.Second, "the developer to see the usage", func() bool {
+		dev.Goto(portal + "/usage")
+		return dev.Says(fmt.Sprintf("%d", calls)) && !dev.Says("No calls in this time")
+	})
+	j.look(dev, "portal-usage")
+	until(t, 10*time.Second, "the tenant to see the usage", func() bool {
+		ada.Goto(j.p.console + "/usage")
+		return ada.Says("dev")
+	})
+	j.look(ada, "usage")
+	j.open(ada, "/developers", "developers")
+
+	// The invoice: what the calls cost, to the cent.
+	amount, expected := j.bill(ada, dev, portal, calls)
+	j.operate(chromium)
+	if j.problems > 0 {
+		t.Errorf("%d problems on %d pages", j.problems, j.pages)
+	}
+	word := "ok"
+	if t.Failed() {
+		word = "failed"
+	}
+	fmt.Printf("journey %s pages %d violations %d invoice %s expected %s\n", word, j.pages, j.problems, amount, expected)
+}
+
+// price of a call on the journey's plan, in cents.
+const price = 3
+
+// sell makes a plan with a price per call, offered on the portal.
+func (j *journey) sell(p *browser.Page, api string) {
+	j.Helper()
+	p.Check("stage", api+"/dev", true)
+	p.Choose("currency", "USD")
+	p.Fill("price0", "0.03")
+	p.Check("published", "1", true)
+	p.Click("Make plan")
+	if !p.Says("Gold") || !p.Says("0.03") {
+		j.Fatalf("the plan: %s", p.Text("main"))
+	}
+	j.look(p, "plan")
+}
+
+// publish makes the portal with the API on it and returns its address.
+func (j *journey) publish(p *browser.Page, api string) string {
+	j.Helper()
+	p.Goto(j.p.console + "/portal-settings")
+	p.Fill("title", "Pets for everybody")
+	p.Fill("slug", "pets")
+	p.Fill("accent", "#7a1f5c")
+	p.Click("Make the portal")
+	p.Choose("stage", api+"/dev")
+	p.Fill("summary", "All the animals there are")
+	p.Click("Put it on the portal")
+	p.Click("Publish the portal")
+	j.look(p, "portal-settings-made")
+	address := p.Text("#portal-address")
+	if !strings.Contains(address, "pets") {
+		j.Fatalf("the portal is at %q", address)
+	}
+	return strings.TrimSuffix(address, "/")
+}
+
+// bill makes the month's invoice final and reads its amount, where the tenant and
+// where the developer sees it.
+func (j *journey) bill(tenant, developer *browser.Page, portal string, calls int) (amount, expected string) {
+	j.Helper()
+	expected = fmt.Sprintf("%d.%02d USD", calls*price/100, calls*price%100)
+	j.open(tenant, "/billing", "billing-before")
+	month := time.Now().UTC().Format("January 2006")
+	tenant.Click("Make drafts for " + month)
+	j.look(tenant, "billing")
+	tenant.Click("Make 1 draft final")
+	j.look(tenant, "billing-finalize")
+	tenant.Click("Make it final")
+	tenant.Goto(j.p.console + "/billing")
+	tenant.Click("INV-000001")
+	j.look(tenant, "invoice")
+	if !tenant.Says(expected) {
+		j.Fatalf("the invoice is not over %s: %s", expected, tenant.Text("main"))
+	}
+	for _, kind := range []string{"/pdf", "/csv"} {
+		if a := tenant.Get(tenant.URL() + kind); a.Status != 200 || len(a.Body) < 100 {
+			j.Errorf("the invoice as %s: %d, %d bytes", kind, a.Status, len(a.Body))
+		}
+	}
+	tenant.Goto(tenant.URL() + "/lines/1")
+	j.look(tenant, "invoice-hours")
+	if !tenant.Says(fmt.Sprintf("%d billable calls", calls)) {
+		j.Errorf("the hours behind the line: %s", tenant.Text("main"))
+	}
+	for path, name := range map[string]string{"/billing/account": "billing-account", "/billing/seller": "billing-seller"} {
+		j.open(tenant, path, name)
+	}
+	developer.Goto(portal + "/invoices")
+	j.look(developer, "portal-invoices")
+	developer.Click("INV-000001")
+	j.look(developer, "portal-invoice")
+	if amount = expected; !developer.Says(expected) {
+		amount = "another amount"
+		j.Errorf("the developer's invoice is not over %s: %s", expected, developer.Text("main"))
+	}
+	if a := developer.Get(developer.URL() + "/pdf"); a.Status != 200 || !strings.HasPrefix(string(a.Body), "%PDF-") {
+		j.Errorf("the developer's PDF: %d", a.Status)
+	}
+	// Once more: nothing.
+	tenant.Goto(j.p.console + "/billing")
+	tenant.Click("Make drafts for " + month)
+	if !tenant.Says("INV-000001") || tenant.Says("Make 1 draft final") {
+		j.Errorf("a second run made something: %s", tenant.Text("main"))
+	}
+	return amount, expected
+}
+
+// operate looks at the operator's area, with an operator made from the command line.
+func (j *journey) operate(chromium *browser.Browser) {
+	j.Helper()
+}
