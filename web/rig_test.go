@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/net/html"
 
+	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/migrations/pgtest"
@@ -47,7 +48,7 @@ func newSite(t testing.TB, change ...func(*web.Options)) *site {
 	}
 	server := httptest.NewUnstartedServer(nil)
 	console := &url.URL{Scheme: "http", Host: server.Listener.Addr().String()}
-	o := web.Options{Plane: plane, Usage: intake.New(intake.Options{Pool: pool}), Console: console,
+	o := web.Options{Plane: plane, Usage: intake.New(intake.Options{Pool: pool}), Billing: billing.New(billing.Options{Pool: pool}), Console: console,
 		Gateway: &url.URL{Scheme: "http", Host: "localhost:8081"}, Local: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		PortalURL: func(slug string) string { return console.String() + "/portal/" + slug }}
 	for _, f := range change {

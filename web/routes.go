@@ -22,6 +22,7 @@ func (s *Server) routes() []route {
 		s.keyRoutes(),
 		s.portalSettingsRoutes(),
 		s.developerRoutes(),
+		s.operatorRoutes(),
 	)
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/model"
@@ -24,6 +25,8 @@ import (
 type Options struct {
 	Plane *control.Plane
 	Usage *intake.Intake
+	// Billing makes invoices of usage.
+	Billing *billing.Billing
 	// Console is the public address of the console.
 	Console *url.URL
 	// Gateway is the public address that calls go to, such as http://localhost:8081.

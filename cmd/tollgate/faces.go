@@ -36,7 +36,7 @@ func (p *program) startFaces(context.Context) error {
 	p.onStop(func(context.Context) error { outward.CloseIdleConnections(); return nil })
 	asIs := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	console, err := web.New(web.Options{
-		Plane: p.plane, Usage: p.intake, Console: p.cfg.console, Gateway: p.cfg.gateway, PortalURL: portals.URL,
+		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Gateway: p.cfg.gateway, PortalURL: portals.URL,
 		Fetch: func(ctx context.Context, url string) ([]byte, error) { return download(ctx, outward, url) },
 		Call:  (&http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: asIs}).Do, GatewayAddr: gatewayAddr,
 		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, Log: p.log,

@@ -1,0 +1,88 @@
+package web_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tollgate/control"
+	"tollgate/model"
+)
+
+// operator is a browser in which an operator is signed in.
+func (s *site) operator() *browser {
+	s.Helper()
+	c, err := s.CreateOperator(s.Context(), control.Operator(), model.NewID(8)+"@example.com", "", "")
+	s.must(err)
+	p, err := s.OperatorSignIn(s.Context(), "192.0.2.1", c.Email, c.Password)
+	s.must(err)
+	return s.session(control.RealmOperator, "tollgate-operator", p.ID, 0)
+}
+
+// An operator finds a tenant, caps, suspends and resumes it, sets prices, bills it,
+// and looks after nodes and mail.
+func TestOperator(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	a := s.tenant()
+	o := s.operator()
+	o.get("/operator").want(200, "Tenants", "Needs a look", "Without them tenants are not billed")
+	at := "/operator/tenants/" + a.AccountID
+	o.get("/operator/tenants?q="+a.AccountID).want(200, a.Name)
+	o.get("/operator/tenants?state=suspended").want(200, "No tenants found")
+	o.get(at).want(200, a.AccountID, "Caps on each shared node").press("Save caps", "rate", "x").want(422, "not a number")
+	o.get(at).press("Save caps", "rate", "50", "burst", "100").want(200, "hold on every node")
+	o.get(at+"/suspend").want(200, "refuse").press("Suspend "+o.name(a), "reason", "").want(422)
+	o.get(at+"/suspend").press("Suspend "+o.name(a), "reason", "Unpaid since March").want(200, "is suspended", "Unpaid since March")
+	if _, err := s.CreateAPI(s.Context(), a, "x", ""); model.KindOf(err) != model.Denied {
+		t.Errorf("a suspended account changed something: %v", err)
+	}
+	o.get(at).press("Resume").want(200, "served again")
+	o.get("/operator/nodes").want(200, "shared").press("Make a token", "node", "n1").want(200, "Shown once")
+	o.get("/operator/nodes").want(200, "1 token").press("Revoke").want(200, "are void")
+	p := o.get("/operator/prices").want(200, "not billed yet")
+	p.press("Add these prices", "price0", "nothing").want(422, "not an amount")
+	p.press("Add these prices").want(200, "From "+time.Now().UTC().Format("January 2006"), "3.50 USD")
+	s.exec(`insert into usage_line (tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, calls, bytes_in, bytes_out, micros, boot, seq)
+		values ($1, date_trunc('hour', now()), 0, 0, 0, 0, 0, 200, 1, 2000000, 0, 0, 0, '00000000-0000-0000-0000-000000000001', 1)`, a.Tenant)
+	month := time.Now().UTC().Format("January 2006")
+	b := o.get("/operator/billing").press("Make drafts for "+month).want(200, "7.00 USD", "Draft")
+	b.link("Make 1 draft final").want(200, "1 tenant gets").press("Make 1 invoice final").want(200, "1 invoice is final", "INV-000001")
+	o.get("/operator/billing").link("INV-000001").want(200, "7.00 USD", "2,000,000")
+	o.get(at).want(200, "INV-000001")
+	m := o.get("/operator/mail").want(200, "Mail server")
+	m.press("Save", "host", "mail.example.com", "port", "x", "from", "a@example.com").want(422, "not a number")
+	m.press("Save", "host", "mail.example.com", "port", "587", "from", "a@example.com", "password", "very secret").want(200, "Saved").without("very secret")
+	o.get("/operator/settings").press("Save", "mode", "invitation").want(200, "Saved")
+	s.anybody().get("/sign-up").want(200, "by invitation")
+	o.get("/operator/settings").press("Save seller", "name", "Tollgate Inc.", "address", "1 Street").want(200, "Tollgate Inc.")
+	o.get("/operator/audit").want(200, "suspended account", "resumed account", "added prices")
+	o.get("/operator/profile").press("Change password", "old", "wrong", "password", "a new password").want(422, "present password")
+}
+
+// name is an account's.
+func (b *browser) name(a control.Actor) string {
+	d, err := b.TenantDetail(b.Context(), control.Operator(), a.AccountID)
+	b.must(err)
+	return d.Name
+}
+
+// What an operator may open is closed to members, and the reverse.
+func TestRealmsAreApart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	a := s.tenant()
+	member, operator := s.as(a), s.operator()
+	for _, r := range s.web.Routes() {
+		if r.Method != "GET" || r.Open || strings.Contains(r.Pattern, "{") {
+			continue
+		}
+		wrong, sign := operator, "Sign in"
+		if r.Realm == control.RealmOperator {
+			wrong, sign = member, "Sign in as operator"
+		}
+		if p := wrong.get(r.Pattern); !strings.Contains(p.text(), sign) {
+			t.Errorf("%s is open to the other realm: %d", r.Pattern, p.status)
+		}
+	}
+}
