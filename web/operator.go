@@ -50,6 +50,7 @@ func (s *Server) operatorRoutes() []route {
 		{method: "GET", pattern: "/operator/settings", who: theOperator, handle: (*visit).installation},
 		{method: "POST", pattern: "/operator/settings/sign-up", who: theOperator, handle: (*visit).setSignUp},
 		{method: "POST", pattern: "/operator/settings/seller", who: theOperator, handle: (*visit).setInstallationSeller},
+		{method: "POST", pattern: "/operator/settings/invite", who: theOperator, handle: (*visit).inviteToSignUp},
 		{method: "GET", pattern: "/operator/audit", who: theOperator, handle: (*visit).operatorAudit},
 		{method: "GET", pattern: "/operator/profile", who: theOperator, handle: (*visit).operatorProfile},
 		{method: "POST", pattern: "/operator/profile", who: theOperator, handle: (*visit).operatorPassword},
@@ -536,6 +537,13 @@ func (v *visit) installationWith(status int, typed *model.Party, problems []ui.P
 
 func (v *visit) setSignUp() error {
 	return v.outcome(v.Plane.SetSignUp(v.ctx(), v.actor(), v.value("mode")), "Saved.", "/operator/settings")
+}
+
+// inviteToSignUp mails somebody a link to open an account, where that is by
+// invitation.
+func (v *visit) inviteToSignUp() error {
+	email := v.value("email")
+	return v.outcome(v.Plane.InviteToSignUp(v.ctx(), v.actor(), email), "A mail with a link to sign up is on its way to "+email+".", "/operator/settings")
 }
 
 func (v *visit) setInstallationSeller() error {

@@ -55,7 +55,8 @@ func TestOperator(t *testing.T) {
 	m.press("Save", "host", "mail.example.com", "port", "587", "from", "a@example.com", "password", "very secret").want(200, "Saved").without("very secret")
 	o.get("/operator/settings").press("Save", "mode", "invitation").want(200, "Saved")
 	s.anybody().get("/sign-up").want(200, "by invitation")
-	o.get("/operator/settings").press("Save seller", "name", "Tollgate Inc.", "address", "1 Street").want(200, "Tollgate Inc.")
+	o.get("/operator/settings").press("Save seller", "name", "Tollgate Inc.", "address", "1 Street").want(200, "Saved")
+	o.get("/operator/settings").press("Send invitation", "email", "new@example.com").want(200, "on its way")
 	o.get("/operator/audit").want(200, "suspended account", "resumed account", "added prices")
 	o.get("/operator/profile").press("Change password", "old", "wrong", "password", "a new password").want(422, "present password")
 }
