@@ -40,6 +40,12 @@ test: go test-postgres ## run every test, on a real Postgres
 test-postgres:
 	@[ -n "$${DATABASE_URL_TEST:-}" ] || .ci/postgres
 
+.PHONY: e2e
+e2e: go test-postgres ## walk the whole way in a real browser, from sign-up to the invoice (needs Chromium)
+	@dir=$${TOLLGATE_SCREENSHOTS:-$$(mktemp -d -t tollgate-e2e-XXXXXX)}; echo "pictures of every page go to $$dir"; \
+	  out=$$(TOLLGATE_SCREENSHOTS="$$dir" go test -count=1 -timeout 9m -run '^TestJourney$$' -v ./cmd/tollgate) || { echo "$$out"; exit 1; }; \
+	  echo "$$out" | grep '^journey ' || { echo "$$out"; exit 1; }
+
 .PHONY: fmt
 fmt: go ## format the code
 	@gofmt -w .

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/control"
 	"tollgate/ui/browser"
 )
 
@@ -235,7 +236,7 @@ func TestJourney(t *testing.T) {
 
 	// The invoice: what the calls cost, to the cent.
 	amount, expected := j.bill(ada, dev, portal, calls)
-	j.operate(chromium)
+	j.operate(chromium, base, key)
 	if j.problems > 0 {
 		t.Errorf("%d problems on %d pages", j.problems, j.pages)
 	}
@@ -334,7 +335,42 @@ func (j *journey) bill(tenant, developer *browser.Page, portal string, calls int
 	return amount, expected
 }
 
-// operate looks at the operator's area, with an operator made from the command line.
-func (j *journey) operate(chromium *browser.Browser) {
+// operate looks at the operator's area, with an operator made from the command
+// line, and suspends the tenant: its calls are refused within a second.
+func (j *journey) operate(chromium *browser.Browser, base, key string) {
 	j.Helper()
+	c := cliJSON[control.OperatorCredentials](j.T, j.env, "operator", "create", "--email", "op@example.com", "--name", "Op")
+	p := chromium.Visitor(j.T)
+	j.open(p, "/operator", "operator-sign-in")
+	p.Fill("email", c.Email)
+	p.Fill("password", c.Password)
+	p.Click("Sign in")
+	j.look(p, "operator")
+	j.open(p, "/operator/prices", "operator-prices")
+	p.Click("Add these prices")
+	j.look(p, "operator-prices-set")
+	j.open(p, "/operator/billing", "operator-billing-empty")
+	p.Click("Make drafts for")
+	j.look(p, "operator-billing")
+	for path, name := range map[string]string{"/operator/nodes": "operator-nodes", "/operator/mail": "operator-mail", "/operator/settings": "operator-settings",
+		"/operator/audit": "operator-audit", "/operator/profile": "operator-profile", "/operator/tenants": "operator-tenants"} {
+		j.open(p, path, name)
+	}
+	p.Goto(j.p.console + "/operator/tenants")
+	p.ClickOn("main tbody a")
+	j.look(p, "operator-tenant")
+	p.Click("Suspend")
+	j.look(p, "operator-suspend")
+	p.Fill("reason", "A trial of suspension")
+	p.Click("Suspend ")
+	if s := j.call(base, "/pets", key); s != 200 && s != 403 {
+		j.Errorf("a call while the suspension travels: %d", s)
+	}
+	begun := time.Now()
+	until(j.T, 5*time.Second, "the suspension to hold", func() bool { return j.call(base, "/pets", key) == 403 })
+	if d := time.Since(begun); d > time.Second {
+		j.Errorf("the suspension took %v", d)
+	}
+	p.Click("Resume")
+	until(j.T, 5*time.Second, "the account to be served again", func() bool { return j.call(base, "/pets", key) == 200 })
 }
