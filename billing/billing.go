@@ -93,8 +93,9 @@ func (b *Billing) in(ctx context.Context, s Scope, o pgx.TxOptions, f func(pgx.T
 	}
 }
 
+// read runs a transaction whose figures are all of one instant.
 func (b *Billing) read(ctx context.Context, s Scope, f func(pgx.Tx) error) error {
-	return b.in(ctx, s, pgx.TxOptions{AccessMode: pgx.ReadOnly}, f)
+	return b.in(ctx, s, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, f)
 }
 
 func audit(ctx context.Context, tx pgx.Tx, tenant uint32, by By, action, target string, detail map[string]any) error {

@@ -2,7 +2,9 @@ package billing
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -203,6 +205,7 @@ type Balance struct {
 	Invoiced int64 // on final invoices
 	Drafts   int64 // drafts there are
 	Sums     []Sum // of final invoices, by currency
+	Owed     []Sum // beyond those, as of now; Invoices is how many there would be
 }
 
 // Sum is an amount of one currency.
@@ -247,9 +250,30 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 			x.Digits, _ = model.MinorDigits(x.Currency)
 			return x, err
 		})
+		if err != nil {
+			return err
+		}
+		bills, err := compute(ctx, tx, s.Tenant, BySeller, "", begin, everything)
+		out.Owed = sums(bills)
 		return err
 	})
 	return out, err
+}
+
+// sums adds bills up by currency.
+func sums(bills []bill) (out []Sum) {
+	for i := range bills {
+		b := &bills[i]
+		at := slices.IndexFunc(out, func(x Sum) bool { return x.Currency == b.currency })
+		if at < 0 {
+			digits, _ := model.MinorDigits(b.currency)
+			at, out = len(out), append(out, Sum{Currency: b.currency, Digits: digits})
+		}
+		out[at].Minor += b.total()
+		out[at].Invoices++
+	}
+	slices.SortFunc(out, func(a, b Sum) int { return strings.Compare(a.Currency, b.Currency) })
+	return out
 }
 
 // SetSeller says who a tenant's invoices are from. Those that are final keep what

@@ -70,9 +70,10 @@ func (b *Billing) run(ctx context.Context, tenant uint32, seller string, by By, 
 			kept = append(kept, id)
 		}
 		drafts = len(kept)
-		if _, err := tx.Exec(ctx, `
+		gone, err := tx.Exec(ctx, `
 			delete from invoice where tenant_id = $1 and seller = $2 and period_start = $3 and state = 'draft' and not invoice_id = any($4)`,
-			tenant, seller, month, kept); err != nil {
+			tenant, seller, month, kept)
+		if err != nil || drafts == 0 && gone.RowsAffected() == 0 {
 			return err
 		}
 		return audit(ctx, tx, tenant, by, "billing.run", month.Format("2006-01"), map[string]any{"seller": seller, "drafts": drafts})
@@ -151,6 +152,25 @@ func (b *Billing) Finalize(ctx context.Context, s Scope, by By, ids []string, go
 		}
 	}
 	return out, nil
+}
+
+// Drafts are all drafts of a month, of the scope's own invoices.
+func (b *Billing) Drafts(ctx context.Context, s Scope, month time.Time) (out []Invoice, err error) {
+	f := Filter{Seller: BySeller, State: "draft", Month: month, Limit: 500}
+	if s.Tenant == 0 {
+		f.Seller = ByOperator
+	}
+	for {
+		page, next, err := b.Invoices(ctx, s, f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page...)
+		if next == "" {
+			return out, nil
+		}
+		f.After = next
+	}
 }
 
 // group is the drafts of one tenant, seller and month: they are cut together.

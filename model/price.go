@@ -166,29 +166,35 @@ type Party struct {
 // Validate reports the first thing that does not fit on an invoice. A party
 // without any detail is valid: it is not known yet.
 func (p *Party) Validate() error {
+	_, err := p.Check()
+	return err
+}
+
+// Check is Validate that says which field is meant, by its name in JSON.
+func (p *Party) Check() (field string, err error) {
 	for _, f := range []struct {
-		what, text string
-		max        int
-		lines      bool
-	}{{"name", p.Name, 200, false}, {"address", p.Address, 1000, true}, {"tax number", p.TaxID, 64, false}, {"e-mail address", p.Email, 254, false}} {
+		field, what, text string
+		max               int
+		lines             bool
+	}{{"name", "name", p.Name, 200, false}, {"address", "address", p.Address, 1000, true}, {"taxId", "tax number", p.TaxID, 64, false}, {"email", "e-mail address", p.Email, 254, false}} {
 		n := utf8.RuneCountInString(f.text)
 		switch {
 		case n > f.max:
-			return Errorf(Invalid, "the %s has %d characters; an invoice has room for %d", f.what, n, f.max)
+			return f.field, Errorf(Invalid, "the %s has %d characters; an invoice has room for %d", f.what, n, f.max)
 		case !utf8.ValidString(f.text) || strings.ContainsFunc(f.text, func(r rune) bool { return unicode.IsControl(r) && !(f.lines && r == '\n') }):
-			return Errorf(Invalid, "the %s has characters that cannot be printed", f.what)
+			return f.field, Errorf(Invalid, "the %s has characters that cannot be printed", f.what)
 		}
 	}
 	if strings.Count(p.Address, "\n") > 7 {
-		return Errorf(Invalid, "the address has %d lines; an invoice has room for 8", strings.Count(p.Address, "\n")+1)
+		return "address", Errorf(Invalid, "the address has %d lines; an invoice has room for 8", strings.Count(p.Address, "\n")+1)
 	}
 	if p.Email != "" {
 		if a, err := mail.ParseAddress(p.Email); err != nil || a.Address != p.Email {
-			return Errorf(Invalid, "%q is not an e-mail address", p.Email)
+			return "email", Errorf(Invalid, "%q is not an e-mail address", p.Email)
 		}
 	}
 	if p.Name == "" && (p.Address != "" || p.TaxID != "" || p.Email != "") {
-		return Errorf(Invalid, "an invoice needs the name of who it is from or to; the address alone does not say it")
+		return "name", Errorf(Invalid, "an invoice needs the name of who it is from or to; the address alone does not say it")
 	}
-	return nil
+	return "", nil
 }

@@ -29,6 +29,8 @@ import (
 type Options struct {
 	Plane *control.Plane
 	Usage *intake.Intake
+	// Billing makes invoices of usage.
+	Billing *billing.Billing
 	// Console is the public address of the console: portals are below it at
 	// /portal/{slug}.
 	Console *url.URL

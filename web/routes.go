@@ -23,6 +23,8 @@ func (s *Server) routes() []route {
 		s.portalSettingsRoutes(),
 		s.developerRoutes(),
 		s.operatorRoutes(),
+		s.usageRoutes(),
+		s.billingRoutes(),
 	)
 }
 

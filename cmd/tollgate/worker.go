@@ -22,10 +22,11 @@ func (p *program) startIntake(context.Context) error {
 func (p *program) startWorker(ctx context.Context) error {
 	workers := river.NewWorkers()
 	p.intake.AddWorkers(workers)
+	p.billing.AddWorkers(workers)
 	p.plane.AddWorkers(workers)
 	client, err := river.NewClient(riverpgxv5.New(p.pool), &river.Config{
 		Workers:      workers,
-		PeriodicJobs: p.intake.Periodic(),
+		PeriodicJobs: append(p.intake.Periodic(), p.billing.Periodic()...),
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
 		Logger:       p.log.With("part", "worker"),
 	})

@@ -64,8 +64,13 @@ func lineRows(inv *model.InvoiceDetail, l *model.InvoiceLine) []row {
 		steps = append(steps, r)
 	}
 	if l.Invoiced == 0 {
-		if len(steps) == 1 { // it says all in one row
-			head.text += stepText(l.Meter, steps[0].text)
+		if len(steps) == 1 { // one row says all
+			switch {
+			case l.Meter == model.MeterCalls:
+				head.text = steps[0].text
+			case l.Steps[0].Part != "":
+				head.text += ", " + strings.ToLower(steps[0].text[:1]) + steps[0].text[1:]
+			}
 			head.price = steps[0].price
 			return []row{head}
 		}
@@ -75,13 +80,6 @@ func lineRows(inv *model.InvoiceDetail, l *model.InvoiceLine) []row {
 	return append(out,
 		row{kind: rowStep, text: "Of the month so far", amount: bare(l.Amount+l.Invoiced, &inv.Invoice)},
 		row{kind: rowStep, text: "On earlier invoices", amount: bare(-l.Invoiced, &inv.Invoice)})
-}
-
-func stepText(meter, text string) string {
-	if meter == model.MeterFee && text == "Whole month" {
-		return ""
-	}
-	return " · " + strings.ToLower(text[:1]) + text[1:]
 }
 
 // calls names the calls of the month that a step is for, by their numbers.

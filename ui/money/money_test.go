@@ -51,7 +51,7 @@ func TestRows(t *testing.T) {
 		"step|Calls 1,001 to 6,000|5,000|0.004|20.00",
 		"step|Calls 6,001 to 6,100|100|11.00 per 1,000|1.10",
 		"head|Silver · =cmd()|||",
-		"line|Monthly fee · for 1,339,200 of the month's 2,678,400 seconds||1.00|0.50",
+		"line|Monthly fee, for 1,339,200 of the month's 2,678,400 seconds||1.00|0.50",
 		"line|Calls|14||0.44",
 		"step|Calls 1 to 14|14|38,571.428571 a million|0.54",
 		"step|Of the month so far|||0.54",

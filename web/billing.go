@@ -1,0 +1,411 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"tollgate/billing"
+	"tollgate/billing/rate"
+	"tollgate/model"
+	"tollgate/ui"
+	"tollgate/ui/money"
+)
+
+func (s *Server) billingRoutes() []route {
+	return []route{
+		{method: "GET", pattern: "/billing", who: mayBill, handle: (*visit).billing},
+		{method: "POST", pattern: "/billing/run", who: mayBill, handle: (*visit).runBilling},
+		{method: "GET", pattern: "/billing/finalize", who: mayBill, handle: (*visit).confirmFinalize},
+		{method: "POST", pattern: "/billing/finalize", who: mayBill, handle: (*visit).finalize},
+		{method: "GET", pattern: "/billing/account", who: mayBill, handle: (*visit).ourBill},
+		{method: "GET", pattern: "/billing/seller", who: mayBill, handle: (*visit).seller},
+		{method: "POST", pattern: "/billing/seller", who: mayBill, handle: (*visit).saveSeller},
+		{method: "GET", pattern: "/billing/invoices/{invoice}", who: mayBill, handle: (*visit).invoice},
+		{method: "GET", pattern: "/billing/invoices/{invoice}/pdf", who: mayBill, handle: (*visit).invoicePDF},
+		{method: "GET", pattern: "/billing/invoices/{invoice}/csv", who: mayBill, handle: (*visit).invoiceCSV},
+		{method: "GET", pattern: "/billing/invoices/{invoice}/lines/{line}", who: mayBill, handle: (*visit).invoiceHours},
+		{method: "GET", pattern: "/billing/invoices/{invoice}/lines/{line}/csv", who: mayBill, handle: (*visit).invoiceHoursCSV},
+	}
+}
+
+// books are the visitor's: the account's, or the operator's.
+func (v *visit) books() billing.Scope { return billing.Scope{Tenant: v.actor().Tenant} }
+
+// by is the visitor, for the audit trail.
+func (v *visit) by() billing.By {
+	a := v.actor()
+	return billing.By{Member: a.Member, Name: a.Name, Source: a.Source, Role: string(a.Role)}
+}
+
+var billingCrumbs = []ui.Crumb{{Label: "Billing", URL: "/billing"}}
+
+func billingTabs(current string) []ui.Tab {
+	out := []ui.Tab{{Label: "Developers", URL: "/billing"}, {Label: "Your own bill", URL: "/billing/account"}, {Label: "Seller details", URL: "/billing/seller"}}
+	for i := range out {
+		out[i].Current = out[i].URL == current
+	}
+	return out
+}
+
+// billingMonth is a month of the account's books.
+type billingMonth struct {
+	Month   time.Time
+	Over    bool // the month has ended
+	Months  []ui.Option
+	State   string
+	Balance billing.Balance
+	Seller  model.Party
+	Items   []billing.Invoice
+	Drafts  int
+	Next    string
+}
+
+// monthOf is the month that the URL or the form names; the present one if none.
+func (v *visit) monthOf(name string) (time.Time, error) {
+	if name == "" {
+		m, _ := rate.Month(v.Now())
+		return m, nil
+	}
+	return billing.ParseMonth(name)
+}
+
+func (v *visit) billing() error {
+	month, err := v.monthOf(v.query("month"))
+	if err != nil {
+		return err
+	}
+	if month.After(v.Now()) {
+		return model.Errorf(model.Invalid, "%s has not begun; there is nothing to bill", billing.MonthText(month))
+	}
+	b := billingMonth{Month: month, Over: !month.AddDate(0, 1, 0).After(v.Now()), State: v.query("state"), Months: monthOptions(v.Now(), month)}
+	if b.Balance, err = v.Billing.Balance(v.ctx(), v.books(), month); err != nil {
+		return err
+	}
+	if b.Seller, err = v.Billing.Seller(v.ctx(), v.books()); err != nil {
+		return err
+	}
+	var next string
+	b.Items, next, err = v.Billing.Invoices(v.ctx(), v.books(), billing.Filter{Seller: billing.BySeller, State: b.State, Month: month, After: v.query("after")})
+	if err != nil {
+		return err
+	}
+	b.Next = v.next(next)
+	return v.render(billingPage(v.page("Billing"), &b))
+}
+
+// monthOptions are the last two years, and the month that is looked at.
+func monthOptions(now, chosen time.Time) []ui.Option {
+	m, _ := rate.Month(now)
+	var out []ui.Option
+	found := false
+	for range 24 {
+		out = append(out, ui.Option{Value: m.Format("2006-01"), Label: billing.MonthText(m)})
+		found = found || m.Equal(chosen)
+		m = m.AddDate(0, -1, 0)
+	}
+	if !found {
+		out = append(out, ui.Option{Value: chosen.Format("2006-01"), Label: billing.MonthText(chosen)})
+	}
+	return out
+}
+
+func billingURL(month time.Time) string { return "/billing?month=" + month.Format("2006-01") }
+
+func (v *visit) runBilling() error {
+	month, err := v.monthOf(v.value("month"))
+	if err != nil {
+		return err
+	}
+	n, err := v.Billing.Run(v.ctx(), v.books(), v.by(), month)
+	message := "Nobody owes anything for " + billing.MonthText(month) + " beyond what was invoiced: there are no drafts."
+	if n > 0 {
+		message = ui.Plural(n, "draft is", "drafts are") + " made for " + billing.MonthText(month) + ", of usage up to now. Look at them, then make them final."
+	}
+	return v.outcome(err, message, billingURL(month))
+}
+
+// finalizing is what is about to be made final: one draft, or all of a month.
+type finalizing struct {
+	Month   time.Time
+	Invoice string // its id, where it is one
+	Drafts  []billing.Invoice
+	Over    bool
+	Problem string // usage that is still out
+}
+
+func (v *visit) toFinalize(invoice, month string) (*finalizing, error) {
+	f := &finalizing{Invoice: invoice}
+	if invoice != "" {
+		inv, err := v.Billing.Invoice(v.ctx(), v.books(), invoice)
+		switch {
+		case err != nil:
+			return nil, err
+		case inv.Seller != billing.BySeller:
+			return nil, model.Errorf(model.NotFound, "there is no draft %q", invoice)
+		case inv.Final:
+			return nil, model.Errorf(model.Conflict, "invoice %s is final already", inv.Number)
+		}
+		f.Month, f.Drafts = inv.Begin, []billing.Invoice{inv.Invoice}
+	} else {
+		m, err := v.monthOf(month)
+		if err != nil {
+			return nil, err
+		}
+		f.Month = m
+		if f.Drafts, err = v.Billing.Drafts(v.ctx(), v.books(), m); err != nil {
+			return nil, err
+		}
+	}
+	f.Over = !f.Month.AddDate(0, 1, 0).After(v.Now())
+	return f, nil
+}
+
+func (f *finalizing) back() string {
+	if f.Invoice != "" {
+		return invoiceURL(f.Invoice)
+	}
+	return billingURL(f.Month)
+}
+
+func (f *finalizing) problems() []ui.Problem {
+	if f.Problem == "" {
+		return nil
+	}
+	return []ui.Problem{{Text: f.Problem}}
+}
+
+func (f *finalizing) becoming() string {
+	if len(f.Drafts) == 1 {
+		return "1 draft becomes an invoice"
+	}
+	return ui.Quantity(len(f.Drafts)) + " drafts become invoices"
+}
+
+// sums are the drafts' amounts by currency.
+func (f *finalizing) sums() string {
+	var all []billing.Sum
+	for _, d := range f.Drafts {
+		all = addSum(all, d)
+	}
+	return sumText(all)
+}
+
+func addSum(all []billing.Sum, i billing.Invoice) []billing.Sum {
+	for n := range all {
+		if all[n].Currency == i.Currency {
+			all[n].Minor += i.Total
+			all[n].Invoices++
+			return all
+		}
+	}
+	return append(all, billing.Sum{Currency: i.Currency, Digits: i.Digits, Minor: i.Total, Invoices: 1})
+}
+
+// sumText writes amounts of several currencies.
+func sumText(all []billing.Sum) string {
+	if len(all) == 0 {
+		return "0"
+	}
+	var out []string
+	for _, s := range all {
+		out = append(out, ui.Money(s.Minor, s.Currency, s.Digits))
+	}
+	return strings.Join(out, " + ")
+}
+
+func sumCount(all []billing.Sum) (n int) {
+	for _, s := range all {
+		n += s.Invoices
+	}
+	return n
+}
+
+func (v *visit) finalizePage(f *finalizing) ui.Page {
+	p := v.page("Make invoices final")
+	p.Crumbs = []ui.Crumb{billingCrumbs[0], {Label: billing.MonthText(f.Month), URL: billingURL(f.Month)}}
+	return p
+}
+
+func (v *visit) confirmFinalize() error {
+	f, err := v.toFinalize(v.query("invoice"), v.query("month"))
+	if model.KindOf(err) == model.Conflict {
+		return v.outcome(err, "", invoiceURL(v.query("invoice")))
+	}
+	if err != nil {
+		return err
+	}
+	return v.render(finalizeView(v.finalizePage(f), f))
+}
+
+func (v *visit) finalize() error {
+	f, err := v.toFinalize(v.value("invoice"), v.value("month"))
+	if model.KindOf(err) == model.Conflict {
+		return v.outcome(err, "", invoiceURL(v.value("invoice")))
+	}
+	if err != nil {
+		return err
+	}
+	if len(f.Drafts) == 0 {
+		return v.outcome(model.Errorf(model.Conflict, "there are no drafts for %s; make them first", billing.MonthText(f.Month)), "", f.back())
+	}
+	var ids []string
+	for _, d := range f.Drafts {
+		ids = append(ids, d.ID)
+	}
+	done, err := v.Billing.Finalize(v.ctx(), v.books(), v.by(), ids, v.checked("on"))
+	switch model.KindOf(err) {
+	case model.Unavailable:
+		f.Problem = sentence(model.MessageOf(err))
+		return v.renderAs(http.StatusUnprocessableEntity, finalizeView(v.finalizePage(f), f))
+	case model.NotFound: // somebody else was faster
+		return v.outcome(model.Errorf(model.Conflict, "the drafts changed meanwhile; look at them again"), "", billingURL(f.Month))
+	}
+	if len(done) == 0 && err == nil {
+		return v.done("Nothing was owed any more: there is no invoice.", billingURL(f.Month))
+	}
+	to := billingURL(f.Month)
+	if f.Invoice != "" {
+		to = invoiceURL(f.Invoice)
+	}
+	return v.outcome(err, ui.Plural(len(done), "invoice is", "invoices are")+" final.", to)
+}
+
+func invoiceURL(id string) string { return "/billing/invoices/" + url.PathEscape(id) }
+
+func (v *visit) invoicePage(inv *billing.InvoiceDetail) ui.Page {
+	p := v.page(money.Title(&inv.Invoice))
+	p.Crumbs = []ui.Crumb{billingCrumbs[0], {Label: billing.MonthText(inv.Begin), URL: billingURL(inv.Begin)}}
+	if inv.Seller == billing.ByOperator {
+		p.Crumbs = []ui.Crumb{billingCrumbs[0], {Label: "Your own bill", URL: "/billing/account"}}
+	}
+	return p
+}
+
+func (v *visit) invoice() error {
+	inv, err := v.Billing.Invoice(v.ctx(), v.books(), v.path("invoice"))
+	if err != nil {
+		return err
+	}
+	return v.render(invoiceView(v.invoicePage(&inv), &inv))
+}
+
+// invoicePDF is written whole before it is sent: what cannot be is a page's error.
+func (v *visit) invoicePDF() error {
+	inv, err := v.Billing.Invoice(v.ctx(), v.books(), v.path("invoice"))
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := money.PDF(&b, &inv); err != nil {
+		return err
+	}
+	return v.send("application/pdf", money.FileName(&inv.Invoice, "pdf"), func(w io.Writer) error {
+		_, err := w.Write(b.Bytes())
+		return err
+	})
+}
+
+func (v *visit) invoiceCSV() error {
+	inv, err := v.Billing.Invoice(v.ctx(), v.books(), v.path("invoice"))
+	if err != nil {
+		return err
+	}
+	return v.send("text/csv; charset=utf-8", money.FileName(&inv.Invoice, "csv"), func(w io.Writer) error { return money.CSV(w, &inv) })
+}
+
+// hours is the line that the path names, with the usage behind it.
+func (v *visit) hours() (inv billing.InvoiceDetail, line int, hours []billing.Hour, err error) {
+	line, err = strconv.Atoi(v.path("line"))
+	if err != nil {
+		return inv, 0, nil, model.Errorf(model.NotFound, "there is no line %q", v.path("line"))
+	}
+	inv, hours, err = v.Billing.Hours(v.ctx(), v.books(), v.path("invoice"), line)
+	return inv, line, hours, err
+}
+
+func (v *visit) invoiceHours() error {
+	inv, line, hours, err := v.hours()
+	if err != nil {
+		return err
+	}
+	p := v.invoicePage(&inv)
+	p.Crumbs = append(p.Crumbs, ui.Crumb{Label: money.Title(&inv.Invoice), URL: invoiceURL(inv.ID)})
+	p.Title = "Hours behind line " + strconv.Itoa(line)
+	return v.render(hoursView(p, &inv, line, hours))
+}
+
+func (v *visit) invoiceHoursCSV() error {
+	inv, line, hours, err := v.hours()
+	if err != nil {
+		return err
+	}
+	name := money.FileName(&inv.Invoice, fmt.Sprintf("line-%d.csv", line))
+	return v.send("text/csv; charset=utf-8", name, func(w io.Writer) error { return money.HoursCSV(w, &inv, line, hours) })
+}
+
+// ourBill is what the operator bills the account.
+func (v *visit) ourBill() error {
+	month, _ := rate.Month(v.Now())
+	now, err := v.Billing.Preview(v.ctx(), v.books(), month)
+	if err != nil {
+		return err
+	}
+	l, next, err := v.Billing.Invoices(v.ctx(), v.books(), billing.Filter{Seller: billing.ByOperator, After: v.query("after")})
+	if err != nil {
+		return err
+	}
+	return v.render(ourBillView(v.page("Your own bill"), month, now, l, v.next(next)))
+}
+
+// sellerForm is who invoices are from, as it is edited.
+type sellerForm struct {
+	model.Party
+	Problems []ui.Problem
+}
+
+func (f *sellerForm) at(name string) string {
+	for _, p := range f.Problems {
+		if p.Name == name {
+			return p.Text
+		}
+	}
+	return ""
+}
+
+func (v *visit) seller() error {
+	p, err := v.Billing.Seller(v.ctx(), v.books())
+	if err != nil {
+		return err
+	}
+	return v.render(sellerView(v.page("Seller details"), &sellerForm{Party: p}))
+}
+
+func (v *visit) saveSeller() error {
+	f := &sellerForm{Party: v.party()}
+	if field, err := f.Check(); err != nil {
+		f.Problems = []ui.Problem{{Name: field, Text: sentence(model.MessageOf(err))}}
+		return v.renderAs(http.StatusUnprocessableEntity, sellerView(v.page("Seller details"), f))
+	}
+	if err := v.Billing.SetSeller(v.ctx(), v.books(), v.by(), f.Party); err != nil {
+		return err
+	}
+	return v.done("Saved. Invoices that become final from now on are from "+named(f.Name, "your account's name")+".", "/billing/seller")
+}
+
+// party reads the fields of who an invoice is from or to.
+func (v *visit) party() model.Party {
+	return model.Party{Name: v.value("name"), Address: strings.ReplaceAll(v.value("address"), "\r\n", "\n"), TaxID: v.value("taxId"), Email: v.value("email")}
+}
+
+func named(name, fallback string) string {
+	if name == "" {
+		return fallback
+	}
+	return name
+}
