@@ -421,7 +421,7 @@ func invoicesView(p ui.Page, v *visit, l []billing.Invoice, next string, owed []
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = money.Invoices("Invoices", l, v.link("/invoices/"), false, false).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = money.Invoices("Invoices", l, v.link("/invoices/"), money.Columns{Month: true}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

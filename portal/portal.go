@@ -41,7 +41,6 @@ type Options struct {
 	Gateway *url.URL
 	// BehindProxy says that X-Forwarded-For is set by a proxy of the operator's.
 	BehindProxy bool
-	Billing     *billing.Billing
 	Log         *slog.Logger
 	Now         func() time.Time
 }

@@ -26,6 +26,17 @@ type row struct {
 	line                          int // of calls: its hours can be looked at
 }
 
+// at is the price behind the quantity, where both stand in one line.
+func (r row) at() string {
+	if r.quantity != "" && r.price != "" && r.price != "included" && r.price != "free" {
+		return " at " + r.price
+	}
+	if r.quantity != "" && r.price != "" {
+		return " " + r.price
+	}
+	return r.price
+}
+
 // rows is an invoice's table. Amounts have no currency: the head of the table
 // says it.
 func rows(inv *model.InvoiceDetail) []row {
