@@ -57,12 +57,6 @@ func (s *Server) operatorRoutes() []route {
 	}
 }
 
-// doneBy is the operator, for the audit trail.
-func (v *visit) doneBy() billing.By {
-	a := v.actor()
-	return billing.By{Member: a.Member, Name: a.Name, Source: a.Source, Role: string(a.Role)}
-}
-
 func (v *visit) operatorAuthPage(title string) ui.Page {
 	p := v.page(title)
 	p.Area = "Operator"
@@ -320,7 +314,7 @@ func (v *visit) addOperatorPrice() error {
 		from, err = billing.ParseMonth(f.From)
 	}
 	if err == nil {
-		err = v.Billing.AddOperatorSheet(v.ctx(), v.doneBy(), sheet, from)
+		err = v.Billing.AddOperatorSheet(v.ctx(), v.by(), sheet, from)
 	}
 	if err == nil {
 		return v.done("From "+billing.MonthText(from)+" on tenants are billed by the new prices.", "/operator/prices")
@@ -371,7 +365,7 @@ func (v *visit) operatorRun() error {
 		return err
 	}
 	to := "/operator/billing?month=" + month.Format("2006-01")
-	n, err := v.Billing.Run(v.ctx(), billing.Operator, v.doneBy(), month)
+	n, err := v.Billing.Run(v.ctx(), billing.Operator, v.by(), month)
 	return v.outcome(err, ui.Plural(n, "draft is", "drafts are")+" there for "+billing.MonthText(month)+".", to)
 }
 
@@ -409,7 +403,7 @@ func (v *visit) operatorFinalize() error {
 	for i := range l {
 		ids[i] = l[i].ID
 	}
-	done, err := v.Billing.Finalize(v.ctx(), billing.Operator, v.doneBy(), ids, v.checked("go-on"))
+	done, err := v.Billing.Finalize(v.ctx(), billing.Operator, v.by(), ids, v.checked("go-on"))
 	if model.KindOf(err) == model.Unavailable {
 		return v.confirmOperatorFinalizeWith(serve.Status(err), sentence(model.MessageOf(err)))
 	}

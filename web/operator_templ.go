@@ -833,7 +833,7 @@ func tenantView(p ui.Page, d control.TenantDetail, l []billing.Invoice, problems
 						return templ_7745c5c3_Err
 					}
 				} else {
-					templ_7745c5c3_Err = money.Invoices("Invoices to "+d.Name, l, "/operator/invoices/", false, false).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = money.Invoices("Invoices to "+d.Name, l, "/operator/invoices/", money.Columns{Month: true}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -2492,7 +2492,7 @@ func operatorBillingView(p ui.Page, month time.Time, l []billing.Invoice, next s
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = money.Invoices("Invoices of "+billing.MonthText(month), l, "/operator/invoices/", false, true).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = money.Invoices("Invoices of "+billing.MonthText(month), l, "/operator/invoices/", money.Columns{Month: true, To: true}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -2705,7 +2705,7 @@ func operatorFinalizeView(p ui.Page, month time.Time, l []billing.Invoice, probl
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = money.Invoices("Drafts", l, "/operator/invoices/", false, true).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = money.Invoices("Drafts", l, "/operator/invoices/", money.Columns{Month: true, To: true}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
