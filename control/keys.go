@@ -121,10 +121,10 @@ func (p *Plane) ImportKeys(ctx context.Context, actor Actor, planID string, keys
 
 // analyzeFrom is the size of an import after which the planner is told at once:
 // until it knows, it takes the tables for small and reads them whole.
-const analyzeFrom = 1000
+const analyzeFrom = 100
 
 func (p *Plane) analyzeKeys(ctx context.Context) {
-	if _, err := p.pool.Exec(ctx, `analyze api_key, subscription`); err != nil {
+	if _, err := p.pool.Exec(ctx, `analyze api_key, subscription, subscription_key`); err != nil {
 		p.log.Warn("statistics after a key import could not be taken; they will be before long", "error", err)
 	}
 }
