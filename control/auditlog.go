@@ -3,7 +3,9 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +23,7 @@ type AuditEntry struct {
 	Action string          `json:"action"`
 	Target string          `json:"target"`
 	Detail json.RawMessage `json:"detail"`
+	Name   string          `json:"name,omitempty"` // what the target is called now, where its id does not say
 }
 
 // AuditFilter asks for entries. The zero value is the newest 100.
@@ -73,7 +76,20 @@ func (p *Plane) audits(ctx context.Context, s scope, whose string, tenant uint32
 	out := List[AuditEntry]{Items: []AuditEntry{}}
 	err := p.read(ctx, s, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select audit_id, at, case when actor_name = '' then actor else actor_name end, role, source, action, target, detail from audit
+			select audit_id, at, case when actor_name = '' then actor else actor_name end, role, source, action, target, detail, coalesce(case split_part(action, '.', 1)
+				when 'api' then (select name from api x where (x.tenant_id, x.api_id) = (a.tenant_id, a.target))
+				when 'stage' then (select name from api x where (x.tenant_id, x.api_id) = (a.tenant_id, a.target))
+				when 'portal' then (select name from api x where (x.tenant_id, x.api_id) = (a.tenant_id, a.target))
+				when 'plan' then (select name from plan x where (x.tenant_id, x.plan_id) = (a.tenant_id, a.target))
+				when 'key' then coalesce((select name from api_key x where (x.tenant_id, x.key_id) = (a.tenant_id, a.target)),
+					(select name from plan x where (x.tenant_id, x.plan_id) = (a.tenant_id, a.target)))
+				when 'app' then (select name from app x where (x.tenant_id, x.app_id) = (a.tenant_id, a.target))
+				when 'subscription' then (select name from app x where (x.tenant_id, x.app_id) = (a.tenant_id, a.target))
+				when 'developer' then (select email from developer x where (x.tenant_id, x.developer_id) = (a.tenant_id, a.target))
+				when 'invoice' then a.detail->>'number'
+				when 'tenant' then (select name from tenant x where x.account_id = a.target)
+				end, '')
+			from audit a
 			where `+whose+` and audit_id < $2 and starts_with(action, $3)
 				and ($4 = '' or position(lower($4) in lower(actor_name || ' ' || actor)) > 0) and ($5 = '' or position(lower($5) in lower(target)) > 0)
 				and ($6::timestamptz is null or at >= $6) and ($7::timestamptz is null or at < $7)
@@ -93,34 +109,66 @@ func (p *Plane) audits(ctx context.Context, s scope, whose string, tenant uint32
 
 // Sentence says what an entry tells, without who did it.
 func (e AuditEntry) Sentence() string {
-	s, ok := sentences[e.Action]
-	if !ok {
-		s = e.Action
-	}
-	return s + " " + e.Target
+	before, after := e.Words()
+	return before + e.Called() + after
 }
 
-// sentences are all actions there are; a test finds one that is missing.
+// Called is what the target is best known by; empty where the sentence is without it.
+func (e AuditEntry) Called() string {
+	if s, ok := sentences[e.Action]; ok && !strings.Contains(s, "*") {
+		return ""
+	}
+	if e.Name != "" {
+		return e.Name
+	}
+	return e.Target
+}
+
+// Words are what stands before and after the target in an entry's sentence.
+func (e AuditEntry) Words() (before, after string) {
+	s, ok := sentences[e.Action]
+	if !ok {
+		s = e.Action + " *"
+	}
+	if strings.Contains(s, "{") {
+		var d map[string]any
+		_ = json.Unmarshal(e.Detail, &d) // without details, words stand for themselves
+		s = detailWord.ReplaceAllStringFunc(s, func(w string) string {
+			if v, ok := d[w[1:len(w)-1]].(string); ok && v != "" {
+				return v
+			}
+			return "(unknown)"
+		})
+	}
+	before, after, _ = strings.Cut(s, "*")
+	return before, after
+}
+
+var detailWord = regexp.MustCompile(`\{[a-z]+\}`)
+
+// sentences are all actions there are, with * for the target and {x} for a detail;
+// a test finds one that is missing.
 var sentences = map[string]string{
-	"access-key.create": "made access key", "access-key.delete": "deleted access key", "access-key.disable": "disabled access key", "access-key.enable": "enabled access key",
-	"account.rename": "renamed account",
-	"api.create":     "made API", "api.delete": "deleted API", "api.deploy": "deployed API", "api.import": "imported API", "api.update": "changed API",
-	"app.create": "made app", "app.delete": "deleted app", "app.rename": "renamed app", "app.subscribe": "subscribed app", "app.unsubscribe": "ended a subscription of app", "app.plan": "changed the plan of app",
-	"billing.run": "made invoice drafts for", "billing.seller": "changed who invoices are from to", "invoice.finalize": "made final invoice",
-	"developer.sign-up": "signed up as developer", "developer.disable": "disabled developer", "developer.enable": "enabled developer", "developer.update": "changed developer", "developer.password": "set the password of developer",
-	"gateway.create":    "made gateway",
-	"installation.mail": "changed mail settings to", "installation.seller": "changed who invoices are from,", "installation.sign-up": "changed who may sign up,", "installation.invite": "invited to sign up", "installation.uninvite": "took back the invitation to sign up of",
-	"key.create": "made key", "key.delete": "deleted key", "key.disable": "disabled key", "key.enable": "enabled key", "key.import": "imported keys into plan",
-	"key.move": "moved key", "key.subscribe": "subscribed key", "key.unsubscribe": "unsubscribed key",
-	"member.invite": "invited", "member.join": "joined as", "member.remove": "removed member", "member.role": "changed the role of", "member.uninvite": "took back the invitation of",
-	"node.forget": "forgot node", "node.revoke": "revoked the tokens of node", "node.token": "made a token for node",
-	"operator.create": "made operator", "operator.password": "changed the password of operator",
-	"person.password": "changed the password of", "person.reset": "reset the password of",
-	"plan.create": "made plan", "plan.delete": "deleted plan", "plan.reprice": "moved subscriptions to the present price of plan", "plan.update": "changed plan",
-	"portal.publish-api": "published on the portal API", "portal.unpublish-api": "took off the portal API", "portal.update": "changed portal",
-	"prices.add":   "added prices for tenants from",
-	"stage.delete": "deleted a stage of API", "stage.rollback": "rolled back a stage of API", "stage.throttle": "changed the throttle of a stage of API",
-	"subscription.end": "ended subscription",
-	"tenant.caps":      "changed the caps of account", "tenant.create": "made account", "tenant.move": "moved to another gateway account", "tenant.resume": "resumed account",
-	"tenant.sign-up": "opened account", "tenant.suspend": "suspended account",
+	"access-key.create": "made access key *", "access-key.delete": "deleted access key *", "access-key.disable": "disabled access key *", "access-key.enable": "enabled access key *",
+	"account.rename": "renamed account * to {name}",
+	"api.create":     "made API *", "api.delete": "deleted API *", "api.deploy": "deployed API * to {stage}", "api.import": "imported API *", "api.update": "changed API *",
+	"app.create": "made app *", "app.delete": "deleted app *", "app.rename": "renamed app * to {name}", "app.subscribe": "subscribed app *", "app.unsubscribe": "ended a subscription of app *", "app.plan": "changed the plan of app *",
+	"billing.run": "made invoice drafts for *", "billing.seller": "changed who invoices are from to *", "invoice.finalize": "made final invoice *",
+	"developer.sign-up": "signed up as developer *", "developer.disable": "disabled developer *", "developer.enable": "enabled developer *", "developer.update": "changed developer *", "developer.password": "set the password of developer *",
+	"gateway.create":    "made gateway *",
+	"installation.mail": "changed mail settings to *", "installation.seller": "changed who invoices are from", "installation.sign-up": "changed who may sign up",
+	"installation.invite": "invited * to sign up", "installation.uninvite": "took back the invitation of * to sign up",
+	"key.create": "made key *", "key.delete": "deleted key *", "key.disable": "disabled key *", "key.enable": "enabled key *", "key.import": "imported keys into plan *",
+	"key.move": "moved key * to another plan", "key.subscribe": "subscribed key *", "key.unsubscribe": "unsubscribed key *",
+	"member.invite": "invited * as {role}", "member.join": "joined as {role}, invited by {by}", "member.remove": "removed member *", "member.role": "changed the role of * from {from} to {to}", "member.uninvite": "took back the invitation of *",
+	"node.forget": "forgot node *", "node.revoke": "revoked the tokens of node *", "node.token": "made a token for node *",
+	"operator.create": "made operator *", "operator.password": "changed the password of operator *",
+	"person.password": "changed the password of *", "person.reset": "reset the password of *",
+	"plan.create": "made plan *", "plan.delete": "deleted plan *", "plan.reprice": "moved subscriptions to the present price of plan *", "plan.update": "changed plan *",
+	"portal.publish-api": "published API * on the portal", "portal.unpublish-api": "took API * off the portal", "portal.update": "changed portal *",
+	"prices.add":   "added prices for tenants from *",
+	"stage.delete": "deleted stage {stage} of API *", "stage.rollback": "rolled back stage {stage} of API *", "stage.throttle": "changed the throttle of stage {stage} of API *",
+	"subscription.end": "ended a subscription of app *",
+	"tenant.caps":      "changed the caps of account *", "tenant.create": "made account *", "tenant.move": "moved account * to gateway {gateway}", "tenant.resume": "resumed account *",
+	"tenant.sign-up": "opened account *", "tenant.suspend": "suspended account *: {reason}",
 }

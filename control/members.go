@@ -11,6 +11,9 @@ import (
 	"tollgate/model"
 )
 
+// MaxMembers is how many an account may have, with those who are invited.
+const MaxMembers = 500
+
 // Member is a person who works on the account.
 type Member struct {
 	ID         string    `json:"id"`
@@ -95,14 +98,20 @@ func (p *Plane) Invite(ctx context.Context, actor Actor, email string, role Role
 	}
 	_, err := p.writeAs(ctx, actor, ToManage, func(w *write) error {
 		var member, account string
+		var there int
 		err := w.QueryRow(ctx, `
-			select coalesce((select m.member_id from member m join person p using (person_id) where m.tenant_id = t.tenant_id and lower(p.email) = lower($2)), ''), t.name
-			from tenant t where t.tenant_id = $1`, w.tenant, email).Scan(&member, &account)
+			select (select count(*) from member m where m.tenant_id = t.tenant_id)
+				+ (select count(*) from ticket i where i.tenant_id = t.tenant_id and i.kind = 'invitation' and i.expires_at > $3 and lower(i.email) <> lower($2)),
+				coalesce((select m.member_id from member m join person p using (person_id) where m.tenant_id = t.tenant_id and lower(p.email) = lower($2)), ''), t.name
+			from tenant t where t.tenant_id = $1`, w.tenant, email, p.now()).Scan(&there, &member, &account)
 		if err != nil {
 			return err
 		}
 		if member != "" {
 			return model.Errorf(model.Conflict, "%s is a member already", email)
+		}
+		if there >= MaxMembers {
+			return model.Errorf(model.Limit, "the account has %d members and invitations, the most there may be; remove one first", there)
 		}
 		if _, err := w.Exec(ctx, `delete from ticket where kind = 'invitation' and tenant_id = $1 and lower(email) = lower($2)`, w.tenant, email); err != nil {
 			return err
@@ -225,6 +234,9 @@ func (p *Plane) SetRole(ctx context.Context, actor Actor, memberID string, role 
 		}
 		if was == RoleOwner && actor.Role != RoleOwner {
 			return model.Errorf(model.Denied, "only an owner can change an owner's role")
+		}
+		if was == role {
+			return nil
 		}
 		if _, err := w.Exec(ctx, `update member set role = $3 where tenant_id = $1 and member_id = $2`, w.tenant, memberID, role); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -29,8 +28,6 @@ func (s *Server) authRoutes() []route {
 		{method: "POST", pattern: "/reset/{token}", who: anyone, handle: (*visit).reset},
 		{method: "GET", pattern: "/invitations/{token}", who: anyone, handle: (*visit).offerPage},
 		{method: "POST", pattern: "/invitations/{token}", who: anyone, handle: (*visit).join},
-		{method: "GET", pattern: "/dev/mail", who: anyone, handle: (*visit).localMails, local: true},
-		{method: "GET", pattern: "/dev/mail/{mail}", who: anyone, handle: (*visit).localMail, local: true},
 	}
 }
 
@@ -322,24 +319,4 @@ func (v *visit) join() error {
 		return err
 	}
 	return v.done("You work on "+o.Account+" now, as "+string(o.Role)+".", "/overview")
-}
-
-func (v *visit) localMails() error {
-	l, err := v.Plane.Mails(v.ctx(), control.Operator())
-	if err != nil {
-		return err
-	}
-	return v.render(localMailsView(v.page("Mails"), l, v.Now()))
-}
-
-func (v *visit) localMail() error {
-	id, err := strconv.ParseInt(v.path("mail"), 10, 64)
-	if err != nil {
-		return model.Errorf(model.NotFound, "there is no such mail")
-	}
-	m, err := v.Plane.LocalMail(v.ctx(), id)
-	if err != nil {
-		return err
-	}
-	return v.render(localMailView(v.page(m.Subject), m))
 }

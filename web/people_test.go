@@ -51,7 +51,7 @@ func TestPeople(t *testing.T) {
 	bob.get("/members/invite").want(403)
 	bob.get("/audit").want(403)
 	ada.get("/members").link("bob@example.com").press("Change role", "role", "admin").want(200, "admin now")
-	bob.get("/audit").want(200, "invited bob@example.com", "joined as bob@example.com", "changed the role of bob@example.com")
+	bob.get("/audit").want(200, "invited bob@example.com", "joined as viewer, invited by ada@example.com", "changed the role of bob@example.com from viewer to admin")
 	bob.get("/audit?action=member.role").want(200, "changed the role").without("joined as")
 	if csv := bob.get("/audit.csv"); csv.header.Get("Content-Type") != "text/csv; charset=utf-8" || !strings.Contains(csv.body, "member.role") {
 		t.Errorf("csv: %s", csv.body)

@@ -14,7 +14,11 @@ func (s *Server) routes() []route {
 	return slices.Concat(
 		s.commonRoutes(),
 		s.authRoutes(),
+		s.devMailRoutes(),
 		s.memberRoutes(),
+		s.accessKeyRoutes(),
+		s.auditRoutes(),
+		s.profileRoutes(),
 		s.apiRoutes(),
 		s.methodRoutes(),
 		s.stageRoutes(),

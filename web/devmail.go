@@ -1,0 +1,35 @@
+package web
+
+import (
+	"strconv"
+
+	"tollgate/control"
+	"tollgate/model"
+)
+
+func (s *Server) devMailRoutes() []route {
+	return []route{
+		{method: "GET", pattern: "/dev/mail", who: anyone, handle: (*visit).localMails, local: true},
+		{method: "GET", pattern: "/dev/mail/{mail}", who: anyone, handle: (*visit).localMail, local: true},
+	}
+}
+
+func (v *visit) localMails() error {
+	l, err := v.Plane.Mails(v.ctx(), control.Operator())
+	if err != nil {
+		return err
+	}
+	return v.render(localMailsView(v.page("Mails"), l, v.Now()))
+}
+
+func (v *visit) localMail() error {
+	id, err := strconv.ParseInt(v.path("mail"), 10, 64)
+	if err != nil {
+		return model.Errorf(model.NotFound, "there is no such mail")
+	}
+	m, err := v.Plane.LocalMail(v.ctx(), id)
+	if err != nil {
+		return err
+	}
+	return v.render(localMailView(v.page(m.Subject), m))
+}
