@@ -71,6 +71,7 @@ var isolation = map[string]any{
 	},
 	"OperatorAudit":          func(f foreign) error { return second(f.OperatorAudit(f.ctx, f.mine, control.AuditFilter{})) },
 	"CreateOperator":         func(f foreign) error { return second(f.CreateOperator(f.ctx, f.mine, "x@example.com", "", "")) },
+	"ResetOperatorPassword":  func(f foreign) error { return second(f.ResetOperatorPassword(f.ctx, f.mine, "x@example.com", "")) },
 	"ChangeOperatorPassword": func(f foreign) error { return f.ChangeOperatorPassword(f.ctx, f.mine, "", "xxxxxxxx", nil) },
 	"MailSettings":           func(f foreign) error { return second(f.MailSettings(f.ctx, f.mine)) },
 	"SetMailSettings":        func(f foreign) error { return f.SetMailSettings(f.ctx, f.mine, control.MailSettings{}, nil) },
@@ -272,7 +273,7 @@ var isolation = map[string]any{
 // asks in a role that may not.
 var (
 	showNothing  = map[string]bool{"SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
-	operatorOnly = map[string]bool{"ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
+	operatorOnly = map[string]bool{"ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true}

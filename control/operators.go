@@ -51,6 +51,39 @@ func (p *Plane) CreateOperator(ctx context.Context, operator Actor, email, name,
 	return OperatorCredentials{email, password}, nil
 }
 
+// ResetOperatorPassword gives an operator who forgot it a new password, generated
+// where it is empty, and signs the operator out everywhere.
+func (p *Plane) ResetOperatorPassword(ctx context.Context, operator Actor, email, password string) (OperatorCredentials, error) {
+	if err := operator.May(ToOperate); err != nil {
+		return OperatorCredentials{}, err
+	}
+	if password == "" {
+		password = model.NewSecret(24)
+	}
+	if err := checkPassword(password); err != nil {
+		return OperatorCredentials{}, err
+	}
+	hash, err := p.hashPassword(ctx, password)
+	if err != nil {
+		return OperatorCredentials{}, err
+	}
+	err = p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		var id string
+		err := tx.QueryRow(ctx, `update operator set password_hash = $2 where lower(email) = lower($1) returning operator_id, email`, email, hash).Scan(&id, &email)
+		if err != nil {
+			return missing(err, "there is no operator %.254q", email)
+		}
+		if _, err := endSessions(ctx, tx, RealmOperator, id, nil); err != nil {
+			return err
+		}
+		return audit(ctx, tx, operator, nil, "operator.password", email, nil)
+	})
+	if err != nil {
+		return OperatorCredentials{}, err
+	}
+	return OperatorCredentials{email, password}, nil
+}
+
 // OperatorSignIn is the operator with this address and password.
 func (p *Plane) OperatorSignIn(ctx context.Context, source, email, password string) (Person, error) {
 	if len(email) > 254 || len(password) > maxPassword {

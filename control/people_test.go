@@ -1,6 +1,8 @@
 package control_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"regexp"
 	"strings"
@@ -344,7 +346,12 @@ func TestDumpOpensNothing(t *testing.T) {
 	w.must(w.SetMailSettings(w.ctx, control.Operator(), control.MailSettings{Host: "mail.example.com", Port: 587, From: "a@example.com", Encryption: "starttls", Username: "u"}, &smtp))
 	op, err := w.CreateOperator(w.ctx, control.Operator(), "op@example.com", "", "")
 	w.must(err)
-	w.must(w.SaveSession(w.ctx, []byte(strings.Repeat("h", 32)), control.Session{Realm: control.RealmConsole, Subject: p.ID}))
+	const session, browser = "the session's id in the cookie", "what the browser keeps until it confirms"
+	sum := sha256.Sum256([]byte(session))
+	w.must(w.SaveSession(w.ctx, sum[:], control.Session{Realm: control.RealmConsole, Subject: p.ID}))
+	w.must(w.SignUp(w.ctx, "192.0.2.1", control.SignUp{Email: "newer@example.com", Password: password, Browser: browser}))
+	node, err := w.CreateNodeToken(w.ctx, control.Operator(), "shared", "n1")
+	w.must(err)
 
 	var tables []string
 	w.all(`select array_agg(table_name::text) from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`, &tables)
@@ -358,9 +365,9 @@ func TestDumpOpensNothing(t *testing.T) {
 			continue
 		}
 		for name, s := range map[string]string{"password": password, "reset link": reset, "invitation": invitation, "sign-up link": signUp, "access key": secret,
+			"session": session, "browser's secret": browser, "node's token": node, "words of a mail": "Confirm that this address is yours",
 			"API key": key.Value, "mail password": smtp, "operator's password": op.Password} {
-			hex := fmt.Sprintf("%x", s)
-			if strings.Contains(*rows, s) || strings.Contains(*rows, hex) {
+			if strings.Contains(*rows, s) || strings.Contains(*rows, fmt.Sprintf("%x", s)) || strings.Contains(*rows, base64.StdEncoding.EncodeToString([]byte(s))) {
 				t.Errorf("table %s holds the %s", table, name)
 			}
 		}
@@ -385,6 +392,26 @@ func TestOperatorSignsIn(t *testing.T) {
 	if err != nil || len(l.Items) != 2 || l.Items[0].Action != "operator.password" {
 		t.Errorf("%+v, %v", l, err)
 	}
+
+	// Who forgot it is given another on the machine itself, and is signed out.
+	hash := []byte(strings.Repeat("o", 32))
+	w.must(w.SaveSession(w.ctx, hash, control.Session{Realm: control.RealmOperator, Subject: p.ID}))
+	c, err = w.ResetOperatorPassword(w.ctx, control.Operator(), "OP@example.com", "")
+	w.must(err)
+	if c.Email != "op@example.com" {
+		t.Errorf("%+v", c)
+	}
+	if _, err := w.Visitor(w.ctx, control.RealmOperator, hash); model.KindOf(err) != model.Unauthenticated {
+		t.Errorf("a session outlived the new password: %v", err)
+	}
+	_, err = w.OperatorSignIn(w.ctx, "192.0.2.1", "op@example.com", "a new password")
+	w.refused(err, model.Unauthenticated, "wrong")
+	_, err = w.OperatorSignIn(w.ctx, "192.0.2.1", "op@example.com", c.Password)
+	w.must(err)
+	_, err = w.ResetOperatorPassword(w.ctx, control.Operator(), "nobody@example.com", "")
+	w.refused(err, model.NotFound, "nobody@example.com")
+	_, err = w.CreateOperator(w.ctx, control.Operator(), "Op@example.com", "", "")
+	w.refused(err, model.Conflict, "operator with this e-mail address already")
 }
 
 // How long an answer takes does not tell whether an address is known.

@@ -304,4 +304,12 @@ func TestTenantSwitches(t *testing.T) {
 	eventually(t, url, "", 429)
 	cli(t, env, "tenant", "caps", c.AccountID, "--rate", "-1").refusal(t, "negative")
 	cli(t, env, "tenant", "suspend", "000000000000", "--reason", "r").refusal(t, "000000000000")
+
+	op := cliJSON[control.OperatorCredentials](t, env, "operator", "create", "--email", "op@example.com")
+	again := cliJSON[control.OperatorCredentials](t, env, "operator", "password", "--email", "op@example.com")
+	if op.Email != "op@example.com" || len(op.Password) != 24 || len(again.Password) != 24 || op.Password == again.Password {
+		t.Errorf("operator %+v, then %+v", op, again)
+	}
+	cli(t, env, "operator", "create", "--email", "op@example.com").refusal(t, "already")
+	cli(t, env, "operator", "password", "--email", "nobody@example.com").refusal(t, "nobody@example.com")
 }
