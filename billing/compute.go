@@ -38,16 +38,23 @@ func (l *billLine) amount() int64 { return l.Amount - l.invoiced }
 const everything = math.MaxInt32
 
 // used is the billable calls of tenant $1 in the month from $2 to $3, up to
-// generation $4.
-const used = `
+// generation $4; with a condition, of some subscriptions only.
+func used(only string) string {
+	return `
 	used as (
 		select subscription_id, sum(calls) as calls from (
 			select subscription_id, calls::numeric from usage_line
-			where tenant_id = $1 and hour >= $2 and hour < $3 and gen <= $4 and flags & 1 = 1
+			where tenant_id = $1 and hour >= $2 and hour < $3 and gen <= $4 and flags & 1 = 1` + only + `
 			union all
 			select subscription_id, calls from usage_day
-			where tenant_id = $1 and day >= $2 and day < $3 and gen <= $4 and flags & 1 = 1) u
+			where tenant_id = $1 and day >= $2 and day < $3 and gen <= $4 and flags & 1 = 1` + only + `) u
 		group by subscription_id)`
+}
+
+// ofDeveloper are the subscriptions of developer $6's apps.
+const ofDeveloper = `
+				and subscription_id in (select s.subscription_id from subscription s join app a using (tenant_id, app_id)
+					where s.tenant_id = $1 and a.developer_id = $6)`
 
 // invoiced is what final invoices of the month hold, by line.
 const invoiced = `
@@ -61,7 +68,7 @@ const invoiced = `
 // was there in the month, with what it used. A subscription that another one
 // continued is charged its fee up to then; one that was ended, and whose quota a
 // later one only took over, is charged the month it had begun.
-const developerUse = `with ` + used + `, ` + invoiced + `
+const developerUse = invoiced + `
 	select a.developer_id, d.email, d.name, d.billing, t.account_id, t.name, t.email, t.seller,
 		s.subscription_id, s.terms, ps.sheet, pl.name || ' · ' || a.name, s.started_at,
 		case when s.ended_at <= $2 or exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.started_at = s.ended_at)
@@ -86,7 +93,7 @@ const (
 )
 
 // tenantUse is what a tenant used in all, with the operator's prices of the month.
-const tenantUse = `with ` + used + `, ` + invoiced + `,
+const tenantUse = invoiced + `,
 	sheet as (
 		select sheet_num, sheet from price_sheet where tenant_id is null and from_month <= ($2 at time zone 'UTC')::date
 		order by from_month desc, sheet_num desc limit 1)
@@ -100,11 +107,14 @@ const tenantUse = `with ` + used + `, ` + invoiced + `,
 // compute is what is owed for a month, by all usage up to a generation.
 func compute(ctx context.Context, tx pgx.Tx, tenant uint32, seller, developer string, month time.Time, gen int) ([]bill, error) {
 	begin, end := rate.Month(month)
-	sql := developerUse
-	if seller == ByOperator {
-		sql = tenantUse
+	sql := used("") + `, ` + developerUse
+	switch {
+	case seller == ByOperator:
+		sql = used("") + `, ` + tenantUse
+	case developer != "":
+		sql = used(ofDeveloper) + `, ` + developerUse
 	}
-	rows, err := tx.Query(ctx, sql, tenant, begin, end, gen, seller, developer)
+	rows, err := tx.Query(ctx, `with `+sql, tenant, begin, end, gen, seller, developer)
 	if err != nil {
 		return nil, err
 	}

@@ -315,7 +315,7 @@ func (b *Billing) allIn(ctx context.Context, tx pgx.Tx, g group) error {
 	}
 	rows, err := tx.Query(ctx, `
 		select g.name || ' since ' || to_char(u.started_at at time zone 'UTC', 'DD Mon HH24:MI') from usage_boot u join gateway g using (gateway_id)
-		where u.state <> 'closed' and u.started_at < $2 and (u.watermark is null or u.watermark < $2)
+		where u.state = 'live' and u.started_at < $2 and (u.watermark is null or u.watermark < $2)
 			and (g.tenant_id = $1 or g.gateway_id = (select gateway_id from tenant where tenant_id = $1))
 		order by u.started_at limit 5`, g.tenant, end)
 	if err != nil {

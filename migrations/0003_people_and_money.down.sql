@@ -10,7 +10,7 @@ drop table usage_day;
 alter table deployment drop column source_sha256;
 alter table api_source drop column problems;
 alter table api drop column source_sha256;
-drop index audit_operator;
+drop index audit_operator, usage_hour_subscription;
 alter table audit drop column actor_name, drop column source;
 alter table tenant drop column seller, drop column suspended_at, drop column suspended_reason;
 alter table member drop column person_id, add column email text not null default '', add column password_hash text not null default '';

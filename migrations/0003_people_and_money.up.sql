@@ -130,6 +130,9 @@ create table usage_day (
 ) partition by range (day);
 create table usage_day_default partition of usage_day default;
 create index usage_day_by_day on usage_day (day); -- the operator's figures are of all tenants
+-- What one customer used, and the hours behind a line of an invoice.
+create index usage_day_subscription on usage_day (tenant_id, subscription_id, day);
+create index usage_hour_subscription on usage_hour (tenant_id, subscription_id, hour);
 insert into usage_day
   select tenant_id, date_trunc('day', hour, 'UTC'), stage_num, method_num, subscription_id, key_num, terms, status, flags, gen,
     sum(calls), sum(bytes_in), sum(bytes_out), sum(micros)

@@ -1235,6 +1235,14 @@ CREATE INDEX usage_day_by_day ON ONLY public.usage_day USING btree (day);
 
 CREATE INDEX usage_day_default_day_idx ON public.usage_day_default USING btree (day);
 
+CREATE INDEX usage_day_subscription ON ONLY public.usage_day USING btree (tenant_id, subscription_id, day);
+
+CREATE INDEX usage_day_default_tenant_id_subscription_id_day_idx ON public.usage_day_default USING btree (tenant_id, subscription_id, day);
+
+CREATE INDEX usage_hour_subscription ON ONLY public.usage_hour USING btree (tenant_id, subscription_id, hour);
+
+CREATE INDEX usage_hour_default_tenant_id_subscription_id_hour_idx ON public.usage_hour_default USING btree (tenant_id, subscription_id, hour);
+
 CREATE INDEX usage_line_hour ON ONLY public.usage_line USING btree (hour);
 
 CREATE INDEX usage_line_default_hour_idx ON public.usage_line_default USING btree (hour);
@@ -1247,7 +1255,11 @@ ALTER INDEX public.usage_day_by_day ATTACH PARTITION public.usage_day_default_da
 
 ALTER INDEX public.usage_day_pkey ATTACH PARTITION public.usage_day_default_pkey;
 
+ALTER INDEX public.usage_day_subscription ATTACH PARTITION public.usage_day_default_tenant_id_subscription_id_day_idx;
+
 ALTER INDEX public.usage_hour_pkey ATTACH PARTITION public.usage_hour_default_pkey;
+
+ALTER INDEX public.usage_hour_subscription ATTACH PARTITION public.usage_hour_default_tenant_id_subscription_id_hour_idx;
 
 ALTER INDEX public.usage_line_hour ATTACH PARTITION public.usage_line_default_hour_idx;
 
