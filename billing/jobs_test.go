@@ -1,0 +1,137 @@
+package billing_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"tollgate/billing"
+	"tollgate/model"
+)
+
+// The job makes drafts of the last month at its start, in a real River client, and
+// leaves those alone that are there.
+func TestDraftsByTheCalendar(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	sub := b.subscribe(b.tenant, b.developer, cents, march.AddDate(0, -2, 0))
+	other := b.newTenant("222222222222")
+	b.subscribe(other, b.newDeveloper(other, "dev9"), model.PriceSheet{Currency: "EUR", MonthlyFee: "3"}, march)
+	b.newTenant("333333333333") // sells nothing
+	b.use(b.tenant, sub, march, 110, model.FlagBillable)
+	b.use(b.tenant, sub, april, 999, model.FlagBillable)
+	b.must(b.AddOperatorSheet(b.ctx, by, billing.AmazonSheet(), march.AddDate(0, -1, 0)))
+
+	workers := river.NewWorkers()
+	b.AddWorkers(workers)
+	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}}, Workers: workers, PeriodicJobs: b.Periodic(),
+	})
+	b.must(err)
+	done, stop := client.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed)
+	defer stop()
+	b.must(client.Start(b.ctx))
+	select {
+	case e := <-done:
+		if e.Kind != river.EventKindJobCompleted {
+			t.Errorf("the job failed: %v", e.Job.Errors)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("no job ran within 30 s")
+	}
+	b.must(client.Stop(b.ctx))
+	drafts := func() string {
+		return one[string](b, `select coalesce(string_agg(seller || ' ' || tenant_id || ' ' || total || ' ' || state || ' ' || to_char(period_start at time zone 'UTC', 'MM'), ', ' order by seller, tenant_id, total), '') from invoice`)
+	}
+	want := fmt.Sprintf("operator %d 0 draft 03, tenant %d 100 draft 03, tenant %d 300 draft 03", b.tenant, b.tenant, other)
+	if got := drafts(); got != want {
+		t.Errorf("made %q, want %q", got, want)
+	}
+	if n := one[int](b, `select count(*) from audit where role = 'system' and action = 'billing.run'`); n != 3 {
+		t.Errorf("%d runs are in the audit trail, want one for each that changed something", n)
+	}
+}
+
+// Numbers have no gap, however many are made final at once, in series of tenants
+// and in the operator's that all share, and however often that fails on its way.
+func TestNumbersWithoutGaps(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	b.must(b.AddOperatorSheet(b.ctx, by, model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "1"}}}, march.AddDate(0, -1, 0)))
+	tenants := []uint32{b.tenant, b.newTenant("222222222222"), b.newTenant("333333333333")}
+	subs := map[uint32][]uint64{}
+	for _, id := range tenants {
+		for n := range 4 {
+			subs[id] = append(subs[id], b.subscribe(id, b.newDeveloper(id, fmt.Sprintf("dev%d-%d", id, n)), model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "0.01"}}}, march))
+		}
+	}
+	// Half of what takes a number breaks after it was taken.
+	b.exec(`create function fail_at_times() returns trigger language plpgsql as $$ begin
+		if random() < 0.5 then raise exception 'a failure put in on purpose'; end if; return new; end $$`)
+	b.exec(`create trigger fail_at_times after update on invoice for each row when (new.state = 'final') execute function fail_at_times()`)
+	var failed int
+	for round := range 3 {
+		for _, id := range tenants {
+			for _, s := range subs[id] {
+				b.use(id, s, march.Add(time.Duration(round)*time.Hour), 100, model.FlagBillable)
+			}
+		}
+		scopes := []billing.Scope{billing.Operator}
+		for _, id := range tenants {
+			scopes = append(scopes, billing.Scope{Tenant: id})
+		}
+		for _, s := range scopes {
+			_, err := b.Run(b.ctx, s, by, march)
+			b.must(err)
+		}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		for _, s := range scopes {
+			drafts, err := b.Drafts(b.ctx, s, march)
+			b.must(err)
+			for _, d := range drafts {
+				for range 2 { // two at once want the same
+					wg.Go(func() {
+						for {
+							_, err := b.Finalize(b.ctx, s, by, []string{d.ID}, true)
+							switch k := model.KindOf(err); {
+							case err == nil, k == model.NotFound, k == model.Conflict:
+								return
+							case k != "":
+								t.Error(err)
+								return
+							}
+							mu.Lock()
+							failed++
+							mu.Unlock()
+						}
+					})
+				}
+			}
+		}
+		wg.Wait()
+	}
+	if failed == 0 {
+		t.Error("nothing failed: the test shows nothing")
+	}
+	if left := one[int](b, `select count(*) from invoice where state = 'draft'`); left != 0 {
+		t.Errorf("%d drafts are left", left)
+	}
+	if n := one[int](b, `select count(*) from invoice where state = 'final'`); n != 3*(4*3+3) {
+		t.Errorf("%d invoices, want %d", n, 3*(4*3+3))
+	}
+	if gaps := one[int](b, `select count(*) from (select series, serial, row_number() over (partition by series order by serial) as n from invoice where state = 'final') x where serial <> n`); gaps != 0 {
+		t.Errorf("%d numbers are out of line", gaps)
+	}
+	if series := one[int](b, `select count(distinct series) from invoice`); series != 4 {
+		t.Errorf("%d series, want one for each seller", series)
+	}
+	// 3 × 100 calls of 4 developers in 3 tenants, at a cent; and the same calls at a dollar.
+	if sum := one[string](b, `select string_agg(seller || ' ' || total, ', ' order by seller) from (select seller, sum(total) as total from invoice group by 1) x`); sum != "operator 360000, tenant 3600" {
+		t.Errorf("invoiced %s", sum)
+	}
+}
