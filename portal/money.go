@@ -2,6 +2,8 @@ package portal
 
 import (
 	"bytes"
+	"io"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"tollgate/model"
 	"tollgate/ui"
 	"tollgate/ui/money"
+	"tollgate/ui/serve"
 )
 
 func (s *Server) moneyRoutes() []route {
@@ -28,38 +31,18 @@ func (v *visit) books() billing.Scope {
 	return billing.Scope{Tenant: v.site.Tenant, Developer: v.visitor.ID}
 }
 
-// usageQuery is what the URL asks for, of the visitor's own calls: by default those
-// of the last seven days.
-func (v *visit) usageQuery() (model.UsageQuery, error) {
-	now := v.Now().UTC()
-	q := model.UsageQuery{DeveloperID: v.visitor.ID, APIID: v.query("api"), AppID: v.query("app"), Status: v.query("status"), By: "day",
-		From: now.Truncate(24*time.Hour).AddDate(0, 0, -6), To: now.Truncate(time.Hour).Add(time.Hour)}
-	for _, d := range []struct {
-		name string
-		into *time.Time
-		days int
-	}{{"from", &q.From, 0}, {"to", &q.To, 1}} {
-		if text := v.query(d.name); text != "" {
-			t, err := time.Parse("2006-01-02", text)
-			if err != nil {
-				return q, model.Errorf(model.Invalid, "%q is not a day such as 2026-03-31", text)
-			}
-			*d.into = t.AddDate(0, 0, d.days)
-		}
-	}
-	if q.To.Sub(q.From) <= 72*time.Hour {
-		q.By = "hour"
-	}
-	return q, nil
+// asked is what the URL asks for, of the visitor's own calls.
+func (v *visit) asked() *money.Usage {
+	u := money.ReadUsage(v.r.URL.Query(), v.Now(), true)
+	u.Path, u.CSV = v.link("/usage"), v.link("/usage.csv")
+	u.Query.DeveloperID = v.visitor.ID
+	return u
 }
 
 func (v *visit) usage() error {
-	q, err := v.usageQuery()
-	if err != nil {
-		return err
-	}
-	r, err := v.Usage.Report(v.ctx(), v.site.Tenant, q, "method", true)
-	if err != nil {
+	u := v.asked()
+	var err error
+	if u.Report, err = v.Usage.Report(v.ctx(), v.site.Tenant, u.Query, u.By, true); err != nil {
 		return err
 	}
 	var owed []billing.InvoiceDetail
@@ -68,20 +51,22 @@ func (v *visit) usage() error {
 			return err
 		}
 	}
-	u := v.r.URL.Query()
-	return v.render(usageView(v.page("Usage"), v, q, &r, owed, v.link("/usage.csv?"+u.Encode())))
+	status := http.StatusOK
+	if len(u.Problems) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	return v.renderAs(status, usageView(v.page("Usage"), v, u, owed))
 }
 
 func (v *visit) usageCSV() error {
-	q, err := v.usageQuery()
-	if err != nil {
-		return err
+	u := v.asked()
+	if len(u.Problems) > 0 {
+		return model.Errorf(model.Invalid, "%s", u.Problems[0].Text)
 	}
-	h := v.w.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="usage.csv"`)
-	return money.UsageCSV(v.w, func(f func(*model.UsageRow) error) error {
-		return v.Usage.EachUsage(v.ctx(), v.site.Tenant, q, f)
+	return v.file("text/csv; charset=utf-8", "usage-"+u.Query.From.Format(time.DateOnly)+".csv", func(w io.Writer) error {
+		return money.UsageCSV(w, func(row func(*model.UsageRow) error) error {
+			return v.Usage.EachUsage(v.ctx(), v.site.Tenant, u.Query, row)
+		})
 	})
 }
 
@@ -129,7 +114,10 @@ func (v *visit) invoicePDF() error {
 	if err := money.PDF(&b, &i); err != nil {
 		return err
 	}
-	return v.file("application/pdf", money.FileName(&i.Invoice, "pdf"), b.Bytes())
+	return v.file("application/pdf", money.FileName(&i.Invoice, "pdf"), func(w io.Writer) error {
+		_, err := b.WriteTo(w)
+		return err
+	})
 }
 
 func (v *visit) invoiceCSV() error {
@@ -137,20 +125,15 @@ func (v *visit) invoiceCSV() error {
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := money.CSV(&b, &i); err != nil {
-		return err
-	}
-	return v.file("text/csv; charset=utf-8", money.FileName(&i.Invoice, "csv"), b.Bytes())
+	return v.file("text/csv; charset=utf-8", money.FileName(&i.Invoice, "csv"), func(w io.Writer) error { return money.CSV(w, &i) })
 }
 
-func (v *visit) file(kind, name string, b []byte) error {
-	h := v.w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	_, err := v.w.Write(b)
-	return err
+// file answers with a file to keep.
+func (v *visit) file(kind, name string, write func(io.Writer) error) error {
+	if err := v.keep(); err != nil {
+		return err
+	}
+	return serve.File(v.w, v.r, v.Log, kind, name, write)
 }
 
 func (v *visit) invoiceHours() error {
@@ -165,21 +148,4 @@ func (v *visit) invoiceHours() error {
 	p := v.page("Behind line " + strconv.Itoa(n))
 	p.Crumbs = []ui.Crumb{{Label: "Invoices", URL: v.link("/invoices")}, {Label: money.Title(&i.Invoice), URL: v.link("/invoices/" + i.ID)}}
 	return v.render(hoursView(p, v, &i, n, hours))
-}
-
-// bars is a report as a chart.
-func bars(r *model.UsageReport, by string) ui.Bars {
-	form := "2 Jan"
-	if by == "hour" {
-		form = "2 Jan 15:04"
-	}
-	b := ui.Bars{Title: "Your calls by " + by + " (UTC)", Unit: "calls"}
-	good, bad, failed := make([]int64, len(r.Times)), make([]int64, len(r.Times)), make([]int64, len(r.Times))
-	for i, t := range r.Times {
-		b.Labels = append(b.Labels, t.UTC().Format(form))
-		s := r.Series[i]
-		good[i], bad[i], failed[i] = s.Calls-s.Failed4xx-s.Failed5xx, s.Failed4xx, s.Failed5xx
-	}
-	b.Series = []ui.Series{{Label: "Answered", Class: "s0", Values: good}, {Label: "Refused or wrong (4xx)", Class: "s2", Values: bad}, {Label: "Failed (5xx)", Class: "s3", Values: failed}}
-	return b
 }

@@ -7,6 +7,7 @@ import (
 
 	"tollgate/model"
 	"tollgate/ui/money"
+	"tollgate/ui/serve"
 )
 
 func (s *Server) usageRoutes() []route {
@@ -43,42 +44,10 @@ func (v *visit) usageCSV() error {
 	})
 }
 
-// send answers with a file. What goes wrong before its first byte is an
-// error's page; after it, the answer breaks off, so that half a file is not taken
-// for a whole one.
+// send answers with a file to keep.
 func (v *visit) send(kind, name string, write func(io.Writer) error) error {
 	if err := v.keep(); err != nil {
 		return err
 	}
-	f := &sending{visit: v, kind: kind, name: name}
-	_ = http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(5 * time.Minute))
-	err := write(f)
-	if err == nil && !f.begun {
-		_, err = f.Write(nil)
-	}
-	if err != nil && f.begun {
-		if v.ctx().Err() == nil {
-			v.Log.Error("a download broke off", "path", v.r.URL.Path, "error", err)
-		}
-		panic(http.ErrAbortHandler)
-	}
-	return err
-}
-
-// sending is a file on its way.
-type sending struct {
-	*visit
-	kind, name string
-	begun      bool
-}
-
-func (f *sending) Write(b []byte) (int, error) {
-	if !f.begun {
-		f.begun = true
-		h := f.w.Header()
-		h.Set("Content-Type", f.kind)
-		h.Set("Content-Disposition", `attachment; filename="`+f.name+`"`)
-		f.w.WriteHeader(http.StatusOK)
-	}
-	return f.w.Write(b)
+	return serve.File(v.w, v.r, v.Log, kind, name, write)
 }
