@@ -141,6 +141,9 @@ var isolation = map[string]any{
 	"TenantDetail":     func(f foreign) error { return second(f.TenantDetail(f.ctx, f.mine, f.other())) },
 	"DataPlane":        func(f foreign) error { return second(f.DataPlane(f.ctx, f.mine)) },
 	"OperatorOverview": func(f foreign) error { return second(f.OperatorOverview(f.ctx, f.mine)) },
+	"GiveUpJournal":    func(f foreign) error { return f.GiveUpJournal(f.ctx, f.mine, "x") },
+	"Operators":        func(f foreign) error { return second(f.Operators(f.ctx, f.mine)) },
+	"RemoveOperator":   func(f foreign) error { return f.RemoveOperator(f.ctx, f.mine, "x") },
 	"ForgetNode":       func(f foreign) error { return f.ForgetNode(f.ctx, f.mine, "shared", "n1") },
 
 	"ImportAPI": func(f foreign) error {
@@ -276,7 +279,8 @@ var (
 	operatorOnly = map[string]bool{"ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
-		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true}
+		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true,
+		"GiveUpJournal": true, "Operators": true, "RemoveOperator": true}
 )
 
 // customer is a developer of the asker's portal who is not there.
@@ -397,7 +401,7 @@ func (w *world) dump(a control.Actor) string {
 	var out string
 	for _, table := range []string{"tenant", "member", "access_key", "api", "api_source", "api_method", "deployment", "stage",
 		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "quota_window", "quota_lease",
-		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "period_close", "invoice", "invoice_line", "audit"} {
+		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "period_close", "tenant_left", "invoice", "invoice_line", "audit"} {
 		var rows *string
 		w.all(fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, a.Tenant), &rows)
 		if rows != nil {

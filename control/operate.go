@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tollgate/model"
 )
 
 // TenantDetail is an account as the operator sees it: figures of what it has,
@@ -153,6 +155,7 @@ type Journal struct {
 	Batches   int64
 	Calls     int64
 	Gaps      int64 // batches that wait for an earlier one
+	GivenUp   bool  // nobody waits for the rest of it
 }
 
 // Late reports that calls of the hour before are still to come. A node without
@@ -236,10 +239,12 @@ func (p *Plane) DataPlane(ctx context.Context, operator Actor) (DataPlane, error
 		b.Queue(`
 			select u.boot::text, g.name, coalesce(n.name, ''), coalesce(n.connected and n.seen_at > now() - interval '` + liveFor + `', false),
 				u.watermark, u.started_at, u.seen_at, u.batches, u.calls,
-				(select count(*) from usage_batch b where b.boot = u.boot and b.seq > u.contiguous_seq)
+				(select count(*) from usage_batch b where b.boot = u.boot and b.seq > u.contiguous_seq),
+				u.state = 'abandoned'
 			from usage_boot u join gateway g using (gateway_id)
 			left join node n on n.gateway_id = u.gateway_id and n.boot = u.boot::text
-			where u.state <> 'closed' order by u.watermark nulls first, u.boot`).Query(func(rows pgx.Rows) error {
+			where u.state = 'live' or u.state = 'abandoned' and u.seen_at > now() - interval '90 days'
+			order by u.state desc, u.watermark nulls first, u.boot`).Query(func(rows pgx.Rows) error {
 			var err error
 			d.Journals, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Journal])
 			return err
@@ -259,6 +264,38 @@ func (p *Plane) DataPlane(ctx context.Context, operator Actor) (DataPlane, error
 		return DataPlane{}, err
 	}
 	return d, nil
+}
+
+// GiveUpJournal lets invoices be made without the usage that a start of a node
+// has not handed in: its disk is gone, say. Should it come after all, it is taken
+// and billed as a difference.
+func (p *Plane) GiveUpJournal(ctx context.Context, operator Actor, boot string) error {
+	if err := operator.May(ToOperate); err != nil {
+		return err
+	}
+	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		var state, gateway string
+		var calls int64
+		var running bool
+		err := tx.QueryRow(ctx, `
+			select u.state, g.name, u.calls,
+				exists (select from node n where n.gateway_id = u.gateway_id and n.boot = u.boot::text and n.connected and n.seen_at > now() - interval '`+liveFor+`')
+			from usage_boot u join gateway g using (gateway_id) where u.boot::text = $1 for update of u`, boot).Scan(&state, &gateway, &calls, &running)
+		switch {
+		case err != nil:
+			return missing(err, "there is no journal %.40q", boot)
+		case state == "closed":
+			return model.Errorf(model.Conflict, "all of journal %s has come in; there is nothing to give up", boot)
+		case state == "abandoned":
+			return nil
+		case running:
+			return model.Errorf(model.Conflict, "the node of journal %s runs and hands in what it has; stop it first", boot)
+		}
+		if _, err := tx.Exec(ctx, `update usage_boot set state = 'abandoned' where boot::text = $1`, boot); err != nil {
+			return err
+		}
+		return audit(ctx, tx, operator, nil, "journal.give-up", boot, map[string]any{"gateway": gateway, "calls": calls})
+	})
 }
 
 // OperatorOverview is the operator's first page: the installation in figures, and what
@@ -317,7 +354,7 @@ func (p *Plane) OperatorOverview(ctx context.Context, operator Actor) (OperatorO
 				(select count(*) from node where not draining or connected), (select count(*) from live),
 				(select count(*) from live where behind < now() - interval '10 seconds'),
 				(select count(*) from live where failures <> '[]'),
-				(select count(*) from usage_boot u where u.state <> 'closed' and not exists (
+				(select count(*) from usage_boot u where u.state = 'live' and not exists (
 					select from node n where n.boot = u.boot::text and n.connected)),
 				(select count(*) from usage_quarantine),
 				(select count(*) from mail where sent_at is null and attempts = 0),

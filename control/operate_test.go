@@ -224,9 +224,84 @@ func TestDataPlane(t *testing.T) {
 		t.Errorf("%d set aside, first %+v", d.QuarantinedCount, d.Quarantined[:1])
 	}
 
+	// What a node that is gone holds is not waited for when the operator says so.
+	overdue := func() int64 {
+		t.Helper()
+		o, err := w.OperatorOverview(w.ctx, op)
+		w.must(err)
+		return o.OpenJournals
+	}
+	if n := overdue(); n != 2 {
+		t.Errorf("%d journals are out", n)
+	}
+	w.exec(`update node set connected = true, seen_at = now()`)
+	w.refused(w.GiveUpJournal(w.ctx, op, boot), model.Conflict, "stop it first")
+	w.exec(`update node set connected = false`)
+	w.refused(w.GiveUpJournal(w.ctx, op, done), model.Conflict, "has come in")
+	w.refused(w.GiveUpJournal(w.ctx, op, "no such"), model.NotFound, "no such")
+	w.must(w.GiveUpJournal(w.ctx, op, left))
+	w.must(w.GiveUpJournal(w.ctx, op, left))
+	d, _ = see()
+	if n := overdue(); n != 1 || len(d.Journals) != 2 || d.Journals[0].GivenUp || !d.Journals[1].GivenUp || d.Journals[1].Boot != left {
+		t.Errorf("%d journals are out; %+v", n, d.Journals)
+	}
+	var written int
+	w.all(`select count(*) from audit where action = 'journal.give-up' and target = '`+left+`'`, &written)
+	if written != 1 {
+		t.Errorf("%d entries in the audit trail", written)
+	}
+
 	w.must(w.ForgetNode(w.ctx, op, "shared", "n1"))
 	w.refused(w.ForgetNode(w.ctx, op, "shared", "n1"), model.NotFound, "n1")
 	w.refused(w.ForgetNode(w.ctx, op, "nosuch", "n1"), model.NotFound, "nosuch")
+}
+
+// A tenant that goes to another gateway leaves word of it, for the calls that the
+// old one's nodes still hold.
+func TestMoveIsRemembered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	op, a := control.Operator(), w.tenant()
+	own, err := w.CreateGateway(w.ctx, op, "own", a.AccountID)
+	w.must(err)
+	w.must(w.MoveTenant(w.ctx, op, a.AccountID, "own"))
+	w.must(w.MoveTenant(w.ctx, op, a.AccountID, "own"))
+	w.must(w.MoveTenant(w.ctx, op, a.AccountID, "shared"))
+	var left []int32
+	w.all(fmt.Sprintf(`select array_agg(gateway_id order by gateway_id) from tenant_left where tenant_id = %d`, a.Tenant), &left)
+	if fmt.Sprint(left) != fmt.Sprint([]int32{1, own.ID}) {
+		t.Errorf("left %v", left)
+	}
+}
+
+// Who runs the installation is listed and can be removed, in every browser at once,
+// but not by himself.
+func TestOperatorsAreRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	who := func(email string) control.Actor {
+		c, err := w.CreateOperator(w.ctx, control.Operator(), email, "", "")
+		w.must(err)
+		p, err := w.OperatorSignIn(w.ctx, "192.0.2.1", c.Email, c.Password)
+		w.must(err)
+		return control.Actor{Member: p.ID, Name: email, Role: control.RoleOperator}
+	}
+	a, b := who("a@example.com"), who("b@example.com")
+	for i, s := range []control.Actor{a, a, b} {
+		w.must(w.SaveSession(w.ctx, fmt.Appendf(nil, "%032d", i), control.Session{Realm: control.RealmOperator, Subject: s.Member}))
+	}
+	l, err := w.Operators(w.ctx, a)
+	w.must(err)
+	if len(l) != 2 || l[0].Email != "a@example.com" || l[0].Sessions != 2 || l[0].SeenAt == nil || l[1].Sessions != 1 {
+		t.Errorf("listed %+v", l)
+	}
+	w.refused(w.RemoveOperator(w.ctx, a, a.Member), model.Conflict, "yourself")
+	w.refused(w.RemoveOperator(w.ctx, a, "nobody"), model.NotFound, "nobody")
+	w.must(w.RemoveOperator(w.ctx, a, b.Member))
+	if _, err := w.Visitor(w.ctx, control.RealmOperator, fmt.Appendf(nil, "%032d", 2)); model.KindOf(err) != model.Unauthenticated {
+		t.Errorf("the session of who was removed: %v", err)
+	}
+	w.refused(w.RemoveOperator(w.ctx, b, a.Member), model.NotFound, "not an operator")
 }
 
 // A node without calls says an hour is over when the next has begun, so a journal

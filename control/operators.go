@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -127,5 +128,66 @@ func (p *Plane) ChangeOperatorPassword(ctx context.Context, operator Actor, old,
 			return err
 		}
 		return audit(ctx, tx, operator, nil, "operator.password", operator.Name, nil)
+	})
+}
+
+// OperatorAccount is somebody who runs the installation.
+type OperatorAccount struct {
+	ID        string
+	Email     string
+	Name      string
+	CreatedAt time.Time
+	SeenAt    *time.Time // last request of a session there is; nil: none
+	Sessions  int64
+}
+
+// Operators lists who runs the installation.
+func (p *Plane) Operators(ctx context.Context, operator Actor) (out []OperatorAccount, err error) {
+	if err := operator.May(ToOperate); err != nil {
+		return nil, err
+	}
+	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select o.operator_id, o.email, o.name, o.created_at, s.seen_at, s.n
+			from operator o, lateral (
+				select max(seen_at) as seen_at, count(*) as n from session where realm = 'operator' and subject = o.operator_id and expires_at > $1) s
+			order by lower(o.email)`, p.now())
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, pgx.RowToStructByPos[OperatorAccount])
+		return err
+	})
+	return out, err
+}
+
+// RemoveOperator ends somebody's running of the installation, in every browser at
+// once. Nobody removes himself, so one is always left.
+func (p *Plane) RemoveOperator(ctx context.Context, operator Actor, id string) error {
+	if err := operator.May(ToOperate); err != nil {
+		return err
+	}
+	if id == operator.Member {
+		return model.Errorf(model.Conflict, "you cannot remove yourself; ask another operator")
+	}
+	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		// Two who remove each other come one after the other, and the second is gone.
+		if _, err := tx.Exec(ctx, `lock table operator in share row exclusive mode`); err != nil {
+			return err
+		}
+		if operator.Member != Operator().Member {
+			var me int
+			if err := tx.QueryRow(ctx, `select 1 from operator where operator_id = $1`, operator.Member).Scan(&me); err != nil {
+				return missing(err, "you are not an operator any more")
+			}
+		}
+		var email string
+		if err := tx.QueryRow(ctx, `delete from operator where operator_id = $1 returning email`, id).Scan(&email); err != nil {
+			return missing(err, "there is no operator %.40q", id)
+		}
+		if _, err := endSessions(ctx, tx, RealmOperator, id, nil); err != nil {
+			return err
+		}
+		return audit(ctx, tx, operator, nil, "operator.remove", email, nil)
 	})
 }

@@ -56,6 +56,7 @@ type Account struct {
 	Name      string `json:"name"`
 	Role      Role   `json:"role"`
 	Suspended bool   `json:"suspended"`
+	Reason    string `json:"reason,omitempty"` // of the suspension; of the account worked on only
 }
 
 // who a session stands for, by realm; a row without a person has lost it.
@@ -64,24 +65,24 @@ var visitorSQL = map[string]string{
 		with s as (
 			select * from session where id_hash = $1 and realm = 'console' and expires_at > $2),
 		accounts as (
-			select m.tenant_id, m.member_id, m.role, t.account_id, t.name, t.suspended
+			select m.tenant_id, m.member_id, m.role, t.account_id, t.name, t.suspended, t.suspended_reason
 			from s join member m on m.person_id = s.subject join tenant t on t.tenant_id = m.tenant_id),
 		here as (
 			select a.* from s, accounts a order by a.tenant_id <> coalesce(s.tenant_id, 0), a.name, a.tenant_id limit 1)
 		select s.subject, coalesce(s.tenant_id, 0), s.data, s.created_at, s.seen_at, s.expires_at, p.email, p.name,
-			coalesce(h.tenant_id, 0), coalesce(h.account_id, ''), coalesce(h.member_id, ''), coalesce(h.role, ''), coalesce(h.name, ''), coalesce(h.suspended, false),
+			coalesce(h.tenant_id, 0), coalesce(h.account_id, ''), coalesce(h.member_id, ''), coalesce(h.role, ''), coalesce(h.name, ''), coalesce(h.suspended, false), coalesce(h.suspended_reason, ''),
 			coalesce((select jsonb_agg(jsonb_build_object('id', a.account_id, 'name', a.name, 'role', a.role, 'suspended', a.suspended) order by a.name, a.account_id) from accounts a), '[]'),
 			(select count(*) from api a where a.tenant_id = h.tenant_id and a.deleted_at is null and exists (
 				select from stage st join deployment d using (tenant_id, deployment_id)
 				where st.tenant_id = a.tenant_id and st.api_id = a.api_id and st.deleted_at is null and d.hash <> a.hash))
 		from s join person p on p.person_id = s.subject left join here h on true`,
 	RealmOperator: `
-		select s.subject, 0, s.data, s.created_at, s.seen_at, s.expires_at, o.email, o.name, 0, '', o.operator_id, 'operator', '', false, '[]'::jsonb, 0
+		select s.subject, 0, s.data, s.created_at, s.seen_at, s.expires_at, o.email, o.name, 0, '', o.operator_id, 'operator', '', false, '', '[]'::jsonb, 0
 		from session s join operator o on o.operator_id = s.subject
 		where s.id_hash = $1 and s.realm = 'operator' and s.expires_at > $2`,
 	RealmPortal: `
 		select s.subject, s.tenant_id, s.data, s.created_at, s.seen_at, s.expires_at, d.email, d.name,
-			s.tenant_id, t.account_id, d.developer_id, 'customer', t.name, t.suspended, '[]'::jsonb, 0
+			s.tenant_id, t.account_id, d.developer_id, 'customer', t.name, t.suspended, '', '[]'::jsonb, 0
 		from session s join developer d on d.tenant_id = s.tenant_id and d.developer_id = s.subject and not d.disabled
 			join tenant t on t.tenant_id = s.tenant_id
 		where s.id_hash = $1 and s.realm = 'portal' and s.expires_at > $2`,
@@ -100,7 +101,7 @@ func (p *Plane) Visitor(ctx context.Context, realm string, idHash []byte) (Visit
 	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, sql, idHash, now).Scan(
 			&s.Subject, &s.Tenant, &s.Data, &s.CreatedAt, &s.SeenAt, &s.ExpiresAt, &v.Email, &v.Name,
-			&a.Tenant, &a.AccountID, &a.Member, &a.Role, &v.Account.Name, &v.Account.Suspended, &v.Accounts, &v.Undeployed)
+			&a.Tenant, &a.AccountID, &a.Member, &a.Role, &v.Account.Name, &v.Account.Suspended, &v.Account.Reason, &v.Accounts, &v.Undeployed)
 	})
 	if model.KindOf(err) == model.NotFound {
 		return Visitor{}, model.Errorf(model.Unauthenticated, "sign in first")

@@ -182,7 +182,8 @@ func (p *Plane) ResumeTenant(ctx context.Context, operator Actor, accountID stri
 }
 
 // MoveTenant gives a tenant to the nodes of another gateway. The old ones are
-// told that it and all it has are gone.
+// told that it and all it has are gone; what they answered until then they may
+// still hand in.
 func (p *Plane) MoveTenant(ctx context.Context, operator Actor, accountID, gateway string) error {
 	return p.operate(ctx, operator, accountID, func(w *write) error {
 		var to int32
@@ -197,7 +198,10 @@ func (p *Plane) MoveTenant(ctx context.Context, operator Actor, accountID, gatew
 		if to == w.gateway {
 			return nil
 		}
-		if _, err := w.Exec(ctx, `update tenant set gateway_id = $2 where tenant_id = $1`, w.tenant, to); err != nil {
+		if _, err := w.Exec(ctx, `
+			with moved as (update tenant set gateway_id = $2 where tenant_id = $1)
+			insert into tenant_left (tenant_id, gateway_id) values ($1, $3)
+			on conflict (tenant_id, gateway_id) do update set left_at = now()`, w.tenant, to, w.gateway); err != nil {
 			return err
 		}
 		w.changedAll(w.gateway)

@@ -1,5 +1,5 @@
 -- Only as a part of all migrations down: what the columns held is gone.
-drop table invoice_series, invoice_line, invoice, period_close, subscription_key, portal_api, portal, installation, mail,
+drop table tenant_left, invoice_series, invoice_line, invoice, period_close, subscription_key, portal_api, portal, installation, mail,
   attempt, ticket, session, operator;
 alter table plan drop column sheet_num, drop column published;
 drop table price_sheet;

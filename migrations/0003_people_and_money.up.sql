@@ -334,6 +334,14 @@ end $$;
 create trigger final_line_is_immutable before insert or update or delete on invoice_line
   for each row execute function final_line_is_immutable();
 
+-- Gateways that served a tenant before: their nodes may still hold calls of it.
+create table tenant_left (
+  tenant_id integer not null references tenant,
+  gateway_id integer not null references gateway,
+  left_at timestamptz not null default now(),
+  primary key (tenant_id, gateway_id)
+);
+
 create table invoice_series (
   series text primary key,
   next bigint not null check (next > 0)
@@ -344,7 +352,7 @@ declare
   t text;
 begin
   foreach t in array array['session', 'ticket', 'mail', 'portal', 'portal_api', 'developer', 'app', 'subscription_key',
-    'period_close', 'invoice', 'invoice_line']
+    'period_close', 'tenant_left', 'invoice', 'invoice_line']
   loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);

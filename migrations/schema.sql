@@ -712,6 +712,14 @@ CREATE TABLE public.tenant (
 
 ALTER TABLE ONLY public.tenant FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.tenant_left (
+    tenant_id integer NOT NULL,
+    gateway_id integer NOT NULL,
+    left_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.tenant_left FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE public.tenant ALTER COLUMN tenant_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.tenant_tenant_id_seq
     START WITH 1
@@ -1105,6 +1113,9 @@ ALTER TABLE ONLY public.subscription
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_account_key UNIQUE (account_id);
 
+ALTER TABLE ONLY public.tenant_left
+    ADD CONSTRAINT tenant_left_pkey PRIMARY KEY (tenant_id, gateway_id);
+
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_pkey PRIMARY KEY (tenant_id);
 
@@ -1411,6 +1422,12 @@ ALTER TABLE ONLY public.subscription
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
+ALTER TABLE ONLY public.tenant_left
+    ADD CONSTRAINT tenant_left_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
+ALTER TABLE ONLY public.tenant_left
+    ADD CONSTRAINT tenant_left_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.ticket
     ADD CONSTRAINT ticket_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
@@ -1476,6 +1493,8 @@ ALTER TABLE public.subscription_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenant ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.tenant_left ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY tenant_only ON public.access_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.api USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
@@ -1531,6 +1550,8 @@ CREATE POLICY tenant_only ON public.subscription USING ((((tenant_id)::text = cu
 CREATE POLICY tenant_only ON public.subscription_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.tenant USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.tenant_left USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.ticket USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -34,6 +34,7 @@ type Page struct {
 	Flash      []Flash
 	Undeployed int    // APIs changed since they were deployed
 	Suspended  bool   // the account can be looked at but not changed
+	Reason     string // for the suspension
 	Wide       bool   // the content takes the whole width
 	Portal     Portal // of portal pages
 }

@@ -83,7 +83,7 @@ func (v *visit) page(title string) ui.Page {
 	if v.visitor.Actor.Tenant != 0 {
 		p.Nav = consoleNav(v.actor())
 		p.Undeployed = v.visitor.Undeployed
-		p.Suspended = v.visitor.Account.Suspended
+		p.Suspended, p.Reason = v.visitor.Account.Suspended, v.visitor.Account.Reason
 	}
 	return p
 }

@@ -162,25 +162,39 @@ func knownBatch(ctx context.Context, tx pgx.Tx, b *model.Batch, hash [32]byte, c
 	return true, nil
 }
 
-// mayReport refuses lines of tenants that the node's gateway does not serve.
+// lateHours is for how long after a tenant went to another gateway the old one's
+// nodes may have answered calls: as long as they did not hear of it.
+const lateHours = 24
+
+// mayReport refuses lines of tenants that the node's gateway does not serve and,
+// when the calls were made, did not either.
 func mayReport(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch) error {
-	seen := map[uint32]bool{0: true} // calls that reached no tenant are anyone's
+	at := map[uint32]int{}
 	var ask []int32
+	var latest []time.Time
 	for i := range b.Lines {
-		t := b.Lines[i].Tenant
-		if seen[t] {
+		t, hour := b.Lines[i].Tenant, time.Unix(b.Lines[i].Hour*3600, 0).UTC()
+		if t == 0 { // calls that reached no tenant are anyone's
 			continue
 		}
 		if tenant != 0 && t != tenant {
 			return model.Errorf(model.Denied, "this node reports for tenant %d only, not for %d", tenant, t)
 		}
-		seen[t] = true
-		ask = append(ask, int32(t))
+		n, seen := at[t]
+		switch {
+		case !seen:
+			at[t] = len(ask)
+			ask, latest = append(ask, int32(t)), append(latest, hour)
+		case hour.After(latest[n]):
+			latest[n] = hour
+		}
 	}
 	var foreign *int32
 	err := tx.QueryRow(ctx, `
-		select min(t) from unnest($1::integer[]) t
-		where not exists (select from tenant where tenant_id = t and gateway_id = $2)`, ask, gateway).Scan(&foreign)
+		select min(a.t) from unnest($1::integer[], $3::timestamptz[]) a (t, latest)
+		where not exists (select from tenant where tenant_id = a.t and gateway_id = $2)
+			and not exists (select from tenant_left l where l.tenant_id = a.t and l.gateway_id = $2
+				and a.latest <= l.left_at + make_interval(hours => $4))`, ask, gateway, latest, lateHours).Scan(&foreign)
 	if err != nil {
 		return err
 	}

@@ -249,6 +249,37 @@ func TestDedicatedNodeReportsItsTenant(t *testing.T) {
 	}
 }
 
+// What the nodes of a tenant's former gateway answered before they heard of the
+// move is billed; later calls are not theirs to report.
+func TestUsageOfBeforeAMove(t *testing.T) {
+	w := newWorld(t)
+	w.exec(`update tenant set gateway_id = $2 where tenant_id = $1`, w.bob, w.dedicated)
+	if _, err := w.take(1, 0, batch(boot(1), 1, w.bob, 3)); model.KindOf(err) != model.Denied {
+		t.Errorf("a gateway that never served the tenant: %v", err)
+	}
+	w.exec(`insert into tenant_left (tenant_id, gateway_id, left_at) values ($1, 1, $2)`, w.bob, noon)
+	both := batch(boot(2), 1, w.bob, 5)
+	both.Lines = append(both.Lines, batch(boot(2), 1, w.ann, 2).Lines...)
+	w.mustTake(both)
+	late := batch(boot(2), 2, w.bob, 7)
+	late.Lines[0].Hour += lateHours
+	w.mustTake(late)
+	later := batch(boot(2), 3, w.bob, 11)
+	later.Lines = append(later.Lines, later.Lines[0])
+	later.Lines[0].Hour += lateHours + 1
+	if _, err := w.take(1, 0, later); model.KindOf(err) != model.Denied {
+		t.Errorf("calls of long after the move: %v", err)
+	}
+	if b, a := w.calls(w.bob), w.calls(w.ann); b != 12 || a != 2 {
+		t.Errorf("%d and %d calls, want 12 and 2", b, a)
+	}
+	// A move says nothing about anybody else's gateway or tenant.
+	w.exec(`insert into tenant_left (tenant_id, gateway_id, left_at) values ($1, 1, $2)`, w.lone, noon)
+	if _, err := w.take(w.dedicated, w.lone, batch(boot(3), 1, w.bob, 1)); model.KindOf(err) != model.Denied {
+		t.Errorf("a dedicated gateway's node for a tenant that is not its own: %v", err)
+	}
+}
+
 func TestGapIsKnown(t *testing.T) {
 	w := newWorld(t)
 	for _, s := range []uint64{1, 2, 4, 5} {
