@@ -45,7 +45,7 @@ func (s *shop) offer(name string, price model.Decimal) control.Plan {
 func (s *shop) developer(email string) control.Actor {
 	s.Helper()
 	s.must(s.DeveloperSignUp(s.ctx, "192.0.2.1", s.site, "http://portal", control.SignUp{Email: email, Password: "correct horse"}))
-	d, err := s.ConfirmDeveloper(s.ctx, "192.0.2.1", s.site, tokenIn(s, s.mailTo(email)))
+	d, err := s.ConfirmDeveloper(s.ctx, "192.0.2.1", s.site, control.Confirmation{Token: tokenIn(s, s.mailTo(email)), Password: "correct horse"})
 	s.must(err)
 	return control.Actor{Tenant: s.site.Tenant, AccountID: s.site.AccountID, Member: d.ID, Name: email, Role: control.RoleCustomer}
 }
@@ -142,7 +142,14 @@ func TestDevelopersAreApart(t *testing.T) {
 	}
 	// A link of one portal is worth nothing at another.
 	s.must(s.DeveloperSignUp(s.ctx, "192.0.2.1", s.site, "http://portal", control.SignUp{Email: "new@example.com", Password: "correct horse"}))
-	if _, err := s.ConfirmDeveloper(s.ctx, "192.0.2.1", other.site, tokenIn(t, s.mailTo("new@example.com"))); model.KindOf(err) != model.NotFound {
+	c := control.Confirmation{Token: tokenIn(t, s.mailTo("new@example.com"))}
+	if email, ask, err := s.PendingDeveloper(s.ctx, "192.0.2.1", s.site, c); err != nil || !ask || email != "new@example.com" {
+		t.Errorf("%q asked %v, %v", email, ask, err)
+	}
+	_, err = s.ConfirmDeveloper(s.ctx, "192.0.2.1", s.site, c)
+	s.refused(err, model.Invalid, "chosen at the sign-up") // in a browser that did not sign up
+	c.Password = "correct horse"
+	if _, err := s.ConfirmDeveloper(s.ctx, "192.0.2.1", other.site, c); model.KindOf(err) != model.NotFound {
 		t.Errorf("confirmed at another portal: %v", err)
 	}
 	s.must(s.SetCustomerDisabled(s.ctx, s.owner, s.dev.Member, true))

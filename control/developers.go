@@ -48,7 +48,7 @@ func (p *Plane) DeveloperSignUp(ctx context.Context, source string, site Site, p
 				"Somebody, probably you, wanted to sign up at %s with this address, which has an account already.\n\nSign in: %s\nForgot the password? %s\n\nIf it was not you, there is nothing to do.\n",
 				site.Title, portalURL+"/sign-in", portalURL+"/forgot"))
 		}
-		token, err := p.issue(ctx, tx, ticket{kind: ticketDeveloperSignUp, tenant: site.Tenant, email: in.Email, payload: pending{PasswordHash: hash, Name: in.Name}}, signUpLife)
+		token, err := p.issue(ctx, tx, ticket{kind: ticketDeveloperSignUp, tenant: site.Tenant, email: in.Email, payload: pending{PasswordHash: hash, Name: in.Name, Browser: in.browserHash()}}, signUpLife)
 		if err != nil {
 			return err
 		}
@@ -71,15 +71,23 @@ func (s *Site) customer(who Person, source string) Actor {
 	return Actor{Tenant: s.Tenant, AccountID: s.AccountID, Member: who.ID, Name: who.Email, Source: source, Role: RoleCustomer}
 }
 
+// PendingDeveloper is PendingSignUp for a portal.
+func (p *Plane) PendingDeveloper(ctx context.Context, source string, site Site, c Confirmation) (email string, ask bool, err error) {
+	return p.pending(ctx, site.scope(), ticketDeveloperSignUp, source, c)
+}
+
 // ConfirmDeveloper opens the developer's account that a sign-up asked for.
-func (p *Plane) ConfirmDeveloper(ctx context.Context, source string, site Site, token string) (Person, error) {
+func (p *Plane) ConfirmDeveloper(ctx context.Context, source string, site Site, c Confirmation) (Person, error) {
 	if err := p.attempt(ctx, try{tokenByAddress, source}); err != nil {
+		return Person{}, err
+	}
+	if err := p.confirms(ctx, site.scope(), ticketDeveloperSignUp, c); err != nil {
 		return Person{}, err
 	}
 	var who Person
 	err := p.in(ctx, site.scope(), pgx.TxOptions{}, func(tx pgx.Tx) error {
 		var d pending
-		t, err := p.take(ctx, tx, ticketDeveloperSignUp, token, &d)
+		t, err := p.take(ctx, tx, ticketDeveloperSignUp, c.Token, &d)
 		if err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ var isolation = map[string]any{
 		}
 		return err
 	},
-	"DeveloperSignUp": "nobody yet", "ConfirmDeveloper": "takes a link's token", "DeveloperSignIn": "who the caller is",
+	"DeveloperSignUp": "nobody yet", "PendingDeveloper": "takes a link's token", "ConfirmDeveloper": "takes a link's token", "DeveloperSignIn": "who the caller is",
 	"RequestDeveloperReset": "nobody yet", "ResetDeveloperPassword": "takes a link's token",
 	"Catalogue": "for everybody", "Documented": "for everybody; TestDevelopersAreApart",
 	"DeveloperProfile":        func(f foreign) error { return second(f.DeveloperProfile(f.ctx, customer(f.mine))) },

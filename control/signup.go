@@ -27,6 +27,13 @@ type pending struct {
 	Browser                     []byte // hash of the browser's secret
 }
 
+func (in SignUp) browserHash() []byte {
+	if in.Browser == "" {
+		return nil
+	}
+	return tokenHash(in.Browser)
+}
+
 // Confirmation is what opens an account: the token of a sign-up's link, with
 // proof that who opens the link is who signed up. Else a stranger who signed up
 // with somebody's address would know the password of the account that its owner
@@ -81,10 +88,7 @@ func (p *Plane) SignUp(ctx context.Context, source string, in SignUp) error {
 				"Somebody, probably you, wanted to sign up with this address, which has an account already.\n\nSign in: %s\nForgot the password? %s\n\nIf it was not you, there is nothing to do.\n",
 				p.link("/sign-in"), p.link("/forgot")))
 		}
-		d := pending{PasswordHash: hash, Account: in.Account, Name: in.Name}
-		if in.Browser != "" {
-			d.Browser = tokenHash(in.Browser)
-		}
+		d := pending{PasswordHash: hash, Account: in.Account, Name: in.Name, Browser: in.browserHash()}
 		token, err := p.issue(ctx, tx, ticket{kind: ticketSignUp, email: in.Email, payload: d}, signUpLife)
 		if err != nil {
 			return err
@@ -108,12 +112,16 @@ func (p *Plane) SignUpOpen(ctx context.Context) (open bool, err error) {
 // PendingSignUp is what a sign-up's link is for: the address, and whether this
 // browser has to give the password that was chosen.
 func (p *Plane) PendingSignUp(ctx context.Context, source string, c Confirmation) (email string, ask bool, err error) {
+	return p.pending(ctx, everyTenant, ticketSignUp, source, c)
+}
+
+func (p *Plane) pending(ctx context.Context, s scope, kind, source string, c Confirmation) (email string, ask bool, err error) {
 	if err := p.attempt(ctx, try{tokenByAddress, source}); err != nil {
 		return "", false, err
 	}
-	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+	err = p.read(ctx, s, func(tx pgx.Tx) error {
 		var d pending
-		t, err := p.look(ctx, tx, ticketSignUp, c.Token, &d)
+		t, err := p.look(ctx, tx, kind, c.Token, &d)
 		email, ask = t.email, !d.fromBrowser(c.Browser)
 		return err
 	})
@@ -125,10 +133,10 @@ func (d *pending) fromBrowser(secret string) bool {
 }
 
 // confirms checks that who opens a sign-up's link is who signed up.
-func (p *Plane) confirms(ctx context.Context, c Confirmation) error {
+func (p *Plane) confirms(ctx context.Context, s scope, kind string, c Confirmation) error {
 	var d pending
-	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
-		_, err := p.look(ctx, tx, ticketSignUp, c.Token, &d)
+	err := p.read(ctx, s, func(tx pgx.Tx) error {
+		_, err := p.look(ctx, tx, kind, c.Token, &d)
 		return err
 	})
 	if err != nil || d.fromBrowser(c.Browser) {
@@ -153,7 +161,7 @@ func (p *Plane) ConfirmSignUp(ctx context.Context, source string, c Confirmation
 	if err := p.attempt(ctx, try{tokenByAddress, source}); err != nil {
 		return Person{}, Actor{}, err
 	}
-	if err := p.confirms(ctx, c); err != nil {
+	if err := p.confirms(ctx, everyTenant, ticketSignUp, c); err != nil {
 		return Person{}, Actor{}, err
 	}
 	var who Person

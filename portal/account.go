@@ -40,6 +40,22 @@ func (f *form) problem(field string, err error) {
 	f.Problems = append(f.Problems, ui.Problem{Name: field, Text: sentence(model.MessageOf(err))})
 }
 
+// check notes what is wrong with a field, if something is.
+func (f *form) check(field string, err error) {
+	if err != nil {
+		f.problem(field, err)
+	}
+}
+
+func (f *form) of(field string) string {
+	for _, p := range f.Problems {
+		if p.Name == field {
+			return p.Text
+		}
+	}
+	return ""
+}
+
 func sentence(s string) string {
 	if s == "" || s[0] < 'a' || s[0] > 'z' {
 		return s
@@ -74,9 +90,19 @@ func afterSignUp(plan string) string {
 	return "/apps/new?plan=" + url.QueryEscape(plan)
 }
 
+func (v *visit) secure() bool { return v.Console.Scheme == "https" }
+
 func (v *visit) signUp() error {
 	f := form{Email: v.value("email"), Name: v.value("name"), Plan: v.value("plan")}
-	err := v.Plane.DeveloperSignUp(v.ctx(), serve.Source(v.r, v.BehindProxy), v.site, v.here(), control.SignUp{Email: f.Email, Password: v.raw("password"), Name: f.Name})
+	if v.site.OpenSignUp {
+		f.check("email", control.CheckEmail(f.Email))
+		f.check("password", control.CheckPassword(v.raw("password")))
+		if len(f.Problems) > 0 {
+			return v.renderAs(422, signUpView(v.page("Sign up"), v, f))
+		}
+	}
+	err := v.Plane.DeveloperSignUp(v.ctx(), serve.Source(v.r, v.BehindProxy), v.site, v.here(), control.SignUp{
+		Email: f.Email, Password: v.raw("password"), Name: f.Name, Browser: serve.SignUpSecret(v.w, v.r, v.secure())})
 	if err == nil {
 		return v.redirect("/check-your-mail")
 	}
@@ -91,19 +117,46 @@ func (v *visit) checkMail() error {
 	return v.render(checkMailView(v.page("Check your mail"), v))
 }
 
-func (v *visit) verifyPage() error {
-	return v.render(verifyView(v.page("Confirm your address"), v, v.link(v.r.URL.Path)))
+// confirmation is what this browser shows for a sign-up's link.
+func (v *visit) confirmation() control.Confirmation {
+	return control.Confirmation{Token: v.path("token"), Browser: serve.SignUpCookie(v.r, v.secure()), Password: v.raw("password")}
 }
 
-func (v *visit) verify() error {
-	d, err := v.Plane.ConfirmDeveloper(v.ctx(), serve.Source(v.r, v.BehindProxy), v.site, v.path("token"))
+func (v *visit) verifyPage() error { return v.verifyWith(200, nil) }
+
+func (v *visit) verifyWith(status int, refused error) error {
+	email, ask, err := v.Plane.PendingDeveloper(v.ctx(), serve.Source(v.r, v.BehindProxy), v.site, v.confirmation())
+	if model.KindOf(err) == model.NotFound {
+		return v.linkUsed("/sign-up", "Sign up again")
+	}
 	if err != nil {
 		return err
 	}
+	f := form{Email: email}
+	f.check("password", refused)
+	return v.renderAs(status, verifyView(v.page("Open your account"), v, v.link(v.r.URL.Path), ask, f))
+}
+
+func (v *visit) verify() error {
+	d, err := v.Plane.ConfirmDeveloper(v.ctx(), serve.Source(v.r, v.BehindProxy), v.site, v.confirmation())
+	switch {
+	case model.KindOf(err) == model.NotFound:
+		return v.linkUsed("/sign-up", "Sign up again")
+	case invalid(err):
+		return v.verifyWith(serve.Status(err), err)
+	case err != nil:
+		return err
+	}
+	serve.EndSignUp(v.w, v.secure())
 	if err := v.signIn(d.ID); err != nil {
 		return err
 	}
 	return v.away("/apps/new")
+}
+
+// linkUsed is the page of a link that is good no more: it says how to go on.
+func (v *visit) linkUsed(again, label string) error {
+	return v.renderAs(http.StatusNotFound, linkUsedView(v.page("This link is good no more"), v, again, label))
 }
 
 // away goes on without touching the session, which was just made.
@@ -158,6 +211,9 @@ func (v *visit) resetPage() error {
 
 func (v *visit) reset() error {
 	d, err := v.Plane.ResetDeveloperPassword(v.ctx(), serve.Source(v.r, v.BehindProxy), v.site, v.path("token"), v.raw("password"))
+	if model.KindOf(err) == model.NotFound {
+		return v.linkUsed("/forgot", "Ask for a new link")
+	}
 	if model.KindOf(err) == model.Invalid {
 		f := form{}
 		f.problem("password", err)
@@ -218,4 +274,13 @@ func (v *visit) signOutOthers() error {
 		return err
 	}
 	return v.done(ui.Plural(n, "other browser is", "other browsers are")+" signed out.", "/account")
+}
+
+// browsers are sessions as a page shows them.
+func browsers(l []control.OtherSession) []ui.Browser {
+	out := make([]ui.Browser, len(l))
+	for i, s := range l {
+		out[i] = ui.Browser{Name: s.Browser, Source: s.Source, Since: s.CreatedAt, Seen: s.SeenAt, Here: s.Here}
+	}
+	return out
 }

@@ -399,7 +399,8 @@ func (v *visit) signIn(developer string) error {
 	if err := v.store.Rotate(v.ctx(), v.session); err != nil {
 		return err
 	}
-	v.visitor = &control.Visitor{Session: control.Session{Realm: control.RealmPortal, Subject: developer, Tenant: v.site.Tenant}}
+	v.visitor = &control.Visitor{Session: control.Session{Realm: control.RealmPortal, Subject: developer, Tenant: v.site.Tenant, Data: map[string]string{
+		control.SessionBrowser: serve.BrowserName(v.r.UserAgent()), control.SessionSource: serve.Source(v.r, v.BehindProxy)}}}
 	v.session.Values[keyVisitor] = v.visitor
 	delete(v.session.Values, keyUnsaved)
 	v.session.Options.MaxAge = int(v.store.MaxAge.Seconds())

@@ -205,6 +205,25 @@ var (
 	keyLink   = regexp.MustCompile(`/keys/([a-z0-9]+)/revoke`)
 )
 
+// A link that is opened in another browser than the one that signed up asks for
+// the password that was chosen there, and works once.
+func TestLinkInAnotherBrowser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	desk, phone := w.browser(), w.browser()
+	desk.post("sign-up", "email", "bea@example.com", "password", "short").want(422, "8 to 1024 characters", `value="bea@example.com"`)
+	desk.post("sign-up", "email", "bea@example.com", "password", "correct horse").want(200, "Check your mail")
+	link := w.linkTo("bea@example.com")
+	phone.get(link).want(200, "another browser", "bea@example.com")
+	phone.post(link).want(422, "chosen at the sign-up")
+	phone.post(link, "password", "a stranger's guess").want(422, "not the password")
+	phone.get("account").want(200, "Sign in")
+	phone.post(link, "password", "correct horse").want(200, "Make an app")
+	phone.get("account").want(200, "bea@example.com", "This browser")
+	desk.get(link).want(404, "used already", "Sign up again")
+	desk.post(link).want(404, "used already")
+}
+
 // What anybody sees, without signing in.
 func TestPublicPages(t *testing.T) {
 	t.Parallel()

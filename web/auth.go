@@ -1,8 +1,6 @@
 package web
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"net/http"
 	"net/url"
 
@@ -83,12 +81,8 @@ func (v *visit) signUp() error {
 	if len(f.Problems) > 0 {
 		return v.renderAs(422, signUpView(v.page("Create your account"), f))
 	}
-	browser, err := v.signUpSecret()
-	if err != nil {
-		return err
-	}
-	err = v.Plane.SignUp(v.ctx(), v.source(), control.SignUp{
-		Email: f.Email, Password: v.raw("password"), Account: f.Account, Browser: browser, Invitation: f.Invitation})
+	err := v.Plane.SignUp(v.ctx(), v.source(), control.SignUp{
+		Email: f.Email, Password: v.raw("password"), Account: f.Account, Invitation: f.Invitation, Browser: serve.SignUpSecret(v.w, v.r, v.secure())})
 	if err == nil {
 		return v.redirect("/check-your-mail")
 	}
@@ -97,37 +91,6 @@ func (v *visit) signUp() error {
 	}
 	f.problem("", err)
 	return v.renderAs(serve.Status(err), signUpView(v.page("Create your account"), f))
-}
-
-// signUpSecret is what tells the browser that signs up from others in which the
-// link may be opened. Every sign-up sets it, so it tells nobody anything.
-func (v *visit) signUpSecret() (string, error) {
-	if s := v.signUpCookie(); s != "" {
-		return s, nil
-	}
-	var b [32]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return "", err
-	}
-	c := v.signUpCookieWith(base64.RawURLEncoding.EncodeToString(b[:]), 24*3600)
-	http.SetCookie(v.w, c)
-	return c.Value, nil
-}
-
-func (v *visit) signUpCookie() string {
-	c, err := v.r.Cookie(v.signUpCookieWith("", 0).Name)
-	if err != nil || len(c.Value) != 43 {
-		return ""
-	}
-	return c.Value
-}
-
-func (v *visit) signUpCookieWith(value string, age int) *http.Cookie {
-	c := &http.Cookie{Name: "tollgate-sign-up", Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode}
-	if v.Console.Scheme == "https" {
-		c.Name, c.Secure = "__Host-"+c.Name, true
-	}
-	return c
 }
 
 func (v *visit) checkMail() error {
@@ -140,7 +103,7 @@ func (v *visit) checkMail() error {
 
 // verifyPage asks for a click: mail scanners follow links, and would use it up.
 func (v *visit) verifyPage() error {
-	email, ask, err := v.Plane.PendingSignUp(v.ctx(), v.source(), control.Confirmation{Token: v.path("token"), Browser: v.signUpCookie()})
+	email, ask, err := v.Plane.PendingSignUp(v.ctx(), v.source(), control.Confirmation{Token: v.path("token"), Browser: serve.SignUpCookie(v.r, v.secure())})
 	if used(err) {
 		return v.linkUsed("/sign-up", "Sign up again")
 	}
@@ -151,7 +114,7 @@ func (v *visit) verifyPage() error {
 }
 
 func (v *visit) verify() error {
-	c := control.Confirmation{Token: v.path("token"), Browser: v.signUpCookie(), Password: v.raw("password")}
+	c := control.Confirmation{Token: v.path("token"), Browser: serve.SignUpCookie(v.r, v.secure()), Password: v.raw("password")}
 	p, a, err := v.Plane.ConfirmSignUp(v.ctx(), v.source(), c)
 	switch {
 	case used(err):
@@ -167,7 +130,7 @@ func (v *visit) verify() error {
 	case err != nil:
 		return err
 	}
-	http.SetCookie(v.w, v.signUpCookieWith("", -1))
+	serve.EndSignUp(v.w, v.secure())
 	if err := v.signIn(p.ID, a.Tenant); err != nil {
 		return err
 	}

@@ -79,3 +79,12 @@ func (v *visit) signOutEverywhere() error {
 	}
 	return v.leave()
 }
+
+// browsers are sessions as a page shows them.
+func browsers(l []control.OtherSession) []ui.Browser {
+	out := make([]ui.Browser, len(l))
+	for i, s := range l {
+		out[i] = ui.Browser{Name: s.Browser, Source: s.Source, Since: s.CreatedAt, Seen: s.SeenAt, Here: s.Here}
+	}
+	return out
+}

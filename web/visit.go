@@ -38,6 +38,9 @@ func (v *visit) actor() control.Actor {
 
 func (v *visit) source() string { return serve.Source(v.r, v.BehindProxy) }
 
+// secure says that the console's public address is https.
+func (v *visit) secure() bool { return v.Console.Scheme == "https" }
+
 // path is a part of the route's path.
 func (v *visit) path(name string) string { return v.r.PathValue(name) }
 
