@@ -255,7 +255,7 @@ func auditTable(l []control.AuditEntry, now time.Time) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if d := details(e.Detail); len(d) > 0 {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<details class=\"small muted\"><summary>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<details class=\"command small muted\"><summary>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -26,6 +26,7 @@ func (s *site) team() (owner control.Actor, pages map[string]string) {
 	id, _, err := s.CreateAccessKey(s.Context(), admin)
 	s.must(err)
 	s.must(s.SetAccessKeyEnabled(s.Context(), owner, id, false))
+	s.plan(owner, "Gold", nil, s.deployed(owner, "prod"))
 	id, _, err = s.CreateAccessKey(s.Context(), owner)
 	s.must(err)
 	s.must(s.SetRole(s.Context(), owner, s.member(owner, control.RoleViewer).Member, control.RoleBilling))
