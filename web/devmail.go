@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"strconv"
 
 	"tollgate/control"
@@ -19,7 +20,12 @@ func (v *visit) localMails() error {
 	if err != nil {
 		return err
 	}
-	return v.render(localMailsView(v.page("Mails"), l, v.Now()))
+	server, err := v.Plane.HasMailServer(v.ctx())
+	if err != nil {
+		return err
+	}
+	l = slices.DeleteFunc(l, func(m control.Mail) bool { return !m.SentAt.IsZero() })
+	return v.render(localMailsView(v.page("Mails"), l, server, v.Now()))
 }
 
 func (v *visit) localMail() error {

@@ -35,8 +35,8 @@ const (
 	None     = "none"
 )
 
-// Message is what a person is told. A line of Text that is nothing but a link is
-// shown as one.
+// Message is what a person is told. Text is paragraphs; addresses in it that stand
+// between blanks are links.
 type Message struct{ To, Subject, Text string }
 
 // Check refuses settings that cannot work.
@@ -129,23 +129,51 @@ func (m Message) html() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>%s</title></head>`+
 		`<body style="margin:0;padding:24px;background:%s;color:%s;font:16px/26px system-ui,sans-serif"><div style="max-width:560px;margin:0 auto">`+
-		`<p style="font-weight:600">Tollgate</p>`, html.EscapeString(m.Subject), paper, ink)
+		`<p style="font-weight:600">%s</p>`, html.EscapeString(m.Subject), paper, ink, html.EscapeString(m.Subject))
 	for line := range strings.Lines(m.Text) {
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "":
-		case Link(line):
-			e := html.EscapeString(line)
-			fmt.Fprintf(&b, `<p><a href="%s" style="color:%s;word-break:break-all">%s</a></p>`, e, accent, e)
-		default:
-			fmt.Fprintf(&b, `<p>%s</p>`, html.EscapeString(line))
+		if line = strings.TrimSpace(line); line == "" {
+			continue
 		}
+		b.WriteString("<p>")
+		for _, part := range Parts(line) {
+			if e := html.EscapeString(part.Text); part.Link {
+				fmt.Fprintf(&b, `<a href="%s" style="color:%s;word-break:break-all">%s</a>`, e, accent, e)
+			} else {
+				b.WriteString(e)
+			}
+		}
+		b.WriteString("</p>")
 	}
 	b.WriteString("</div></body></html>\n")
 	return b.String()
 }
 
-// Link reports that a line is nothing but a link.
-func Link(line string) bool {
-	return (strings.HasPrefix(line, "https://") || strings.HasPrefix(line, "http://")) && !strings.ContainsAny(line, " \t\"<>")
+// Part is words of a line, or a link in it.
+type Part struct {
+	Text string
+	Link bool
+}
+
+// Parts are a line with its links apart.
+func Parts(line string) (out []Part) {
+	for _, word := range strings.SplitAfter(line, " ") {
+		address := strings.TrimSuffix(word, " ")
+		if !isLink(address) {
+			if n := len(out); n > 0 && !out[n-1].Link {
+				out[n-1].Text += word
+			} else {
+				out = append(out, Part{Text: word})
+			}
+			continue
+		}
+		out = append(out, Part{address, true})
+		if word != address {
+			out = append(out, Part{Text: " "})
+		}
+	}
+	return out
+}
+
+func isLink(word string) bool {
+	return (strings.HasPrefix(word, "https://") || strings.HasPrefix(word, "http://")) && !strings.ContainsAny(word, "\t\"<>")
 }

@@ -184,3 +184,18 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestParts(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"no link":                          "[{no link false}]",
+		"https://a.example/x":              "[{https://a.example/x true}]",
+		"Sign in: http://a.example/ now":   "[{Sign in:  false} {http://a.example/ true} { now false}]",
+		"javascript:alert(1) \"http://x\"": `[{javascript:alert(1) "http://x" false}]`,
+		`http://a.example/"onclick=x`:      `[{http://a.example/"onclick=x false}]`,
+	} {
+		if got := fmt.Sprint(mail.Parts(line)); got != want {
+			t.Errorf("%q: %s, want %s", line, got, want)
+		}
+	}
+}
