@@ -560,19 +560,50 @@ func TestUsageThatIsOut(t *testing.T) {
 	t.Parallel()
 	b := newBooks(t)
 	sub := b.subscribe(b.tenant, b.developer, cents, march)
-	b.exec(`insert into usage_boot (boot, gateway_id, started_at) values ('00000000-0000-0000-0000-000000000077', 1, '2026-03-10')`)
-	b.use(b.tenant, sub, march, 100, model.FlagBillable)
-	b.run()
-	id := b.list(b.scope(), billing.Filter{})[0].ID
-	_, err := b.Finalize(b.ctx, b.scope(), by, []string{id}, false)
-	if model.KindOf(err) != model.Unavailable || !strings.Contains(model.MessageOf(err), "shared since 10 Mar") {
-		t.Errorf("got %v", err)
+	const boot = `'00000000-0000-0000-0000-000000000077'`
+	b.exec(`insert into usage_boot (boot, gateway_id, started_at) values (` + boot + `, 1, '2026-03-10')`)
+	b.exec(`insert into gateway (name, kind) values ('elsewhere', 'shared')`)
+	draft := func() string {
+		t.Helper()
+		b.use(b.tenant, sub, march, 100, model.FlagBillable)
+		if n := b.run(); n != 1 {
+			t.Fatalf("%d drafts", n)
+		}
+		return b.list(b.scope(), billing.Filter{State: "draft"})[0].ID
 	}
+	refused := func(id, behind string) {
+		t.Helper()
+		if _, err := b.Finalize(b.ctx, b.scope(), by, []string{id}, false); model.KindOf(err) != model.Unavailable || !strings.Contains(model.MessageOf(err), behind) {
+			t.Errorf("got %v, want %q to be behind", err, behind)
+		}
+	}
+	final := func(id string) {
+		t.Helper()
+		if done, err := b.Finalize(b.ctx, b.scope(), by, []string{id}, false); err != nil || len(done) != 1 {
+			t.Errorf("%v, %v", done, err)
+		}
+	}
+	id := draft()
+	refused(id, "shared since 10 Mar")
 	if gen := one[int](b, `select count(*) from period_close`); gen != 0 {
 		t.Error("the refusal cut the month")
 	}
 	b.now = march.AddDate(0, 0, 15) // the month goes on: it can be billed up to now
-	if done, err := b.Finalize(b.ctx, b.scope(), by, []string{id}, false); err != nil || len(done) != 1 {
-		t.Errorf("%v, %v", done, err)
-	}
+	final(id)
+	b.now = april
+	// A node of a gateway that never served the tenant holds nothing of it; one that
+	// served it in the month may.
+	b.exec(`update usage_boot set gateway_id = (select gateway_id from gateway where name = 'elsewhere') where boot = ` + boot)
+	final(draft())
+	b.exec(`insert into tenant_left (tenant_id, gateway_id, left_at) select $1, gateway_id, '2026-03-11' from gateway where name = 'elsewhere'`, b.tenant)
+	id = draft()
+	refused(id, "elsewhere since 10 Mar")
+	// What was given up is not waited for, nor what has come past the month's end.
+	b.exec(`update usage_boot set state = 'abandoned' where boot = ` + boot)
+	final(id)
+	b.exec(`update usage_boot set state = 'live', watermark = '2026-03-31 23:59:59Z' where boot = ` + boot)
+	id = draft()
+	refused(id, "elsewhere")
+	b.exec(`update usage_boot set watermark = '2026-04-01Z' where boot = ` + boot)
+	final(id)
 }

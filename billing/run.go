@@ -316,8 +316,9 @@ func (b *Billing) allIn(ctx context.Context, tx pgx.Tx, g group) error {
 	rows, err := tx.Query(ctx, `
 		select g.name || ' since ' || to_char(u.started_at at time zone 'UTC', 'DD Mon HH24:MI') from usage_boot u join gateway g using (gateway_id)
 		where u.state = 'live' and u.started_at < $2 and (u.watermark is null or u.watermark < $2)
-			and (g.tenant_id = $1 or g.gateway_id = (select gateway_id from tenant where tenant_id = $1))
-		order by u.started_at limit 5`, g.tenant, end)
+			and (g.tenant_id = $1 or g.gateway_id = (select gateway_id from tenant where tenant_id = $1)
+				or g.gateway_id in (select l.gateway_id from tenant_left l where l.tenant_id = $1 and l.left_at >= $3))
+		order by u.started_at limit 5`, g.tenant, end, g.month)
 	if err != nil {
 		return err
 	}
