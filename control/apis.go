@@ -10,14 +10,15 @@ import (
 	"tollgate/model"
 )
 
-const apiColumns = `a.api_id, a.name, a.revision, a.methods, a.hash, a.created_at, a.updated_at,
+const apiColumns = `a.api_id, a.name, a.revision, a.methods, a.hash, a.created_at, a.updated_at, a.about,
+	coalesce((select tags from tag g where g.tenant_id = a.tenant_id and g.resource = '/restapis/' || a.api_id), '{}'),
 	coalesce((select jsonb_agg(jsonb_build_object('name', s.name, 'deploymentId', s.deployment_id, 'behind', d.hash <> a.hash) order by s.name)
 		from stage s join deployment d using (tenant_id, api_id, deployment_id)
 		where s.tenant_id = a.tenant_id and s.api_id = a.api_id and s.deleted_at is null), '[]')`
 
 // fields are where apiColumns are read to.
 func (a *API) fields() []any {
-	return []any{&a.ID, &a.Name, &a.Revision, &a.Methods, &a.Hash, &a.CreatedAt, &a.UpdatedAt, &a.Stages}
+	return []any{&a.ID, &a.Name, &a.Revision, &a.Methods, &a.Hash, &a.CreatedAt, &a.UpdatedAt, &a.About, &a.Tags, &a.Stages}
 }
 
 // APIs lists the tenant's APIs by name.
@@ -86,8 +87,10 @@ func (p *Plane) Source(ctx context.Context, actor Actor, id string) (Source, err
 	return s, nil
 }
 
-// encodeDefinition checks a whole definition and gives it its stored form.
+// encodeDefinition completes and checks a whole definition and gives it its stored
+// form.
 func encodeDefinition(d *model.Definition) ([]byte, error) {
+	d.Complete()
 	d.Sort()
 	if err := d.Validate(); err != nil {
 		return nil, err
@@ -110,8 +113,8 @@ func (w *write) createAPI(ctx context.Context, d *model.Definition) (API, error)
 		return a, err
 	}
 	err = w.QueryRow(ctx, `
-		insert into api as a (tenant_id, api_id, name, definition, hash, methods) values ($1, $2, $3, $4, $5, $6)
-		returning `+apiColumns, w.tenant, model.NewID(10), d.Name, doc, d.Hash(), d.MethodCount()).Scan(a.fields()...)
+		insert into api as a (tenant_id, api_id, name, definition, hash, methods, about) values ($1, $2, $3, $4, $5, $6, $7)
+		returning `+apiColumns, w.tenant, model.NewID(10), d.Name, doc, d.Hash(), d.MethodCount(), d.About()).Scan(a.fields()...)
 	return a, err
 }
 
@@ -123,9 +126,9 @@ func (w *write) replaceDefinition(ctx context.Context, id string, d *model.Defin
 		return a, err
 	}
 	err = w.QueryRow(ctx, `
-		update api a set name = $3, definition = $4, hash = $5, methods = $6, revision = a.revision + 1, updated_at = now()
+		update api a set name = $3, definition = $4, hash = $5, methods = $6, about = $7, revision = a.revision + 1, updated_at = now()
 		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null
-		returning `+apiColumns, w.tenant, id, d.Name, doc, d.Hash(), d.MethodCount()).Scan(a.fields()...)
+		returning `+apiColumns, w.tenant, id, d.Name, doc, d.Hash(), d.MethodCount(), d.About()).Scan(a.fields()...)
 	return a, missing(err, "there is no API %q", id)
 }
 
@@ -179,6 +182,9 @@ func (p *Plane) DeleteAPI(ctx context.Context, actor Actor, id string, force boo
 			if err := w.dropStage(ctx, s.Num); err != nil {
 				return err
 			}
+		}
+		if err := w.untag(ctx, "/restapis/"+id); err != nil {
+			return err
 		}
 		for _, sql := range []string{
 			`delete from deployment where tenant_id = $1 and api_id = $2`,

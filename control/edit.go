@@ -18,17 +18,25 @@ type APIStage struct {
 
 // CreateAPI makes an API with nothing but its root, to be edited by hand.
 func (p *Plane) CreateAPI(ctx context.Context, actor Actor, name, description string) (API, error) {
-	if err := checkName("an API", name, 1024); err != nil {
+	return p.AddAPI(ctx, actor, &model.Definition{Name: name, Description: description}, nil)
+}
+
+// AddAPI makes an API with a definition.
+func (p *Plane) AddAPI(ctx context.Context, actor Actor, d *model.Definition, tags map[string]string) (API, error) {
+	if err := checkName("an API", d.Name, 1024); err != nil {
 		return API{}, err
 	}
-	d := model.Definition{Name: name, Description: description, Resources: []model.Resource{{ID: model.NewID(6), Path: "/"}}}
 	var out API
 	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		var err error
-		if out, err = w.createAPI(ctx, &d); err != nil {
+		if out, err = w.createAPI(ctx, d); err != nil {
 			return err
 		}
-		return w.audit(ctx, "api.create", out.ID, map[string]any{"name": name})
+		if err := w.tag(ctx, "/restapis/"+out.ID, tags, nil); err != nil {
+			return err
+		}
+		out.Tags = tags
+		return w.audit(ctx, "api.create", out.ID, map[string]any{"name": d.Name})
 	})
 	return out, err
 }

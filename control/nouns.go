@@ -77,6 +77,10 @@ type API struct {
 	UpdatedAt time.Time `json:"updatedAt"`
 	// Stages are where it is served.
 	Stages []APIStage `json:"stages"`
+	// About is the definition with nothing of what can be large: its only resource is
+	// the root, without methods.
+	About model.Definition  `json:"-"`
+	Tags  map[string]string `json:"-"`
 }
 
 // APIDetail is one API with its definition.

@@ -92,6 +92,7 @@ CREATE TABLE public.api (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
     source_sha256 bytea,
+    about jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT api_check CHECK (((definition IS NULL) = (deleted_at IS NOT NULL)))
 );
 
@@ -694,6 +695,15 @@ ALTER TABLE public.subscription ALTER COLUMN subscription_id ADD GENERATED ALWAY
     CACHE 1
 );
 
+CREATE TABLE public.tag (
+    tenant_id integer NOT NULL,
+    resource text NOT NULL,
+    tags jsonb NOT NULL,
+    CONSTRAINT tag_resource_check CHECK ((length(resource) <= 1024))
+);
+
+ALTER TABLE ONLY public.tag FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.tenant (
     tenant_id integer NOT NULL,
     account_id text NOT NULL,
@@ -1110,6 +1120,9 @@ ALTER TABLE ONLY public.subscription_key
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_pkey PRIMARY KEY (tenant_id, subscription_id);
 
+ALTER TABLE ONLY public.tag
+    ADD CONSTRAINT tag_pkey PRIMARY KEY (tenant_id, resource);
+
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_account_key UNIQUE (account_id);
 
@@ -1419,6 +1432,9 @@ ALTER TABLE ONLY public.subscription
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
 
+ALTER TABLE ONLY public.tag
+    ADD CONSTRAINT tag_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
@@ -1491,6 +1507,8 @@ ALTER TABLE public.subscription ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.subscription_key ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.tag ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.tenant ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenant_left ENABLE ROW LEVEL SECURITY;
@@ -1548,6 +1566,8 @@ CREATE POLICY tenant_only ON public.stage_deployment USING ((((tenant_id)::text 
 CREATE POLICY tenant_only ON public.subscription USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.subscription_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.tag USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.tenant USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

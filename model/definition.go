@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -19,6 +20,7 @@ const (
 	AuthIAM     = "AWS_IAM"
 	AuthCustom  = "CUSTOM"
 	AuthCognito = "COGNITO_USER_POOLS"
+	AuthJWT     = "JWT"
 )
 
 // Integration types.
@@ -45,13 +47,24 @@ const (
 // Definition is one API's whole description: one document, edited and validated
 // as a whole, copied into a Deployment when it is deployed.
 type Definition struct {
-	Name             string     `json:"name"`
-	Description      string     `json:"description,omitempty"`
-	Version          string     `json:"version,omitempty"`
-	APIKeySource     string     `json:"apiKeySource,omitempty"` // HEADER (default) or AUTHORIZER
-	BinaryMediaTypes []string   `json:"binaryMediaTypes,omitempty"`
-	Resources        []Resource `json:"resources"` // sorted by Path; "/" is always there
-	Unserved         []Unserved `json:"unserved,omitempty"`
+	Name                   string                     `json:"name"`
+	Description            string                     `json:"description,omitempty"`
+	Version                string                     `json:"version,omitempty"`
+	APIKeySource           string                     `json:"apiKeySource,omitempty"` // HEADER (default) or AUTHORIZER
+	BinaryMediaTypes       []string                   `json:"binaryMediaTypes,omitempty"`
+	MinimumCompressionSize *int                       `json:"minimumCompressionSize,omitempty"` // bytes; nil: never compress
+	Policy                 string                     `json:"policy,omitempty"`                 // resource policy, JSON as its author wrote it
+	DisableDefaultEndpoint bool                       `json:"disableExecuteApiEndpoint,omitempty"`
+	Endpoint               *Endpoint                  `json:"endpointConfiguration,omitempty"` // nil: EDGE, ipv4
+	SecurityPolicy         string                     `json:"securityPolicy,omitempty"`
+	EndpointAccessMode     string                     `json:"endpointAccessMode,omitempty"`
+	Resources              []Resource                 `json:"resources"` // sorted by Path; "/" is always there
+	Authorizers            []Authorizer               `json:"authorizers,omitempty"`
+	Models                 []Schema                   `json:"models,omitempty"`
+	RequestValidators      []RequestValidator         `json:"requestValidators,omitempty"`
+	GatewayResponses       map[string]GatewayResponse `json:"gatewayResponses,omitempty"` // by type; only those that are not the default
+	Documentation          []DocumentationPart        `json:"documentationParts,omitempty"`
+	Unserved               []Unserved                 `json:"unserved,omitempty"`
 }
 
 // Unserved is something the author asked of the whole API that a definition
@@ -73,13 +86,22 @@ type Resource struct {
 
 // Method is what a client may call: a verb on a resource.
 type Method struct {
-	AuthorizationType string          `json:"authorizationType"`
-	Authorizer        string          `json:"authorizer,omitempty"` // name, when the type needs one
-	APIKeyRequired    bool            `json:"apiKeyRequired,omitempty"`
-	OperationName     string          `json:"operationName,omitempty"`
-	RequestValidator  string          `json:"requestValidator,omitempty"`
-	RequestParameters map[string]bool `json:"requestParameters,omitempty"` // "method.request.path.id": required
-	Integration       *Integration    `json:"methodIntegration,omitempty"`
+	AuthorizationType   string                    `json:"authorizationType"`
+	AuthorizerID        string                    `json:"authorizerId,omitempty"` // when the type needs one
+	AuthorizationScopes []string                  `json:"authorizationScopes,omitempty"`
+	APIKeyRequired      bool                      `json:"apiKeyRequired,omitempty"`
+	OperationName       string                    `json:"operationName,omitempty"`
+	RequestValidatorID  string                    `json:"requestValidatorId,omitempty"`
+	RequestParameters   map[string]bool           `json:"requestParameters,omitempty"` // "method.request.path.id": required
+	RequestModels       map[string]string         `json:"requestModels,omitempty"`     // name of a model, by content type
+	Responses           map[string]MethodResponse `json:"methodResponses,omitempty"`   // by status code
+	Integration         *Integration              `json:"methodIntegration,omitempty"`
+}
+
+// MethodResponse declares what a method may answer with one status code.
+type MethodResponse struct {
+	Parameters map[string]bool   `json:"responseParameters,omitempty"` // "method.response.header.Name": required
+	Models     map[string]string `json:"responseModels,omitempty"`     // name of a model, by content type
 }
 
 // Integration says what answers a method. All fields of the AWS resource are
@@ -100,6 +122,7 @@ type Integration struct {
 	CacheKeyParameters   []string                       `json:"cacheKeyParameters,omitempty"`
 	InsecureSkipVerify   bool                           `json:"insecureSkipVerification,omitempty"`
 	ResponseTransferMode string                         `json:"responseTransferMode,omitempty"`
+	IntegrationTarget    string                         `json:"integrationTarget,omitempty"`    // ARN of a load balancer
 	Responses            map[string]IntegrationResponse `json:"integrationResponses,omitempty"` // by status or "default"
 }
 
@@ -205,7 +228,7 @@ func (d *Definition) Validate() error {
 	if !root {
 		return Errorf(Invalid, "the root resource %q is missing", "/")
 	}
-	return nil
+	return d.validateParts()
 }
 
 func (m *Method) validate(path, verb string) error {
@@ -272,11 +295,32 @@ func (d *Definition) Undeployable() []Problem {
 			}
 		}
 	}
+	no := func(what, why string) {
+		out = append(out, Problem{Severity: SeverityError, Pointer: what, Message: why})
+	}
+	for _, t := range sortedNames(d.GatewayResponses) {
+		no("gateway response "+t, "answers of the gateway's own are not changed yet; delete it")
+	}
+	if d.Policy != "" {
+		no("policy", "resource policies are not served yet: without the policy the API would be open to callers it keeps out")
+	}
+	if d.DisableDefaultEndpoint {
+		no("disableExecuteApiEndpoint", "switching off the API's default endpoint is not served yet: callers could pass by the domain that guards it")
+	}
+	if e := d.Endpoint; e != nil && (slices.Contains(e.Types, EndpointPrivate) || len(e.VPCEndpointIDs) > 0) {
+		no("endpointConfiguration", "private endpoints are not served yet: the API would be open to callers outside its network")
+	}
+	if p := d.SecurityPolicy; p != "" && p != "TLS_1_0" && p != "TLS_1_2" {
+		no("securityPolicy", "security policy "+p+" is not served yet")
+	}
+	if m := d.EndpointAccessMode; m != "" && m != "BASIC" {
+		no("endpointAccessMode", "endpoint access mode "+m+" is not served yet")
+	}
 	for _, u := range d.Unserved {
 		out = append(out, Problem{Severity: SeverityError, Pointer: u.Name, Message: u.Reason})
 	}
 	if d.APIKeySource == "AUTHORIZER" {
-		out = append(out, Problem{Severity: SeverityError, Pointer: "apiKeySource", Message: "keys from an authorizer are not served yet; use HEADER"})
+		no("apiKeySource", "keys from an authorizer are not served yet; use HEADER")
 	}
 	return out
 }
@@ -287,8 +331,8 @@ func (m *Method) undeployable(path string) []string {
 	if m.AuthorizationType != "" && m.AuthorizationType != AuthNone {
 		no("authorization %s is not served yet", m.AuthorizationType)
 	}
-	if m.RequestValidator != "" {
-		no("request validator %q is not served yet", m.RequestValidator)
+	if m.RequestValidatorID != "" {
+		no("request validator %q is not served yet", m.RequestValidatorID)
 	}
 	g := m.Integration
 	if g == nil {

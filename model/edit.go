@@ -137,6 +137,12 @@ func Compare(was, now *Definition) []RouteChange {
 	differ(&whole.What, "version", was.Version, now.Version)
 	differ(&whole.What, "API key source", was.APIKeySource, now.APIKeySource)
 	differ(&whole.What, "binary media types", strings.Join(was.BinaryMediaTypes, ", "), strings.Join(now.BinaryMediaTypes, ", "))
+	differ(&whole.What, "resource policy", was.Policy, now.Policy)
+	differ(&whole.What, "default endpoint switched off", was.DisableDefaultEndpoint, now.DisableDefaultEndpoint)
+	differ(&whole.What, "authorizers", byID(was.Authorizers), byID(now.Authorizers))
+	differ(&whole.What, "models", byID(was.Models), byID(now.Models))
+	differ(&whole.What, "request validators", byID(was.RequestValidators), byID(now.RequestValidators))
+	differ(&whole.What, "gateway responses", was.GatewayResponses, now.GatewayResponses)
 	if len(whole.What) > 0 {
 		out = append(out, whole)
 	}
@@ -185,10 +191,13 @@ func (d *Definition) byRoute() map[[2]string]*Method {
 func (m *Method) differences(n *Method) (out []string) {
 	differ(&out, "API key required", m.APIKeyRequired, n.APIKeyRequired)
 	differ(&out, "authorization", or(m.AuthorizationType, AuthNone), or(n.AuthorizationType, AuthNone))
-	differ(&out, "authorizer", m.Authorizer, n.Authorizer)
+	differ(&out, "authorizer", m.AuthorizerID, n.AuthorizerID)
+	differ(&out, "authorization scopes", strings.Join(m.AuthorizationScopes, ", "), strings.Join(n.AuthorizationScopes, ", "))
 	differ(&out, "operation name", m.OperationName, n.OperationName)
-	differ(&out, "request validator", m.RequestValidator, n.RequestValidator)
+	differ(&out, "request validator", m.RequestValidatorID, n.RequestValidatorID)
 	differ(&out, "request parameters", m.RequestParameters, n.RequestParameters)
+	differ(&out, "request models", m.RequestModels, n.RequestModels)
+	differ(&out, "method responses", m.Responses, n.Responses)
 	a, b := m.Integration, n.Integration
 	if a == nil || b == nil {
 		differ(&out, "integration", a != nil, b != nil)
@@ -241,4 +250,13 @@ func or(a, b string) string {
 		return b
 	}
 	return a
+}
+
+// byID is a list as differ prints it: whatever its order, and nothing when empty.
+func byID[T interface{ id() string }](list []T) map[string]T {
+	out := map[string]T{}
+	for _, v := range list {
+		out[v.id()] = v
+	}
+	return out
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"hash/crc32"
 )
 
@@ -30,6 +31,14 @@ func NewID(n int) string { return random(n, base36) }
 
 // NewAccountID is a random 12-digit account id that does not start with 0.
 func NewAccountID() string { return random(1, "123456789") + random(11, "0123456789") }
+
+// NewRequestID is a random UUID (version 4), as requests are named by on Amazon.
+func NewRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
 
 // NewSecret is a random base62 string of n characters.
 func NewSecret(n int) string { return random(n, base62) }

@@ -61,7 +61,7 @@ func (s *site) harbour() (owner control.Actor, pages map[string]string) {
 		for i := range d.Resources {
 			for verb, m := range d.Resources[i].Methods {
 				if m.AuthorizationType != model.AuthNone {
-					m.AuthorizationType, m.Authorizer = model.AuthNone, ""
+					m.AuthorizationType, m.AuthorizerID = model.AuthNone, ""
 					if err := d.SetMethod(d.Resources[i].Path, verb, m); err != nil {
 						return err
 					}

@@ -233,7 +233,7 @@ func (im *importer) method(r route, layers []loc, op operation) *method {
 	im.weight -= len(m.OperationName) + len(r.path) + len(r.uri) + 200
 	im.parameters(m, r, layers, l)
 	im.secure(m, l)
-	m.RequestValidator = im.requestValidator(l)
+	m.RequestValidatorID = im.requestValidator(l)
 	im.integrate(m, r, op.verb, layers, l)
 	for _, f := range []string{"requestBody", "responses"} {
 		if x := l.get(f); x.size() > 0 {
@@ -312,10 +312,10 @@ func (im *importer) put(path string, op operation, m *method) {
 	im.say(model.SeverityWarning, op.loc, "%s %s is also the route of the operation at line %d; one method answers both, from the same upstream, and asks for what either asks for", op.verb, path, line)
 	old.APIKeyRequired = old.APIKeyRequired || m.APIKeyRequired
 	if old.AuthorizationType == model.AuthNone {
-		old.AuthorizationType, old.Authorizer = m.AuthorizationType, m.Authorizer
+		old.AuthorizationType, old.AuthorizerID = m.AuthorizationType, m.AuthorizerID
 	}
-	if old.RequestValidator == "" {
-		old.RequestValidator = m.RequestValidator
+	if old.RequestValidatorID == "" {
+		old.RequestValidatorID = m.RequestValidatorID
 	}
 	// A parameter is required where every one of the operations requires it.
 	for name := range old.RequestParameters {

@@ -125,14 +125,14 @@ func (im *importer) requirement(m *method, alternative loc) (key, authorized boo
 			s.used++
 			authorized = true
 			if m.AuthorizationType != model.AuthNone {
-				if m.Authorizer != f.name() && m.AuthorizationType != s.authType {
+				if m.AuthorizerID != f.name() && m.AuthorizationType != s.authType {
 					im.warnOnce(f, "a method has one authorizer; %s is not checked beside the first", quote(f.name()))
 				}
 				continue
 			}
 			m.AuthorizationType = s.authType
 			if s.authType != model.AuthIAM {
-				m.Authorizer = f.name()
+				m.AuthorizerID = f.name()
 			}
 			if f.size() > 0 {
 				im.warnOnce(f, "authorization scopes are not kept in the definition yet")
@@ -162,9 +162,9 @@ func (im *importer) auth(m *method, auth loc) {
 			im.say(model.SeverityWarning, auth, "type NONE contradicts the operation's security; the authorizer is kept")
 		}
 	case "AWS_IAM":
-		m.AuthorizationType, m.Authorizer = model.AuthIAM, ""
+		m.AuthorizationType, m.AuthorizerID = model.AuthIAM, ""
 	default:
-		m.AuthorizationType, m.Authorizer = strings.ToUpper(truncate(t.text(), maxText, maxText)), ""
+		m.AuthorizationType, m.AuthorizerID = strings.ToUpper(truncate(t.text(), maxText, maxText)), ""
 	}
 }
 

@@ -1,0 +1,3 @@
+package awsapi
+
+var tests = handlers{}
