@@ -89,6 +89,19 @@ var isolation = map[string]any{
 	"HasMailServer": "for everybody", "LocalMail": "for the machine itself",
 
 	"CreateAPI": func(f foreign) error { return second(f.CreateAPI(f.ctx, viewer(f.mine), "x", "")) },
+	"AddAPI": func(f foreign) error {
+		return second(f.AddAPI(f.ctx, viewer(f.mine), &model.Definition{Name: "x"}, nil))
+	},
+	"Tags": func(f foreign) error {
+		tags, err := f.Tags(f.ctx, f.mine, "/restapis/"+f.d.Stage.APIID)
+		if len(tags) > 0 {
+			return fmt.Errorf("shown %v", tags)
+		}
+		return err
+	},
+	"SetTags": func(f foreign) error {
+		return f.SetTags(f.ctx, f.mine, "/restapis/"+f.d.Stage.APIID, map[string]string{"a": "b"}, nil)
+	},
 	"Compare": func(f foreign) error {
 		return both(second(f.Compare(f.ctx, f.mine, f.d.Stage.APIID, "", "")), second(f.Compare(f.ctx, f.mine, f.d.Stage.APIID, f.d.Deployment.ID, "")))
 	},
@@ -275,8 +288,8 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
-	operatorOnly = map[string]bool{"ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
+	showNothing  = map[string]bool{"Tags": true, "SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	operatorOnly = map[string]bool{"AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true,
