@@ -41,9 +41,10 @@ test-postgres:
 	@[ -n "$${DATABASE_URL_TEST:-}" ] || .ci/postgres
 
 .PHONY: e2e
-e2e: go test-postgres ## walk the whole way in a real browser, from sign-up to the invoice (needs Chromium)
+e2e: go test-postgres ## judge the pages' speed, then walk the whole way in a real browser, from sign-up to the invoice (needs Chromium)
+	@TOLLGATE_ALONE=1 go test -count=1 -p 1 -timeout 9m -run '^TestEveryPageIsLight$$' ./web ./portal
 	@dir=$${TOLLGATE_SCREENSHOTS:-$$(mktemp -d -t tollgate-e2e-XXXXXX)}; echo "pictures of every page go to $$dir"; \
-	  out=$$(TOLLGATE_SCREENSHOTS="$$dir" go test -count=1 -timeout 9m -run '^TestJourney$$' -v ./cmd/tollgate) || { echo "$$out"; exit 1; }; \
+	  out=$$(TOLLGATE_SCREENSHOTS="$$dir" go test -count=1 -timeout 9m -run '^TestJourney' -v ./cmd/tollgate) || { echo "$$out"; exit 1; }; \
 	  echo "$$out" | grep '^journey ' || { echo "$$out"; exit 1; }
 
 .PHONY: fmt

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Quantity writes a number with its digits in groups of three.
@@ -26,6 +28,15 @@ func Plural[T ~int | ~int32 | ~int64 | ~uint32 | ~uint64](n T, one, many string)
 		return "1 " + one
 	}
 	return Quantity(n) + " " + many
+}
+
+// Sentence is an error's text as a page shows it: errors begin in lower case.
+func Sentence(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + s[n:]
 }
 
 // Bytes writes a size in binary units.

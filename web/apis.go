@@ -143,7 +143,7 @@ func lastDay(rows []intake.Row, from time.Time) day {
 	if d.calls > 0 {
 		d.slow = micros / d.calls
 	}
-	d.chart = ui.Bars{Title: "Calls of the last 24 hours", Unit: "calls", Series: []ui.Series{
+	d.chart = ui.Bars{Title: "Calls of the last 24 hours (UTC)", Unit: "calls", Series: []ui.Series{
 		{Label: "Answered", Class: "s0", Values: good[:]}, {Label: "Refused or wrong (4xx)", Class: "s2", Values: client[:]}, {Label: "Failed (5xx)", Class: "s3", Values: server[:]}}}
 	for i := range 24 {
 		d.chart.Labels = append(d.chart.Labels, from.Add(time.Duration(i)*time.Hour).Format("15:04"))
@@ -455,7 +455,7 @@ func (v *visit) firstCall() error {
 	if serve.IsPart(v.r) {
 		return v.render(c)
 	}
-	return v.render(firstCallPage(v.below(a.API, "First call", ""), a.ID, rows))
+	return v.render(firstCallPage(v.below(a.API, "First call", ""), a.ID, rows, v.may(control.ToSell)))
 }
 
 // trial is a call made from the console.

@@ -83,7 +83,7 @@ func TestUsagePage(t *testing.T) {
 	p.press("Show", "from", "2026-02-02", "to", "2026-02-01").want(422, "is before the first")
 	b.get("/usage?range=last-month&api="+s.prod.APIID+"&stage=dev").want(200, "No calls in this time")
 	b.get("/usage?status=teapot&by=colour&range=long").want(422, "3 things", "teapot")
-	b.get("/usage?key=nosuch").want(404, `there is no key "nosuch"`)
+	b.get("/usage?key=nosuch").want(404, `There is no key "nosuch"`)
 
 	file := b.get("/usage.csv?range=last-month&status=4xx")
 	rows, err := csv.NewReader(strings.NewReader(file.body)).ReadAll()

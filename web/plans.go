@@ -152,6 +152,8 @@ func (v *visit) planPays() error {
 
 func savedPlan(was, now control.Plan) string {
 	switch {
+	case was.ID == "" && now.Published:
+		return "Plan " + now.Name + " is made and offered on the portal. Nodes know it already."
 	case was.ID == "":
 		return "Plan " + now.Name + " is made. Nodes know it already: give it to a key, or offer it on the portal."
 	case was.Version != now.Version && now.OtherPrice > 0:

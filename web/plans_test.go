@@ -98,7 +98,7 @@ func TestPlanPages(t *testing.T) {
 	s.must(err)
 	s.must(s.DeleteKey(t.Context(), owner, k.Items[0].ID))
 	b.get("/plans/"+id+"/delete").want(200, "nobody's calls change").press("Delete plan").want(200, "Plan Gold is deleted", "No plans yet")
-	b.get("/plans/"+id).want(404, "there is no plan")
+	b.get("/plans/"+id).want(404, "There is no plan")
 }
 
 // Who may not change prices saves limits and leaves the price alone; who may
