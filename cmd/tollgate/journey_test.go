@@ -58,8 +58,13 @@ func (j *journey) look(p *browser.Page, name string) {
 	j.problems += p.Sound(name)
 }
 
-// id is what an API, a plan or an invoice is called in a path, and an operation.
-var id = regexp.MustCompile(`^([a-z0-9]*[0-9][a-z0-9]*|[a-z0-9]{10}|[a-z]+_[a-z]+)$`)
+// A part of a path that stands for one thing: below the kind of thing, or a number
+// or an operation.
+var (
+	kind  = regexp.MustCompile(`^(apis|stages|plans|keys|developers|subscriptions|members|invoices|apps|tenants)$`)
+	thing = regexp.MustCompile(`[0-9_]`)
+	page  = regexp.MustCompile(`^(new|import|invite|export)?$`)
+)
 
 // route is an address without what differs between things of one kind.
 func route(address string) string {
@@ -69,8 +74,8 @@ func route(address string) string {
 	}
 	host, _, _ := strings.Cut(u.Host, ".portal.")
 	parts := strings.Split(u.Path, "/")
-	for i, p := range parts {
-		if p != "developers" && id.MatchString(p) {
+	for i := len(parts) - 1; i > 0; i-- {
+		if thing.MatchString(parts[i]) || kind.MatchString(parts[i-1]) && !page.MatchString(parts[i]) {
 			parts[i] = "*"
 		}
 	}
