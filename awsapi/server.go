@@ -3,6 +3,7 @@ package awsapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -99,11 +100,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // maxBody bounds what a client may send: OpenAPI documents are the largest.
 const maxBody = 16 << 20
 
-func (c *call) serve() error {
-	var err error
-	if c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody)); err != nil {
-		return failure{413, "RequestTooLargeException", fmt.Sprintf("the body has more than %d bytes", maxBody)}
+// read takes in the body.
+func (c *call) read() (err error) {
+	c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return failure{http.StatusRequestEntityTooLarge, "RequestTooLargeException", fmt.Sprintf("the body has more than %d bytes", maxBody)}
 	}
+	if err != nil {
+		return badRequest("the body broke off")
+	}
+	return nil
+}
+
+func (c *call) serve() error {
 	if err := c.authenticate(); err != nil {
 		return err
 	}

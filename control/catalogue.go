@@ -72,7 +72,7 @@ func (p *Plane) Catalogue(ctx context.Context, site Site) (out Catalogue, err er
 	err = p.read(ctx, site.scope(), func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
 		collect(b, &out.APIs, pgx.RowToStructByPos[CatalogueAPI], `
-			select pa.api_id, a.name, pa.summary, coalesce(a.definition->>'description', ''), st.name, st.deployment_id, d.methods,
+			select pa.api_id, a.name, pa.summary, coalesce(a.about->>'description', ''), st.name, st.deployment_id, d.methods,
 				array(select pl.name from plan pl join plan_stage ps using (tenant_id, plan_id)
 					where pl.tenant_id = pa.tenant_id and ps.stage_num = pa.stage_num and pl.published and pl.deleted_at is null order by 1)
 			from portal_api pa join api a using (tenant_id, api_id) join stage st using (tenant_id, stage_num)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"tollgate/awsapi"
 	"tollgate/control"
 	"tollgate/control/feed"
 	"tollgate/gateway"
@@ -17,7 +18,7 @@ import (
 )
 
 // startFaces serves what the control listener has: the feed for gateway nodes,
-// the console, and the portals.
+// Amazon's control API, the console, and the portals.
 func (p *program) startFaces(context.Context) error {
 	gatewayAddr := p.cfg.GatewayAddr
 	if p.gateway != nil {
@@ -44,6 +45,12 @@ func (p *program) startFaces(context.Context) error {
 	if err != nil {
 		return err
 	}
+	aws, err := awsapi.New(awsapi.Options{
+		Plane: p.plane, Usage: p.intake, Region: p.cfg.Region, Gateway: p.cfg.gateway, BehindProxy: p.cfg.BehindProxy, Log: p.log,
+	})
+	if err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/feed/", feed.Handler(feed.Options{
 		Plane: p.plane,
@@ -53,11 +60,14 @@ func (p *program) startFaces(context.Context) error {
 		Log: p.log,
 	}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if portals.Serves(r) {
+		switch {
+		case awsapi.Serves(r):
+			aws.ServeHTTP(w, r)
+		case portals.Serves(r):
 			portals.ServeHTTP(w, r)
-			return
+		default:
+			console.ServeHTTP(w, r)
 		}
-		console.ServeHTTP(w, r)
 	})
 	// Feed requests wait for news, so there is no write timeout here; the feed
 	// bounds its own.
