@@ -19,12 +19,17 @@ type shelf struct {
 type book struct {
 	once sync.Once
 	doc  *reference.Doc
+	size int // bytes of the document; 0 until it is read
 	err  error
 	used time.Time
 }
 
-// maxBooks bounds what the shelf holds; a large one takes some tens of megabytes.
-const maxBooks = 64
+// What the shelf holds at most, of books and of the documents they were read from:
+// a book takes some ten times as much memory as its document.
+const (
+	maxBooks      = 500
+	maxShelfBytes = 32 << 20
+)
 
 // reference is the documentation of an API as its stage serves it.
 func (s *Server) reference(ctx context.Context, site control.Site, a control.CatalogueAPI) (*reference.Doc, error) {
@@ -35,13 +40,11 @@ func (s *Server) reference(ctx context.Context, site control.Site, a control.Cat
 		if sh.books == nil {
 			sh.books = map[string]*book{}
 		}
-		if len(sh.books) >= maxBooks {
-			sh.drop()
-		}
 		b = &book{}
 		sh.books[a.DeploymentID] = b
 	}
 	b.used = time.Now()
+	sh.tidy(b)
 	sh.mu.Unlock()
 	b.once.Do(func() {
 		var d control.Documented
@@ -49,6 +52,10 @@ func (s *Server) reference(ctx context.Context, site control.Site, a control.Cat
 		if d, b.err = s.Plane.Documented(context.WithoutCancel(ctx), site, a.ID, a.DeploymentID); b.err == nil {
 			b.doc, b.err = reference.New(d.Source, &d.Definition)
 		}
+		sh.mu.Lock()
+		b.size = len(d.Source)
+		sh.tidy(b)
+		sh.mu.Unlock()
 	})
 	if b.err != nil { // another try next time
 		sh.mu.Lock()
@@ -60,13 +67,20 @@ func (s *Server) reference(ctx context.Context, site control.Site, a control.Cat
 	return b.doc, b.err
 }
 
-// drop takes away the one that was not used for longest.
-func (s *shelf) drop() {
-	oldest := ""
-	for id, b := range s.books {
-		if oldest == "" || b.used.Before(s.books[oldest].used) {
-			oldest = id
+// tidy takes away what was not used for longest, until the rest fits. The one that
+// is being read stays, however large.
+func (s *shelf) tidy(reading *book) {
+	for {
+		bytes, oldest := 0, ""
+		for id, b := range s.books {
+			bytes += b.size
+			if b != reading && (oldest == "" || b.used.Before(s.books[oldest].used)) {
+				oldest = id
+			}
 		}
+		if oldest == "" || bytes <= maxShelfBytes && len(s.books) <= maxBooks {
+			return
+		}
+		delete(s.books, oldest)
 	}
-	delete(s.books, oldest)
 }
