@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -31,46 +32,114 @@ func (p *Plane) Deploy(ctx context.Context, actor Actor, in Deploy) (Deployed, e
 	if err := in.StageThrottle.Validate(); err != nil {
 		return Deployed{}, err
 	}
-	var out Deployed
-	rev, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
+	d := NewDeployment{APIID: in.APIID, Stage: in.Stage, Description: in.Description}
+	if in.StageThrottle != nil {
+		d.Settings = func(s *model.StageSettings) error {
+			s.SetThrottle(in.StageThrottle)
+			return nil
+		}
+	}
+	return p.CreateDeployment(ctx, actor, d)
+}
+
+// CreateDeployment does what Deploy does, or copies the definition and no more:
+// a deployment that no stage points at may hold what the gateway does not act on.
+func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeployment) (Deployed, error) {
+	if len(in.Description) > maxDeploymentText {
+		return Deployed{}, model.Errorf(model.Invalid, "the deployment's description has %d bytes; at most %d are allowed", len(in.Description), maxDeploymentText)
+	}
+	if in.Stage != "" {
+		if err := checkStageName(in.Stage); err != nil {
+			return Deployed{}, err
+		}
+	}
+	return p.changeStage(ctx, actor, func(w *write) (out Deployed, err error) {
 		api, err := readAPI(ctx, w, w.tenant, in.APIID)
 		if err != nil {
-			return err
+			return out, err
 		}
-		if err := deployable(&api.Definition); err != nil {
-			return err
+		if in.Stage == "" {
+			err = complete(&api.Definition)
+		} else {
+			err = deployable(&api.Definition)
+		}
+		if err != nil {
+			return out, err
 		}
 		id := model.NewID(6)
 		if _, err := w.Exec(ctx, `
 			insert into deployment (tenant_id, deployment_id, api_id, hash, description, definition, methods, source_sha256, created_by)
 			select tenant_id, $3, api_id, hash, $4, definition, methods, source_sha256, $5 from api where tenant_id = $1 and api_id = $2`,
 			w.tenant, in.APIID, id, in.Description, actor.Member); err != nil {
-			return err
+			return out, err
 		}
 		if err := w.numberMethods(ctx, in.APIID, &api.Definition); err != nil {
-			return err
+			return out, err
 		}
-		if err := w.point(ctx, in.APIID, in.Stage, id, in.StageThrottle, true); err != nil {
-			return err
+		if in.Stage == "" {
+			if out.Deployment, err = readDeployment(ctx, w, w.tenant, in.APIID, id); err != nil {
+				return out, err
+			}
+			return out, w.audit(ctx, "deployment.create", in.APIID, map[string]any{"deployment": id, "hash": api.Hash})
+		}
+		out.Deployment.ID = id
+		if err := w.putOn(ctx, in, &out.Deployment); err != nil {
+			return out, err
 		}
 		if out, err = readDeployed(ctx, w, w.tenant, in.APIID, in.Stage); err != nil {
+			return out, err
+		}
+		if out.Deployment, err = readDeployment(ctx, w, w.tenant, in.APIID, id); err != nil { // the canary's, perhaps
+			return out, err
+		}
+		return out, w.audit(ctx, "api.deploy", in.APIID, map[string]any{"stage": in.Stage, "deployment": id, "hash": api.Hash, "canary": in.Canary != nil})
+	})
+}
+
+const maxDeploymentText = 4096
+
+// putOn points a stage, or its canary, at a deployment just made.
+func (w *write) putOn(ctx context.Context, in NewDeployment, d *Deployment) error {
+	s, err := readStage(ctx, w, w.tenant, in.APIID, in.Stage)
+	if errors.Is(err, ErrNoStage) && in.Canary == nil {
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	e := StageEdit{s.DeploymentID, s.Settings}
+	served := e.deployments()
+	if in.Settings != nil {
+		if err := in.Settings(&e.StageSettings); err != nil {
 			return err
 		}
-		return w.audit(ctx, "api.deploy", in.APIID, map[string]any{"stage": in.Stage, "deployment": id, "hash": api.Hash})
-	})
-	if err != nil {
-		return Deployed{}, err
 	}
-	out.Revision = rev
-	out.Receipts, err = p.Await(ctx, actor, rev)
-	return out, err
+	if in.Canary == nil {
+		e.DeploymentID = d.ID
+	} else {
+		k := *in.Canary
+		k.DeploymentID = d.ID
+		e.Canary = &k
+	}
+	return w.place(ctx, in.APIID, in.Stage, e, append(served, d.ID)...)
+}
+
+// ErrNoMethods is in the refusal that says so.
+var ErrNoMethods = errors.New("no methods")
+
+// complete refuses a definition of which there is nothing to deploy.
+func complete(d *model.Definition) error {
+	if d.MethodCount() == 0 {
+		return fmt.Errorf("%w (%w)", model.Errorf(model.Invalid, "the API has no methods; there is nothing to deploy"), ErrNoMethods)
+	}
+	return nil
 }
 
 // deployable refuses a definition that a node would serve otherwise than its
 // author asked for.
 func deployable(d *model.Definition) error {
-	if d.MethodCount() == 0 {
-		return model.Errorf(model.Invalid, "the API has no methods; there is nothing to deploy")
+	if err := complete(d); err != nil {
+		return err
 	}
 	problems := d.Undeployable()
 	if len(problems) == 0 {
@@ -116,7 +185,113 @@ func readDeployed(ctx context.Context, tx pgx.Tx, tenant uint32, apiID, stage st
 		from stage s join deployment d using (tenant_id, api_id, deployment_id)
 		where s.tenant_id = $1 and s.api_id = $2 and s.name = $3 and s.deleted_at is null`, tenant, apiID, stage).
 		Scan(append(out.Stage.fields(), out.Deployment.fields()...)...)
-	return out, missing(err, "API %q has no stage %q", apiID, stage)
+	out.Stage.complete()
+	return out, noStage(err, apiID, stage)
+}
+
+func readDeployment(ctx context.Context, tx pgx.Tx, tenant uint32, apiID, id string) (Deployment, error) {
+	var d Deployment
+	err := tx.QueryRow(ctx, `
+		select `+deploymentColumns+` from deployment d
+		where d.tenant_id = $1 and d.api_id = $2 and d.deployment_id = $3`, tenant, apiID, id).Scan(d.fields()...)
+	return d, noDeployment(err, apiID, id)
+}
+
+// APIDeployment is one deployment of an API.
+func (p *Plane) APIDeployment(ctx context.Context, actor Actor, apiID, id string) (Deployment, error) {
+	var out Deployment
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		if err := apiExists(ctx, tx, actor.Tenant, apiID); err != nil {
+			return err
+		}
+		var err error
+		out, err = readDeployment(ctx, tx, actor.Tenant, apiID, id)
+		return err
+	})
+	return out, err
+}
+
+// DeployedMethods are the methods of deployments of an API, by deployment, path
+// and verb.
+func (p *Plane) DeployedMethods(ctx context.Context, actor Actor, apiID string, ids []string) (map[string]map[string]map[string]MethodSummary, error) {
+	out := make(map[string]map[string]map[string]MethodSummary, len(ids))
+	for _, id := range ids {
+		out[id] = map[string]map[string]MethodSummary{}
+	}
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		if err := apiExists(ctx, tx, actor.Tenant, apiID); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			select d.deployment_id, r->>'path', m.key, coalesce(m.value->>'authorizationType', 'NONE'), coalesce((m.value->>'apiKeyRequired')::boolean, false)
+			from deployment d, jsonb_array_elements(d.definition->'resources') r, jsonb_each(r->'resourceMethods') m
+			where d.tenant_id = $1 and d.api_id = $2 and d.deployment_id = any($3)`, actor.Tenant, apiID, ids)
+		if err != nil {
+			return err
+		}
+		var id, path, verb string
+		var m MethodSummary
+		_, err = pgx.ForEachRow(rows, []any{&id, &path, &verb, &m.AuthorizationType, &m.APIKeyRequired}, func() error {
+			if out[id][path] == nil {
+				out[id][path] = map[string]MethodSummary{}
+			}
+			out[id][path][verb] = m
+			return nil
+		})
+		return err
+	})
+	return out, err
+}
+
+// DescribeDeployment changes the description of a deployment, the only thing of it
+// that can be changed.
+func (p *Plane) DescribeDeployment(ctx context.Context, actor Actor, apiID, id, description string) (Deployment, error) {
+	if len(description) > maxDeploymentText {
+		return Deployment{}, model.Errorf(model.Invalid, "the deployment's description has %d bytes; at most %d are allowed", len(description), maxDeploymentText)
+	}
+	var out Deployment
+	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
+		if err := apiExists(ctx, w, w.tenant, apiID); err != nil {
+			return err
+		}
+		if _, err := w.Exec(ctx, `
+			update deployment set description = $4 where tenant_id = $1 and api_id = $2 and deployment_id = $3`, w.tenant, apiID, id, description); err != nil {
+			return err
+		}
+		var err error
+		if out, err = readDeployment(ctx, w, w.tenant, apiID, id); err != nil {
+			return err
+		}
+		return w.audit(ctx, "deployment.update", apiID, map[string]any{"deployment": id, "description": description})
+	})
+	return out, err
+}
+
+// DeleteDeployment removes a deployment that no stage points at.
+func (p *Plane) DeleteDeployment(ctx context.Context, actor Actor, apiID, id string) error {
+	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
+		if err := apiExists(ctx, w, w.tenant, apiID); err != nil {
+			return err
+		}
+		if _, err := readDeployment(ctx, w, w.tenant, apiID, id); err != nil {
+			return err
+		}
+		var served bool
+		if err := w.QueryRow(ctx, `
+			select exists (select from stage where tenant_id = $1 and api_id = $2 and $3 in (deployment_id, canary_deployment_id) and deleted_at is null)`,
+			w.tenant, apiID, id).Scan(&served); err != nil {
+			return err
+		}
+		if served {
+			return model.Errorf(model.Invalid, "Active stages pointing to this deployment must be moved or deleted")
+		}
+		if _, err := w.Exec(ctx, `
+			delete from deployment where tenant_id = $1 and api_id = $2 and deployment_id = $3`, w.tenant, apiID, id); err != nil {
+			return err
+		}
+		return w.audit(ctx, "deployment.delete", apiID, map[string]any{"deployment": id})
+	})
+	return err
 }
 
 // Deployments lists an API's deployments, the newest first.
@@ -182,7 +357,7 @@ func (p *Plane) Rollback(ctx context.Context, actor Actor, apiID, stage, deploym
 				return missing(err, "stage %q has served no deployment before %s; there is nothing to roll back to", stage, now.Deployment.ID)
 			}
 		}
-		if err := w.point(ctx, apiID, stage, deploymentID, nil, false); err != nil {
+		if err := w.place(ctx, apiID, stage, StageEdit{deploymentID, now.Stage.Settings}); err != nil {
 			return err
 		}
 		if out, err = readDeployed(ctx, w, w.tenant, apiID, stage); err != nil {

@@ -221,7 +221,7 @@ const (
 	servedNow = ` where t.gateway_id = $1`
 
 	tenantRows = `select t.tenant_id, t.account_id, t.suspended, t.caps, t.gateway_id <> $1 from tenant t`
-	stageRows  = `select s.stage_num, s.tenant_id, s.api_id, s.name, coalesce(s.deployment_id, ''), s.throttle,
+	stageRows  = `select s.stage_num, s.tenant_id, s.api_id, s.name, coalesce(s.deployment_id, ''), s.settings,
 			s.deleted_at is not null or t.gateway_id <> $1
 		from stage s join tenant t using (tenant_id)`
 	planRows = `select p.plan_id, p.tenant_id, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, ` + planStages + `,
@@ -280,12 +280,15 @@ func readTenants(rows pgx.Rows, c *model.Changes) error {
 
 func readStages(rows pgx.Rows, c *model.Changes) error {
 	var s model.StageConfig
-	_, err := pgx.ForEachRow(rows, []any{&s.Num, &s.Tenant, &s.APIID, &s.Stage, &s.DeploymentID, &s.Throttle, &s.Deleted}, func() error {
+	var settings model.StageSettings
+	_, err := pgx.ForEachRow(rows, []any{&s.Num, &s.Tenant, &s.APIID, &s.Stage, &s.DeploymentID, &settings, &s.Deleted}, func() error {
 		if s.Deleted {
 			s = model.StageConfig{Num: s.Num, Tenant: s.Tenant, Deleted: true}
+		} else {
+			settings.Configure(&s)
 		}
 		c.Stages = append(c.Stages, s)
-		s = model.StageConfig{} // the throttle's pointer must not be shared
+		s, settings = model.StageConfig{}, model.StageSettings{} // maps and pointers must not be shared
 		return nil
 	})
 	return err

@@ -177,6 +177,30 @@ var isolation = map[string]any{
 	"Deploy": func(f foreign) error {
 		return second(f.Deploy(f.ctx, f.mine, control.Deploy{APIID: f.d.Stage.APIID, Stage: "prod"}))
 	},
+	"CreateDeployment": func(f foreign) error {
+		return second(f.CreateDeployment(f.ctx, f.mine, control.NewDeployment{APIID: f.d.Stage.APIID}))
+	},
+	"APIDeployment": func(f foreign) error {
+		return second(f.APIDeployment(f.ctx, f.mine, f.d.Stage.APIID, f.d.Deployment.ID))
+	},
+	"DeployedMethods": func(f foreign) error {
+		return second(f.DeployedMethods(f.ctx, f.mine, f.d.Stage.APIID, []string{f.d.Deployment.ID}))
+	},
+	"DescribeDeployment": func(f foreign) error {
+		return second(f.DescribeDeployment(f.ctx, f.mine, f.d.Stage.APIID, f.d.Deployment.ID, "x"))
+	},
+	"DeleteDeployment": func(f foreign) error {
+		return f.DeleteDeployment(f.ctx, f.mine, f.d.Stage.APIID, f.d.Deployment.ID)
+	},
+	"Stage": func(f foreign) error { return second(f.Stage(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
+	"CreateStage": func(f foreign) error {
+		return second(f.CreateStage(f.ctx, f.mine, control.NewStage{APIID: f.d.Stage.APIID, Name: "new", StageEdit: control.StageEdit{DeploymentID: f.d.Deployment.ID}}))
+	},
+	"UpdateStage": func(f foreign) error {
+		return second(f.UpdateStage(f.ctx, f.mine, f.d.Stage.APIID, "prod", func(*control.StageEdit) error {
+			return errors.New("the edit of a foreign stage was called")
+		}))
+	},
 	"Stages":      func(f foreign) error { return second(f.Stages(f.ctx, f.mine, f.d.Stage.APIID)) },
 	"DeleteStage": func(f foreign) error { return f.DeleteStage(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
 	"Deployments": func(f foreign) error {

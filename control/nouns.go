@@ -109,11 +109,36 @@ type Deploy struct {
 	StageThrottle *model.Throttle
 }
 
+// NewDeployment is a deployment to be made.
+type NewDeployment struct {
+	APIID       string
+	Description string
+	Stage       string // to be pointed at it, made if need be; empty: none
+	// Settings changes those of the stage; nil leaves them.
+	Settings func(*model.StageSettings) error
+	// Canary is what the stage gets as its canary, with the new deployment; what the
+	// stage itself serves stays. Nil: the stage itself serves the new deployment.
+	Canary *model.CanarySettings
+}
+
+// NewStage is a stage to be made.
+type NewStage struct {
+	APIID, Name string
+	StageEdit
+	Tags map[string]string
+}
+
+// StageEdit is what of a stage can be changed.
+type StageEdit struct {
+	DeploymentID string
+	model.StageSettings
+}
+
 // Deployed is a stage that points at a deployment, and what each live node of
 // the tenant's gateway says of it.
 type Deployed struct {
 	Deployment Deployment          `json:"deployment"`
-	Stage      Stage               `json:"stage"`
+	Stage      Stage               `json:"stage"` // zero for a deployment without one
 	Revision   uint64              `json:"revision"`
 	Receipts   []model.NodeReceipt `json:"receipts"`
 }
@@ -130,15 +155,23 @@ type Deployment struct {
 	Stages      []string  `json:"stages"` // that point at it now
 }
 
+// MethodSummary is what callers need to know of a deployed method.
+type MethodSummary struct {
+	AuthorizationType string `json:"authorizationType"`
+	APIKeyRequired    bool   `json:"apiKeyRequired"`
+}
+
 // Stage is where a deployment is served.
 type Stage struct {
-	Num          uint32          `json:"num"`
-	APIID        string          `json:"apiId"`
-	Name         string          `json:"name"`
-	DeploymentID string          `json:"deploymentId"`
-	Throttle     *model.Throttle `json:"throttle,omitempty"`
-	CreatedAt    time.Time       `json:"createdAt"`
-	UpdatedAt    time.Time       `json:"updatedAt"`
+	Num          uint32              `json:"num"`
+	APIID        string              `json:"apiId"`
+	Name         string              `json:"name"`
+	DeploymentID string              `json:"deploymentId"`
+	Throttle     *model.Throttle     `json:"throttle,omitempty"` // as Settings say of every method
+	Settings     model.StageSettings `json:"settings"`
+	Tags         map[string]string   `json:"tags,omitempty"`
+	CreatedAt    time.Time           `json:"createdAt"`
+	UpdatedAt    time.Time           `json:"updatedAt"`
 }
 
 // PlanSpec is what an author decides of a usage plan.

@@ -2,18 +2,48 @@ package control
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"tollgate/model"
 )
 
-const stageColumns = `s.stage_num, s.api_id, s.name, s.deployment_id, s.throttle, s.created_at, s.updated_at`
+const stageColumns = `s.stage_num, s.api_id, s.name, s.deployment_id, s.settings, s.created_at, s.updated_at,
+	coalesce((select tags from tag g where g.tenant_id = s.tenant_id and g.resource = '/restapis/' || s.api_id || '/stages/' || s.name), '{}')`
 
-// fields are where stageColumns are read to.
+// fields are where stageColumns are read to; complete follows.
 func (s *Stage) fields() []any {
-	return []any{&s.Num, &s.APIID, &s.Name, &s.DeploymentID, &s.Throttle, &s.CreatedAt, &s.UpdatedAt}
+	return []any{&s.Num, &s.APIID, &s.Name, &s.DeploymentID, &s.Settings, &s.CreatedAt, &s.UpdatedAt, &s.Tags}
+}
+
+// complete fills in what follows from the settings.
+func (s *Stage) complete() { s.Throttle = s.Settings.Throttle() }
+
+func (s *Stage) tagPath() string { return "/restapis/" + s.APIID + "/stages/" + s.Name }
+
+// ErrNoStage and ErrNoDeployment are in the refusals that say so.
+var (
+	ErrNoStage      = errors.New("no such stage")
+	ErrNoDeployment = errors.New("no such deployment")
+)
+
+func noStage(err error, apiID, stage string) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w (%w)", model.Errorf(model.NotFound, "API %q has no stage %.140q", apiID, stage), ErrNoStage)
+	}
+	return err
+}
+
+func noDeployment(err error, apiID, id string) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w (%w)", model.Errorf(model.NotFound, "API %q has no deployment %.140q", apiID, id), ErrNoDeployment)
+	}
+	return err
 }
 
 var stageName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
@@ -50,7 +80,9 @@ func listStages(ctx context.Context, tx pgx.Tx, tenant uint32, apiID string) ([]
 		return nil, err
 	}
 	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (s Stage, err error) {
-		return s, r.Scan(s.fields()...)
+		err = r.Scan(s.fields()...)
+		s.complete()
+		return s, err
 	})
 	if out == nil {
 		out = []Stage{}
@@ -58,54 +90,180 @@ func listStages(ctx context.Context, tx pgx.Tx, tenant uint32, apiID string) ([]
 	return out, err
 }
 
-// point makes a stage serve a deployment of its API; a nil throttle leaves it.
-func (w *write) point(ctx context.Context, apiID, stage, deploymentID string, t *model.Throttle, create bool) error {
-	var there bool
-	if err := w.QueryRow(ctx, `
-		select exists (select 1 from deployment where tenant_id = $1 and api_id = $2 and deployment_id = $3)`,
-		w.tenant, apiID, deploymentID).Scan(&there); err != nil {
+// Stage is one stage of an API.
+func (p *Plane) Stage(ctx context.Context, actor Actor, apiID, name string) (Stage, error) {
+	var out Stage
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		if err := apiExists(ctx, tx, actor.Tenant, apiID); err != nil {
+			return err
+		}
+		var err error
+		out, err = readStage(ctx, tx, actor.Tenant, apiID, name)
+		return err
+	})
+	return out, err
+}
+
+func readStage(ctx context.Context, tx pgx.Tx, tenant uint32, apiID, name string) (Stage, error) {
+	var s Stage
+	err := tx.QueryRow(ctx, `
+		select `+stageColumns+` from stage s
+		where s.tenant_id = $1 and s.api_id = $2 and s.name = $3 and s.deleted_at is null`, tenant, apiID, name).Scan(s.fields()...)
+	if err != nil {
+		return Stage{}, noStage(err, apiID, name)
+	}
+	s.complete()
+	return s, nil
+}
+
+// CreateStage makes a stage that serves a deployment, and waits until every live
+// node of the tenant's gateway serves it.
+func (p *Plane) CreateStage(ctx context.Context, actor Actor, in NewStage) (Deployed, error) {
+	if err := checkStageName(in.Name); err != nil {
+		return Deployed{}, err
+	}
+	return p.changeStage(ctx, actor, func(w *write) (Deployed, error) {
+		if err := apiExists(ctx, w, w.tenant, in.APIID); err != nil {
+			return Deployed{}, err
+		}
+		if _, err := readStage(ctx, w, w.tenant, in.APIID, in.Name); err == nil {
+			return Deployed{}, model.Errorf(model.Conflict, "Stage already exists")
+		} else if !errors.Is(err, ErrNoStage) {
+			return Deployed{}, err
+		}
+		if err := w.place(ctx, in.APIID, in.Name, in.StageEdit); err != nil {
+			return Deployed{}, err
+		}
+		s := Stage{APIID: in.APIID, Name: in.Name}
+		if err := w.tag(ctx, s.tagPath(), in.Tags, nil); err != nil {
+			return Deployed{}, err
+		}
+		out, err := readDeployed(ctx, w, w.tenant, in.APIID, in.Name)
+		if err != nil {
+			return out, err
+		}
+		return out, w.audit(ctx, "stage.create", in.APIID, map[string]any{"stage": in.Name, "deployment": in.DeploymentID})
+	})
+}
+
+// UpdateStage changes what a stage serves and its settings: edit gets them as they
+// are, and all of what it leaves is checked and takes effect, or nothing. It waits
+// for the nodes as Deploy does.
+func (p *Plane) UpdateStage(ctx context.Context, actor Actor, apiID, name string, edit func(*StageEdit) error) (Deployed, error) {
+	return p.changeStage(ctx, actor, func(w *write) (Deployed, error) {
+		if err := apiExists(ctx, w, w.tenant, apiID); err != nil {
+			return Deployed{}, err
+		}
+		s, err := readStage(ctx, w, w.tenant, apiID, name)
+		if err != nil {
+			return Deployed{}, err
+		}
+		e := StageEdit{s.DeploymentID, s.Settings}
+		served := e.deployments()
+		if err := edit(&e); err != nil {
+			return Deployed{}, err
+		}
+		if err := w.place(ctx, apiID, name, e, served...); err != nil {
+			return Deployed{}, err
+		}
+		out, err := readDeployed(ctx, w, w.tenant, apiID, name)
+		if err != nil {
+			return out, err
+		}
+		return out, w.audit(ctx, "stage.update", apiID, map[string]any{"stage": name, "deployments": e.deployments()})
+	})
+}
+
+// changeStage runs fn in a transaction and waits for the nodes.
+func (p *Plane) changeStage(ctx context.Context, actor Actor, fn func(*write) (Deployed, error)) (Deployed, error) {
+	var out Deployed
+	rev, err := p.writeAs(ctx, actor, ToBuild, func(w *write) (err error) {
+		out, err = fn(w)
+		return err
+	})
+	if err != nil {
+		return Deployed{}, err
+	}
+	if out.Revision = rev; rev > 0 {
+		out.Receipts, err = p.Await(ctx, actor, rev)
+	}
+	return out, err
+}
+
+// deployments are the stage's own and its canary's.
+func (e *StageEdit) deployments() []string {
+	if e.Canary == nil {
+		return []string{e.DeploymentID}
+	}
+	return []string{e.DeploymentID, e.Canary.DeploymentID}
+}
+
+// place makes a stage what e says, and makes the stage if there is none. What it
+// is pointed at must be there and servable, but for deployments known to be.
+func (w *write) place(ctx context.Context, apiID, name string, e StageEdit, known ...string) error {
+	if err := e.Validate(); err != nil {
 		return err
 	}
-	if !there {
-		return model.Errorf(model.NotFound, "API %q has no deployment %q", apiID, deploymentID)
+	for _, id := range e.deployments() {
+		if slices.Contains(known, id) {
+			continue
+		}
+		var doc []byte
+		if err := w.QueryRow(ctx, `
+			select definition from deployment where tenant_id = $1 and api_id = $2 and deployment_id = $3`, w.tenant, apiID, id).Scan(&doc); err != nil {
+			return noDeployment(err, apiID, id)
+		}
+		d := &model.Definition{}
+		if err := json.Unmarshal(doc, d); err != nil {
+			return err
+		}
+		if err := deployable(d); err != nil {
+			return err
+		}
 	}
 	var num uint32
 	err := w.QueryRow(ctx, `
-		update stage set deployment_id = $4, throttle = coalesce($5, throttle), updated_at = now()
+		update stage set deployment_id = $4, settings = $5, throttle = $6, updated_at = now()
 		where tenant_id = $1 and api_id = $2 and name = $3 and deleted_at is null
-		returning stage_num`, w.tenant, apiID, stage, deploymentID, t).Scan(&num)
-	if err == pgx.ErrNoRows && create {
+		returning stage_num`, w.tenant, apiID, name, e.DeploymentID, e.StageSettings, e.Throttle()).Scan(&num)
+	if errors.Is(err, pgx.ErrNoRows) {
 		err = w.QueryRow(ctx, `
-			insert into stage (tenant_id, api_id, name, deployment_id, throttle) values ($1, $2, $3, $4, $5)
-			returning stage_num`, w.tenant, apiID, stage, deploymentID, t).Scan(&num)
+			insert into stage (tenant_id, api_id, name, deployment_id, settings, throttle) values ($1, $2, $3, $4, $5, $6)
+			returning stage_num`, w.tenant, apiID, name, e.DeploymentID, e.StageSettings, e.Throttle()).Scan(&num)
 	}
 	if err != nil {
-		return missing(err, "API %q has no stage %q", apiID, stage)
+		return err
 	}
 	if _, err := w.Exec(ctx, `
 		insert into stage_deployment (tenant_id, stage_num, deployment_id) values ($1, $2, $3)
-		on conflict do nothing`, w.tenant, num, deploymentID); err != nil {
+		on conflict do nothing`, w.tenant, num, e.DeploymentID); err != nil {
 		return err
 	}
 	w.changed(kindStage, int64(num))
 	return nil
 }
 
-// SetStageThrottle changes the throttle that each method of a stage has, at once;
-// nil removes it.
+// SetStageThrottle changes the throttle that each method of a stage has, at once,
+// but for methods with settings of their own; nil removes it.
 func (p *Plane) SetStageThrottle(ctx context.Context, actor Actor, apiID, stage string, t *model.Throttle) (Stage, error) {
 	if err := t.Validate(); err != nil {
 		return Stage{}, err
 	}
 	var out Stage
 	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
-		err := w.QueryRow(ctx, `
-			update stage s set throttle = $4, updated_at = now()
-			where s.tenant_id = $1 and s.api_id = $2 and s.name = $3 and s.deleted_at is null
-			returning `+stageColumns, w.tenant, apiID, stage, t).Scan(out.fields()...)
+		s, err := readStage(ctx, w, w.tenant, apiID, stage)
 		if err != nil {
-			return missing(err, "API %q has no stage %q", apiID, stage)
+			return err
 		}
+		s.Settings.SetThrottle(t)
+		err = w.QueryRow(ctx, `
+			update stage s set settings = $4, throttle = $5, updated_at = now()
+			where s.tenant_id = $1 and s.api_id = $2 and s.name = $3 and s.deleted_at is null
+			returning `+stageColumns, w.tenant, apiID, stage, s.Settings, t).Scan(out.fields()...)
+		if err != nil {
+			return err
+		}
+		out.complete()
 		w.changed(kindStage, int64(out.Num))
 		return w.audit(ctx, "stage.throttle", apiID, map[string]any{"stage": stage, "throttle": t})
 	})
@@ -119,17 +277,20 @@ func (p *Plane) SetStageThrottle(ctx context.Context, actor Actor, apiID, stage 
 // off the portal.
 func (p *Plane) DeleteStage(ctx context.Context, actor Actor, apiID, stage string) error {
 	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
-		var num uint32
-		err := w.QueryRow(ctx, `
-			select stage_num from stage
-			where tenant_id = $1 and api_id = $2 and name = $3 and deleted_at is null`, w.tenant, apiID, stage).Scan(&num)
-		if err != nil {
-			return missing(err, "API %q has no stage %q", apiID, stage)
-		}
-		if err := w.dropStage(ctx, num); err != nil {
+		if err := apiExists(ctx, w, w.tenant, apiID); err != nil {
 			return err
 		}
-		return w.audit(ctx, "stage.delete", apiID, map[string]any{"stage": stage, "num": num})
+		s, err := readStage(ctx, w, w.tenant, apiID, stage)
+		if err != nil {
+			return err
+		}
+		if err := w.dropStage(ctx, s.Num); err != nil {
+			return err
+		}
+		if err := w.untag(ctx, s.tagPath()); err != nil {
+			return err
+		}
+		return w.audit(ctx, "stage.delete", apiID, map[string]any{"stage": stage, "num": s.Num})
 	})
 	return err
 }
@@ -152,7 +313,7 @@ func (w *write) dropStage(ctx context.Context, num uint32) error {
 		return err
 	}
 	if _, err := w.Exec(ctx, `
-		update stage set deployment_id = null, deleted_at = now(), updated_at = now()
+		update stage set deployment_id = null, settings = '{}', deleted_at = now(), updated_at = now()
 		where tenant_id = $1 and stage_num = $2`, w.tenant, num); err != nil {
 		return err
 	}

@@ -241,53 +241,80 @@ func (g *Gateway) dropSubs(old *key) {
 	}
 }
 
-// applyStage points a stage at its deployment. When that does not compile the
-// stage stays as it was.
+// applyStage points a stage at its deployment, and at its canary's. When either
+// does not compile the stage stays as it was.
 func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model.DeploymentContent) error {
 	t := g.reg.tenants[cfg.Tenant]
 	if t == nil {
 		return fmt.Errorf("its tenant is not known here")
 	}
-	prog := g.reg.programs[cfg.DeploymentID]
-	if prog == nil {
-		d := content(cfg.DeploymentID)
-		if d == nil {
-			return fmt.Errorf("deployment %s could not be had", cfg.DeploymentID)
-		}
-		if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
-			return fmt.Errorf("deployment %s is of another API", cfg.DeploymentID)
-		}
-		var err error
-		if prog, err = compile(d, g.upstreams); err != nil {
-			return err
-		}
-		g.reg.programs[cfg.DeploymentID] = prog
+	prog, err := g.program(cfg, cfg.DeploymentID, content)
+	if err != nil {
+		return err
 	}
-	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, prog: prog, runs: make([]run, len(prog.methods)),
-		ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
-	for i := range s.runs {
-		m := &prog.methods[i]
-		b := g.reg.stageBucket(cfg, m)
-		s.runs[i] = run{m: m, bucket: b, steps: compose(m, b)}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, prog: prog, ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
+	if k := cfg.Canary; k != nil {
+		other, err := g.program(cfg, k.DeploymentID, content)
+		if err != nil {
+			return fmt.Errorf("its canary: %w", err)
+		}
+		s.canary = &canary{share: uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32)), prog: other, runs: g.reg.runs(cfg, other)}
 	}
+	s.runs = g.reg.runs(cfg, prog)
 	g.reg.stages[cfg.Num] = s
 	return nil
+}
+
+// program is a deployment of a stage's API, compiled.
+func (g *Gateway) program(cfg *model.StageConfig, id string, content func(string) *model.DeploymentContent) (*program, error) {
+	if prog := g.reg.programs[id]; prog != nil {
+		if prog.tenant != cfg.Tenant || prog.api != cfg.APIID {
+			return nil, fmt.Errorf("deployment %s is of another API", id)
+		}
+		return prog, nil
+	}
+	d := content(id)
+	if d == nil {
+		return nil, fmt.Errorf("deployment %s could not be had", id)
+	}
+	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
+		return nil, fmt.Errorf("deployment %s is of another API", id)
+	}
+	prog, err := compile(d, g.upstreams)
+	if err != nil {
+		return nil, err
+	}
+	g.reg.programs[id] = prog
+	return prog, nil
+}
+
+// runs are a program's methods on a stage. A method has one bucket there,
+// whichever of the stage's programs runs it.
+func (r *registry) runs(cfg *model.StageConfig, prog *program) []run {
+	out := make([]run, len(prog.methods))
+	for i := range out {
+		m := &prog.methods[i]
+		b := r.stageBucket(cfg, m)
+		out[i] = run{m: m, bucket: b, steps: compose(m, b)}
+	}
+	return out
 }
 
 // stageBucket is the bucket of one method of a stage. It outlives deployments,
 // so that deploying gives nobody a fresh burst.
 func (r *registry) stageBucket(cfg *model.StageConfig, m *method) *limit.Bucket {
 	k := stageMethod{cfg.Num, m.num}
-	if cfg.Throttle == nil {
+	t := cfg.ThrottleOf(m.throttleKey)
+	if t == nil {
 		delete(r.buckets, k)
 		return nil
 	}
 	b := r.buckets[k]
 	if b == nil {
-		b = limit.NewBucket(*cfg.Throttle, http1.Now())
+		b = limit.NewBucket(*t, http1.Now())
 		r.buckets[k] = b
 	} else {
-		b.Set(*cfg.Throttle, http1.Now())
+		b.Set(*t, http1.Now())
 	}
 	return b
 }
@@ -310,12 +337,14 @@ func (g *Gateway) tidy() {
 	live := map[stageMethod]bool{}
 	refs := map[stageName]*stageRef{}
 	for _, s := range g.reg.stages {
-		progs[s.prog.id] = s.prog
 		refs[s.ref.name] = s.ref
-		for i := range s.prog.methods {
-			m := &s.prog.methods[i]
-			pools[m.out.key] = true
-			live[stageMethod{s.num, m.num}] = true
+		for _, p := range s.programs() {
+			progs[p.id] = p
+			for i := range p.methods {
+				m := &p.methods[i]
+				pools[m.out.key] = true
+				live[stageMethod{s.num, m.num}] = true
+			}
 		}
 	}
 	for k, p := range g.reg.plans {

@@ -15,7 +15,8 @@ import (
 // program is a deployment, compiled: immutable, shared by the stages that point
 // at it.
 type program struct {
-	id      string
+	id, api string
+	tenant  uint32
 	tree    *route.Tree
 	methods []method
 }
@@ -68,7 +69,7 @@ func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, erro
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID}
+	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
 		r := &d.Definition.Resources[i]
@@ -101,7 +102,7 @@ func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, erro
 }
 
 func compileMethod(path, verb string, num uint32, def *model.Method, pools *http1.Upstreams) (method, error) {
-	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: throttleKey(path, verb),
+	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: model.MethodKey(path, verb),
 		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)

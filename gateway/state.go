@@ -52,7 +52,23 @@ type stage struct {
 	tenant *tenant
 	ref    *stageRef
 	prog   *program
-	runs   []run // by method index of the program
+	runs   []run   // by method index of the program
+	canary *canary // nil: none
+}
+
+// canary is another program that a share of a stage's calls runs.
+type canary struct {
+	share uint64 // of 1<<32 calls
+	prog  *program
+	runs  []run
+}
+
+// programs are those that the stage runs.
+func (s *stage) programs() []*program {
+	if s.canary == nil {
+		return []*program{s.prog}
+	}
+	return []*program{s.prog, s.canary.prog}
 }
 
 // run is a method on a stage: its steps, composed.

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"strings"
+	"math/rand/v2"
 	"time"
 
 	"tollgate/gateway/http1"
@@ -101,7 +101,8 @@ func (c *call) advance(x *http1.Exchange, k kind) {
 // once per method and stage (compose), leaving out what the method does not use.
 //
 //  1. find: host or path to API and stage; the tenant's hard caps, so that a
-//     flood costs next to nothing; sizes; the method.
+//     flood costs next to nothing; sizes; the deployment, where a canary shares
+//     the stage; the method.
 //  2. apiKey: before anything that is counted, since it says whom to count.
 //  3. quota: the plan's, before rates, as on Amazon API Gateway.
 //  4. throttle: narrow to wide, so that one caller's flood is stopped before it
@@ -164,10 +165,14 @@ func (c *call) find(x *http1.Exchange) kind {
 	if t := r.Type.Of(x.In); len(t) >= 16 && http1.EqualFold(t[:16], "application/grpc") {
 		return noGRPC
 	}
-	if !st.prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
+	prog, runs := st.prog, st.runs
+	if k := st.canary; k != nil && uint64(rand.Uint32()) < k.share {
+		prog, runs = k.prog, k.runs
+	}
+	if !prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
 		return missingToken
 	}
-	c.run = &st.runs[c.match.Method]
+	c.run = &runs[c.match.Method]
 	return proceed
 }
 
@@ -408,6 +413,3 @@ func (c *call) appendTrace(dst []byte) []byte {
 	dst = hex.AppendEncode(dst, c.id[4:16])
 	return append(dst, '\r', '\n')
 }
-
-// throttleKey is how a plan's method throttles name a method: "/path/VERB".
-func throttleKey(path, verb string) string { return strings.TrimSuffix(path, "/") + "/" + verb }

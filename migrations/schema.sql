@@ -15,7 +15,10 @@ CREATE FUNCTION public.deployment_is_immutable() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-  raise exception 'a deployment is never changed';
+  if to_jsonb(old) - 'description' is distinct from to_jsonb(new) - 'description' then
+    raise exception 'a deployment is never changed';
+  end if;
+  return new;
 end $$;
 
 CREATE FUNCTION public.final_invoice_is_immutable() RETURNS trigger
@@ -639,6 +642,8 @@ CREATE TABLE public.stage (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    canary_deployment_id text GENERATED ALWAYS AS ((settings #>> '{canarySettings,deploymentId}'::text[])) STORED,
     CONSTRAINT stage_check CHECK (((deployment_id IS NULL) = (deleted_at IS NOT NULL))),
     CONSTRAINT stage_name_check CHECK ((name ~ '^[a-zA-Z0-9_-]{1,128}$'::text))
 );
@@ -1410,6 +1415,9 @@ ALTER TABLE ONLY public.stage_deployment
 
 ALTER TABLE ONLY public.stage_deployment
     ADD CONSTRAINT stage_deployment_tenant_id_stage_num_fkey FOREIGN KEY (tenant_id, stage_num) REFERENCES public.stage(tenant_id, stage_num);
+
+ALTER TABLE ONLY public.stage
+    ADD CONSTRAINT stage_tenant_id_api_id_canary_deployment_id_fkey FOREIGN KEY (tenant_id, api_id, canary_deployment_id) REFERENCES public.deployment(tenant_id, api_id, deployment_id);
 
 ALTER TABLE ONLY public.stage
     ADD CONSTRAINT stage_tenant_id_api_id_deployment_id_fkey FOREIGN KEY (tenant_id, api_id, deployment_id) REFERENCES public.deployment(tenant_id, api_id, deployment_id);

@@ -61,8 +61,31 @@ type StageConfig struct {
 	APIID        string    `json:"apiId"`
 	Stage        string    `json:"stage"`
 	DeploymentID string    `json:"deploymentId"`
-	Throttle     *Throttle `json:"throttle,omitempty"` // every method's own bucket, unless overridden
-	Deleted      bool      `json:"deleted,omitempty"`
+	Throttle     *Throttle `json:"throttle,omitempty"` // every method's own bucket, unless Throttles names it
+	// Throttles are methods' own buckets by MethodKey; null: none.
+	Throttles map[string]*Throttle `json:"throttles,omitempty"`
+	Variables map[string]string    `json:"variables,omitempty"`
+	Canary    *CanaryConfig        `json:"canary,omitempty"`
+	Deleted   bool                 `json:"deleted,omitempty"`
+}
+
+// CanaryConfig sends a share of a stage's calls, each chosen by chance, to another
+// deployment.
+type CanaryConfig struct {
+	DeploymentID string            `json:"deploymentId"`
+	Percent      float64           `json:"percent"`
+	Overrides    map[string]string `json:"overrides,omitempty"` // of the stage's variables
+}
+
+// Deployments are what a node needs to serve the stage.
+func (c *StageConfig) Deployments() []string {
+	switch {
+	case c.DeploymentID == "":
+		return nil
+	case c.Canary == nil || c.Canary.DeploymentID == c.DeploymentID:
+		return []string{c.DeploymentID}
+	}
+	return []string{c.DeploymentID, c.Canary.DeploymentID}
 }
 
 // DeploymentContent is an immutable deployment as a node compiles it.

@@ -75,8 +75,10 @@ func New(o Options) (*Follower, error) {
 		f.note(ch, o.Apply(ch, st.deployment))
 		f.revision.Store(ch.Revision)
 		for i := range ch.Stages {
-			if !st.has(ch.Stages[i].DeploymentID) {
-				f.revision.Store(0) // lost from the disk: ask for everything
+			for _, id := range ch.Stages[i].Deployments() {
+				if !st.has(id) {
+					f.revision.Store(0) // lost from the disk: ask for everything
+				}
 			}
 		}
 		f.loaded()
@@ -221,23 +223,31 @@ func (f *Follower) ask(ctx context.Context) error {
 // One that does not exist any more was overtaken by a later change.
 func (f *Follower) fetch(ctx context.Context, ch *model.Changes) error {
 	for i := range ch.Stages {
-		s := &ch.Stages[i]
-		if s.Deleted || s.DeploymentID == "" || f.store.has(s.DeploymentID) {
+		if ch.Stages[i].Deleted {
 			continue
 		}
-		d, err := f.o.Feed.Deployment(ctx, s.DeploymentID)
-		if model.KindOf(err) == model.NotFound {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("deployment %s: %w", s.DeploymentID, err)
-		}
-		if d.ID != s.DeploymentID {
-			return errors.New("the control plane answered with another deployment")
-		}
-		if err := f.store.keep(d); err != nil {
-			return err
+		for _, id := range ch.Stages[i].Deployments() {
+			if err := f.fetchOne(ctx, id); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (f *Follower) fetchOne(ctx context.Context, id string) error {
+	if f.store.has(id) {
+		return nil
+	}
+	d, err := f.o.Feed.Deployment(ctx, id)
+	if model.KindOf(err) == model.NotFound {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("deployment %s: %w", id, err)
+	}
+	if d.ID != id {
+		return errors.New("the control plane answered with another deployment")
+	}
+	return f.store.keep(d)
 }

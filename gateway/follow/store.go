@@ -193,7 +193,9 @@ func (s *store) rewrite() error {
 func (s *store) sweep() {
 	used := map[string]bool{}
 	for _, st := range s.stages {
-		used[st.DeploymentID+".json"] = true
+		for _, id := range st.Deployments() {
+			used[id+".json"] = true
+		}
 	}
 	files, _ := os.ReadDir(filepath.Join(s.dir, "deployments"))
 	for _, f := range files {
