@@ -76,7 +76,7 @@ var isolation = map[string]any{
 	"MailSettings":           func(f foreign) error { return second(f.MailSettings(f.ctx, f.mine)) },
 	"SetMailSettings":        func(f foreign) error { return f.SetMailSettings(f.ctx, f.mine, control.MailSettings{}, nil) },
 	"TestMail":               func(f foreign) error { return f.TestMail(f.ctx, f.mine, "x@example.com") },
-	"Mails":                  func(f foreign) error { return second(f.Mails(f.ctx, f.mine)) },
+	"Mails":                  func(f foreign) error { return second(f.Mails(f.ctx, f.mine, control.MailFilter{})) },
 	"RetryMail":              func(f foreign) error { return f.RetryMail(f.ctx, f.mine, 1) },
 	"SetConsole":             "the process's own", "AddWorkers": "the process's own",
 	"SignUp": "nobody yet", "SignUpOpen": "for everybody", "PendingSignUp": "takes a link's token", "PendingReset": "takes a link's token",

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,15 @@ type MailSettings struct {
 	From        string `json:"from"`
 	Encryption  string `json:"encryption"`  // "starttls", "tls" or "none"
 	HasPassword bool   `json:"hasPassword"` // it is never shown
+}
+
+// Check reports the first thing that makes the settings impossible to send by,
+// and which of them it is.
+func (s MailSettings) Check() (field string, err error) {
+	if s.Host == "" {
+		return "", nil
+	}
+	return mail.Server{Host: s.Host, Port: s.Port, Username: s.Username, From: s.From, Encryption: s.Encryption}.Check()
 }
 
 // Mail is one on its way, or sent. Its content is there until it is sent.
@@ -159,7 +169,8 @@ func (p *Plane) MailSettings(ctx context.Context, operator Actor) (s MailSetting
 }
 
 // SetMailSettings says how mails leave from now on; those of the last day that
-// wait are then sent. A nil password leaves the one there is.
+// wait are then sent. A nil password leaves the one there is, for the same server
+// and user name: another is not told it.
 func (p *Plane) SetMailSettings(ctx context.Context, operator Actor, s MailSettings, password *string) error {
 	if err := operator.May(ToOperate); err != nil {
 		return err
@@ -171,14 +182,15 @@ func (p *Plane) SetMailSettings(ctx context.Context, operator Actor, s MailSetti
 	}
 	if s.Host == "" {
 		s = MailSettings{}
-	} else if err := via.Check(); err != nil {
+	} else if _, err := via.Check(); err != nil {
 		return err
 	}
 	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		s.HasPassword = false
 		if _, err := tx.Exec(ctx, `
-			update installation set smtp = $1, smtp_password = case when $2 then $3 else smtp_password end, updated_at = now()`,
-			s, password != nil || s.Host == "", sealed); err != nil {
+			update installation set smtp = $1, updated_at = now(), smtp_password = case when $2 then $3
+				when (smtp->>'host', coalesce(smtp->>'username', '')) = ($4, $5) then smtp_password end`,
+			s, password != nil || s.Host == "", sealed, s.Host, s.Username); err != nil {
 			return err
 		}
 		if s.Host != "" {
@@ -229,18 +241,38 @@ func (p *Plane) TestMail(ctx context.Context, operator Actor, to string) error {
 	return nil
 }
 
-// Mails lists the latest mails, without what they say.
-func (p *Plane) Mails(ctx context.Context, operator Actor) (out []Mail, err error) {
+// MailFilter asks for mails. The zero value is the newest 50.
+type MailFilter struct {
+	State string // "waiting", "failing" (tried at least once) or "sent"; empty: all
+	After string // Next of the page before
+}
+
+// Mails lists mails, the newest first, without what they say.
+func (p *Plane) Mails(ctx context.Context, operator Actor, f MailFilter) (List[Mail], error) {
 	if err := operator.May(ToOperate); err != nil {
-		return nil, err
+		return List[Mail]{}, err
 	}
-	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+	const limit = 50
+	before := int64(1<<63 - 1)
+	if f.After != "" {
+		var err error
+		if before, err = strconv.ParseInt(f.After, 10, 64); err != nil {
+			return List[Mail]{}, model.Errorf(model.Invalid, "the page position is not one that we gave; start from the first page")
+		}
+	}
+	if !slices.Contains([]string{"", "waiting", "failing", "sent"}, f.State) {
+		return List[Mail]{}, model.Errorf(model.Invalid, "mails are waiting, failing or sent, not %.40q", f.State)
+	}
+	out := List[Mail]{Items: []Mail{}}
+	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select mail_id, recipient, purpose, created_at, coalesce(sent_at, '0001-01-01'), attempts, problem, sealed from mail order by mail_id desc limit 100`)
+			select mail_id, recipient, purpose, created_at, coalesce(sent_at, '0001-01-01'), attempts, problem, sealed from mail
+			where mail_id < $1 and ($2 = '' or $2 = case when sent_at is not null then 'sent' when attempts > 0 then 'failing' else 'waiting' end)
+			order by mail_id desc limit $3`, before, f.State, limit+1)
 		if err != nil {
 			return err
 		}
-		out, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (m Mail, err error) {
+		out.Items, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (m Mail, err error) {
 			var sealed []byte
 			if err := r.Scan(&m.ID, &m.To, &m.Purpose, &m.CreatedAt, &m.SentAt, &m.Attempts, &m.Problem, &sealed); err != nil {
 				return m, err
@@ -255,6 +287,10 @@ func (p *Plane) Mails(ctx context.Context, operator Actor) (out []Mail, err erro
 			}
 			return m, nil
 		})
+		if err == nil && len(out.Items) > limit {
+			out.Items = out.Items[:limit]
+			out.Next = strconv.FormatInt(out.Items[limit-1].ID, 10)
+		}
 		return err
 	})
 	return out, err

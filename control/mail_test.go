@@ -48,10 +48,10 @@ func (w *world) mailBy(s *mailtest.Server) {
 func (w *world) until(what string, ok func(control.Mail) bool) control.Mail {
 	w.Helper()
 	for end := time.Now().Add(30 * time.Second); ; {
-		l, err := w.Mails(w.ctx, control.Operator())
+		l, err := w.Mails(w.ctx, control.Operator(), control.MailFilter{})
 		w.must(err)
-		if len(l) > 0 && ok(l[0]) {
-			return l[0]
+		if len(l.Items) > 0 && ok(l.Items[0]) {
+			return l.Items[0]
 		}
 		if time.Now().After(end) {
 			w.Fatalf("the mail is not %s: %+v", what, l)
@@ -166,6 +166,17 @@ func TestMailSettings(t *testing.T) {
 	if got, err := w.MailSettings(w.ctx, control.Operator()); err != nil || got != s {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// Another server is not told the password of this one.
+	for _, change := range []func(*control.MailSettings){func(s *control.MailSettings) { s.Host = "smtp.example.net" }, func(s *control.MailSettings) { s.Username = "v" }} {
+		w.must(w.SetMailSettings(w.ctx, control.Operator(), s, &secret))
+		other := s
+		change(&other)
+		w.must(w.SetMailSettings(w.ctx, control.Operator(), other, nil))
+		if got, err := w.MailSettings(w.ctx, control.Operator()); err != nil || got.HasPassword {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	w.must(w.SetMailSettings(w.ctx, control.Operator(), s, &secret))
 	none := ""
 	w.must(w.SetMailSettings(w.ctx, control.Operator(), s, &none))
 	if got, err := w.MailSettings(w.ctx, control.Operator()); err != nil || got.HasPassword {
@@ -173,4 +184,36 @@ func TestMailSettings(t *testing.T) {
 	}
 	s.Port = 0
 	w.refused(w.SetMailSettings(w.ctx, control.Operator(), s, nil), model.Invalid, "port 0")
+}
+
+// Mails are found by how far they came, a page at a time.
+func TestMailsAreFiltered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`insert into mail (recipient, purpose, attempts, sent_at, problem)
+		select 'm' || n || '@example.com', 'reset', case when n % 3 = 0 then 0 else 1 end, case when n % 3 = 1 then now() end, case when n % 3 = 2 then 'refused' else '' end
+		from generate_series(1, 180) n`)
+	for state, want := range map[string]int{"": 180, "waiting": 60, "sent": 60, "failing": 60} {
+		n, f := 0, control.MailFilter{State: state}
+		for {
+			l, err := w.Mails(w.ctx, control.Operator(), f)
+			w.must(err)
+			for _, m := range l.Items {
+				is := map[bool]string{true: "sent", false: map[bool]string{true: "waiting", false: "failing"}[m.Attempts == 0]}[!m.SentAt.IsZero()]
+				if n++; state != "" && is != state {
+					t.Errorf("%q lists one that is %s: %+v", state, is, m)
+				}
+			}
+			if f.After = l.Next; f.After == "" {
+				break
+			}
+		}
+		if n != want {
+			t.Errorf("%q: %d mails, want %d", state, n, want)
+		}
+	}
+	_, err := w.Mails(w.ctx, control.Operator(), control.MailFilter{State: "lost"})
+	w.refused(err, model.Invalid, "lost")
+	_, err = w.Mails(w.ctx, control.Operator(), control.MailFilter{After: "x"})
+	w.refused(err, model.Invalid, "first page")
 }

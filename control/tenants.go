@@ -150,8 +150,8 @@ func (p *Plane) SuspendTenant(ctx context.Context, operator Actor, accountID, re
 	switch n := utf8.RuneCountInString(reason); {
 	case n == 0:
 		return model.Errorf(model.Invalid, "say why the account is suspended: its members see the reason, and so does the audit log")
-	case n > maxReason:
-		return model.Errorf(model.Invalid, "the reason has %d characters; at most %d are kept", n, maxReason)
+	case n > MaxReason:
+		return model.Errorf(model.Invalid, "the reason has %d characters; at most %d are kept", n, MaxReason)
 	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
 		return model.Errorf(model.Invalid, "the reason has characters that cannot be shown in one line")
 	}
@@ -166,7 +166,8 @@ func (p *Plane) SuspendTenant(ctx context.Context, operator Actor, accountID, re
 	})
 }
 
-const maxReason = 300
+// MaxReason is how many characters the reason for a suspension may have.
+const MaxReason = 300
 
 // ResumeTenant ends a suspension.
 func (p *Plane) ResumeTenant(ctx context.Context, operator Actor, accountID string) error {

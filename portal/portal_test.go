@@ -173,9 +173,9 @@ var mailLink = regexp.MustCompile(`/portal/[a-z0-9-]+/(?:verify|reset)/[A-Za-z0-
 
 func (w *world) linkTo(email string) string {
 	w.Helper()
-	l, err := w.Mails(w.Context(), control.Operator())
+	l, err := w.Mails(w.Context(), control.Operator(), control.MailFilter{})
 	w.must(err)
-	for _, m := range l {
+	for _, m := range l.Items {
 		if m.To == email {
 			m, err = w.LocalMail(w.Context(), m.ID)
 			w.must(err)

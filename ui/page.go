@@ -115,3 +115,11 @@ func (u *User) shown() string {
 	}
 	return u.Email
 }
+
+// home is where the visitor's area begins.
+func (p Page) home() string {
+	if p.Area != "" {
+		return "/operator"
+	}
+	return "/"
+}

@@ -22,6 +22,14 @@ func (s *Server) auditRoutes() []route {
 	}
 }
 
+// audits are the visitor's to read: the account's, or what operators did.
+func (v *visit) audits(f control.AuditFilter) (control.List[control.AuditEntry], error) {
+	if v.realm == control.RealmOperator {
+		return v.Plane.OperatorAudit(v.ctx(), v.actor(), f)
+	}
+	return v.Plane.Audit(v.ctx(), v.actor(), f)
+}
+
 // auditFilter is what the URL asks for.
 func (v *visit) auditFilter() (control.AuditFilter, error) {
 	f := control.AuditFilter{Action: v.query("action"), Actor: v.query("actor"), Target: v.query("target"), After: v.query("after")}
@@ -46,10 +54,10 @@ func (v *visit) auditFilter() (control.AuditFilter, error) {
 func (v *visit) auditPage() error {
 	q := v.r.URL.Query()
 	q.Del("after")
-	a := auditLog{URL: "/audit", query: q}
+	a := auditLog{URL: v.r.URL.Path, kinds: auditKinds[v.realm], target: auditTargets[v.realm], query: q}
 	f, err := v.auditFilter()
 	if err == nil {
-		a.List, err = v.Plane.Audit(v.ctx(), v.actor(), f)
+		a.List, err = v.audits(f)
 	}
 	if invalid(err) {
 		a.Problems = []ui.Problem{{Text: sentence(model.MessageOf(err))}}
@@ -68,6 +76,8 @@ type auditLog struct {
 	List     control.List[control.AuditEntry]
 	Next     string
 	Problems []ui.Problem
+	kinds    []ui.Option
+	target   func(control.AuditEntry) string // the page of what an entry is about
 	query    url.Values
 }
 
@@ -90,17 +100,27 @@ func (a auditLog) clear() string {
 	return ""
 }
 
-// kinds are what the log can be narrowed to: how actions begin.
-func (a auditLog) kinds() []ui.Option {
-	all := []ui.Option{{Value: "", Label: "Everything"}, {Value: "api.", Label: "APIs"}, {Value: "stage.", Label: "Stages"}, {Value: "plan.", Label: "Plans"}, {Value: "key.", Label: "Keys"},
+// auditKinds are what a realm's log can be narrowed to: how actions begin.
+var auditKinds = map[string][]ui.Option{
+	control.RealmConsole: {{Value: "", Label: "Everything"}, {Value: "api.", Label: "APIs"}, {Value: "stage.", Label: "Stages"}, {Value: "plan.", Label: "Plans"}, {Value: "key.", Label: "Keys"},
 		{Value: "portal.", Label: "Portal"}, {Value: "developer.", Label: "Developers"}, {Value: "app.", Label: "Apps"}, {Value: "subscription.", Label: "Subscriptions"},
 		{Value: "invoice.", Label: "Invoices"}, {Value: "billing.", Label: "Billing"}, {Value: "member.", Label: "Members"}, {Value: "person.", Label: "Passwords"},
-		{Value: "access-key.", Label: "Access keys"}, {Value: "account.", Label: "Account"}, {Value: "tenant.", Label: "Account, by the operator"}}
-	if now := a.get("action"); now != "" && !slices.ContainsFunc(all, func(o ui.Option) bool { return o.Value == now }) {
-		all = append(all, ui.Option{Value: now, Label: now})
-	}
-	return all
+		{Value: "access-key.", Label: "Access keys"}, {Value: "account.", Label: "Account"}, {Value: "tenant.", Label: "Account, by the operator"}},
+	control.RealmOperator: {{Value: "", Label: "Everything"}, {Value: "tenant.", Label: "Tenants"}, {Value: "gateway.", Label: "Gateways"}, {Value: "node.", Label: "Nodes"},
+		{Value: "journal.", Label: "Journals"}, {Value: "prices.", Label: "Prices"}, {Value: "billing.", Label: "Billing"}, {Value: "invoice.", Label: "Invoices"},
+		{Value: "installation.", Label: "Installation"}, {Value: "operator.", Label: "Operators"}},
 }
+
+// choices are the kinds, with what the URL asks for if it is another.
+func (a auditLog) choices() []ui.Option {
+	if now := a.get("action"); now != "" && !slices.ContainsFunc(a.kinds, func(o ui.Option) bool { return o.Value == now }) {
+		return append(slices.Clone(a.kinds), ui.Option{Value: now, Label: now})
+	}
+	return a.kinds
+}
+
+// auditTargets are the pages of what entries are about, by who may open them.
+var auditTargets = map[string]func(control.AuditEntry) string{control.RealmConsole: targetURL, control.RealmOperator: operatorTargetURL}
 
 // targetURL is the page of what an entry is about, where it has one.
 func targetURL(e control.AuditEntry) string {
@@ -127,7 +147,7 @@ func (v *visit) auditCSV() error {
 		return err
 	}
 	f.Limit = 1000
-	l, err := v.Plane.Audit(v.ctx(), v.actor(), f)
+	l, err := v.audits(f)
 	if err != nil {
 		return err
 	}
@@ -144,7 +164,7 @@ func (v *visit) auditCSV() error {
 		if f.After = l.Next; f.After == "" || w.Error() != nil {
 			return nil
 		}
-		if l, err = v.Plane.Audit(v.ctx(), v.actor(), f); err != nil {
+		if l, err = v.audits(f); err != nil {
 			// The answer has begun: cut it, so that nobody takes it for all there is.
 			v.Log.Error("the audit log could not be read to its end", "error", err)
 			panic(http.ErrAbortHandler)

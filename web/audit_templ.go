@@ -102,7 +102,7 @@ func auditView(p ui.Page, a auditLog, now time.Time) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Select(ui.Field{Name: "action", Label: "About", Value: a.get("action")}, a.kinds(), true).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Select(ui.Field{Name: "action", Label: "About", Value: a.get("action")}, a.choices(), true).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -156,7 +156,7 @@ func auditView(p ui.Page, a auditLog, now time.Time) templ.Component {
 						ctx = templ.InitializeContext(ctx)
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Empty("Nothing yet", "Whatever changes on this account is noted here: who did it, when, and from where.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Empty("Nothing yet", "Every change is noted here: who did it, when, and from where.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -185,7 +185,7 @@ func auditView(p ui.Page, a auditLog, now time.Time) templ.Component {
 					}
 				}
 			} else if len(a.Problems) == 0 {
-				templ_7745c5c3_Err = auditTable(a.List.Items, now).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = auditTable(a.List.Items, now, a.target).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -208,7 +208,7 @@ func auditView(p ui.Page, a auditLog, now time.Time) templ.Component {
 	})
 }
 
-func auditTable(l []control.AuditEntry, now time.Time) templ.Component {
+func auditTable(l []control.AuditEntry, now time.Time, target func(control.AuditEntry) string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -250,7 +250,7 @@ func auditTable(l []control.AuditEntry, now time.Time) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = auditSentence(e).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = auditSentence(e, target(e)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -419,7 +419,7 @@ func auditTable(l []control.AuditEntry, now time.Time) templ.Component {
 	})
 }
 
-func auditSentence(e control.AuditEntry) templ.Component {
+func auditSentence(e control.AuditEntry, to string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -441,7 +441,7 @@ func auditSentence(e control.AuditEntry) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		before, after := e.Words()
-		if to := targetURL(e); to != "" {
+		if to != "" {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<span>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -12,6 +12,7 @@ import (
 
 	"tollgate/billing"
 	"tollgate/billing/rate"
+	"tollgate/control"
 	"tollgate/model"
 	"tollgate/ui"
 	"tollgate/ui/money"
@@ -37,13 +38,41 @@ func (s *Server) billingRoutes() []route {
 // books are the visitor's: the account's, or the operator's.
 func (v *visit) books() billing.Scope { return billing.Scope{Tenant: v.actor().Tenant} }
 
+// sells is who the invoices are from that the visitor makes.
+func (v *visit) sells() string {
+	if v.realm == control.RealmOperator {
+		return billing.ByOperator
+	}
+	return billing.BySeller
+}
+
+// booksURL is the page of the visitor's books; below it are the same pages in the
+// console and in the operator's area.
+func (v *visit) booksURL() string {
+	if v.realm == control.RealmOperator {
+		return "/operator/billing"
+	}
+	return "/billing"
+}
+
+func (v *visit) monthURL(month time.Time) string {
+	return v.booksURL() + "?month=" + month.Format("2006-01")
+}
+
+func (v *visit) invoiceURL(id string) string {
+	return v.booksURL() + "/invoices/" + url.PathEscape(id)
+}
+
 // by is the visitor, for the audit trail.
 func (v *visit) by() billing.By {
 	a := v.actor()
 	return billing.By{Member: a.Member, Name: a.Name, Source: a.Source, Role: string(a.Role)}
 }
 
-var billingCrumbs = []ui.Crumb{{Label: "Billing", URL: "/billing"}}
+// monthCrumbs lead from the books to a month of them.
+func (v *visit) monthCrumbs(month time.Time) []ui.Crumb {
+	return []ui.Crumb{{Label: "Billing", URL: v.booksURL()}, {Label: billing.MonthText(month), URL: v.monthURL(month)}}
+}
 
 func billingTabs(current string) []ui.Tab {
 	out := []ui.Tab{{Label: "Developers", URL: "/billing"}, {Label: "Your own bill", URL: "/billing/account"}, {Label: "Seller details", URL: "/billing/seller"}}
@@ -115,8 +144,6 @@ func monthOptions(now, chosen time.Time) []ui.Option {
 	return out
 }
 
-func billingURL(month time.Time) string { return "/billing?month=" + month.Format("2006-01") }
-
 func (v *visit) runBilling() error {
 	month, err := v.monthOf(v.value("month"))
 	if err != nil {
@@ -127,11 +154,13 @@ func (v *visit) runBilling() error {
 	if n > 0 {
 		message = ui.Plural(n, "draft is", "drafts are") + " made for " + billing.MonthText(month) + ", of usage up to now. Look at them, then make them final."
 	}
-	return v.outcome(err, message, billingURL(month))
+	return v.outcome(err, message, v.monthURL(month))
 }
 
 // finalizing is what is about to be made final: one draft, or all of a month.
 type finalizing struct {
+	URL     string // of the form
+	Back    string // the page it was come from
 	Month   time.Time
 	Invoice string // its id, where it is one
 	Drafts  []billing.Invoice
@@ -140,37 +169,30 @@ type finalizing struct {
 }
 
 func (v *visit) toFinalize(invoice, month string) (*finalizing, error) {
-	f := &finalizing{Invoice: invoice}
+	f := &finalizing{URL: v.booksURL() + "/finalize", Invoice: invoice}
 	if invoice != "" {
 		inv, err := v.Billing.Invoice(v.ctx(), v.books(), invoice)
 		switch {
 		case err != nil:
 			return nil, err
-		case inv.Seller != billing.BySeller:
+		case inv.Seller != v.sells():
 			return nil, model.Errorf(model.NotFound, "there is no draft %q", invoice)
 		case inv.Final:
 			return nil, model.Errorf(model.Conflict, "invoice %s is final already", inv.Number)
 		}
-		f.Month, f.Drafts = inv.Begin, []billing.Invoice{inv.Invoice}
+		f.Month, f.Drafts, f.Back = inv.Begin, []billing.Invoice{inv.Invoice}, v.invoiceURL(invoice)
 	} else {
 		m, err := v.monthOf(month)
 		if err != nil {
 			return nil, err
 		}
-		f.Month = m
+		f.Month, f.Back = m, v.monthURL(m)
 		if f.Drafts, err = v.Billing.Drafts(v.ctx(), v.books(), m); err != nil {
 			return nil, err
 		}
 	}
 	f.Over = !f.Month.AddDate(0, 1, 0).After(v.Now())
 	return f, nil
-}
-
-func (f *finalizing) back() string {
-	if f.Invoice != "" {
-		return invoiceURL(f.Invoice)
-	}
-	return billingURL(f.Month)
 }
 
 func (f *finalizing) problems() []ui.Problem {
@@ -228,14 +250,14 @@ func sumCount(all []billing.Sum) (n int) {
 
 func (v *visit) finalizePage(f *finalizing) ui.Page {
 	p := v.page("Make invoices final")
-	p.Crumbs = []ui.Crumb{billingCrumbs[0], {Label: billing.MonthText(f.Month), URL: billingURL(f.Month)}}
+	p.Crumbs = v.monthCrumbs(f.Month)
 	return p
 }
 
 func (v *visit) confirmFinalize() error {
 	f, err := v.toFinalize(v.query("invoice"), v.query("month"))
 	if model.KindOf(err) == model.Conflict {
-		return v.outcome(err, "", invoiceURL(v.query("invoice")))
+		return v.outcome(err, "", v.invoiceURL(v.query("invoice")))
 	}
 	if err != nil {
 		return err
@@ -246,13 +268,13 @@ func (v *visit) confirmFinalize() error {
 func (v *visit) finalize() error {
 	f, err := v.toFinalize(v.value("invoice"), v.value("month"))
 	if model.KindOf(err) == model.Conflict {
-		return v.outcome(err, "", invoiceURL(v.value("invoice")))
+		return v.outcome(err, "", v.invoiceURL(v.value("invoice")))
 	}
 	if err != nil {
 		return err
 	}
 	if len(f.Drafts) == 0 {
-		return v.outcome(model.Errorf(model.Conflict, "there are no drafts for %s; make them first", billing.MonthText(f.Month)), "", f.back())
+		return v.outcome(model.Errorf(model.Conflict, "there are no drafts for %s; make them first", billing.MonthText(f.Month)), "", f.Back)
 	}
 	var ids []string
 	for _, d := range f.Drafts {
@@ -264,25 +286,19 @@ func (v *visit) finalize() error {
 		f.Problem = sentence(model.MessageOf(err))
 		return v.renderAs(http.StatusUnprocessableEntity, finalizeView(v.finalizePage(f), f))
 	case model.NotFound: // somebody else was faster
-		return v.outcome(model.Errorf(model.Conflict, "the drafts changed meanwhile; look at them again"), "", billingURL(f.Month))
+		return v.outcome(model.Errorf(model.Conflict, "the drafts changed meanwhile; look at them again"), "", v.monthURL(f.Month))
 	}
 	if len(done) == 0 && err == nil {
-		return v.done("Nothing was owed any more: there is no invoice.", billingURL(f.Month))
+		return v.done("Nothing was owed any more: there is no invoice.", v.monthURL(f.Month))
 	}
-	to := billingURL(f.Month)
-	if f.Invoice != "" {
-		to = invoiceURL(f.Invoice)
-	}
-	return v.outcome(err, ui.Plural(len(done), "invoice is", "invoices are")+" final.", to)
+	return v.outcome(err, ui.Plural(len(done), "invoice is", "invoices are")+" final.", f.Back)
 }
-
-func invoiceURL(id string) string { return "/billing/invoices/" + url.PathEscape(id) }
 
 func (v *visit) invoicePage(inv *billing.InvoiceDetail) ui.Page {
 	p := v.page(money.Title(&inv.Invoice))
-	p.Crumbs = []ui.Crumb{billingCrumbs[0], {Label: billing.MonthText(inv.Begin), URL: billingURL(inv.Begin)}}
-	if inv.Seller == billing.ByOperator {
-		p.Crumbs = []ui.Crumb{billingCrumbs[0], {Label: "Your own bill", URL: "/billing/account"}}
+	p.Crumbs = v.monthCrumbs(inv.Begin)
+	if inv.Seller != v.sells() {
+		p.Crumbs[1] = ui.Crumb{Label: "Your own bill", URL: "/billing/account"}
 	}
 	return p
 }
@@ -292,7 +308,24 @@ func (v *visit) invoice() error {
 	if err != nil {
 		return err
 	}
-	return v.render(invoiceView(v.invoicePage(&inv), &inv))
+	return v.render(invoiceView(v.invoicePage(&inv), &inv, v.invoiceURL(inv.ID), v.toDo(&inv)))
+}
+
+// action is something to do about what a page shows, on another page.
+type action struct {
+	Label, URL string
+	Main       bool
+}
+
+// toDo is what the visitor can do about an invoice beside reading it.
+func (v *visit) toDo(inv *billing.InvoiceDetail) (out []action) {
+	if v.realm == control.RealmOperator {
+		out = append(out, action{Label: "The tenant", URL: tenantURL(inv.AccountID)})
+	}
+	if !inv.Final && inv.Seller == v.sells() {
+		out = append(out, action{"Make it final", v.booksURL() + "/finalize?invoice=" + url.QueryEscape(inv.ID), true})
+	}
+	return out
 }
 
 // invoicePDF is written whole before it is sent: what cannot be is a page's error.
@@ -335,7 +368,7 @@ func (v *visit) invoiceHours() error {
 		return err
 	}
 	p := v.invoicePage(&inv)
-	p.Crumbs = append(p.Crumbs, ui.Crumb{Label: money.Title(&inv.Invoice), URL: invoiceURL(inv.ID)})
+	p.Crumbs = append(p.Crumbs, ui.Crumb{Label: money.Title(&inv.Invoice), URL: v.invoiceURL(inv.ID)})
 	p.Title = "Hours behind line " + strconv.Itoa(line)
 	return v.render(hoursView(p, &inv, line, hours))
 }

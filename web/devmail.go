@@ -16,7 +16,7 @@ func (s *Server) devMailRoutes() []route {
 }
 
 func (v *visit) localMails() error {
-	l, err := v.Plane.Mails(v.ctx(), control.Operator())
+	l, err := v.Plane.Mails(v.ctx(), control.Operator(), control.MailFilter{})
 	if err != nil {
 		return err
 	}
@@ -24,8 +24,8 @@ func (v *visit) localMails() error {
 	if err != nil {
 		return err
 	}
-	l = slices.DeleteFunc(l, func(m control.Mail) bool { return !m.SentAt.IsZero() })
-	return v.render(localMailsView(v.page("Mails"), l, server, v.Now()))
+	l.Items = slices.DeleteFunc(l.Items, func(m control.Mail) bool { return !m.SentAt.IsZero() })
+	return v.render(localMailsView(v.page("Mails"), l.Items, server, v.Now()))
 }
 
 func (v *visit) localMail() error {

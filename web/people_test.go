@@ -14,9 +14,9 @@ import (
 // mailTo opens the latest mail to an address, as the page for local mails shows it.
 func (b *browser) mailTo(email string) *page {
 	b.Helper()
-	l, err := b.Mails(b.Context(), control.Operator())
+	l, err := b.Mails(b.Context(), control.Operator(), control.MailFilter{})
 	b.must(err)
-	for _, m := range l {
+	for _, m := range l.Items {
 		if m.To == email {
 			return b.get(fmt.Sprintf("/dev/mail/%d", m.ID)).want(200)
 		}

@@ -33,6 +33,7 @@ type planForm struct {
 
 	Problems []ui.Problem
 	Pays     []paysRow // what customers pay, by how much they call
+	samples  []int64   // the numbers of calls it is shown for; empty: a plan's
 	PaysNote string    // why that is not shown
 	Kept     int       // running subscriptions, which a change of the price leaves alone
 }
@@ -93,24 +94,29 @@ func newPlanForm(p control.PlanDetail, priced bool) *planForm {
 		f.Quota, f.Period, f.Offset = ui.Quantity(q.Limit), q.Period, strconv.Itoa(q.Offset)
 	}
 	f.offer(p.Choices, func(s control.StageName) bool { return slices.Contains(p.Opens, s) })
-	if s := p.Price; s != nil {
-		f.Currency, f.Fee = s.Currency, string(s.MonthlyFee)
-		if s.Included > 0 {
-			f.Included = ui.Quantity(s.Included)
-		}
-		for _, t := range s.Tiers {
-			row := tierRow{Price: string(t.Price), Per: strconv.FormatInt(max(t.Per, 1), 10)}
-			if t.UpTo > 0 {
-				row.UpTo = ui.Quantity(t.UpTo)
-			}
-			f.Tiers = append(f.Tiers, row)
-		}
+	if p.Price != nil {
+		f.priced(p.Price)
 	}
 	if priced {
 		f.pays()
 	}
 	f.spare()
 	return f
+}
+
+// priced fills in a price.
+func (f *planForm) priced(s *model.PriceSheet) {
+	f.Currency, f.Fee = s.Currency, string(s.MonthlyFee)
+	if s.Included > 0 {
+		f.Included = ui.Quantity(s.Included)
+	}
+	for _, t := range s.Tiers {
+		row := tierRow{Price: string(t.Price), Per: strconv.FormatInt(max(t.Per, 1), 10)}
+		if t.UpTo > 0 {
+			row.UpTo = ui.Quantity(t.UpTo)
+		}
+		f.Tiers = append(f.Tiers, row)
+	}
 }
 
 func (f *planForm) offer(choices []control.StageName, checked func(control.StageName) bool) {
@@ -135,12 +141,17 @@ func (v *visit) readPlanForm(p control.PlanDetail) *planForm {
 		Included: v.value("included"), Calls: v.value("calls"), Kept: p.Subscriptions}
 	ticked := v.r.PostForm["stage"]
 	f.offer(p.Choices, func(s control.StageName) bool { return slices.Contains(ticked, s.APIID+"/"+s.Stage) })
+	f.Tiers = v.tiers()
+	return f
+}
+
+// tiers are those of the form that was sent, without blank rows.
+func (v *visit) tiers() (out []tierRow) {
 	for i := 0; i < model.MaxTiers && v.r.PostForm.Has(fmt.Sprintf("price%d", i)); i++ {
 		n := strconv.Itoa(i)
-		f.Tiers = append(f.Tiers, tierRow{UpTo: v.value("upto" + n), Price: v.value("price" + n), Per: v.value("per" + n)})
+		out = append(out, tierRow{UpTo: v.value("upto" + n), Price: v.value("price" + n), Per: v.value("per" + n)})
 	}
-	f.Tiers = slices.DeleteFunc(f.Tiers, tierRow.blank)
-	return f
+	return slices.DeleteFunc(out, tierRow.blank)
 }
 
 func (f *planForm) wrong(name, format string, a ...any) {

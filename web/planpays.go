@@ -32,7 +32,10 @@ func (f *planForm) pays() {
 	if s.Free() {
 		return
 	}
-	calls := sampleCalls
+	calls := f.samples
+	if calls == nil {
+		calls = sampleCalls
+	}
 	if f.Calls != "" {
 		n, err := strconv.ParseInt(ungroup(f.Calls), 10, 64)
 		if err != nil || n < 0 || n > model.MaxSheetCalls {

@@ -27,6 +27,10 @@ func (s *Server) routes() []route {
 		s.portalSettingsRoutes(),
 		s.developerRoutes(),
 		s.operatorRoutes(),
+		s.operatorTenantRoutes(),
+		s.operatorNodeRoutes(),
+		s.operatorBillingRoutes(),
+		s.operatorSettingsRoutes(),
 		s.usageRoutes(),
 		s.billingRoutes(),
 	)
@@ -93,7 +97,7 @@ func operatorNav() []ui.NavGroup {
 		{Label: "Money", Items: []ui.NavItem{
 			{Label: "Prices", URL: "/operator/prices", Icon: "layers"}, {Label: "Billing", URL: "/operator/billing", Icon: "receipt"}}},
 		{Label: "Installation", Items: []ui.NavItem{
-			{Label: "Mail", URL: "/operator/mail", Icon: "mail"}, {Label: "Settings", URL: "/operator/settings", Icon: "settings"},
+			{Label: "Mail", URL: "/operator/mail", Icon: "mail"}, {Label: "Operators", URL: "/operator/operators", Icon: "user-cog"}, {Label: "Settings", URL: "/operator/settings", Icon: "settings"},
 			{Label: "Audit log", URL: "/operator/audit", Icon: "scroll-text"}}},
 	}
 }

@@ -40,24 +40,27 @@ const (
 type Message struct{ To, Subject, Text string }
 
 // Check refuses settings that cannot work.
-func (s Server) Check() error {
+func (s Server) Check() (field string, err error) {
 	if s.Host == "" || len(s.Host) > 253 || strings.ContainsAny(s.Host, " /:@") && net.ParseIP(s.Host) == nil {
-		return model.Errorf(model.Invalid, "%q is not a mail server such as smtp.example.com", s.Host)
+		return "host", model.Errorf(model.Invalid, "%q is not a mail server such as smtp.example.com", s.Host)
 	}
 	if s.Port < 1 || s.Port > 65535 {
-		return model.Errorf(model.Invalid, "port %d is not between 1 and 65535; mail servers listen on 587, 465 or 25", s.Port)
+		return "port", model.Errorf(model.Invalid, "port %d is not between 1 and 65535; mail servers listen on 587, 465 or 25", s.Port)
 	}
 	if a, err := netmail.ParseAddress(s.From); err != nil || len(s.From) > 320 || CheckAddress(a.Address) != nil {
-		return model.Errorf(model.Invalid, "%q is not a sender such as Tollgate <no-reply@example.com>", s.From)
+		return "from", model.Errorf(model.Invalid, "%q is not a sender such as Tollgate <no-reply@example.com>", s.From)
 	}
-	if len(s.Username) > 320 || len(s.Password) > 1024 {
-		return model.Errorf(model.Invalid, "a user name has at most 320 characters, a password 1024")
+	if len(s.Username) > 320 {
+		return "username", model.Errorf(model.Invalid, "the user name has %d characters; at most 320 are allowed", len(s.Username))
+	}
+	if len(s.Password) > 1024 {
+		return "password", model.Errorf(model.Invalid, "the password has %d characters; at most 1,024 are allowed", len(s.Password))
 	}
 	switch s.Encryption {
 	case STARTTLS, TLS, None:
-		return nil
+		return "", nil
 	}
-	return model.Errorf(model.Invalid, "encryption is %s, %s or %s, not %q", STARTTLS, TLS, None, s.Encryption)
+	return "encryption", model.Errorf(model.Invalid, "encryption is %s, %s or %s, not %q", STARTTLS, TLS, None, s.Encryption)
 }
 
 // CheckAddress refuses what no mail can be sent to.

@@ -161,9 +161,11 @@ func TestUndeliverable(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	good := mail.Server{Host: "smtp.example.com", Port: 587, From: "Tollgate <no-reply@example.com>", Encryption: mail.STARTTLS}
-	if err := good.Check(); err != nil {
+	if field, err := good.Check(); err != nil || field != "" {
 		t.Error(err)
 	}
+	fields := map[string]string{"no host": "host", "a URL": "host", "host and port": "host", "port 0": "port", "port 70000": "port", "no sender": "from",
+		"a name only": "from", "two senders": "from", "odd encryption": "encryption", "a long password": "password"}
 	for name, change := range map[string]func(*mail.Server){
 		"no host": func(s *mail.Server) { s.Host = "" }, "a URL": func(s *mail.Server) { s.Host = "smtp://example.com" },
 		"host and port": func(s *mail.Server) { s.Host = "example.com:25" }, "port 0": func(s *mail.Server) { s.Port = 0 }, "port 70000": func(s *mail.Server) { s.Port = 70000 },
@@ -173,8 +175,8 @@ func TestCheck(t *testing.T) {
 	} {
 		s := good
 		change(&s)
-		if err := s.Check(); model.KindOf(err) != model.Invalid {
-			t.Errorf("%s: %v", name, err)
+		if field, err := s.Check(); model.KindOf(err) != model.Invalid || field != fields[name] {
+			t.Errorf("%s: %q, %v", name, field, err)
 		}
 	}
 	for address, want := range map[string]bool{"a@example.com": true, "Ada <a@example.com>": false, "a@example.com\r\nBcc: b@example.com": false, "": false, "a@b@c": false,
