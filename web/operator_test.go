@@ -26,12 +26,12 @@ func TestOperator(t *testing.T) {
 	s := newSite(t)
 	a := s.tenant()
 	o := s.operator()
-	o.get("/operator").want(200, "Tenants", "Needs a look", "Without them tenants are not billed")
+	o.get("/operator").want(200, "Tenants", "Needs you", "Without them tenants are not billed")
 	at := "/operator/tenants/" + a.AccountID
 	o.get("/operator/tenants?q="+a.AccountID).want(200, a.Name)
 	o.get("/operator/tenants?state=suspended").want(200, "No tenants found")
-	o.get(at).want(200, a.AccountID, "Caps on each shared node").press("Save caps", "rate", "x").want(422, "not a number")
-	o.get(at).press("Save caps", "rate", "50", "burst", "100").want(200, "hold on every node")
+	o.get(at).want(200, a.AccountID, "Caps", "of each shared node").press("Save caps", "rate", "x").want(422, "not a number")
+	o.get(at).press("Save caps", "rate", "50", "burst", "100").want(200, "every node has them within a second")
 	o.get(at+"/suspend").want(200, "refuse").press("Suspend "+o.name(a), "reason", "").want(422)
 	o.get(at+"/suspend").press("Suspend "+o.name(a), "reason", "Unpaid since March").want(200, "is suspended", "Unpaid since March")
 	if _, err := s.CreateAPI(s.Context(), a, "x", ""); model.KindOf(err) != model.Denied {
@@ -39,24 +39,24 @@ func TestOperator(t *testing.T) {
 	}
 	o.get(at).press("Resume").want(200, "served again")
 	o.get("/operator/nodes").want(200, "shared").press("Make a token", "node", "n1").want(200, "Shown once")
-	o.get("/operator/nodes").want(200, "1 token").press("Revoke").want(200, "are void")
+	o.get("/operator/nodes").want(200, "n1").link("Revoke").press("Revoke 1 token").want(200, "are void")
 	p := o.get("/operator/prices").want(200, "not billed yet")
-	p.press("Add these prices", "price0", "nothing").want(422, "not an amount")
+	p.press("Add these prices", "price1", "nothing").want(422)
 	p.press("Add these prices").want(200, "From "+time.Now().UTC().Format("January 2006"), "3.50 USD")
 	s.exec(`insert into usage_line (tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, calls, bytes_in, bytes_out, micros, boot, seq)
 		values ($1, date_trunc('hour', now()), 0, 0, 0, 0, 0, 200, 1, 2000000, 0, 0, 0, '00000000-0000-0000-0000-000000000001', 1)`, a.Tenant)
 	month := time.Now().UTC().Format("January 2006")
 	b := o.get("/operator/billing").press("Make drafts for "+month).want(200, "7.00 USD", "Draft")
-	b.link("Make 1 draft final").want(200, "1 tenant gets").press("Make 1 invoice final").want(200, "1 invoice is final", "INV-000001")
+	b.link("Make 1 draft final").want(200, "1 draft becomes an invoice").press("Make it final").want(200, "1 invoice is final", "INV-000001")
 	o.get("/operator/billing").link("INV-000001").want(200, "7.00 USD", "2,000,000")
 	o.get(at).want(200, "INV-000001")
 	m := o.get("/operator/mail").want(200, "Mail server")
-	m.press("Save", "host", "mail.example.com", "port", "x", "from", "a@example.com").want(422, "not a number")
+	m.press("Save", "host", "mail.example.com", "port", "x", "from", "a@example.com").want(422, "is not a port")
 	m.press("Save", "host", "mail.example.com", "port", "587", "from", "a@example.com", "password", "very secret").want(200, "Saved").without("very secret")
 	o.get("/operator/settings").press("Save", "mode", "invitation").want(200, "Saved")
 	s.anybody().get("/sign-up").want(200, "by invitation")
 	o.get("/operator/settings").press("Save seller", "name", "Tollgate Inc.", "address", "1 Street").want(200, "Saved")
-	o.get("/operator/settings").press("Send invitation", "email", "new@example.com").want(200, "on its way")
+	o.get("/operator/invitations").press("Send invitation", "email", "new@example.com").want(200, "on its way")
 	o.get("/operator/audit").want(200, "suspended account", "resumed account", "added prices")
 	o.get("/operator/profile").press("Change password", "old", "wrong", "password", "a new password").want(422, "present password")
 }
@@ -87,3 +87,6 @@ func TestRealmsAreApart(t *testing.T) {
 		}
 	}
 }
+
+func thisMonth() string    { return time.Now().UTC().Format("January 2006") }
+func thisMonthISO() string { return time.Now().UTC().Format("2006-01") }
