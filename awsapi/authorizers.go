@@ -1,3 +1,309 @@
 package awsapi
 
-var authorizers = handlers{}
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tollgate/model"
+)
+
+var authorizers = handlers{
+	"CreateAuthorizer": (*call).createAuthorizer,
+	"GetAuthorizer":    (*call).getAuthorizer,
+	"GetAuthorizers":   (*call).getAuthorizers,
+	"UpdateAuthorizer": (*call).updateAuthorizer,
+	"DeleteAuthorizer": (*call).deleteAuthorizer,
+}
+
+// authorizer is an authorizer's shape.
+type authorizer struct {
+	ID                           string          `json:"id"`
+	Name                         string          `json:"name"`
+	Type                         string          `json:"type"`
+	ProviderARNs                 []string        `json:"providerARNs,omitempty"`
+	AuthType                     string          `json:"authType,omitempty"`
+	AuthorizerURI                string          `json:"authorizerUri,omitempty"`
+	AuthorizerCredentials        string          `json:"authorizerCredentials,omitempty"`
+	IdentitySource               string          `json:"identitySource,omitempty"`
+	IdentityValidationExpression string          `json:"identityValidationExpression,omitempty"`
+	ResultTTLSeconds             *int            `json:"authorizerResultTtlInSeconds,omitempty"`
+	JWT                          json.RawMessage `json:"jwtConfiguration,omitempty"`
+}
+
+// Types of an authorizer.
+const (
+	authorizerToken   = "TOKEN"
+	authorizerRequest = "REQUEST"
+	authorizerCognito = "COGNITO_USER_POOLS"
+	authorizerJWT     = "JWT"
+)
+
+// defaultTTL is how many seconds an authorizer's answer holds unless it says so.
+const (
+	defaultTTL = 300
+	maxTTL     = 3600
+)
+
+var authTypes = map[string]string{authorizerToken: "custom", authorizerRequest: "custom", authorizerCognito: "cognito_user_pools", authorizerJWT: "jwt"}
+
+func asAuthorizer(a model.Authorizer) any {
+	out := authorizer(a)
+	if out.AuthType == "" {
+		out.AuthType = authTypes[a.Type]
+	}
+	if out.ResultTTLSeconds == nil && (a.Type == authorizerToken || a.Type == authorizerRequest) {
+		ttl := defaultTTL
+		out.ResultTTLSeconds = &ttl
+	}
+	return out
+}
+
+var noAuthorizer = notFound("Invalid Authorizer identifier specified")
+
+func (c *call) createAuthorizer() (any, error) {
+	var in authorizer
+	if err := c.in(&in); err != nil {
+		return nil, err
+	}
+	bad := c.required("name", in.Name, "type", in.Type)
+	if in.Type != "" && authTypes[in.Type] == "" {
+		bad = append(bad, constraint{in.Type, c.input("type"), oneOf(authorizerRequest, authorizerToken, authorizerCognito)})
+	}
+	if len(bad) > 0 {
+		return nil, invalid(bad...)
+	}
+	a := model.Authorizer(in)
+	a.ID = model.NewID(6)
+	if a.Type != authorizerJWT {
+		a.JWT = nil
+	}
+	// The service answers so where the API is not there.
+	noAPI := conflict("Unable to complete operation due to concurrent modification. Please try again later.")
+	err := c.editPart(noAPI, func(d *model.Definition) error {
+		d.Authorizers = append(d.Authorizers, a)
+		return checkAuthorizer(d, &a)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return asAuthorizer(a), nil
+}
+
+var (
+	lambdaURI   = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:lambda:path/.+/(invocations|response-streaming-invocations)$`)
+	userPoolARN = regexp.MustCompile(`^arn:aws[a-z-]*:cognito-idp:[a-z0-9-]+:\d{12}:userpool/[\w-]+$`)
+	identityRef = regexp.MustCompile(`^(method\.request\.(header|querystring|multivalueheader|multivaluequerystring)\.[^\s,]+|stageVariables\.[^\s,]+|context\.[^\s,]+)$`)
+)
+
+// checkAuthorizer reports what no authorizer of an API may be.
+func checkAuthorizer(d *model.Definition, a *model.Authorizer) error {
+	for i := range d.Authorizers {
+		if o := &d.Authorizers[i]; o.Name == a.Name && o.ID != a.ID {
+			return badRequest("Authorizer name must be unique. Authorizer %.200s already exists in this RestApi.", a.Name)
+		}
+	}
+	if strings.TrimSpace(a.Name) == "" {
+		return badRequest("Authorizer name cannot be blank")
+	}
+	for _, s := range []struct{ what, value string }{
+		{"name", a.Name}, {"authType", a.AuthType}, {"authorizerUri", a.AuthorizerURI}, {"authorizerCredentials", a.AuthorizerCredentials},
+		{"identitySource", a.IdentitySource}, {"identityValidationExpression", a.IdentityValidationExpression},
+	} {
+		if len(s.value) > maxName {
+			return badRequest("Authorizer %s exceeds maximum size of %d characters", s.what, maxName)
+		}
+	}
+	ttl := defaultTTL
+	if a.ResultTTLSeconds != nil {
+		ttl = *a.ResultTTLSeconds
+	}
+	if ttl < 0 || ttl > maxTTL {
+		return badRequest("Invalid authorizer result TTL specified: %d. It must be between 0 and %d seconds.", ttl, maxTTL)
+	}
+	switch a.Type {
+	case authorizerToken, authorizerRequest:
+		if !lambdaURI.MatchString(a.AuthorizerURI) {
+			return badRequest("Invalid Authorizer URI: %s. Authorizer URI should be a valid API Gateway ARN that represents a Lambda function invocation.", a.AuthorizerURI)
+		}
+	case authorizerCognito:
+		if err := checkPools(a.ProviderARNs); err != nil {
+			return err
+		}
+	case authorizerJWT:
+		return checkJWT(a)
+	}
+	return checkIdentity(a, ttl)
+}
+
+func checkPools(arns []string) error {
+	const most = 1000
+	if len(arns) == 0 || len(arns) > most {
+		return badRequest("A COGNITO_USER_POOLS authorizer needs 1 to %d provider ARNs, not %d", most, len(arns))
+	}
+	for _, arn := range arns {
+		if !userPoolARN.MatchString(arn) {
+			return badRequest("Invalid Cognito User Pool ARN specified: %.200s", arn)
+		}
+	}
+	return nil
+}
+
+// checkIdentity says whether there is something in a call that tells callers apart:
+// without it, what is kept of one caller's answer would hold for all.
+func checkIdentity(a *model.Authorizer, ttl int) error {
+	if a.IdentitySource == "" {
+		if a.Type == authorizerRequest && ttl == 0 {
+			return nil
+		}
+		return badRequest("An identity source is required for authorizers of type %s%s", a.Type,
+			map[bool]string{true: " whose results are cached"}[a.Type == authorizerRequest])
+	}
+	sources := strings.Split(a.IdentitySource, ",")
+	for _, s := range sources {
+		if !identityRef.MatchString(strings.TrimSpace(s)) {
+			return badRequest("Invalid mapping expression specified: %.200s", s)
+		}
+	}
+	if a.Type != authorizerRequest && (len(sources) > 1 || !strings.HasPrefix(a.IdentitySource, "method.request.header.")) {
+		return badRequest("Authorizers of type %s take one header as their identity source, not %.200s", a.Type, a.IdentitySource)
+	}
+	return nil
+}
+
+// checkJWT reads as much of the configuration as says whom it trusts.
+func checkJWT(a *model.Authorizer) error {
+	const most = 64 << 10
+	var in struct {
+		Issuers []struct {
+			Issuer    string
+			Audiences []string
+		}
+	}
+	if len(a.JWT) > most {
+		return badRequest("jwtConfiguration exceeds maximum size of %d bytes", most)
+	}
+	if err := json.Unmarshal(a.JWT, &in); err != nil || len(in.Issuers) == 0 {
+		return badRequest("A JWT authorizer needs a jwtConfiguration with issuers")
+	}
+	for _, i := range in.Issuers {
+		if !strings.HasPrefix(i.Issuer, "https://") || len(i.Audiences) == 0 {
+			return badRequest("Each issuer of a JWT authorizer has an https address and audiences; %.200q has not", i.Issuer)
+		}
+	}
+	return nil
+}
+
+func (c *call) getAuthorizer() (any, error) {
+	d, err := c.apiOr(noAuthorizer)
+	if err != nil {
+		return nil, err
+	}
+	a := d.Authorizer(c.args["authorizer_id"])
+	if a == nil {
+		return nil, noAuthorizer
+	}
+	return asAuthorizer(*a), nil
+}
+
+func (c *call) getAuthorizers() (any, error) {
+	a, err := c.api()
+	if err != nil {
+		return nil, err
+	}
+	key := func(a model.Authorizer) string { return a.ID }
+	all := slices.SortedFunc(slices.Values(a.Definition.Authorizers), func(x, y model.Authorizer) int { return strings.Compare(x.ID, y.ID) })
+	return paged(c, all, key, asAuthorizer)
+}
+
+func (c *call) updateAuthorizer() (any, error) {
+	steps, err := c.patches()
+	if err != nil {
+		return nil, err
+	}
+	var out model.Authorizer
+	err = c.editPart(noAuthorizer, func(d *model.Definition) error {
+		a := d.Authorizer(c.args["authorizer_id"])
+		if a == nil {
+			return noAuthorizer
+		}
+		if err := patch(steps, authorizerRules(c, a)); err != nil {
+			return err
+		}
+		out = *a
+		return checkAuthorizer(d, a)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return asAuthorizer(out), nil
+}
+
+func authorizerRules(c *call, a *model.Authorizer) []patchRule {
+	set := func(to *string) func(*patchOp, []string) error {
+		return func(p *patchOp, _ []string) error { *to = p.value(); return nil }
+	}
+	return []patchRule{
+		{ops: "replace", pattern: "/name", apply: set(&a.Name)},
+		{ops: "replace", pattern: "/type", apply: func(p *patchOp, _ []string) error {
+			if authTypes[p.value()] == "" {
+				return invalid(constraint{p.value(), c.input("type"), oneOf(authorizerRequest, authorizerToken, authorizerCognito)})
+			}
+			a.Type = p.value()
+			return nil
+		}},
+		{ops: "replace", pattern: "/authType", apply: set(&a.AuthType)},
+		{ops: "replace", pattern: "/authorizerUri", apply: set(&a.AuthorizerURI)},
+		{ops: "replace", pattern: "/authorizerCredentials", apply: set(&a.AuthorizerCredentials)},
+		{ops: "replace", pattern: "/authorizerResultTtlInSeconds", apply: func(p *patchOp, _ []string) error {
+			n, err := strconv.Atoi(p.value())
+			if err != nil {
+				return badRequest("Invalid authorizer result TTL specified: %.200s. It must be between 0 and %d seconds.", p.value(), maxTTL)
+			}
+			a.ResultTTLSeconds = &n
+			return nil
+		}},
+		{ops: "replace", pattern: "/identityValidationExpression", apply: set(&a.IdentityValidationExpression)},
+		{ops: "replace", pattern: "/identitySource", apply: set(&a.IdentitySource)},
+		{ops: "add", pattern: "/identitySource", hidden: true, apply: func(p *patchOp, _ []string) error {
+			a.IdentitySource = strings.Trim(a.IdentitySource+","+p.value(), ",")
+			return nil
+		}},
+		{ops: "remove", pattern: "/identitySource", hidden: true, apply: func(p *patchOp, _ []string) error {
+			if p.value() == "" {
+				a.IdentitySource = ""
+				return nil
+			}
+			sources := slices.DeleteFunc(strings.Split(a.IdentitySource, ","), func(s string) bool { return strings.TrimSpace(s) == p.value() })
+			a.IdentitySource = strings.Join(sources, ",")
+			return nil
+		}},
+		{ops: "add", pattern: "/providerARNs", apply: func(p *patchOp, _ []string) error {
+			if !slices.Contains(a.ProviderARNs, p.value()) {
+				a.ProviderARNs = append(a.ProviderARNs, p.value())
+			}
+			return nil
+		}},
+		{ops: "remove", pattern: "/providerARNs", hidden: true, apply: func(p *patchOp, _ []string) error {
+			a.ProviderARNs = slices.DeleteFunc(a.ProviderARNs, func(arn string) bool { return arn == p.value() })
+			return nil
+		}},
+	}
+}
+
+func (c *call) deleteAuthorizer() (any, error) {
+	id := c.args["authorizer_id"]
+	return nil, c.editPart(noAuthorizer, func(d *model.Definition) error {
+		i := slices.IndexFunc(d.Authorizers, func(a model.Authorizer) bool { return a.ID == id })
+		if i < 0 {
+			return noAuthorizer
+		}
+		if path, verb, used := methodUsing(d, func(m *model.Method) bool { return m.AuthorizerID == id }); used {
+			return conflict("Cannot delete authorizer '%s', is referenced in method: %s/%s", d.Authorizers[i].Name, verb, path)
+		}
+		d.Authorizers = slices.Delete(d.Authorizers, i, i+1)
+		return nil
+	})
+}

@@ -33,6 +33,33 @@ func conflict(format string, a ...any) error {
 // constraint is one violated rule of the service model.
 type constraint struct{ value, at, rule string }
 
+// absent is the value of a constraint on a member that was not sent.
+const absent = "\x00"
+
+func (c constraint) String() string {
+	value := "'" + c.value + "'"
+	if c.value == absent {
+		value = "null"
+	}
+	return fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: %s", value, c.at, c.rule)
+}
+
+// required are the constraints on members that have to be sent: names and values,
+// in turn.
+func (c *call) required(members ...string) (out []constraint) {
+	for i := 0; i < len(members); i += 2 {
+		if members[i+1] == "" {
+			out = append(out, constraint{absent, c.input(members[i]), "Member must not be null"})
+		}
+	}
+	return out
+}
+
+// input is the name of a member of the call's body in the service model.
+func (c *call) input(member string) string {
+	return strings.ToLower(c.op.name[:1]) + c.op.name[1:] + "Input." + member
+}
+
 // invalid is the service's report of violated constraints.
 func invalid(all ...constraint) error {
 	s := "s"
@@ -45,7 +72,7 @@ func invalid(all ...constraint) error {
 		if i > 0 {
 			b.WriteString("; ")
 		}
-		fmt.Fprintf(&b, "Value '%s' at '%s' failed to satisfy constraint: %s", c.value, c.at, c.rule)
+		b.WriteString(c.String())
 	}
 	return failure{http.StatusBadRequest, "ValidationException", b.String()}
 }

@@ -56,7 +56,7 @@ func (c *call) patches() ([]patchOp, error) {
 			known = known || v == p.Op
 		}
 		if !known {
-			bad = append(bad, constraint{p.Op, fmt.Sprintf("%s%sInput.patchOperations.%d.member.op", strings.ToLower(c.op.name[:1]), c.op.name[1:], i+1), oneOf(patchVerbs...)})
+			bad = append(bad, constraint{p.Op, c.input(fmt.Sprintf("patchOperations.%d.member.op", i+1)), oneOf(patchVerbs...)})
 		}
 	}
 	if len(bad) > 0 {
