@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -93,7 +94,7 @@ var kinds = map[model.Kind]failure{
 }
 
 func (c *call) refuse(err error) {
-	f, ok := err.(failure)
+	f, ok := errors.AsType[failure](err)
 	if !ok {
 		kind := model.KindOf(err)
 		if f, ok = kinds[kind]; ok {

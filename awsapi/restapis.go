@@ -2,6 +2,9 @@ package awsapi
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -11,6 +14,7 @@ var restAPIs = handlers{
 	"CreateRestApi": (*call).createRestAPI,
 	"GetRestApi":    (*call).getRestAPI,
 	"GetRestApis":   (*call).getRestAPIs,
+	"UpdateRestApi": (*call).updateRestAPI,
 	"DeleteRestApi": (*call).deleteRestAPI,
 }
 
@@ -83,20 +87,29 @@ func defaultModels() []model.Schema {
 
 func (c *call) createRestAPI() (any, error) {
 	var in struct {
-		Name, Description, Version string
-		CloneFrom                  string
-		BinaryMediaTypes           []string
-		MinimumCompressionSize     *int
-		APIKeySource               string
-		EndpointConfiguration      *endpoint
-		Policy                     string
-		Tags                       map[string]string
-		DisableExecuteAPIEndpoint  bool
-		SecurityPolicy             string
-		EndpointAccessMode         string
+		Name, Version             string
+		Description               *string
+		CloneFrom                 string
+		BinaryMediaTypes          []string
+		MinimumCompressionSize    *int
+		APIKeySource              string
+		EndpointConfiguration     *endpoint
+		Policy                    string
+		Tags                      map[string]string
+		DisableExecuteAPIEndpoint bool
+		SecurityPolicy            string
+		EndpointAccessMode        string
 	}
 	if err := c.in(&in); err != nil {
 		return nil, err
+	}
+	if in.Description != nil && *in.Description == "" && (in.EndpointConfiguration == nil || checkEndpoint("", in.EndpointConfiguration) == nil) {
+		return nil, badRequest("Description cannot be an empty string")
+	}
+	if in.EndpointConfiguration != nil {
+		if err := checkEndpoint("createRestApiInput.", in.EndpointConfiguration); err != nil {
+			return nil, err
+		}
 	}
 	d := &model.Definition{Models: defaultModels()}
 	if in.CloneFrom != "" {
@@ -106,9 +119,13 @@ func (c *call) createRestAPI() (any, error) {
 		}
 		d = &from.Definition
 	}
-	d.Name, d.Description, d.Version, d.Policy = in.Name, in.Description, in.Version, in.Policy
+	d.Name, d.Version, d.Policy, d.Description = in.Name, in.Version, in.Policy, ""
+	if in.Description != nil {
+		d.Description = *in.Description
+	}
 	d.APIKeySource, d.BinaryMediaTypes, d.MinimumCompressionSize = in.APIKeySource, in.BinaryMediaTypes, in.MinimumCompressionSize
 	d.DisableDefaultEndpoint, d.SecurityPolicy, d.EndpointAccessMode = in.DisableExecuteAPIEndpoint, in.SecurityPolicy, in.EndpointAccessMode
+	d.Endpoint = nil
 	if e := in.EndpointConfiguration; e != nil && len(e.Types) > 0 {
 		private := e.Types[0] == model.EndpointPrivate
 		if private && e.IPAddressType == "ipv4" {
@@ -119,11 +136,166 @@ func (c *call) createRestAPI() (any, error) {
 		}
 		d.Endpoint = (*model.Endpoint)(e)
 	}
+	if err := checkAPI(d); err != nil {
+		return nil, err
+	}
 	a, err := c.Plane.AddAPI(c.ctx, c.actor, d, in.Tags)
 	if err != nil {
 		return nil, err
 	}
 	return asRestAPI(&a), nil
+}
+
+// The orders are those that the service prints.
+var (
+	endpointTypes = []string{model.EndpointPrivate, model.EndpointEdge, model.EndpointRegional}
+	addressTypes  = []string{"ipv4", "dualstack"}
+)
+
+// checkEndpoint checks what the service model says of an endpoint configuration.
+func checkEndpoint(input string, e *endpoint) error {
+	var bad []constraint
+	for _, t := range e.Types {
+		if !slices.Contains(endpointTypes, t) {
+			bad = append(bad, constraint{"[" + strings.Join(e.Types, ", ") + "]", input + "endpointConfiguration.types", "Member must satisfy constraint: [" + oneOf(endpointTypes...) + "]"})
+			break
+		}
+	}
+	if e.IPAddressType != "" && !slices.Contains(addressTypes, e.IPAddressType) {
+		bad = append(bad, constraint{e.IPAddressType, input + "endpointConfiguration.ipAddressType", oneOf(addressTypes...)})
+	}
+	if len(bad) > 0 {
+		return invalid(bad...)
+	}
+	return nil
+}
+
+const maxCompression = 10 << 20
+
+// checkAPI checks an API's own settings.
+func checkAPI(d *model.Definition) error {
+	if n := d.MinimumCompressionSize; n != nil && (*n < 0 || *n > maxCompression) {
+		return badRequest("Invalid minimum compression size, must be between 0 and 10485760")
+	}
+	if s := d.APIKeySource; s != "" && s != "HEADER" && s != "AUTHORIZER" {
+		return badRequest("Invalid API key source specified: %s. Must be one of: [HEADER, AUTHORIZER]", s)
+	}
+	if d.Policy != "" && !json.Valid([]byte(d.Policy)) {
+		return badRequest("Invalid policy document. Please check the policy syntax and ensure that Principals are valid.")
+	}
+	for _, t := range d.BinaryMediaTypes {
+		if kind, sub, ok := strings.Cut(t, "/"); !ok || kind == "" || sub == "" {
+			return badRequest("Invalid binary media type specified: %s", t)
+		}
+	}
+	return nil
+}
+
+func (c *call) updateRestAPI() (any, error) {
+	steps, err := c.patches()
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.change(func(d *model.Definition) error {
+		text := func(at *string) func(*patchOp, []string) error {
+			return func(p *patchOp, _ []string) error {
+				*at = p.value()
+				if p.Op == "remove" {
+					*at = ""
+				}
+				return nil
+			}
+		}
+		ends := func() *model.Endpoint {
+			if d.Endpoint == nil {
+				d.Endpoint = &model.Endpoint{Types: []string{model.EndpointEdge}, IPAddressType: "ipv4"}
+			}
+			return d.Endpoint
+		}
+		err := patch(steps, []patchRule{
+			{ops: "replace", pattern: "/name", apply: func(p *patchOp, _ []string) error {
+				if p.value() == "" {
+					return badRequest("API Name cannot be empty")
+				}
+				d.Name = p.value()
+				return nil
+			}},
+			{ops: "replace remove", pattern: "/description", apply: text(&d.Description)},
+			{ops: "replace remove", pattern: "/version", hidden: true, apply: text(&d.Version)},
+			{ops: "replace remove", pattern: "/policy", apply: text(&d.Policy)},
+			{ops: "replace", pattern: "/apiKeySource", apply: text(&d.APIKeySource)},
+			{ops: "replace remove", pattern: "/minimumCompressionSize", apply: func(p *patchOp, _ []string) error {
+				d.MinimumCompressionSize = nil
+				if p.Op == "remove" || p.value() == "" {
+					return nil
+				}
+				n, err := strconv.Atoi(p.value())
+				if err != nil {
+					return badRequest("Invalid minimum compression size, must be between 0 and 10485760")
+				}
+				d.MinimumCompressionSize = &n
+				return nil
+			}},
+			{ops: "replace", pattern: "/disableExecuteApiEndpoint", apply: func(p *patchOp, _ []string) error {
+				d.DisableDefaultEndpoint = isTrue(p.value())
+				return nil
+			}},
+			{ops: "replace remove", pattern: "/securityPolicy", apply: text(&d.SecurityPolicy)},
+			{ops: "replace remove", pattern: "/endpointAccessMode", apply: text(&d.EndpointAccessMode)},
+			{ops: "replace", pattern: "/endpointConfiguration/types/{type}", apply: func(p *patchOp, a []string) error {
+				if !slices.Contains(endpointTypes, p.value()) {
+					return badRequest("Invalid endpoint type specified: %s. Must be one of: [%s]", p.value(), strings.Join(endpointTypes, ", "))
+				}
+				e := ends()
+				e.Types = []string{p.value()} // an API has one
+				if p.value() == model.EndpointPrivate {
+					e.IPAddressType = "dualstack"
+				}
+				return nil
+			}},
+			{ops: "replace", pattern: "/endpointConfiguration/ipAddressType", apply: func(p *patchOp, _ []string) error {
+				e := ends()
+				if !slices.Contains(addressTypes, p.value()) {
+					return badRequest("Invalid ipAddressType specified: %s. Must be one of: [%s]", p.value(), strings.Join(addressTypes, ", "))
+				}
+				if p.value() == "ipv4" && slices.Contains(e.Types, model.EndpointPrivate) {
+					return badRequest("Only dualstack ipAddressType is supported for Private APIs.")
+				}
+				e.IPAddressType = p.value()
+				return nil
+			}},
+			{ops: "add remove", pattern: "/endpointConfiguration/vpcEndpointIds", apply: func(p *patchOp, _ []string) error {
+				e := ends()
+				e.VPCEndpointIDs = slices.DeleteFunc(e.VPCEndpointIDs, func(s string) bool { return s == p.value() })
+				if p.Op == "add" {
+					e.VPCEndpointIDs = append(e.VPCEndpointIDs, p.value())
+				}
+				return nil
+			}},
+			{ops: "add replace remove", pattern: "/binaryMediaTypes/{type}", apply: func(p *patchOp, a []string) error {
+				there := slices.Contains(d.BinaryMediaTypes, a[0])
+				if !there && p.Op != "add" {
+					return notFound("Invalid binary media type specified: %s", a[0])
+				}
+				d.BinaryMediaTypes = slices.DeleteFunc(d.BinaryMediaTypes, func(s string) bool { return s == a[0] })
+				switch p.Op {
+				case "add":
+					d.BinaryMediaTypes = append(d.BinaryMediaTypes, a[0])
+				case "replace":
+					d.BinaryMediaTypes = append(d.BinaryMediaTypes, p.value())
+				}
+				return nil
+			}},
+		})
+		if err != nil {
+			return err
+		}
+		return checkAPI(d)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return readRestAPI(&a.API), nil
 }
 
 func (c *call) getRestAPI() (any, error) {

@@ -129,10 +129,24 @@ type Integration struct {
 // IntegrationResponse maps one kind of back-end answer to a method answer.
 type IntegrationResponse struct {
 	StatusCode         string            `json:"statusCode"`
-	SelectionPattern   string            `json:"selectionPattern,omitempty"`
+	SelectionPattern   *string           `json:"selectionPattern,omitempty"` // none and an empty one are the default
 	ResponseParameters map[string]string `json:"responseParameters,omitempty"`
 	ResponseTemplates  map[string]string `json:"responseTemplates,omitempty"`
 	ContentHandling    string            `json:"contentHandling,omitempty"`
+}
+
+// Pattern selects the response; empty: it is the default.
+func (r *IntegrationResponse) Pattern() string {
+	if r.SelectionPattern == nil {
+		return ""
+	}
+	return *r.SelectionPattern
+}
+
+// String is for Compare.
+func (r IntegrationResponse) String() string {
+	b, _ := json.Marshal(r)
+	return string(b)
 }
 
 // Timeout in milliseconds, the default where none is declared.

@@ -109,7 +109,7 @@ func (g *Integration) mockResponse(code int) (IntegrationResponse, error) {
 	var fallback *IntegrationResponse
 	for _, key := range sortedNames(g.Responses) {
 		r := g.Responses[key]
-		pattern := r.SelectionPattern
+		pattern := r.Pattern()
 		if pattern == "" && key != "default" && key != r.StatusCode {
 			pattern = key
 		}

@@ -17,7 +17,7 @@ func TestParseMock(t *testing.T) {
 		"made by hand": {*FixedMock(201, "text/plain", "hello $5 #1"), &Mock{201, [][2]string{{"Content-Type", "text/plain"}}, "hello $5 #1"}, ""},
 		"no body":      {*FixedMock(204, "", ""), &Mock{204, [][2]string{{"Content-Type", "application/json"}}, ""}, ""},
 		"the response for the code": {Integration{RequestTemplates: map[string]string{"application/json": `{"statusCode": 404}`}, Responses: map[string]IntegrationResponse{
-			"default": {StatusCode: "200"}, "4\\d{2}": {StatusCode: "410", SelectionPattern: "4\\d{2}"}}}, &Mock{410, [][2]string{{"Content-Type", "application/json"}}, ""}, ""},
+			"default": {StatusCode: "200"}, "4\\d{2}": {StatusCode: "410", SelectionPattern: new("4\\d{2}")}}}, &Mock{410, [][2]string{{"Content-Type", "application/json"}}, ""}, ""},
 		"headers": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200",
 			ResponseParameters: map[string]string{"method.response.header.X-A": "'1'", "method.response.header.Access-Control-Allow-Origin": "'*'"}}}},
 			&Mock{200, [][2]string{{"Access-Control-Allow-Origin", "*"}, {"Content-Type", "application/json"}, {"X-A", "1"}}, ""}, ""},
@@ -29,7 +29,7 @@ func TestParseMock(t *testing.T) {
 		"a computed header": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.X": "integration.response.header.Y"}}}}, nil, "not served yet"},
 		"a header smuggled": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.X": "'a\r\nSet-Cookie: x'"}}}}, nil, "cannot be sent"},
 		"framing":           {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.Content-Length": "'5'"}}}}, nil, "gateway's own"},
-		"a bad pattern":     {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"(": {StatusCode: "200", SelectionPattern: "("}}}, nil, "not a regular expression"},
+		"a bad pattern":     {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"(": {StatusCode: "200", SelectionPattern: new("(")}}}, nil, "not a regular expression"},
 		"a bad status":      {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "99"}}}, nil, "not between 200 and 599"},
 	} {
 		got, err := ParseMock(&c.in)

@@ -122,6 +122,18 @@ func (d *Definition) ByID(id string) *Resource {
 	return nil
 }
 
+// ByPath finds a resource by its path; nil: there is none.
+func (d *Definition) ByPath(path string) *Resource { return d.resource(path) }
+
+// Paths are all resources, by path.
+func (d *Definition) Paths() map[string]*Resource {
+	out := make(map[string]*Resource, len(d.Resources))
+	for i := range d.Resources {
+		out[d.Resources[i].Path] = &d.Resources[i]
+	}
+	return out
+}
+
 func find[T interface{ id() string }](list []T, id string) *T {
 	for i := range list {
 		if list[i].id() == id {

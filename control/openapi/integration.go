@@ -208,7 +208,8 @@ func (im *importer) integrationResponses(g *model.Integration, f loc) {
 			ContentHandling:    strings.ToUpper(im.str(e.get("contentHandling"))),
 		}
 		if e.name() != "default" {
-			a.SelectionPattern = e.name()
+			pattern := e.name()
+			a.SelectionPattern = &pattern
 		}
 		key := a.StatusCode
 		if key == "" {
