@@ -242,11 +242,8 @@ func (c *call) updateAuthorizer() (any, error) {
 }
 
 func authorizerRules(c *call, a *model.Authorizer) []patchRule {
-	set := func(to *string) func(*patchOp, []string) error {
-		return func(p *patchOp, _ []string) error { *to = p.value(); return nil }
-	}
 	return []patchRule{
-		{ops: "replace", pattern: "/name", apply: set(&a.Name)},
+		{ops: "replace", pattern: "/name", apply: setText(&a.Name)},
 		{ops: "replace", pattern: "/type", apply: func(p *patchOp, _ []string) error {
 			if authTypes[p.value()] == "" {
 				return invalid(constraint{p.value(), c.input("type"), oneOf(authorizerRequest, authorizerToken, authorizerCognito)})
@@ -254,9 +251,9 @@ func authorizerRules(c *call, a *model.Authorizer) []patchRule {
 			a.Type = p.value()
 			return nil
 		}},
-		{ops: "replace", pattern: "/authType", apply: set(&a.AuthType)},
-		{ops: "replace", pattern: "/authorizerUri", apply: set(&a.AuthorizerURI)},
-		{ops: "replace", pattern: "/authorizerCredentials", apply: set(&a.AuthorizerCredentials)},
+		{ops: "replace", pattern: "/authType", apply: setText(&a.AuthType)},
+		{ops: "replace", pattern: "/authorizerUri", apply: setText(&a.AuthorizerURI)},
+		{ops: "replace", pattern: "/authorizerCredentials", apply: setText(&a.AuthorizerCredentials)},
 		{ops: "replace", pattern: "/authorizerResultTtlInSeconds", apply: func(p *patchOp, _ []string) error {
 			n, err := strconv.Atoi(p.value())
 			if err != nil {
@@ -265,8 +262,8 @@ func authorizerRules(c *call, a *model.Authorizer) []patchRule {
 			a.ResultTTLSeconds = &n
 			return nil
 		}},
-		{ops: "replace", pattern: "/identityValidationExpression", apply: set(&a.IdentityValidationExpression)},
-		{ops: "replace", pattern: "/identitySource", apply: set(&a.IdentitySource)},
+		{ops: "replace", pattern: "/identityValidationExpression", apply: setText(&a.IdentityValidationExpression)},
+		{ops: "replace", pattern: "/identitySource", apply: setText(&a.IdentitySource)},
 		{ops: "add", pattern: "/identitySource", hidden: true, apply: func(p *patchOp, _ []string) error {
 			a.IdentitySource = strings.Trim(a.IdentitySource+","+p.value(), ",")
 			return nil

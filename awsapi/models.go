@@ -185,12 +185,9 @@ func (c *call) updateModel() (any, error) {
 		if m == nil {
 			return c.noModel()
 		}
-		set := func(to *string) func(*patchOp, []string) error {
-			return func(p *patchOp, _ []string) error { *to = p.value(); return nil }
-		}
 		err := patch(steps, []patchRule{
-			{ops: "replace", pattern: "/description", apply: set(&m.Description)},
-			{ops: "replace", pattern: "/schema", apply: set(&m.Schema)},
+			{ops: "replace", pattern: "/description", apply: setText(&m.Description)},
+			{ops: "replace", pattern: "/schema", apply: setText(&m.Schema)},
 		})
 		if err != nil {
 			return err

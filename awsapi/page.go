@@ -1,8 +1,11 @@
 package awsapi
 
 import (
+	"context"
 	"encoding/base64"
 	"strconv"
+
+	"tollgate/control"
 )
 
 // list is a page of a collection. The array is "item" on this wire.
@@ -59,4 +62,25 @@ func paged[T any](c *call, items []T, key func(T) string, shape func(T) any) (li
 		out, position = append(out, shape(v)), next(key(v))
 	}
 	return list{Item: out}, nil
+}
+
+// readList answers with one page of what control pages itself.
+func readList[T any](c *call, read func(context.Context, control.Actor, control.Page) (control.List[T], error), shape func(T) any) (any, error) {
+	n, err := c.limit()
+	if err != nil {
+		return nil, err
+	}
+	after, err := c.position()
+	if err != nil {
+		return nil, err
+	}
+	all, err := read(c.ctx, c.actor, control.Page{After: after, Limit: n})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]any, len(all.Items))
+	for i, v := range all.Items {
+		out[i] = shape(v)
+	}
+	return list{Position: next(all.Next), Item: out}, nil
 }

@@ -126,3 +126,8 @@ func unknownPath(p *patchOp, rules []patchRule) error {
 	}
 	return badRequest("Invalid patch path  '%s' specified for op '%s'. Must be one of: [%s]", p.path(), p.Op, strings.Join(listed, ", "))
 }
+
+// setText is a patch of a text.
+func setText(to *string) func(*patchOp, []string) error {
+	return func(p *patchOp, _ []string) error { *to = p.value(); return nil }
+}

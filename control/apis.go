@@ -188,6 +188,7 @@ func (p *Plane) DeleteAPI(ctx context.Context, actor Actor, id string, force boo
 		}
 		for _, sql := range []string{
 			`delete from deployment where tenant_id = $1 and api_id = $2`,
+			`delete from documentation_version where tenant_id = $1 and api_id = $2`,
 			`delete from api_source where tenant_id = $1 and api_id = $2`,
 			`update api set definition = null, deleted_at = now() where tenant_id = $1 and api_id = $2`,
 		} {

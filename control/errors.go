@@ -28,7 +28,7 @@ var refusals = map[string]struct {
 // randomIDs are the constraints that only a random id's collision can violate.
 var randomIDs = map[string]bool{
 	"tenant_account_key": true, "access_key_id_key": true, "api_id_key": true, "deployment_id_key": true,
-	"plan_id_key": true, "api_key_id_key": true,
+	"plan_id_key": true, "api_key_id_key": true, "vpc_link_pkey": true,
 }
 
 // again says whether a transaction that failed so may succeed when repeated.

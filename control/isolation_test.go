@@ -16,16 +16,17 @@ import (
 // foreign is what one tenant has, in the hands of another.
 type foreign struct {
 	*world
-	mine       control.Actor // who asks
-	plan       string        // a plan and a key of the asker's own
-	key        string
-	d          control.Deployed // the other tenant's
-	plan2      string
-	key2       control.CreatedKey
-	sub2       control.Subscription // of an app of the other's developer
-	developer2 string
-	portal2    control.Portal
-	node       control.NodeIdentity // of the asker's dedicated gateway
+	mine                control.Actor // who asks
+	plan                string        // a plan and a key of the asker's own
+	key                 string
+	d                   control.Deployed // the other tenant's
+	plan2               string
+	key2                control.CreatedKey
+	sub2                control.Subscription // of an app of the other's developer
+	developer2          string
+	portal2             control.Portal
+	certificate2, link2 string
+	node                control.NodeIdentity // of the asker's dedicated gateway
 }
 
 // isolation calls every exported method of Plane with another tenant's ids. Where
@@ -92,13 +93,46 @@ var isolation = map[string]any{
 	"AddAPI": func(f foreign) error {
 		return second(f.AddAPI(f.ctx, viewer(f.mine), &model.Definition{Name: "x"}, nil))
 	},
-	"Tags": func(f foreign) error {
-		tags, err := f.Tags(f.ctx, f.mine, "/restapis/"+f.d.Stage.APIID)
-		if len(tags) > 0 {
-			return fmt.Errorf("shown %v", tags)
+	"Tags": func(f foreign) error { return second(f.Tags(f.ctx, f.mine, "/restapis/"+f.d.Stage.APIID)) },
+	"CreateDocumentationVersion": func(f foreign) error {
+		return second(f.CreateDocumentationVersion(f.ctx, f.mine, control.NewDocumentationVersion{APIID: f.d.Stage.APIID, Version: "2", Stage: "prod"}))
+	},
+	"DocumentationVersions": func(f foreign) error {
+		return second(f.DocumentationVersions(f.ctx, f.mine, f.d.Stage.APIID, control.Page{}))
+	},
+	"DocumentationVersion": func(f foreign) error { return second(f.DocumentationVersion(f.ctx, f.mine, f.d.Stage.APIID, "1")) },
+	"DescribeDocumentationVersion": func(f foreign) error {
+		return second(f.DescribeDocumentationVersion(f.ctx, f.mine, f.d.Stage.APIID, "1", "x"))
+	},
+	"DeleteDocumentationVersion": func(f foreign) error { return f.DeleteDocumentationVersion(f.ctx, f.mine, f.d.Stage.APIID, "1") },
+	"AccountSettings": func(f foreign) error {
+		s, err := f.AccountSettings(f.ctx, f.mine)
+		if s.LogRoleARN != "" {
+			return fmt.Errorf("shown %+v", s)
 		}
 		return err
 	},
+	"SetLogRole": func(f foreign) error { return f.SetLogRole(f.ctx, viewer(f.mine), "") },
+	"GenerateClientCertificate": func(f foreign) error {
+		return second(f.GenerateClientCertificate(f.ctx, viewer(f.mine), "", nil))
+	},
+	"ClientCertificates": func(f foreign) error {
+		l, err := f.ClientCertificates(f.ctx, f.mine, control.Page{})
+		return empty(l.Items, err)
+	},
+	"ClientCertificate":         func(f foreign) error { return second(f.ClientCertificate(f.ctx, f.mine, f.certificate2)) },
+	"DescribeClientCertificate": func(f foreign) error { return second(f.DescribeClientCertificate(f.ctx, f.mine, f.certificate2, "x")) },
+	"DeleteClientCertificate":   func(f foreign) error { return f.DeleteClientCertificate(f.ctx, f.mine, f.certificate2) },
+	"CreateVPCLink":             func(f foreign) error { return second(f.CreateVPCLink(f.ctx, viewer(f.mine), link())) },
+	"VPCLinks": func(f foreign) error {
+		l, err := f.VPCLinks(f.ctx, f.mine, control.Page{})
+		return empty(l.Items, err)
+	},
+	"VPCLink": func(f foreign) error { return second(f.VPCLink(f.ctx, f.mine, f.link2)) },
+	"UpdateVPCLink": func(f foreign) error {
+		return second(f.UpdateVPCLink(f.ctx, f.mine, f.link2, func(*control.VPCLink) error { return nil }))
+	},
+	"DeleteVPCLink": func(f foreign) error { return f.DeleteVPCLink(f.ctx, f.mine, f.link2) },
 	"SetTags": func(f foreign) error {
 		return f.SetTags(f.ctx, f.mine, "/restapis/"+f.d.Stage.APIID, map[string]string{"a": "b"}, nil)
 	},
@@ -312,13 +346,17 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"Tags": true, "SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
-	operatorOnly = map[string]bool{"AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
+	showNothing  = map[string]bool{"AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true,
 		"GiveUpJournal": true, "Operators": true, "RemoveOperator": true}
 )
+
+func link() control.VPCLink {
+	return control.VPCLink{Name: "x", TargetARNs: []string{"arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/a/b"}}
+}
 
 // customer is a developer of the asker's portal who is not there.
 func customer(a control.Actor) control.Actor {
@@ -393,6 +431,14 @@ func TestTenantIsolation(t *testing.T) {
 	f.portal2, err = w.UpsertPortal(w.ctx, owner, func(s *control.PortalSpec) error { s.Slug, s.Title = "theirs", "Theirs"; return nil })
 	w.must(err)
 	w.must(w.PublishAPI(w.ctx, owner, f.d.Stage.APIID, "prod", ""))
+	_, err = w.CreateDocumentationVersion(w.ctx, owner, control.NewDocumentationVersion{APIID: f.d.Stage.APIID, Version: "1"})
+	w.must(err)
+	w.must(w.SetLogRole(w.ctx, owner, "arn:aws:iam::123456789012:role/logs"))
+	c, err := w.GenerateClientCertificate(w.ctx, owner, "", nil)
+	w.must(err)
+	l, err := w.CreateVPCLink(w.ctx, owner, link())
+	w.must(err)
+	f.certificate2, f.link2 = c.ID, l.ID
 	p, err := w.CreatePlan(w.ctx, f.mine, control.PlanSpec{Name: "Own"})
 	w.must(err)
 	f.plan, f.key = p.ID, w.key(f.mine, p.ID).ID
@@ -438,7 +484,7 @@ func (w *world) dump(a control.Actor) string {
 	var out string
 	for _, table := range []string{"tenant", "member", "access_key", "api", "api_source", "api_method", "deployment", "stage",
 		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "quota_window", "quota_lease",
-		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "period_close", "tenant_left", "invoice", "invoice_line", "audit"} {
+		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "documentation_version", "account_settings", "client_certificate", "vpc_link", "tag", "period_close", "tenant_left", "invoice", "invoice_line", "audit"} {
 		var rows *string
 		w.all(fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, a.Tenant), &rows)
 		if rows != nil {

@@ -18,11 +18,14 @@ const (
 	maxTagValue = 256
 )
 
-// Tags are those of a thing, by the path in its ARN ("/restapis/abcdef1234"). What
-// has none, and what is not there, has no tags.
+// Tags are those of a thing that is there, by the path in its ARN
+// ("/restapis/abcdef1234").
 func (p *Plane) Tags(ctx context.Context, actor Actor, resource string) (map[string]string, error) {
 	tags := map[string]string{}
 	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		if err := taggable(ctx, tx, actor.Tenant, resource); err != nil {
+			return err
+		}
 		err := tx.QueryRow(ctx, `select tags from tag where tenant_id = $1 and resource = $2`, actor.Tenant, resource).Scan(&tags)
 		if err == pgx.ErrNoRows {
 			return nil
@@ -35,7 +38,7 @@ func (p *Plane) Tags(ctx context.Context, actor Actor, resource string) (map[str
 // SetTags adds tags to a thing that is there, and takes some away.
 func (p *Plane) SetTags(ctx context.Context, actor Actor, resource string, add map[string]string, remove []string) error {
 	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
-		if err := w.taggable(ctx, resource); err != nil {
+		if err := taggable(ctx, w, w.tenant, resource); err != nil {
 			return err
 		}
 		if err := w.tag(ctx, resource, add, remove); err != nil {
@@ -47,19 +50,23 @@ func (p *Plane) SetTags(ctx context.Context, actor Actor, resource string, add m
 }
 
 // taggable says whether there is a thing at a path.
-func (w *write) taggable(ctx context.Context, resource string) error {
+func taggable(ctx context.Context, tx pgx.Tx, tenant uint32, resource string) error {
 	parts := strings.Split(strings.Trim(resource, "/"), "/")
 	there := false
 	var err error
 	switch {
 	case len(parts) == 2 && parts[0] == "restapis":
-		err = w.QueryRow(ctx, `select exists (select from api where tenant_id = $1 and api_id = $2 and deleted_at is null)`, w.tenant, parts[1]).Scan(&there)
+		err = tx.QueryRow(ctx, `select exists (select from api where tenant_id = $1 and api_id = $2 and deleted_at is null)`, tenant, parts[1]).Scan(&there)
 	case len(parts) == 4 && parts[0] == "restapis" && parts[2] == "stages":
-		err = w.QueryRow(ctx, `select exists (select from stage where tenant_id = $1 and api_id = $2 and name = $3 and deleted_at is null)`, w.tenant, parts[1], parts[3]).Scan(&there)
+		err = tx.QueryRow(ctx, `select exists (select from stage where tenant_id = $1 and api_id = $2 and name = $3 and deleted_at is null)`, tenant, parts[1], parts[3]).Scan(&there)
 	case len(parts) == 2 && parts[0] == "apikeys":
-		err = w.QueryRow(ctx, `select exists (select from api_key where tenant_id = $1 and key_id = $2 and deleted_at is null)`, w.tenant, parts[1]).Scan(&there)
+		err = tx.QueryRow(ctx, `select exists (select from api_key where tenant_id = $1 and key_id = $2 and deleted_at is null)`, tenant, parts[1]).Scan(&there)
 	case len(parts) == 2 && parts[0] == "usageplans":
-		err = w.QueryRow(ctx, `select exists (select from plan where tenant_id = $1 and plan_id = $2 and deleted_at is null)`, w.tenant, parts[1]).Scan(&there)
+		err = tx.QueryRow(ctx, `select exists (select from plan where tenant_id = $1 and plan_id = $2 and deleted_at is null)`, tenant, parts[1]).Scan(&there)
+	case len(parts) == 2 && parts[0] == "clientcertificates":
+		err = tx.QueryRow(ctx, `select exists (select from client_certificate where tenant_id = $1 and certificate_id = $2)`, tenant, parts[1]).Scan(&there)
+	case len(parts) == 2 && parts[0] == "vpclinks":
+		err = tx.QueryRow(ctx, `select exists (select from vpc_link where tenant_id = $1 and link_id = $2)`, tenant, parts[1]).Scan(&there)
 	}
 	if err == nil && !there {
 		err = model.Errorf(model.NotFound, "there is nothing to tag at %.200q", resource)

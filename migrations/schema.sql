@@ -83,6 +83,14 @@ CREATE TABLE public.access_key (
 
 ALTER TABLE ONLY public.access_key FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.account_settings (
+    tenant_id integer NOT NULL,
+    log_role_arn text NOT NULL,
+    CONSTRAINT account_settings_log_role_arn_check CHECK ((length(log_role_arn) <= 2048))
+);
+
+ALTER TABLE ONLY public.account_settings FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.api (
     tenant_id integer NOT NULL,
     api_id text NOT NULL,
@@ -200,6 +208,19 @@ ALTER TABLE public.audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.client_certificate (
+    tenant_id integer NOT NULL,
+    certificate_id text NOT NULL,
+    description text NOT NULL,
+    certificate text NOT NULL,
+    private_key bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT client_certificate_description_check CHECK ((length(description) <= 1024))
+);
+
+ALTER TABLE ONLY public.client_certificate FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.deployment (
     tenant_id integer NOT NULL,
     deployment_id text NOT NULL,
@@ -237,6 +258,19 @@ CREATE TABLE public.developer (
 );
 
 ALTER TABLE ONLY public.developer FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.documentation_version (
+    tenant_id integer NOT NULL,
+    api_id text NOT NULL,
+    version text NOT NULL,
+    description text NOT NULL,
+    parts jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT documentation_version_description_check CHECK ((length(description) <= 1024)),
+    CONSTRAINT documentation_version_version_check CHECK (((length(version) >= 1) AND (length(version) <= 64)))
+);
+
+ALTER TABLE ONLY public.documentation_version FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.feed_change (
     tenant_id integer NOT NULL,
@@ -932,6 +966,19 @@ CREATE TABLE public.usage_quarantine (
     CONSTRAINT usage_quarantine_hash_check CHECK ((length(hash) = 32))
 );
 
+CREATE TABLE public.vpc_link (
+    tenant_id integer NOT NULL,
+    link_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    target_arns text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT vpc_link_description_check CHECK ((length(description) <= 1024)),
+    CONSTRAINT vpc_link_name_check CHECK (((length(name) >= 1) AND (length(name) <= 1024)))
+);
+
+ALTER TABLE ONLY public.vpc_link FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE ONLY public.usage_day ATTACH PARTITION public.usage_day_default DEFAULT;
 
 ALTER TABLE ONLY public.usage_hour ATTACH PARTITION public.usage_hour_default DEFAULT;
@@ -947,6 +994,9 @@ ALTER TABLE ONLY public.access_key
 
 ALTER TABLE ONLY public.access_key
     ADD CONSTRAINT access_key_pkey PRIMARY KEY (tenant_id, access_key_id);
+
+ALTER TABLE ONLY public.account_settings
+    ADD CONSTRAINT account_settings_pkey PRIMARY KEY (tenant_id);
 
 ALTER TABLE ONLY public.api
     ADD CONSTRAINT api_id_key UNIQUE (api_id);
@@ -984,6 +1034,9 @@ ALTER TABLE ONLY public.attempt
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
 
+ALTER TABLE ONLY public.client_certificate
+    ADD CONSTRAINT client_certificate_pkey PRIMARY KEY (tenant_id, certificate_id);
+
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_id_key UNIQUE (deployment_id);
 
@@ -998,6 +1051,9 @@ ALTER TABLE ONLY public.developer
 
 ALTER TABLE ONLY public.developer
     ADD CONSTRAINT developer_pkey PRIMARY KEY (tenant_id, developer_id);
+
+ALTER TABLE ONLY public.documentation_version
+    ADD CONSTRAINT documentation_version_pkey PRIMARY KEY (tenant_id, api_id, version);
 
 ALTER TABLE ONLY public.feed_change
     ADD CONSTRAINT feed_change_pkey PRIMARY KEY (gateway_id, rev, tenant_id, kind, first_num);
@@ -1164,6 +1220,9 @@ ALTER TABLE ONLY public.usage_hour_default
 ALTER TABLE ONLY public.usage_quarantine
     ADD CONSTRAINT usage_quarantine_pkey PRIMARY KEY (hash);
 
+ALTER TABLE ONLY public.vpc_link
+    ADD CONSTRAINT vpc_link_pkey PRIMARY KEY (tenant_id, link_id);
+
 CREATE INDEX api_key_app ON public.api_key USING btree (tenant_id, app_id) WHERE (app_id IS NOT NULL);
 
 CREATE UNIQUE INDEX api_key_hash_key ON public.api_key USING btree (tenant_id, hash) WHERE (deleted_at IS NULL);
@@ -1305,6 +1364,9 @@ CREATE TRIGGER price_sheet_is_immutable BEFORE DELETE OR UPDATE ON public.price_
 ALTER TABLE ONLY public.access_key
     ADD CONSTRAINT access_key_tenant_id_member_id_fkey FOREIGN KEY (tenant_id, member_id) REFERENCES public.member(tenant_id, member_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.account_settings
+    ADD CONSTRAINT account_settings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_tenant_id_app_id_fkey FOREIGN KEY (tenant_id, app_id) REFERENCES public.app(tenant_id, app_id);
 
@@ -1326,11 +1388,17 @@ ALTER TABLE ONLY public.app
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.client_certificate
+    ADD CONSTRAINT client_certificate_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
 
 ALTER TABLE ONLY public.developer
     ADD CONSTRAINT developer_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.documentation_version
+    ADD CONSTRAINT documentation_version_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
 
 ALTER TABLE ONLY public.feed_change
     ADD CONSTRAINT feed_change_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
@@ -1461,7 +1529,12 @@ ALTER TABLE ONLY public.usage_batch
 ALTER TABLE ONLY public.usage_boot
     ADD CONSTRAINT usage_boot_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
+ALTER TABLE ONLY public.vpc_link
+    ADD CONSTRAINT vpc_link_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE public.access_key ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.account_settings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.api ENABLE ROW LEVEL SECURITY;
 
@@ -1475,9 +1548,13 @@ ALTER TABLE public.app ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.client_certificate ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.developer ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.documentation_version ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.feed_change ENABLE ROW LEVEL SECURITY;
 
@@ -1523,6 +1600,8 @@ ALTER TABLE public.tenant_left ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_only ON public.access_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.account_settings USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.api USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.api_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
@@ -1535,9 +1614,13 @@ CREATE POLICY tenant_only ON public.app USING ((((tenant_id)::text = current_set
 
 CREATE POLICY tenant_only ON public.audit USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.client_certificate USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.deployment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.developer USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.documentation_version USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.feed_change USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -1595,6 +1678,8 @@ CREATE POLICY tenant_only ON public.usage_line USING ((((tenant_id)::text = curr
 
 CREATE POLICY tenant_only ON public.usage_line_default USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.vpc_link USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 ALTER TABLE public.ticket ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_day ENABLE ROW LEVEL SECURITY;
@@ -1608,3 +1693,5 @@ ALTER TABLE public.usage_hour_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_line ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_line_default ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.vpc_link ENABLE ROW LEVEL SECURITY;

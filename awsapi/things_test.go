@@ -1,0 +1,196 @@
+package awsapi_test
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/control"
+	"tollgate/model"
+)
+
+func TestAccount(t *testing.T) {
+	f := newFace(t)
+	f.call("GET", "/account", nil).wantJSON(200, `{"throttleSettings":{"burstLimit":100000,"rateLimit":100000},"features":["UsagePlans"],"apiKeyVersion":"4"}`)
+	role := "arn:aws:iam::123412341234:role/APIGatewayToCloudWatchLogsRole"
+	if r := f.call("PATCH", "/account", steps{step("replace", "/cloudwatchRoleArn", role), step("add", "/features", "UsagePlans")}.body()).want(200); r.field("cloudwatchRoleArn") != role {
+		t.Errorf("changed to %s", r.Body)
+	}
+	f.call("PATCH", "/account", steps{step("remove", "/features", "UsagePlans")}.body()).wantError(400, "BadRequestException", "Usage Plans cannot be disabled once enabled")
+	f.call("PATCH", "/account", steps{step("replace", "/cloudwatchRoleArn", ""), step("replace", "/x", "")}.body()).
+		wantError(400, "BadRequestException", "Invalid patch path  '/x' specified for op 'replace'. Must be one of: [/cloudwatchRoleArn, /features]")
+	if got := f.call("GET", "/account", nil).field("cloudwatchRoleArn"); got != role {
+		t.Errorf("half a PATCH was kept: %s", got)
+	}
+	f.call("PATCH", "/account", steps{step("replace", "/cloudwatchRoleArn", "x")}.body()).want(400)
+	if r := f.call("PATCH", "/account", steps{step("replace", "/cloudwatchRoleArn", "")}.body()).want(200); strings.Contains(string(r.Body), "Role") {
+		t.Errorf("taken away: %s", r.Body)
+	}
+}
+
+func TestClientCertificates(t *testing.T) {
+	f := newFace(t)
+	made := f.call("POST", "/clientcertificates", map[string]any{"description": "first", "tags": map[string]string{"a": "b"}}).want(201)
+	id := made.field("clientCertificateId")
+	one := "/clientcertificates/" + id
+	block, rest := pem.Decode([]byte(made.field("pemEncodedCertificate")))
+	if block == nil || block.Type != "CERTIFICATE" || len(rest) > 0 {
+		t.Fatalf("not one certificate: %s", made.Body)
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	f.must(err)
+	key, ok := c.PublicKey.(*rsa.PublicKey)
+	if !ok || key.N.BitLen() != 2048 || c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
+		t.Errorf("not an RSA certificate of 2048 bits that signs itself: %v", c.PublicKeyAlgorithm)
+	}
+	if left := time.Until(c.NotAfter); left < 364*24*time.Hour || left > 367*24*time.Hour {
+		t.Errorf("holds for %v", left)
+	}
+	var sealed []byte
+	f.must(pgx.BeginFunc(t.Context(), f.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `select set_config('tollgate.tenant', '*', true)`); err != nil {
+			return err
+		}
+		return tx.QueryRow(t.Context(), `select private_key from client_certificate`).Scan(&sealed)
+	}))
+	if _, err := x509.ParsePKCS8PrivateKey(sealed); err == nil {
+		t.Error("the private key lies open")
+	}
+	if strings.Contains(string(made.Body), "rivate") {
+		t.Errorf("shown: %s", made.Body)
+	}
+	if d := f.call("PATCH", one, steps{step("replace", "/description", "second")}.body()).want(200).field("description"); d != "second" {
+		t.Errorf("described as %q", d)
+	}
+	f.call("PATCH", one, steps{step("replace", "/x", "y")}.body()).
+		wantError(400, "BadRequestException", "Invalid patch path  '/x' specified for op 'replace'. Must be one of: [/description]")
+	var all struct {
+		Item []struct{ ClientCertificateID string }
+	}
+	f.call("GET", "/clientcertificates", nil).want(200).into(&all)
+	if len(all.Item) != 1 || all.Item[0].ClientCertificateID != id {
+		t.Errorf("listed %+v", all)
+	}
+	arn := "/tags/" + url.PathEscape("arn:aws:apigateway:us-east-1::/clientcertificates/"+id)
+	f.call("GET", arn, nil).wantJSON(200, `{"tags":{"a":"b"}}`)
+	f.call("DELETE", one, nil).want(202)
+	f.call("GET", one, nil).wantError(404, "NotFoundException", "Invalid Client Certificate identifier specified")
+	f.call("GET", arn, nil).wantError(404, "NotFoundException", "Invalid Client Certificate identifier specified")
+	for range 3 {
+		f.call("POST", "/clientcertificates", nil).want(201)
+	}
+	page := f.call("GET", "/clientcertificates?limit=2", nil).want(200)
+	page.into(&all)
+	f.call("GET", "/clientcertificates?limit=2&position="+url.QueryEscape(page.field("position")), nil).want(200).into(&all)
+	if len(all.Item) != 1 {
+		t.Errorf("the second page: %+v", all)
+	}
+}
+
+func TestVPCLinks(t *testing.T) {
+	f := newFace(t)
+	target := "arn:aws:elasticloadbalancing:us-east-2:123456789012:loadbalancer/net/my-vpclink-test-nlb/1f8df693cd094a72"
+	made := f.call("POST", "/vpclinks", map[string]any{"name": "link", "description": "d", "targetArns": []string{target}}).want(202)
+	id := made.field("id")
+	made.wantJSON(202, `{"id":"`+id+`","name":"link","description":"d","targetArns":["`+target+`"],"status":"PENDING"}`)
+	ready := `{"id":"` + id + `","name":"link","description":"d","targetArns":["` + target + `"],"status":"AVAILABLE","statusMessage":"Your vpc link is ready for use"}`
+	f.call("GET", "/vpclinks/"+id, nil).wantJSON(200, ready)
+	f.call("GET", "/vpclinks", nil).wantJSON(200, `{"item":[`+ready+`]}`)
+	for want, in := range map[string]map[string]any{
+		"Name cannot be empty":                                       {"name": "", "targetArns": []string{}},
+		"Invalid ARN. ARN is not well formed invalid-arn":            {"name": "x", "targetArns": []string{"invalid-arn"}},
+		"More than one target arn specified for vpc link.":           {"name": "x", "targetArns": []string{target, target}},
+		"No target arn specified for vpc link.":                      {"name": "x"},
+		"the description has 1025 characters; at most 1024 are kept": {"name": "x", "description": strings.Repeat("x", 1025), "targetArns": []string{target}},
+	} {
+		f.call("POST", "/vpclinks", in).wantError(400, "BadRequestException", want)
+	}
+	f.call("PATCH", "/vpclinks/"+id, steps{step("replace", "/name", "other"), step("replace", "/name", "")}.body()).wantError(400, "BadRequestException", "Name cannot be empty")
+	if n := f.call("PATCH", "/vpclinks/"+id, steps{step("replace", "/name", "other")}.body()).want(200).field("name"); n != "other" {
+		t.Errorf("named %q", n)
+	}
+	f.call("PATCH", "/vpclinks/"+id, steps{step("add", "/targetArns", target)}.body()).wantError(400, "BadRequestException", "Target arns are not allowed to be changed/added.")
+
+	// A stage that calls through it keeps it.
+	api, _ := f.newAPI()
+	f.method(api, "/pets", "GET", model.Method{Integration: &model.Integration{Type: model.IntegrationHTTPProxy, URI: "http://127.0.0.1:9/", HTTPMethod: "GET"}})
+	_, err := f.Deploy(t.Context(), f.owner.Actor, control.Deploy{APIID: api, Stage: "prod"})
+	f.must(err)
+	f.exec(`alter table deployment disable trigger user`)
+	f.exec(`update deployment set definition = replace(definition::text, '"uri":', '"connectionId": "` + id + `", "uri":')::jsonb`)
+	r := f.call("DELETE", "/vpclinks/"+id, nil).want(400)
+	if s := string(r.Body); !strings.Contains(s, "Cannot delete vpc link. Vpc link '"+id+"', is referenced in ["+api+":GET:") || !strings.Contains(s, ":prod] in format of [RESTApiId:Method:Resource:Stage].") {
+		t.Errorf("refused with %s", s)
+	}
+	f.call("DELETE", "/restapis/"+api, nil).want(202)
+	f.call("DELETE", "/vpclinks/"+id, nil).want(202)
+	f.call("DELETE", "/vpclinks/"+id, nil).wantError(404, "NotFoundException", "Invalid Vpc Link identifier specified")
+	f.call("GET", "/vpclinks/"+id, nil).wantError(404, "NotFoundException", "Invalid Vpc Link identifier specified")
+}
+
+func TestTags(t *testing.T) {
+	f := newFace(t)
+	api, at := f.newAPI()
+	arn := func(path string) string { return "/tags/" + url.PathEscape("arn:aws:apigateway:us-east-1::"+path) }
+	f.call("PUT", arn(at), map[string]any{"tags": map[string]string{"a": "1", "b": "2", "c": "3"}}).want(204)
+	f.call("GET", arn(at), nil).wantJSON(200, `{"tags":{"a":"1","b":"2","c":"3"}}`)
+	f.call("DELETE", arn(at)+"?tagKeys=a&tagKeys=b", nil).want(204)
+	if s := f.call("GET", at, nil).want(200).field("tags"); s != `{"c":"3"}` {
+		t.Errorf("tags of the API are %s", s)
+	}
+	f.call("PUT", arn(at), map[string]any{"tags": map[string]string{"d": "4"}}).want(204)
+	page := f.call("GET", arn(at)+"?limit=1", nil).want(200)
+	f.call("GET", arn(at)+"?limit=1&position="+url.QueryEscape(page.field("position")), nil).wantJSON(200, `{"tags":{"d":"4"}}`)
+
+	f.call("GET", arn("/restapis/nothing"), nil).wantError(404, "NotFoundException", "Invalid API identifier specified "+f.owner.AccountID+":nothing")
+	f.call("PUT", arn(at+"/stages/none"), map[string]any{"tags": map[string]string{"a": "1"}}).wantError(404, "NotFoundException", "Invalid stage identifier specified")
+	f.call("GET", arn("/toys/x"), nil).wantError(404, "NotFoundException", "Invalid resource specified: /toys/x")
+	f.call("GET", arn(at+"/"), nil).want(400)
+	f.call("GET", "/tags/nonsense", nil).wantError(400, "BadRequestException", "Invalid ARN specified in the request: nonsense")
+	f.call("PUT", arn(at), map[string]any{"tags": map[string]string{"aws:x": "1"}}).want(400)
+	f.call("PUT", arn(at), nil).want(400)
+	f.call("DELETE", arn(at), nil).want(400)
+	other := f.account("Eve")
+	f.send(other, "GET", arn(at), nil).wantError(404, "NotFoundException", "Invalid API identifier specified "+other.AccountID+":"+api)
+	f.send(other, "PUT", arn(at), map[string]any{"tags": map[string]string{"x": "1"}}).want(404)
+}
+
+func TestSDKTypes(t *testing.T) {
+	f := newFace(t)
+	var all struct{ Item []struct{ ID string } }
+	f.call("GET", "/sdktypes", nil).want(200).into(&all)
+	if len(all.Item) != 6 {
+		t.Errorf("listed %+v", all)
+	}
+	for _, s := range all.Item {
+		f.call("GET", "/sdktypes/"+s.ID, nil).want(200)
+	}
+	f.call("GET", "/sdktypes/cobol", nil).wantError(404, "NotFoundException", "Invalid SDK type specified: cobol")
+	_, at := f.newAPI()
+	f.call("GET", at+"/stages/prod/sdks/java", nil).want(400)
+	f.call("GET", at+"/stages/prod/sdks/cobol", nil).wantError(400, "BadRequestException", "Invalid SDK type specified: cobol")
+}
+
+func TestAccessAssociations(t *testing.T) {
+	f := newFace(t)
+	domain := "arn:aws:apigateway:us-west-2:111122223333:/domainnames/my.private.domain.tld+abcd1234"
+	association := "arn:aws:apigateway:us-west-2:012345678910:/domainnameaccessassociations/domainname/my.private.domain.tld/vpcesource/vpce-abcd1234efg"
+	in := map[string]any{"domainNameArn": domain, "accessAssociationSource": "vpce-abcd1234efg", "accessAssociationSourceType": "VPCE"}
+	f.call("POST", "/domainnameaccessassociations", in).wantError(404, "NotFoundException", "Invalid domain name identifier specified")
+	in["accessAssociationSourceType"] = "NET"
+	f.call("POST", "/domainnameaccessassociations", in).wantError(400, "ValidationException",
+		"1 validation error detected: Value 'NET' at 'createDomainNameAccessAssociationInput.accessAssociationSourceType' failed to satisfy constraint: Member must satisfy enum value set: [VPCE]")
+	f.call("GET", "/domainnameaccessassociations?resourceOwner=SELF", nil).wantJSON(200, `{"item":[]}`)
+	f.call("GET", "/domainnameaccessassociations?resourceOwner=ME", nil).want(400)
+	f.call("DELETE", "/domainnameaccessassociations/"+url.PathEscape(association), nil).wantError(404, "NotFoundException", "Invalid domain name access association identifier specified")
+	f.call("DELETE", "/domainnameaccessassociations/x", nil).want(400)
+	reject := "/rejectdomainnameaccessassociations?domainNameAccessAssociationArn=" + url.QueryEscape(association) + "&domainNameArn="
+	f.call("POST", reject+url.QueryEscape(domain), nil).want(404)
+	f.call("POST", reject+"x", nil).want(400)
+}
