@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -34,7 +35,7 @@ type method struct {
 
 // mock is an answer that is always the same.
 type mock struct {
-	status int
+	status int    // 0: there is no answer
 	head   []byte // lines with CRLF
 	body   []byte
 }
@@ -106,6 +107,10 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
+		if errors.Is(err, model.ErrUnanswered) {
+			m.mock = &mock{}
+			return m, nil
+		}
 		if err != nil {
 			return m, err
 		}

@@ -317,6 +317,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	c.head = c.appendID(c.head[:0])
 	c.flags |= flagBillable
 	if m.mock != nil {
+		if m.mock.status == 0 {
+			return configurationError
+		}
 		c.head = append(c.head, m.mock.head...)
 		_ = x.Reply(m.mock.status, c.head, m.mock.body)
 		if c.noRec {

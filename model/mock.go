@@ -2,6 +2,8 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"regexp"
 	"sort"
 	"strconv"
@@ -30,6 +32,12 @@ var (
 		"te": true, "trailer": true, "upgrade": true, "proxy-connection": true, "x-amzn-requestid": true}
 )
 
+// ErrUnanswered is in ParseMock's refusal of a mock that has no answer to any call.
+// Amazon API Gateway deploys it all the same, and answers 500.
+var ErrUnanswered = errors.New("a mock without an answer")
+
+func unanswered(err error) error { return fmt.Errorf("%w (%w)", err, ErrUnanswered) }
+
 // ParseMock reads a MOCK integration: its request template names a status code,
 // the integration response for that code the answer, as on Amazon API Gateway. It
 // refuses what would have to be computed for each call.
@@ -44,7 +52,11 @@ func ParseMock(g *Integration) (*Mock, error) {
 			StatusCode *int `json:"statusCode"`
 		}
 		if err := json.Unmarshal([]byte(t), &v); err != nil || v.StatusCode == nil {
-			return nil, Errorf(Invalid, "the request template for %s does not name a status code; write {\"statusCode\": 200}", kind)
+			err := Errorf(Invalid, "the request template for %s does not name a status code; write {\"statusCode\": 200}", kind)
+			if len(g.RequestTemplates) == 1 {
+				err = unanswered(err)
+			}
+			return nil, err
 		}
 		if code != 0 && code != *v.StatusCode {
 			return nil, Errorf(Invalid, "request templates of a mock that name different status codes are not served yet")
@@ -52,7 +64,7 @@ func ParseMock(g *Integration) (*Mock, error) {
 		code = *v.StatusCode
 	}
 	if code == 0 {
-		return nil, Errorf(Invalid, "a mock needs a request template that names a status code, such as {\"statusCode\": 200}")
+		return nil, unanswered(Errorf(Invalid, "a mock needs a request template that names a status code, such as {\"statusCode\": 200}"))
 	}
 	r, err := g.mockResponse(code)
 	if err != nil {
@@ -128,7 +140,7 @@ func (g *Integration) mockResponse(code int) (IntegrationResponse, error) {
 		}
 	}
 	if fallback == nil {
-		return IntegrationResponse{}, Errorf(Invalid, "the mock has no integration response for status code %d", code)
+		return IntegrationResponse{}, unanswered(Errorf(Invalid, "the mock has no integration response for status code %d", code))
 	}
 	return *fallback, nil
 }

@@ -143,6 +143,15 @@ func (s *StageSettings) SetThrottle(t *Throttle) {
 	s.Set(EveryMethod, m)
 }
 
+// OwnThrottles counts the keys that name one method.
+func (s *StageSettings) OwnThrottles() int {
+	n := len(s.MethodSettings)
+	if _, ok := s.MethodSettings[EveryMethod]; ok {
+		n--
+	}
+	return n
+}
+
 var unescapeKey = strings.NewReplacer("~1", "/", "~0", "~")
 
 // SettingMethod is the path and the verb that a key of MethodSettings names: of
