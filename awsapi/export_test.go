@@ -1,0 +1,4 @@
+package awsapi
+
+// StagePaths is what tests compare texts with.
+const StagePaths = stagePaths
