@@ -252,15 +252,15 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 	if err != nil {
 		return err
 	}
-	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, prog: prog, ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
 	if k := cfg.Canary; k != nil {
 		other, err := g.program(cfg, k.DeploymentID, content)
 		if err != nil {
 			return fmt.Errorf("its canary: %w", err)
 		}
-		s.canary = &canary{share: uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32)), prog: other, runs: g.reg.runs(cfg, other)}
+		s.canary = &canary{g.reg.variant(cfg, other), uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32))}
 	}
-	s.runs = g.reg.runs(cfg, prog)
+	s.variant = g.reg.variant(cfg, prog)
 	g.reg.stages[cfg.Num] = s
 	return nil
 }
@@ -288,16 +288,16 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, content func(string
 	return prog, nil
 }
 
-// runs are a program's methods on a stage. A method has one bucket there,
-// whichever of the stage's programs runs it.
-func (r *registry) runs(cfg *model.StageConfig, prog *program) []run {
-	out := make([]run, len(prog.methods))
-	for i := range out {
+// variant puts a program on a stage. A method has one bucket there, whichever of
+// the stage's programs runs it.
+func (r *registry) variant(cfg *model.StageConfig, prog *program) variant {
+	v := variant{prog, make([]run, len(prog.methods))}
+	for i := range v.runs {
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
-		out[i] = run{m: m, bucket: b, steps: compose(m, b)}
+		v.runs[i] = run{m: m, bucket: b, steps: compose(m, b)}
 	}
-	return out
+	return v
 }
 
 // stageBucket is the bucket of one method of a stage. It outlives deployments,

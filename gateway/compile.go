@@ -16,10 +16,10 @@ import (
 // program is a deployment, compiled: immutable, shared by the stages that point
 // at it.
 type program struct {
-	id, api string
-	tenant  uint32
 	tree    *route.Tree
 	methods []method
+	id, api string
+	tenant  uint32
 }
 
 // method is one compiled method, what a call reads first.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -45,23 +46,31 @@ type tenant struct {
 	buffered  limit.Gauge
 }
 
-// stage is a published stage with the program it runs.
+// stage is a published stage with the program it runs. What every call reads lies
+// together, before the rest of the configuration.
 type stage struct {
-	num    uint32
-	cfg    model.StageConfig
 	tenant *tenant
 	ref    *stageRef
-	prog   *program
-	runs   []run   // by method index of the program
+	variant
 	canary *canary // nil: none
+	num    uint32
+	cfg    model.StageConfig
 }
 
-// canary is another program that a share of a stage's calls runs.
-type canary struct {
-	share uint64 // of 1<<32 calls
-	prog  *program
-	runs  []run
+// variant is a program on a stage.
+type variant struct {
+	prog *program
+	runs []run // by method index of the program
 }
+
+// canary is the variant that a share of a stage's calls runs.
+type canary struct {
+	variant
+	share uint64 // of 1<<32 calls
+}
+
+// chosen draws for one call.
+func (k *canary) chosen() bool { return uint64(rand.Uint32()) < k.share }
 
 // programs are those that the stage runs.
 func (s *stage) programs() []*program {

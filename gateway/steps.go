@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"math/rand/v2"
 	"time"
 
 	"tollgate/gateway/http1"
@@ -165,14 +164,14 @@ func (c *call) find(x *http1.Exchange) kind {
 	if t := r.Type.Of(x.In); len(t) >= 16 && http1.EqualFold(t[:16], "application/grpc") {
 		return noGRPC
 	}
-	prog, runs := st.prog, st.runs
-	if k := st.canary; k != nil && uint64(rand.Uint32()) < k.share {
-		prog, runs = k.prog, k.runs
+	v := &st.variant
+	if st.canary != nil && st.canary.chosen() {
+		v = &st.canary.variant
 	}
-	if !prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
+	if !v.prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
 		return missingToken
 	}
-	c.run = &runs[c.match.Method]
+	c.run = &v.runs[c.match.Method]
 	return proceed
 }
 
