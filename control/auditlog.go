@@ -159,7 +159,7 @@ var sentences = map[string]string{
 	"gateway.create": "made gateway *", "journal.give-up": "gave up waiting for journal *",
 	"installation.mail": "changed mail settings to *", "installation.seller": "changed who invoices are from", "installation.sign-up": "changed who may sign up",
 	"installation.invite": "invited * to sign up", "installation.uninvite": "took back the invitation of * to sign up",
-	"key.create": "made key *", "key.delete": "deleted key *", "key.disable": "disabled key *", "key.enable": "enabled key *", "key.import": "imported keys into plan *",
+	"key.create": "made key *", "key.delete": "deleted key *", "key.disable": "disabled key *", "key.enable": "enabled key *", "key.update": "changed key *", "key.extend": "extended the quota of key *", "key.import": "imported keys into plan *",
 	"key.move": "moved key * to another plan", "key.subscribe": "subscribed key *", "key.unsubscribe": "unsubscribed key *",
 	"member.invite": "invited * as {role}", "member.join": "joined as {role}, invited by {by}", "member.remove": "removed member *", "member.role": "changed the role of * from {from} to {to}", "member.uninvite": "took back the invitation of *",
 	"node.forget": "forgot node *", "node.revoke": "revoked the tokens of node *", "node.token": "made a token for node *",

@@ -90,6 +90,22 @@ var isolation = map[string]any{
 	"HasMailServer": "for everybody", "LocalMail": "for the machine itself",
 
 	"CreateAPI": func(f foreign) error { return second(f.CreateAPI(f.ctx, viewer(f.mine), "x", "")) },
+	"CreateKeys": func(f foreign) error {
+		_, _, err := f.CreateKeys(f.ctx, f.mine, []control.NewKey{{Value: model.NewKeyValue(true), PlanIDs: []string{f.plan2}}}, true)
+		return err
+	},
+	"UpdateKey": func(f foreign) error {
+		return second(f.UpdateKey(f.ctx, f.mine, f.key2.ID, func(*control.KeySpec) error { return nil }))
+	},
+	"KeyValues": func(f foreign) error {
+		values, err := f.KeyValues(f.ctx, f.mine, []string{f.key2.ID})
+		if len(values) > 0 {
+			return fmt.Errorf("shown %v", values)
+		}
+		return err
+	},
+	"QuotaExtension": func(f foreign) error { return second(f.QuotaExtension(f.ctx, f.mine, f.plan2, f.key2.ID)) },
+	"ExtendQuota":    func(f foreign) error { return f.ExtendQuota(f.ctx, f.mine, f.plan2, f.key2.ID, 1) },
 	"AddAPI": func(f foreign) error {
 		return second(f.AddAPI(f.ctx, viewer(f.mine), &model.Definition{Name: "x"}, nil))
 	},
@@ -346,7 +362,7 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	showNothing  = map[string]bool{"KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
 	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,

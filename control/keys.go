@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,13 +15,26 @@ import (
 const MaxImportKeys = 1_000_000
 
 func (n *NewKey) check() error {
+	if err := n.checkSpec(); err != nil {
+		return err
+	}
+	return model.CheckKeyValue(n.Value)
+}
+
+// checkSpec checks what can be changed later.
+func (n *NewKey) checkSpec() error {
 	if n.Name != "" {
 		if err := checkName("an API key", n.Name, 1024); err != nil {
 			return err
 		}
 	}
-	return model.CheckKeyValue(n.Value)
+	if len(n.Description) > maxKeyText || len(n.CustomerID) > maxKeyText || len(n.StageKeys) > 100 {
+		return model.Errorf(model.Invalid, "a key's description and customer id have at most %d bytes, and it is tied to at most 100 stages", maxKeyText)
+	}
+	return nil
 }
+
+const maxKeyText = 10_000
 
 // CreateKey makes an API key and subscribes it to plans. The value is in the
 // answer and nowhere else: only its hash is kept.
@@ -33,23 +47,8 @@ func (p *Plane) CreateKey(ctx context.Context, actor Actor, n NewKey) (CreatedKe
 	}
 	out := CreatedKey{Value: n.Value}
 	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
-		id := model.NewID(10)
-		hash := model.KeyHash(n.Value)
-		var num uint32
-		err := w.QueryRow(ctx, `
-			insert into api_key (tenant_id, key_id, name, hash, prefix, last4, enabled) values ($1, $2, $3, $4, $5, $6, $7)
-			returning key_num`,
-			w.tenant, id, n.Name, hash[:], n.Value[:8], n.Value[len(n.Value)-4:], n.Enabled).Scan(&num)
+		id, err := p.createKey(ctx, w, &n)
 		if err != nil {
-			return err
-		}
-		for _, plan := range n.PlanIDs {
-			if _, err := w.subscribe(ctx, num, id, plan); err != nil {
-				return err
-			}
-		}
-		w.changed(kindKey, int64(num))
-		if err := w.audit(ctx, "key.create", id, map[string]any{"name": n.Name, "enabled": n.Enabled, "plans": n.PlanIDs}); err != nil {
 			return err
 		}
 		out.Key, err = readKey(ctx, w, w.tenant, id)
@@ -57,6 +56,154 @@ func (p *Plane) CreateKey(ctx context.Context, actor Actor, n NewKey) (CreatedKe
 	})
 	if err != nil {
 		return CreatedKey{}, err
+	}
+	return out, nil
+}
+
+// createKey writes a key that was checked.
+func (p *Plane) createKey(ctx context.Context, w *write, n *NewKey) (id string, err error) {
+	id = model.NewID(10)
+	hash := model.KeyHash(n.Value)
+	var sealed []byte
+	if n.Readable {
+		sealed = p.sealSecret(sealedKey(id), n.Value)
+	}
+	var num uint32
+	err = w.QueryRow(ctx, `
+		insert into api_key (tenant_id, key_id, name, hash, prefix, last4, enabled, description, customer_id, stage_keys, sealed)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		returning key_num`,
+		w.tenant, id, n.Name, hash[:], n.Value[:8], n.Value[len(n.Value)-4:], n.Enabled, n.Description, n.CustomerID, notNil(n.StageKeys), sealed).Scan(&num)
+	if err != nil {
+		return "", err
+	}
+	for _, plan := range n.PlanIDs {
+		if _, err := w.subscribe(ctx, num, id, plan); err != nil {
+			return "", err
+		}
+	}
+	if err := w.tag(ctx, "/apikeys/"+id, n.Tags, nil); err != nil {
+		return "", err
+	}
+	w.changed(kindKey, int64(num))
+	return id, w.audit(ctx, "key.create", id, map[string]any{"name": n.Name, "enabled": n.Enabled, "plans": n.PlanIDs})
+}
+
+func notNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// sealedKey is what a key's value is sealed for: it opens under no other id, and no
+// access key's secret passes for it.
+func sealedKey(id string) string { return "api-key/" + id }
+
+// CreateKeys makes keys with plans of their own, in one transaction. With
+// failOnWarnings one that cannot be made keeps all from being made; else it is left
+// out and said.
+func (p *Plane) CreateKeys(ctx context.Context, actor Actor, keys []NewKey, failOnWarnings bool) (ids, warnings []string, err error) {
+	const most = 10_000
+	if len(keys) > most {
+		return nil, nil, model.Errorf(model.Limit, "%d keys at once are too many; at most %d are allowed", len(keys), most)
+	}
+	_, err = p.writeAs(ctx, actor, ToSell, func(w *write) error {
+		ids, warnings = nil, nil
+		outer := w.Tx
+		defer func() { w.Tx = outer }()
+		for i := range keys {
+			n := &keys[i]
+			var id string
+			err := n.check()
+			if err == nil {
+				err = pgx.BeginFunc(ctx, outer, func(tx pgx.Tx) (err error) {
+					w.Tx = tx
+					id, err = p.createKey(ctx, w, n)
+					return err
+				})
+				w.Tx = outer
+			}
+			switch err = translate(err); {
+			case err == nil:
+				ids = append(ids, id)
+			case model.KindOf(err) == "":
+				return err
+			case failOnWarnings:
+				return model.Errorf(model.KindOf(err), "key %d: %s", i+1, model.MessageOf(err))
+			default:
+				warnings = append(warnings, "key "+strconv.Itoa(i+1)+": "+model.MessageOf(err))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return ids, warnings, nil
+}
+
+// UpdateKey changes what an author decides of a key, on all nodes at once.
+func (p *Plane) UpdateKey(ctx context.Context, actor Actor, id string, edit func(*KeySpec) error) (Key, error) {
+	var out Key
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
+		num, err := w.keyNum(ctx, id)
+		if err != nil {
+			return err
+		}
+		was, err := readKey(ctx, w, w.tenant, id)
+		if err != nil {
+			return err
+		}
+		spec := KeySpec{was.Name, was.Enabled, was.Description, was.CustomerID, was.StageKeys}
+		if err := edit(&spec); err != nil {
+			return err
+		}
+		n := NewKey{Name: spec.Name, KeySpec: spec}
+		if err := n.checkSpec(); err != nil {
+			return err
+		}
+		if _, err := w.Exec(ctx, `
+			update api_key set name = $3, enabled = $4, description = $5, customer_id = $6, stage_keys = $7, updated_at = now()
+			where tenant_id = $1 and key_num = $2`, w.tenant, num, spec.Name, spec.Enabled, spec.Description, spec.CustomerID, notNil(spec.StageKeys)); err != nil {
+			return err
+		}
+		w.changed(kindKey, int64(num))
+		if err := w.audit(ctx, "key.update", id, map[string]any{"name": spec.Name, "enabled": spec.Enabled}); err != nil {
+			return err
+		}
+		out, err = readKey(ctx, w, w.tenant, id)
+		return err
+	})
+	if err != nil {
+		return Key{}, err
+	}
+	return out, nil
+}
+
+// KeyValues are the values of those of some keys that were made to be Readable, by
+// id, for who may make keys.
+func (p *Plane) KeyValues(ctx context.Context, actor Actor, ids []string) (map[string]string, error) {
+	if err := actor.May(ToSell); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select key_id, sealed from api_key where tenant_id = $1 and key_id = any($2) and sealed is not null and deleted_at is null`, actor.Tenant, ids)
+		if err != nil {
+			return err
+		}
+		var id string
+		var sealed []byte
+		_, err = pgx.ForEachRow(rows, []any{&id, &sealed}, func() (err error) {
+			out[id], err = p.openSecret(sealedKey(id), sealed)
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }
@@ -163,7 +310,8 @@ func keyRows(keys []NewKey) (func() [][]any, error) {
 
 // keySelect reads keys with their plans, in one round trip.
 const keySelect = `
-	select k.key_id, k.key_num, k.name, k.prefix, k.last4, k.enabled, k.created_at,
+	select k.key_id, k.key_num, k.name, k.prefix, k.last4, k.enabled, k.created_at, k.description, k.customer_id, k.stage_keys, k.updated_at,
+		coalesce((select tags from tag g where g.tenant_id = k.tenant_id and g.resource = '/apikeys/' || k.key_id), '{}'),
 		coalesce((select jsonb_agg(jsonb_build_object('planId', p.plan_id, 'plan', p.name, 'subscription', s.subscription_id) order by p.name, p.plan_id)
 			from subscription_key sk join subscription s using (tenant_id, subscription_id) join plan p using (tenant_id, plan_id)
 			where sk.tenant_id = k.tenant_id and sk.key_num = k.key_num and s.ended_at is null), '[]'),
@@ -172,7 +320,7 @@ const keySelect = `
 	from api_key k where k.tenant_id = $1 and k.deleted_at is null`
 
 func scanKey(r pgx.CollectableRow) (k Key, err error) {
-	return k, r.Scan(&k.ID, &k.Num, &k.Name, &k.Prefix, &k.Last4, &k.Enabled, &k.CreatedAt, &k.Plans, &k.Holder)
+	return k, r.Scan(&k.ID, &k.Num, &k.Name, &k.Prefix, &k.Last4, &k.Enabled, &k.CreatedAt, &k.Description, &k.CustomerID, &k.StageKeys, &k.UpdatedAt, &k.Tags, &k.Plans, &k.Holder)
 }
 
 func readKey(ctx context.Context, tx pgx.Tx, tenant uint32, id string) (Key, error) {
@@ -270,6 +418,9 @@ func (p *Plane) Keys(ctx context.Context, actor Actor, f KeyFilter) (List[Key], 
 	if f.State != "" && f.State != "enabled" && f.State != "disabled" {
 		return List[Key]{}, model.Errorf(model.Invalid, "keys are enabled or disabled, not %.40q", f.State)
 	}
+	if f.Newest {
+		return p.newestKeys(ctx, actor, f, from, limit)
+	}
 	hash := model.KeyHash(f.Match)
 	var out List[Key]
 	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
@@ -296,6 +447,35 @@ func (p *Plane) Keys(ctx context.Context, actor Actor, f KeyFilter) (List[Key], 
 	return out, err
 }
 
+// newestKeys lists keys, the newest first.
+func (p *Plane) newestKeys(ctx context.Context, actor Actor, f KeyFilter, from after, limit int) (out List[Key], err error) {
+	before := int64(1<<63 - 1)
+	if from.ID != "" {
+		if before, err = strconv.ParseInt(from.ID, 10, 64); err != nil {
+			return out, model.Errorf(model.Invalid, "the page position is not one of this list")
+		}
+	}
+	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		if f.PlanID != "" {
+			if err := planExists(ctx, tx, actor.Tenant, f.PlanID); err != nil {
+				return err
+			}
+		}
+		rows, err := tx.Query(ctx, keySelect+`
+			and k.key_num < $2::bigint and starts_with(k.name, $3) and ($4 = '' or k.customer_id = $4)
+			and ($5 = '' or exists (select 1 from subscription_key sk join subscription s using (tenant_id, subscription_id)
+				where sk.tenant_id = k.tenant_id and sk.key_num = k.key_num and s.plan_id = $5 and s.ended_at is null))
+			order by k.key_num desc limit $6`, actor.Tenant, before, f.Prefix, f.CustomerID, f.PlanID, limit+1)
+		if err != nil {
+			return err
+		}
+		items, err := pgx.CollectRows(rows, scanKey)
+		out = page(items, limit, func(k *Key) after { return after{ID: strconv.FormatUint(uint64(k.Num), 10)} })
+		return err
+	})
+	return out, err
+}
+
 // keyNum is the number of a key of the tenant.
 func (w *write) keyNum(ctx context.Context, id string) (uint32, error) {
 	var num uint32
@@ -312,7 +492,7 @@ func (p *Plane) SetKeyEnabled(ctx context.Context, actor Actor, id string, enabl
 		if err != nil {
 			return err
 		}
-		if _, err := w.Exec(ctx, `update api_key set enabled = $3 where tenant_id = $1 and key_num = $2`, w.tenant, num, enabled); err != nil {
+		if _, err := w.Exec(ctx, `update api_key set enabled = $3, updated_at = now() where tenant_id = $1 and key_num = $2`, w.tenant, num, enabled); err != nil {
 			return err
 		}
 		w.changed(kindKey, int64(num))
@@ -334,11 +514,14 @@ func (p *Plane) DeleteKey(ctx context.Context, actor Actor, id string) error {
 			`update subscription s set ended_at = now() from subscription_key sk
 			where s.tenant_id = $1 and s.app_id is null and s.ended_at is null
 				and (sk.tenant_id, sk.subscription_id) = (s.tenant_id, s.subscription_id) and sk.key_num = $2`,
-			`update api_key set enabled = false, deleted_at = now() where tenant_id = $1 and key_num = $2`,
+			`update api_key set enabled = false, sealed = null, deleted_at = now() where tenant_id = $1 and key_num = $2`,
 		} {
 			if _, err := w.Exec(ctx, sql, w.tenant, num); err != nil {
 				return err
 			}
+		}
+		if err := w.untag(ctx, "/apikeys/"+id); err != nil {
+			return err
 		}
 		w.changed(kindKey, int64(num))
 		return w.audit(ctx, "key.delete", id, nil)

@@ -109,7 +109,7 @@ const leaseRows = askedFor + `,
 const leaseGrant = askedFor + `,
 	nodes as materialized (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
 	locked as (
-		select a.*, w.granted, least(a.back, l.granted - l.returned) as comes_back
+		select a.*, w.granted, w.extension, least(a.back, l.granted - l.returned) as comes_back
 		from asked a
 		join quota_window w using (tenant_id, subscription_id, window_start)
 		join quota_lease l using (tenant_id, subscription_id, window_start, boot)
@@ -117,7 +117,7 @@ const leaseGrant = askedFor + `,
 		for no key update of w, l),
 	computed as (
 		select locked.*, greatest(0, least(case when want > 0 then greatest(want, left_ / 1000) else 0 end, greatest(1, left_ / (2 * live)), left_)) as grant_
-		from locked, nodes, lateral (select quota_limit - (granted - comes_back) as left_) x),
+		from locked, nodes, lateral (select quota_limit + extension - (granted - comes_back) as left_) x),
 	windows as (
 		update quota_window w set granted = c.granted - c.comes_back + c.grant_ from computed c
 		where (w.tenant_id, w.subscription_id, w.window_start) = (c.tenant_id, c.subscription_id, c.window_start)),
@@ -170,4 +170,67 @@ func (p *Plane) lease(ctx context.Context, n NodeIdentity, reqs []model.LeaseReq
 		})
 		return p.pool.SendBatch(ctx, b).Close()
 	})
+}
+
+// QuotaExtension is what was added to the running window of a key's quota in a plan.
+func (p *Plane) QuotaExtension(ctx context.Context, actor Actor, planID, keyID string) (extension int64, err error) {
+	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		subscription, start, err := p.runningWindow(ctx, tx, actor.Tenant, planID, keyID)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `
+			select extension from quota_window where tenant_id = $1 and subscription_id = $2 and window_start = $3`,
+			actor.Tenant, subscription, start).Scan(&extension)
+		if err == pgx.ErrNoRows {
+			return nil
+		}
+		return err
+	})
+	return extension, err
+}
+
+// ExtendQuota sets how many units the running window of a key's quota in a plan has
+// beyond the plan's limit; a negative number takes some away. Nodes keep what they
+// hold already. The next window has the plan's limit again.
+func (p *Plane) ExtendQuota(ctx context.Context, actor Actor, planID, keyID string, extension int64) error {
+	if extension < -1e15 || extension > 1e15 {
+		return model.Errorf(model.Invalid, "a quota cannot be extended by %d calls", extension)
+	}
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
+		subscription, start, err := p.runningWindow(ctx, w, w.tenant, planID, keyID)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Exec(ctx, `
+			insert into quota_window (tenant_id, subscription_id, window_start, extension) values ($1, $2, $3, $4)
+			on conflict (tenant_id, subscription_id, window_start) do update set extension = excluded.extension`,
+			w.tenant, subscription, start, extension); err != nil {
+			return err
+		}
+		return w.audit(ctx, "key.extend", keyID, map[string]any{"plan": planID, "extension": extension, "window": start})
+	})
+	return err
+}
+
+// runningWindow is the ledger of a key's running subscription to a plan, and when
+// its present window began.
+func (p *Plane) runningWindow(ctx context.Context, tx pgx.Tx, tenant uint32, planID, keyID string) (subscription uint64, start time.Time, err error) {
+	var limit *int64
+	var period *string
+	var offset *int
+	err = tx.QueryRow(ctx, `
+		select s.ledger_id, p.quota_limit, p.quota_period, p.quota_offset
+		from api_key k join subscription_key sk using (tenant_id, key_num) join subscription s using (tenant_id, subscription_id) join plan p using (tenant_id, plan_id)
+		where k.tenant_id = $1 and k.key_id = $3 and p.plan_id = $2 and s.ended_at is null and k.deleted_at is null`, tenant, planID, keyID).
+		Scan(&subscription, &limit, &period, &offset)
+	if err != nil {
+		return 0, start, missing(err, "key %q is not subscribed to plan %q", keyID, planID)
+	}
+	q := quotaOf(limit, period, offset)
+	if q == nil {
+		return 0, start, model.Errorf(model.Invalid, "plan %s has no quota", planID)
+	}
+	start, _ = q.Window(p.now())
+	return subscription, start, nil
 }

@@ -185,6 +185,8 @@ type PlanSpec struct {
 	// new version and leaves running subscriptions at theirs.
 	Price     *model.PriceSheet `json:"price,omitempty"`
 	Published bool              `json:"published"` // offered on the portal
+	// ProductCode is what a marketplace calls the plan's product.
+	ProductCode string `json:"productCode,omitempty"`
 }
 
 // Plan is a usage plan.
@@ -198,6 +200,8 @@ type Plan struct {
 	Opens         []StageName `json:"-"`                 // its stages, with the names of their APIs
 	CreatedAt     time.Time   `json:"createdAt"`
 	UpdatedAt     time.Time   `json:"updatedAt"`
+
+	Tags map[string]string `json:"-"`
 }
 
 // StageName is a stage as a person reads it.
@@ -221,9 +225,24 @@ type NewKey struct {
 	Enabled bool
 	PlanIDs []string
 	Test    bool
+	KeySpec // but for its Name and Enabled
+	Tags    map[string]string
+	// Readable keeps the value, sealed with the installation's secret, so that
+	// KeyValues can tell it later.
+	Readable bool
 }
 
-// Key is an API key without its value, which is not kept.
+// KeySpec is what an author decides of a key.
+type KeySpec struct {
+	Name        string
+	Enabled     bool
+	Description string
+	CustomerID  string
+	StageKeys   []string // "api/stage", as keys were tied to stages before there were plans
+}
+
+// Key is an API key without its value, which is not kept unless it was made to be
+// Readable.
 type Key struct {
 	ID        string    `json:"id"`
 	Num       uint32    `json:"num"`
@@ -234,6 +253,12 @@ type Key struct {
 	Plans     []KeyPlan `json:"plans"`
 	Holder    *Holder   `json:"holder,omitempty"` // nil: handed out by the account itself
 	CreatedAt time.Time `json:"createdAt"`
+
+	Description string            `json:"description,omitempty"`
+	CustomerID  string            `json:"customerId,omitempty"`
+	StageKeys   []string          `json:"-"`
+	UpdatedAt   time.Time         `json:"-"`
+	Tags        map[string]string `json:"-"`
 }
 
 // Holder is the developer's app that a key belongs to.
@@ -289,7 +314,12 @@ type CreatedKey struct {
 type KeyFilter struct {
 	Page
 	PlanID string // only keys subscribed to it
-	State  string // "enabled", "disabled" or, empty, any
+	// Newest lists the newest first, instead of by name; then a name has to begin with
+	// Prefix, and the customer to be CustomerID, where they are not empty.
+	Newest     bool
+	Prefix     string
+	CustomerID string
+	State      string // "enabled", "disabled" or, empty, any
 }
 
 // Subscription ties a key, or an app with all its keys, to a plan. A key that

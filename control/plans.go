@@ -33,6 +33,9 @@ func (s *PlanSpec) check() error {
 	if utf8.RuneCountInString(s.Description) > maxDescription {
 		return model.Errorf(model.Invalid, "the description has %d characters; at most %d are allowed", utf8.RuneCountInString(s.Description), maxDescription)
 	}
+	if len(s.ProductCode) > 1024 {
+		return model.Errorf(model.Invalid, "the product code has %d bytes; at most 1024 are allowed", len(s.ProductCode))
+	}
 	if len(s.Stages) > maxPlanStages {
 		return model.Errorf(model.Limit, "the plan has %d stages; at most %d are allowed", len(s.Stages), maxPlanStages)
 	}
@@ -76,9 +79,9 @@ func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Pla
 		limit, period, offset := quotaColumns(spec.Quota)
 		var num int64
 		err := w.QueryRow(ctx, `
-			insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning plan_num`,
-			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published).Scan(&num)
+			insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning plan_num`,
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode).Scan(&num)
 		if err != nil {
 			return err
 		}
@@ -126,9 +129,9 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 		var num int64
 		err = w.QueryRow(ctx, `
 			update plan set name = $3, description = $4, throttle = $5, quota_limit = $6, quota_period = $7, quota_offset = $8,
-				published = $9, updated_at = now()
+				published = $9, product_code = $10, updated_at = now()
 			where tenant_id = $1 and plan_id = $2 returning plan_num`,
-			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published).Scan(&num)
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode).Scan(&num)
 		if err != nil {
 			return err
 		}
@@ -227,6 +230,9 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 			where tenant_id = $1 and plan_id = $2 returning plan_num`, w.tenant, id).Scan(&num); err != nil {
 			return err
 		}
+		if err := w.untag(ctx, "/usageplans/"+id); err != nil {
+			return err
+		}
 		w.changed(kindPlan, num)
 		return w.audit(ctx, "plan.delete", id, map[string]any{"plan": was.PlanSpec})
 	})
@@ -236,7 +242,8 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 // planSelect reads plans whole, in one round trip. Running subscriptions are gone
 // through once: a plan may have a hundred thousand.
 const planSelect = `
-	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at,
+	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at, p.product_code,
+		coalesce((select tags from tag g where g.tenant_id = p.tenant_id and g.resource = '/usageplans/' || p.plan_id), '{}'),
 		r.own + (select count(*) from subscription s join subscription_key sk using (tenant_id, subscription_id) join api_key k using (tenant_id, key_num)
 			where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null and s.app_id is not null and k.deleted_at is null),
 		` + planStages + `, p.published, ps.sheet, coalesce(ps.version, 0), r.running, r.other,
@@ -260,7 +267,7 @@ func scanPlan(r pgx.CollectableRow) (Plan, error) {
 	var limit *int64
 	var period *string
 	var offset *int
-	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.Keys, &p.Stages,
+	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.ProductCode, &p.Tags, &p.Keys, &p.Stages,
 		&p.Published, &p.Price, &p.Version, &p.Subscriptions, &p.OtherPrice, &p.Opens)
 	p.Quota = quotaOf(limit, period, offset)
 	return p, err

@@ -121,6 +121,11 @@ CREATE TABLE public.api_key (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
     app_id text,
+    description text DEFAULT ''::text NOT NULL,
+    customer_id text DEFAULT ''::text NOT NULL,
+    stage_keys text[] DEFAULT '{}'::text[] NOT NULL,
+    sealed bytea,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT api_key_hash_check CHECK ((length(hash) = 32))
 );
 
@@ -469,6 +474,7 @@ CREATE TABLE public.plan (
     deleted_at timestamp with time zone,
     sheet_num integer,
     published boolean DEFAULT false NOT NULL,
+    product_code text DEFAULT ''::text NOT NULL,
     CONSTRAINT plan_check CHECK ((((quota_limit IS NULL) = (quota_period IS NULL)) AND ((quota_limit IS NULL) = (quota_offset IS NULL)))),
     CONSTRAINT plan_quota_period_check CHECK ((quota_period = ANY (ARRAY['DAY'::text, 'WEEK'::text, 'MONTH'::text])))
 );
@@ -564,6 +570,7 @@ CREATE TABLE public.quota_window (
     subscription_id bigint NOT NULL,
     window_start timestamp with time zone NOT NULL,
     granted bigint DEFAULT 0 NOT NULL,
+    extension bigint DEFAULT 0 NOT NULL,
     CONSTRAINT quota_window_granted_check CHECK ((granted >= 0))
 );
 
@@ -1228,6 +1235,8 @@ CREATE INDEX api_key_app ON public.api_key USING btree (tenant_id, app_id) WHERE
 CREATE UNIQUE INDEX api_key_hash_key ON public.api_key USING btree (tenant_id, hash) WHERE (deleted_at IS NULL);
 
 CREATE INDEX api_key_list ON public.api_key USING btree (tenant_id, name, key_id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX api_key_newest ON public.api_key USING btree (tenant_id, key_num DESC) WHERE (deleted_at IS NULL);
 
 CREATE INDEX api_list ON public.api USING btree (tenant_id, name, api_id) WHERE (deleted_at IS NULL);
 
