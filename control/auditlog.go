@@ -150,12 +150,15 @@ var detailWord = regexp.MustCompile(`\{[a-z]+\}`)
 // a test finds one that is missing.
 var sentences = map[string]string{
 	"access-key.create": "made access key *", "access-key.delete": "deleted access key *", "access-key.disable": "disabled access key *", "access-key.enable": "enabled access key *",
-	"account.rename": "renamed account * to {name}",
-	"api.create":     "made API *", "api.delete": "deleted API *", "api.deploy": "deployed API * to {stage}", "api.import": "imported API *", "api.update": "changed API *",
+	"account.rename": "renamed account * to {name}", "account.log-role": "changed the role that logs of account * are written with",
+	"api.create": "made API *", "api.delete": "deleted API *", "api.deploy": "deployed API * to {stage}", "api.import": "imported API *", "api.update": "changed API *",
 	"app.create": "made app *", "app.delete": "deleted app *", "app.rename": "renamed app * to {name}", "app.subscribe": "subscribed app *", "app.unsubscribe": "ended a subscription of app *", "app.plan": "changed the plan of app *",
 	"billing.run": "made invoice drafts for *", "billing.seller": "changed who invoices are from to *", "invoice.finalize": "made final invoice *",
 	"deployment.create": "made deployment {deployment} of API *", "deployment.delete": "deleted deployment {deployment} of API *", "deployment.update": "changed the description of deployment {deployment} of API *",
-	"developer.sign-up": "signed up as developer *", "developer.disable": "disabled developer *", "developer.enable": "enabled developer *", "developer.update": "changed developer *", "developer.password": "set the password of developer *",
+	"client-certificate.create": "made client certificate *", "client-certificate.delete": "deleted client certificate *", "client-certificate.describe": "changed the description of client certificate *",
+	"documentation.version": "made documentation version {version} of API *", "documentation.delete": "deleted documentation version {version} of API *",
+	"documentation.describe": "changed the description of documentation version {version} of API *",
+	"developer.sign-up":      "signed up as developer *", "developer.disable": "disabled developer *", "developer.enable": "enabled developer *", "developer.update": "changed developer *", "developer.password": "set the password of developer *",
 	"gateway.create": "made gateway *", "journal.give-up": "gave up waiting for journal *",
 	"installation.mail": "changed mail settings to *", "installation.seller": "changed who invoices are from", "installation.sign-up": "changed who may sign up",
 	"installation.invite": "invited * to sign up", "installation.uninvite": "took back the invitation of * to sign up",
@@ -171,6 +174,8 @@ var sentences = map[string]string{
 	"stage.create": "made stage {stage} of API *", "stage.update": "changed stage {stage} of API *",
 	"stage.delete": "deleted stage {stage} of API *", "stage.rollback": "rolled back stage {stage} of API *", "stage.throttle": "changed the throttle of stage {stage} of API *",
 	"subscription.end": "ended a subscription of app *",
-	"tenant.caps":      "changed the caps of account *", "tenant.create": "made account *", "tenant.move": "moved account * to gateway {gateway}", "tenant.resume": "resumed account *",
+	"tags.change":      "changed the tags of *",
+	"vpc-link.create":  "made private link *", "vpc-link.delete": "deleted private link *", "vpc-link.update": "changed private link *",
+	"tenant.caps": "changed the caps of account *", "tenant.create": "made account *", "tenant.move": "moved account * to gateway {gateway}", "tenant.resume": "resumed account *",
 	"tenant.sign-up": "opened account *", "tenant.suspend": "suspended account *: {reason}",
 }
