@@ -105,6 +105,7 @@ func (c *call) createStage() (any, error) {
 	if err != nil {
 		return nil, c.notDeployed(err)
 	}
+	c.warn(d.Closed)
 	return asStage(&d.Stage), nil
 }
 
@@ -146,6 +147,7 @@ func (c *call) updateStage() (any, error) {
 	if err != nil {
 		return nil, c.notDeployed(err)
 	}
+	c.warn(d.Closed)
 	return asStage(&d.Stage), nil
 }
 

@@ -32,7 +32,7 @@ func (p *Plane) Deploy(ctx context.Context, actor Actor, in Deploy) (Deployed, e
 	if err := in.StageThrottle.Validate(); err != nil {
 		return Deployed{}, err
 	}
-	d := NewDeployment{APIID: in.APIID, Stage: in.Stage, Description: in.Description}
+	d := NewDeployment{APIID: in.APIID, Stage: in.Stage, Description: in.Description, Strict: true}
 	if in.StageThrottle != nil {
 		d.Settings = func(s *model.StageSettings) error {
 			s.SetThrottle(in.StageThrottle)
@@ -58,10 +58,11 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 		if err != nil {
 			return out, err
 		}
+		var closed []model.Problem
 		if in.Stage == "" {
 			err = complete(&api.Definition)
 		} else {
-			err = deployable(&api.Definition)
+			closed, err = deployable(&api.Definition, in.Strict)
 		}
 		if err != nil {
 			return out, err
@@ -82,8 +83,7 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 			}
 			return out, w.audit(ctx, "deployment.create", in.APIID, map[string]any{"deployment": id, "hash": api.Hash})
 		}
-		out.Deployment.ID = id
-		if err := w.putOn(ctx, in, &out.Deployment); err != nil {
+		if err := w.putOn(ctx, in, id); err != nil {
 			return out, err
 		}
 		if out, err = readDeployed(ctx, w, w.tenant, in.APIID, in.Stage); err != nil {
@@ -92,6 +92,7 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 		if out.Deployment, err = readDeployment(ctx, w, w.tenant, in.APIID, id); err != nil { // the canary's, perhaps
 			return out, err
 		}
+		out.Closed = closed
 		return out, w.audit(ctx, "api.deploy", in.APIID, map[string]any{"stage": in.Stage, "deployment": id, "hash": api.Hash, "canary": in.Canary != nil})
 	})
 }
@@ -99,7 +100,7 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 const maxDeploymentText = 4096
 
 // putOn points a stage, or its canary, at a deployment just made.
-func (w *write) putOn(ctx context.Context, in NewDeployment, d *Deployment) error {
+func (w *write) putOn(ctx context.Context, in NewDeployment, id string) error {
 	s, err := readStage(ctx, w, w.tenant, in.APIID, in.Stage)
 	if errors.Is(err, ErrNoStage) && in.Canary == nil {
 		err = nil
@@ -115,13 +116,14 @@ func (w *write) putOn(ctx context.Context, in NewDeployment, d *Deployment) erro
 		}
 	}
 	if in.Canary == nil {
-		e.DeploymentID = d.ID
+		e.DeploymentID = id
 	} else {
 		k := *in.Canary
-		k.DeploymentID = d.ID
+		k.DeploymentID = id
 		e.Canary = &k
 	}
-	return w.place(ctx, in.APIID, in.Stage, e, append(served, d.ID)...)
+	_, err = w.place(ctx, in.APIID, in.Stage, e, append(served, id)...)
+	return err
 }
 
 // ErrNoMethods is in the refusal that says so.
@@ -136,14 +138,21 @@ func complete(d *model.Definition) error {
 }
 
 // deployable refuses a definition that a node would serve otherwise than its
-// author asked for.
-func deployable(d *model.Definition) error {
+// author asked for, and names methods that would be served closed.
+func deployable(d *model.Definition, strict bool) ([]model.Problem, error) {
 	if err := complete(d); err != nil {
-		return err
+		return nil, err
 	}
-	problems := d.Undeployable()
+	var problems, closed []model.Problem
+	for _, p := range d.Undeployable() {
+		if strict || p.Severity == model.SeverityError {
+			problems = append(problems, p)
+		} else {
+			closed = append(closed, p)
+		}
+	}
 	if len(problems) == 0 {
-		return nil
+		return closed, nil
 	}
 	const shown = 5
 	var b strings.Builder
@@ -157,7 +166,7 @@ func deployable(d *model.Definition) error {
 		}
 		fmt.Fprintf(&b, "%s: %s", p.Pointer, p.Message)
 	}
-	return model.Errorf(model.Invalid, "the API cannot be deployed, for %d reasons: %s. Change or remove these methods and deploy again", len(problems), b.String())
+	return nil, model.Errorf(model.Invalid, "the API cannot be deployed, for %d reasons: %s. Change or remove these methods and deploy again", len(problems), b.String())
 }
 
 // numberMethods gives every method of the definition that has none its number.
@@ -357,12 +366,14 @@ func (p *Plane) Rollback(ctx context.Context, actor Actor, apiID, stage, deploym
 				return missing(err, "stage %q has served no deployment before %s; there is nothing to roll back to", stage, now.Deployment.ID)
 			}
 		}
-		if err := w.place(ctx, apiID, stage, StageEdit{deploymentID, now.Stage.Settings}); err != nil {
+		closed, err := w.place(ctx, apiID, stage, StageEdit{deploymentID, now.Stage.Settings})
+		if err != nil {
 			return err
 		}
 		if out, err = readDeployed(ctx, w, w.tenant, apiID, stage); err != nil {
 			return err
 		}
+		out.Closed = closed
 		return w.audit(ctx, "stage.rollback", apiID, map[string]any{"stage": stage, "from": now.Deployment.ID, "to": deploymentID})
 	})
 	if err != nil {

@@ -63,8 +63,10 @@ type part struct {
 // compile turns a deployment into a program. It refuses whatever it does not
 // act on: nothing is served without a step its author asked for.
 func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, error) {
-	if un := d.Definition.Undeployable(); len(un) > 0 {
-		return nil, fmt.Errorf("%s: %s", un[0].Pointer, un[0].Message)
+	for _, p := range d.Definition.Undeployable() {
+		if p.Severity == model.SeverityError {
+			return nil, fmt.Errorf("%s: %s", p.Pointer, p.Message)
+		}
 	}
 	nums := make(map[[2]string]uint32, len(d.Methods))
 	for _, m := range d.Methods {
@@ -118,6 +120,10 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 		for _, h := range a.Headers {
 			m.mock.head = append(m.mock.head, h[0]+": "+h[1]+"\r\n"...)
 		}
+		return m, nil
+	}
+	if def.Integration.Type != model.IntegrationHTTPProxy {
+		m.mock = &mock{} // deployed closed: see Undeployable
 		return m, nil
 	}
 	up, err := model.ParseUpstream(def.Integration, path)
