@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,7 +31,7 @@ func (p *patchOp) path() string {
 }
 
 // patchRule is a path that can be patched. A segment of the pattern in braces is
-// any text, which apply gets unescaped ("~1" is "/"). A rule whose hidden is set is
+// any text, which apply gets unescaped ("~1" is "/"); "{name...}" is several. A rule whose hidden is set is
 // not among those that a refusal lists.
 type patchRule struct {
 	ops     string // of "add replace remove copy move test"
@@ -99,6 +100,11 @@ var unescapePatch = strings.NewReplacer("~1", "/", "~0", "~")
 
 func (r *patchRule) args(path string) ([]string, bool) {
 	want, have := strings.Split(r.pattern, "/"), strings.Split(path, "/")
+	for i, w := range want { // one may take up several, for paths that come unescaped
+		if extra := len(have) - len(want); strings.HasSuffix(w, "...}") && extra >= 0 && len(have) > i+extra {
+			have = slices.Concat(have[:i], []string{strings.Join(have[i:i+extra+1], "/")}, have[i+extra+1:])
+		}
+	}
 	if len(want) != len(have) {
 		return nil, false
 	}

@@ -269,17 +269,17 @@ func (c *call) updateUsagePlan() (any, error) {
 			}},
 			{ops: "add replace", pattern: "/quota/period", apply: func(p *patchOp, _ []string) error { quotaOf(s).Period = p.value(); return nil }},
 			{ops: "remove", pattern: "/quota", apply: func(*patchOp, []string) error { s.Quota = nil; return nil }},
-			{ops: "replace add", pattern: "/apiStages/{stage}/throttle/{method}/{verb}/{limit}", apply: func(p *patchOp, a []string) error {
+			{ops: "replace add", pattern: "/apiStages/{stage}/throttle/{method...}/{limit}", apply: func(p *patchOp, a []string) error {
 				return c.patchStageThrottle(s, stage, a, p)
 			}},
-			{ops: "remove", pattern: "/apiStages/{stage}/throttle/{method}/{verb}", hidden: true, apply: func(_ *patchOp, a []string) error {
+			{ops: "remove", pattern: "/apiStages/{stage}/throttle/{method...}", hidden: true, apply: func(_ *patchOp, a []string) error {
 				i, err := stage(a[0])
 				if err != nil || i < 0 {
 					return notFound("Invalid API Stage specified")
 				}
 				t := map[string]model.Throttle{}
 				for at, x := range s.Stages[i].Throttle {
-					if at != methodAt(a[1], a[2]) {
+					if at != methodAt(a[1]) {
 						t[at] = x
 					}
 				}
@@ -348,10 +348,8 @@ func setBurst(t **model.Throttle, value string) error {
 	return nil
 }
 
-// methodAt is a method in a plan's throttles; a path may come without its slash.
-func methodAt(path, verb string) string {
-	return "/" + strings.TrimSuffix(strings.TrimPrefix(path, "/")+"/"+verb, "/")
-}
+// methodAt is a method in a plan's throttles, which may come without its first slash.
+func methodAt(method string) string { return "/" + strings.TrimPrefix(method, "/") }
 
 func (c *call) patchStageThrottle(s *control.PlanSpec, stage func(string) (int, error), a []string, p *patchOp) error {
 	i, err := stage(a[0])
@@ -361,10 +359,10 @@ func (c *call) patchStageThrottle(s *control.PlanSpec, stage func(string) (int, 
 	if i < 0 {
 		return notFound("Invalid API Stage specified")
 	}
-	at := methodAt(a[1], a[2])
+	at := methodAt(a[1])
 	x := s.Stages[i].Throttle[at]
 	t := &x
-	switch a[3] {
+	switch a[2] {
 	case "rateLimit":
 		err = setRate(&t, p.value())
 	case "burstLimit":

@@ -1,0 +1,61 @@
+package awsapi_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Terraform with the AWS provider makes everything there is of REST APIs, finds
+// nothing to do afterwards, changes things in place, takes over what another made,
+// and leaves nothing behind.
+func TestConformanceTerraform(t *testing.T) {
+	plugins := os.Getenv("TOLLGATE_TERRAFORM_PLUGINS")
+	if plugins == "" {
+		t.Skip("TOLLGATE_TERRAFORM_PLUGINS does not name a folder with Terraform's AWS provider: Terraform is not tried")
+	}
+	if _, err := exec.LookPath("terraform"); err != nil {
+		t.Skip("terraform is not on this machine: it is not tried")
+	}
+	f := newFace(t)
+	dir := t.TempDir()
+	src, err := os.ReadFile(filepath.Join("testdata", "terraform", "main.tf"))
+	f.must(err)
+	f.must(os.WriteFile(filepath.Join(dir, "main.tf"), src, 0o600))
+	rc := filepath.Join(dir, "terraform.rc")
+	f.must(os.WriteFile(rc, []byte("provider_installation {\n  filesystem_mirror {\n    path = \""+plugins+"\"\n  }\n}\n"), 0o600))
+	terraform := func(code int, args ...string) string {
+		t.Helper()
+		c := exec.CommandContext(t.Context(), "terraform", args...)
+		c.Dir = dir
+		c.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "TF_VAR_endpoint="+f.url, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
+			"AWS_ACCESS_KEY_ID="+f.owner.key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+f.owner.key.Secret, "AWS_SESSION_TOKEN=", "AWS_PROFILE=")
+		out, err := c.CombinedOutput()
+		if err != nil && c.ProcessState == nil {
+			t.Fatal(err)
+		}
+		if got := c.ProcessState.ExitCode(); got != code {
+			t.Fatalf("terraform %s ends with %d instead of %d:\n%s", strings.Join(args, " "), got, code, out)
+		}
+		return string(out)
+	}
+	terraform(0, "init", "-no-color")
+	terraform(0, "apply", "-auto-approve", "-no-color")
+	terraform(0, "plan", "-detailed-exitcode", "-no-color") // 2: something to do
+	change := []string{"-var", "description=All-pets", "-var", "limit=30", "-var", "path=animals", "-no-color"}
+	if out := terraform(0, append([]string{"apply", "-auto-approve"}, change...)...); !strings.Contains(out, "changed") {
+		t.Errorf("nothing was changed in place:\n%s", out)
+	}
+	terraform(0, append([]string{"plan", "-detailed-exitcode"}, change...)...)
+	api := strings.TrimSpace(terraform(0, "output", "-raw", "api"))
+	terraform(0, "state", "rm", "aws_api_gateway_rest_api.pets", "aws_api_gateway_stage.prod")
+	terraform(0, append(append([]string{"import"}, change...), "aws_api_gateway_rest_api.pets", api)...)
+	terraform(0, append(append([]string{"import"}, change...), "aws_api_gateway_stage.prod", api+"/prod")...)
+	terraform(0, append([]string{"plan", "-detailed-exitcode"}, change...)...)
+	terraform(0, append([]string{"destroy", "-auto-approve"}, change...)...)
+	if got := string(f.call("GET", "/restapis", nil).want(200).Body) + string(f.call("GET", "/usageplans", nil).want(200).Body) + string(f.call("GET", "/apikeys", nil).want(200).Body); got != `{"item":[]}{"item":[]}{"item":[]}` {
+		t.Errorf("left behind: %s", got)
+	}
+}
