@@ -2,8 +2,6 @@ package awsapi
 
 import (
 	"errors"
-	"fmt"
-	"strconv"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -83,20 +81,7 @@ func (c *call) createDeployment() (any, error) {
 	if err != nil {
 		return nil, c.notDeployed(err)
 	}
-	c.warn(d.Closed)
 	return asDeployment(&d.Deployment), nil
-}
-
-// warn names methods that were deployed closed in a header, since the service's
-// answers have no place for it.
-func (c *call) warn(closed []model.Problem) {
-	const shown = 5
-	for i, p := range closed {
-		if i == shown {
-			break
-		}
-		c.w.Header().Add("Warning", "299 tollgate "+strconv.QuoteToASCII(fmt.Sprintf("%.300s: %s; calls are answered 500", p.Pointer, p.Message)))
-	}
 }
 
 // summarise adds what embed=apisummary asks for.

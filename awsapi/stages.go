@@ -105,7 +105,6 @@ func (c *call) createStage() (any, error) {
 	if err != nil {
 		return nil, c.notDeployed(err)
 	}
-	c.warn(d.Closed)
 	return asStage(&d.Stage), nil
 }
 
@@ -147,7 +146,6 @@ func (c *call) updateStage() (any, error) {
 	if err != nil {
 		return nil, c.notDeployed(err)
 	}
-	c.warn(d.Closed)
 	return asStage(&d.Stage), nil
 }
 

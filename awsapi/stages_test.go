@@ -110,13 +110,6 @@ func TestDeployments(t *testing.T) {
 		t.Errorf("the next page: %+v", page)
 	}
 
-	// An integration that is not served yet is deployed closed, with a warning.
-	f.method(api, "/http", "GET", model.Method{Integration: &model.Integration{Type: model.IntegrationHTTP, URI: "http://example.com/"}})
-	r = f.call("POST", all, op{"stageName": "closed"}).want(201)
-	if got := r.Header.Get("Warning"); got != `299 tollgate "GET /http: integration type HTTP is not served yet; HTTP_PROXY and MOCK are; calls are answered 500"` {
-		t.Errorf("a warning %q", got)
-	}
-
 	// What the gateway does not act on is not put on a stage.
 	_, err := f.UpdateDefinition(t.Context(), f.owner.Actor, api, 0, func(d *model.Definition) error { d.Policy = "{}"; return nil })
 	f.must(err)

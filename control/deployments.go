@@ -32,7 +32,7 @@ func (p *Plane) Deploy(ctx context.Context, actor Actor, in Deploy) (Deployed, e
 	if err := in.StageThrottle.Validate(); err != nil {
 		return Deployed{}, err
 	}
-	d := NewDeployment{APIID: in.APIID, Stage: in.Stage, Description: in.Description, Strict: true}
+	d := NewDeployment{APIID: in.APIID, Stage: in.Stage, Description: in.Description}
 	if in.StageThrottle != nil {
 		d.Settings = func(s *model.StageSettings) error {
 			s.SetThrottle(in.StageThrottle)
@@ -58,11 +58,10 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 		if err != nil {
 			return out, err
 		}
-		var closed []model.Problem
 		if in.Stage == "" {
 			err = complete(&api.Definition)
 		} else {
-			closed, err = deployable(&api.Definition, in.Strict)
+			err = deployable(&api.Definition)
 		}
 		if err != nil {
 			return out, err
@@ -83,7 +82,8 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 			}
 			return out, w.audit(ctx, "deployment.create", in.APIID, map[string]any{"deployment": id, "hash": api.Hash})
 		}
-		if err := w.putOn(ctx, in, id); err != nil {
+		out.Deployment.ID = id
+		if err := w.putOn(ctx, in, &out.Deployment); err != nil {
 			return out, err
 		}
 		if out, err = readDeployed(ctx, w, w.tenant, in.APIID, in.Stage); err != nil {
@@ -92,7 +92,6 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 		if out.Deployment, err = readDeployment(ctx, w, w.tenant, in.APIID, id); err != nil { // the canary's, perhaps
 			return out, err
 		}
-		out.Closed = closed
 		return out, w.audit(ctx, "api.deploy", in.APIID, map[string]any{"stage": in.Stage, "deployment": id, "hash": api.Hash, "canary": in.Canary != nil})
 	})
 }
@@ -100,7 +99,7 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 const maxDeploymentText = 4096
 
 // putOn points a stage, or its canary, at a deployment just made.
-func (w *write) putOn(ctx context.Context, in NewDeployment, id string) error {
+func (w *write) putOn(ctx context.Context, in NewDeployment, d *Deployment) error {
 	s, err := readStage(ctx, w, w.tenant, in.APIID, in.Stage)
 	if errors.Is(err, ErrNoStage) && in.Canary == nil {
 		err = nil
@@ -116,14 +115,13 @@ func (w *write) putOn(ctx context.Context, in NewDeployment, id string) error {
 		}
 	}
 	if in.Canary == nil {
-		e.DeploymentID = id
+		e.DeploymentID = d.ID
 	} else {
 		k := *in.Canary
-		k.DeploymentID = id
+		k.DeploymentID = d.ID
 		e.Canary = &k
 	}
-	_, err = w.place(ctx, in.APIID, in.Stage, e, append(served, id)...)
-	return err
+	return w.place(ctx, in.APIID, in.Stage, e, append(served, d.ID)...)
 }
 
 // ErrNoMethods is in the refusal that says so.
@@ -138,21 +136,14 @@ func complete(d *model.Definition) error {
 }
 
 // deployable refuses a definition that a node would serve otherwise than its
-// author asked for, and names methods that would be served closed.
-func deployable(d *model.Definition, strict bool) ([]model.Problem, error) {
+// author asked for.
+func deployable(d *model.Definition) error {
 	if err := complete(d); err != nil {
-		return nil, err
+		return err
 	}
-	var problems, closed []model.Problem
-	for _, p := range d.Undeployable() {
-		if strict || p.Severity == model.SeverityError {
-			problems = append(problems, p)
-		} else {
-			closed = append(closed, p)
-		}
-	}
+	problems := d.Undeployable()
 	if len(problems) == 0 {
-		return closed, nil
+		return nil
 	}
 	const shown = 5
 	var b strings.Builder
@@ -166,7 +157,7 @@ func deployable(d *model.Definition, strict bool) ([]model.Problem, error) {
 		}
 		fmt.Fprintf(&b, "%s: %s", p.Pointer, p.Message)
 	}
-	return nil, model.Errorf(model.Invalid, "the API cannot be deployed, for %d reasons: %s. Change or remove these methods and deploy again", len(problems), b.String())
+	return model.Errorf(model.Invalid, "the API cannot be deployed, for %d reasons: %s. Change or remove these methods and deploy again", len(problems), b.String())
 }
 
 // numberMethods gives every method of the definition that has none its number.
@@ -366,14 +357,12 @@ func (p *Plane) Rollback(ctx context.Context, actor Actor, apiID, stage, deploym
 				return missing(err, "stage %q has served no deployment before %s; there is nothing to roll back to", stage, now.Deployment.ID)
 			}
 		}
-		closed, err := w.place(ctx, apiID, stage, StageEdit{deploymentID, now.Stage.Settings})
-		if err != nil {
+		if err := w.place(ctx, apiID, stage, StageEdit{deploymentID, now.Stage.Settings}); err != nil {
 			return err
 		}
 		if out, err = readDeployed(ctx, w, w.tenant, apiID, stage); err != nil {
 			return err
 		}
-		out.Closed = closed
 		return w.audit(ctx, "stage.rollback", apiID, map[string]any{"stage": stage, "from": now.Deployment.ID, "to": deploymentID})
 	})
 	if err != nil {

@@ -116,8 +116,6 @@ type NewDeployment struct {
 	Stage       string // to be pointed at it, made if need be; empty: none
 	// Settings changes those of the stage; nil leaves them.
 	Settings func(*model.StageSettings) error
-	// Strict refuses methods that could be deployed closed.
-	Strict bool
 	// Canary is what the stage gets as its canary, with the new deployment; what the
 	// stage itself serves stays. Nil: the stage itself serves the new deployment.
 	Canary *model.CanarySettings
@@ -143,8 +141,6 @@ type Deployed struct {
 	Stage      Stage               `json:"stage"` // zero for a deployment without one
 	Revision   uint64              `json:"revision"`
 	Receipts   []model.NodeReceipt `json:"receipts"`
-	// Closed are methods that were deployed all the same and answer nothing but errors.
-	Closed []model.Problem `json:"closed,omitempty"`
 }
 
 // Deployment is an immutable copy of a definition, without the copy.

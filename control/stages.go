@@ -131,8 +131,7 @@ func (p *Plane) CreateStage(ctx context.Context, actor Actor, in NewStage) (Depl
 		} else if !errors.Is(err, ErrNoStage) {
 			return Deployed{}, err
 		}
-		closed, err := w.place(ctx, in.APIID, in.Name, in.StageEdit)
-		if err != nil {
+		if err := w.place(ctx, in.APIID, in.Name, in.StageEdit); err != nil {
 			return Deployed{}, err
 		}
 		s := Stage{APIID: in.APIID, Name: in.Name}
@@ -143,7 +142,6 @@ func (p *Plane) CreateStage(ctx context.Context, actor Actor, in NewStage) (Depl
 		if err != nil {
 			return out, err
 		}
-		out.Closed = closed
 		return out, w.audit(ctx, "stage.create", in.APIID, map[string]any{"stage": in.Name, "deployment": in.DeploymentID})
 	})
 }
@@ -165,15 +163,13 @@ func (p *Plane) UpdateStage(ctx context.Context, actor Actor, apiID, name string
 		if err := edit(&e); err != nil {
 			return Deployed{}, err
 		}
-		closed, err := w.place(ctx, apiID, name, e, served...)
-		if err != nil {
+		if err := w.place(ctx, apiID, name, e, served...); err != nil {
 			return Deployed{}, err
 		}
 		out, err := readDeployed(ctx, w, w.tenant, apiID, name)
 		if err != nil {
 			return out, err
 		}
-		out.Closed = closed
 		return out, w.audit(ctx, "stage.update", apiID, map[string]any{"stage": name, "deployments": e.deployments()})
 	})
 }
@@ -203,11 +199,10 @@ func (e *StageEdit) deployments() []string {
 }
 
 // place makes a stage what e says, and makes the stage if there is none. What it
-// is pointed at must be there and servable, but for deployments known to be; its
-// methods that are served closed are named.
-func (w *write) place(ctx context.Context, apiID, name string, e StageEdit, known ...string) (closed []model.Problem, err error) {
+// is pointed at must be there and servable, but for deployments known to be.
+func (w *write) place(ctx context.Context, apiID, name string, e StageEdit, known ...string) error {
 	if err := e.Validate(); err != nil {
-		return nil, err
+		return err
 	}
 	for _, id := range e.deployments() {
 		if slices.Contains(known, id) {
@@ -216,20 +211,18 @@ func (w *write) place(ctx context.Context, apiID, name string, e StageEdit, know
 		var doc []byte
 		if err := w.QueryRow(ctx, `
 			select definition from deployment where tenant_id = $1 and api_id = $2 and deployment_id = $3`, w.tenant, apiID, id).Scan(&doc); err != nil {
-			return nil, noDeployment(err, apiID, id)
+			return noDeployment(err, apiID, id)
 		}
 		d := &model.Definition{}
 		if err := json.Unmarshal(doc, d); err != nil {
-			return nil, err
+			return err
 		}
-		more, err := deployable(d, false)
-		if err != nil {
-			return nil, err
+		if err := deployable(d); err != nil {
+			return err
 		}
-		closed = append(closed, more...)
 	}
 	var num uint32
-	err = w.QueryRow(ctx, `
+	err := w.QueryRow(ctx, `
 		update stage set deployment_id = $4, settings = $5, throttle = $6, updated_at = now()
 		where tenant_id = $1 and api_id = $2 and name = $3 and deleted_at is null
 		returning stage_num`, w.tenant, apiID, name, e.DeploymentID, e.StageSettings, e.Throttle()).Scan(&num)
@@ -239,15 +232,15 @@ func (w *write) place(ctx context.Context, apiID, name string, e StageEdit, know
 			returning stage_num`, w.tenant, apiID, name, e.DeploymentID, e.StageSettings, e.Throttle()).Scan(&num)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := w.Exec(ctx, `
 		insert into stage_deployment (tenant_id, stage_num, deployment_id) values ($1, $2, $3)
 		on conflict do nothing`, w.tenant, num, e.DeploymentID); err != nil {
-		return nil, err
+		return err
 	}
 	w.changed(kindStage, int64(num))
-	return closed, nil
+	return nil
 }
 
 // SetStageThrottle changes the throttle that each method of a stage has, at once,

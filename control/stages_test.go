@@ -135,26 +135,6 @@ func TestUnservedIsKeptOffStages(t *testing.T) {
 	w.refused(err, model.Invalid, why)
 	_, err = w.CreateDeployment(w.ctx, a, control.NewDeployment{APIID: id, Stage: "prod", Canary: &model.CanarySettings{}})
 	w.refused(err, model.Invalid, why)
-	// A method that can only be served closed needs somebody who says so.
-	_, err = w.UpdateDefinition(w.ctx, a, id, 0, func(d *model.Definition) error {
-		d.Policy = ""
-		for i := range d.Resources {
-			if m, ok := d.Resources[i].Methods["POST"]; ok {
-				m.Integration = &model.Integration{Type: model.IntegrationHTTP, URI: "https://pets.example.com/"}
-				d.Resources[i].Methods["POST"] = m
-			}
-		}
-		return nil
-	})
-	w.must(err)
-	_, err = w.Deploy(w.ctx, a, control.Deploy{APIID: id, Stage: "closed"})
-	w.refused(err, model.Invalid, "POST /pets: integration type HTTP is not served yet")
-	closed, err := w.CreateDeployment(w.ctx, a, control.NewDeployment{APIID: id, Stage: "closed"})
-	w.must(err)
-	if len(closed.Closed) != 1 || closed.Closed[0].Pointer != "POST /pets" {
-		t.Errorf("deployed closed: %+v", closed.Closed)
-	}
-	w.must(w.DeleteStage(w.ctx, a, id, "closed"))
 	// Another API's deployment is none of this one's.
 	other := w.deployed(a, "prod")
 	_, err = w.UpdateStage(w.ctx, a, id, "prod", func(e *control.StageEdit) error { e.DeploymentID = other.Deployment.ID; return nil })

@@ -63,10 +63,8 @@ type part struct {
 // compile turns a deployment into a program. It refuses whatever it does not
 // act on: nothing is served without a step its author asked for.
 func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, error) {
-	for _, p := range d.Definition.Undeployable() {
-		if p.Severity == model.SeverityError {
-			return nil, fmt.Errorf("%s: %s", p.Pointer, p.Message)
-		}
+	if un := d.Definition.Undeployable(); len(un) > 0 {
+		return nil, fmt.Errorf("%s: %s", un[0].Pointer, un[0].Message)
 	}
 	nums := make(map[[2]string]uint32, len(d.Methods))
 	for _, m := range d.Methods {
@@ -120,10 +118,6 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 		for _, h := range a.Headers {
 			m.mock.head = append(m.mock.head, h[0]+": "+h[1]+"\r\n"...)
 		}
-		return m, nil
-	}
-	if def.Integration.Type != model.IntegrationHTTPProxy {
-		m.mock = &mock{} // deployed closed: see Undeployable
 		return m, nil
 	}
 	up, err := model.ParseUpstream(def.Integration, path)

@@ -293,8 +293,7 @@ func (p Problem) String() string {
 
 // Undeployable lists every part of the definition that the gateway does not act
 // on yet. A deployment with any of them is refused: a method is never served
-// without a step its author asked for. Warnings are methods that can be deployed
-// closed, for who insists: they answer every call with an error.
+// without a step its author asked for.
 func (d *Definition) Undeployable() []Problem {
 	var out []Problem
 	for i := range d.Resources {
@@ -306,9 +305,8 @@ func (d *Definition) Undeployable() []Problem {
 		sort.Strings(verbs)
 		for _, v := range verbs {
 			m := r.Methods[v]
-			for _, p := range m.undeployable(r.Path) {
-				p.Pointer = v + " " + r.Path
-				out = append(out, p)
+			for _, why := range m.undeployable(r.Path) {
+				out = append(out, Problem{Severity: SeverityError, Pointer: v + " " + r.Path, Message: why})
 			}
 		}
 	}
@@ -342,11 +340,9 @@ func (d *Definition) Undeployable() []Problem {
 	return out
 }
 
-func (m *Method) undeployable(path string) []Problem {
-	var out []Problem
-	no := func(format string, a ...any) {
-		out = append(out, Problem{Severity: SeverityError, Message: fmt.Sprintf(format, a...)})
-	}
+func (m *Method) undeployable(path string) []string {
+	var out []string
+	no := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	if m.AuthorizationType != "" && m.AuthorizationType != AuthNone {
 		no("authorization %s is not served yet", m.AuthorizationType)
 	}
@@ -366,9 +362,6 @@ func (m *Method) undeployable(path string) []Problem {
 	}
 	if g.Type != IntegrationHTTPProxy {
 		no("integration type %s is not served yet; HTTP_PROXY and MOCK are", g.Type)
-		if g.Type == IntegrationHTTP {
-			out[len(out)-1].Severity = SeverityWarning
-		}
 		return out
 	}
 	if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
