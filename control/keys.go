@@ -46,7 +46,7 @@ func (p *Plane) CreateKey(ctx context.Context, actor Actor, n NewKey) (CreatedKe
 		return CreatedKey{}, err
 	}
 	out := CreatedKey{Value: n.Value}
-	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
+	rev, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		id, err := p.createKey(ctx, w, &n)
 		if err != nil {
 			return err
@@ -57,6 +57,7 @@ func (p *Plane) CreateKey(ctx context.Context, actor Actor, n NewKey) (CreatedKe
 	if err != nil {
 		return CreatedKey{}, err
 	}
+	out.Revision = rev
 	return out, nil
 }
 

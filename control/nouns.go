@@ -308,6 +308,8 @@ type KeyPlan struct {
 type CreatedKey struct {
 	Key
 	Value string `json:"value"`
+	// Revision is what Await waits for: then every node lets the key in.
+	Revision uint64 `json:"-"`
 }
 
 // KeyFilter asks for keys; Page.Match also finds a key by its value or its last four characters.

@@ -390,7 +390,17 @@ func (v *visit) starterKey(a control.API, stage string) (string, error) {
 		return "", err
 	}
 	k, err := v.Plane.CreateKey(v.ctx(), v.actor(), control.NewKey{Name: "First key", Enabled: true, PlanIDs: []string{plan.ID}})
-	return k.Value, err
+	if err != nil {
+		return "", err
+	}
+	return k.Value, v.inEffect(k.Revision)
+}
+
+// inEffect waits for the nodes, so that what a page says can be called is let in. A
+// node that is slow is no reason to fail.
+func (v *visit) inEffect(revision uint64) error {
+	_, err := v.Plane.Await(v.ctx(), v.actor(), revision)
+	return err
 }
 
 // firstRoute is the method that is easiest to call: a GET with the fewest

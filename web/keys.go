@@ -136,6 +136,9 @@ func (v *visit) createKey() error {
 	if len(f.Problems) == 0 {
 		k, err := v.Plane.CreateKey(v.ctx(), v.actor(), n)
 		if err == nil {
+			err = v.inEffect(k.Revision)
+		}
+		if err == nil {
 			return v.keyMade(k)
 		}
 		if !invalid(err) && model.KindOf(err) != model.NotFound {
