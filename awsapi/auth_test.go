@@ -132,7 +132,7 @@ func TestPages(t *testing.T) {
 		_, err := f.CreateAPI(t.Context(), f.owner.Actor, "aa", "")
 		f.must(err)
 	}
-	if b, _ := json.Marshal(names); string(b) != `["a","b","c","d","e","f","g"]` {
+	if b, _ := json.Marshal(names); string(b) != `["a","b","c","d","e","f","g","aa","aa"]` {
 		t.Errorf("listed %s", b)
 	}
 }

@@ -323,7 +323,7 @@ func (c *call) getRestAPIs() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.Plane.APIs(c.ctx, c.actor, control.Page{After: after, Limit: n})
+	all, err := c.Plane.APIs(c.ctx, c.actor, control.Page{After: after, Limit: n, Oldest: true})
 	if err != nil {
 		return nil, err
 	}

@@ -27,20 +27,29 @@ func (p *Plane) APIs(ctx context.Context, actor Actor, pg Page) (List[API], erro
 	if err != nil {
 		return List[API]{}, err
 	}
+	order := `a.name`
+	if pg.Oldest { // as text that sorts as the times do
+		order = `to_char(a.created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')`
+	}
 	var out List[API]
 	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+apiColumns+` from api a
-			where a.tenant_id = $1 and a.deleted_at is null and (a.name, a.api_id) > ($2, $3)
+			where a.tenant_id = $1 and a.deleted_at is null and (`+order+`, a.api_id) > ($2, $3)
 			  and ($4 = '' or position(lower($4) in lower(a.name)) > 0)
-			order by a.name, a.api_id limit $5`, actor.Tenant, from.Name, from.ID, pg.Match, limit+1)
+			order by `+order+`, a.api_id limit $5`, actor.Tenant, from.Name, from.ID, pg.Match, limit+1)
 		if err != nil {
 			return err
 		}
 		items, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (a API, err error) {
 			return a, r.Scan(a.fields()...)
 		})
-		out = page(items, limit, func(a *API) after { return after{a.Name, a.ID} })
+		out = page(items, limit, func(a *API) after {
+			if pg.Oldest {
+				return after{a.CreatedAt.UTC().Format("2006-01-02 15:04:05.000000"), a.ID}
+			}
+			return after{a.Name, a.ID}
+		})
 		return err
 	})
 	return out, err

@@ -11,6 +11,8 @@ type Page struct {
 	After string // Next of the page before
 	Limit int    // 1 to 1000; 0: 100
 	Match string // only things whose name contains it, whatever its case
+	// Oldest lists APIs in the order that they were made in, instead of by name.
+	Oldest bool
 }
 
 // List is one page; Next is empty on the last.
