@@ -1,0 +1,60 @@
+package awsapi
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the table of operations in README.md anew")
+
+// The table of operations in README.md is what is served.
+func TestREADME(t *testing.T) {
+	all := handlers{}
+	for _, some := range nouns {
+		for name, do := range some {
+			if all[name] != nil {
+				t.Errorf("%s is served twice", name)
+			}
+			all[name] = do
+		}
+	}
+	var b strings.Builder
+	served := 0
+	b.WriteString("| Operation | Path | State |\n|---|---|---|\n")
+	for _, op := range operations {
+		state := "not yet: 501"
+		if all[op.name] != nil {
+			state, served = "served", served+1
+		}
+		delete(all, op.name)
+		path := op.path
+		if op.query != "" {
+			path += "?" + op.query
+		}
+		fmt.Fprintf(&b, "| %s | %s `%s` | %s |\n", op.name, op.verb, path, state)
+	}
+	for name := range all {
+		t.Errorf("%s is no operation of the service", name)
+	}
+	table := fmt.Sprintf("%d of %d operations are served.\n\n%s", served, len(operations), b.String())
+	old, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mark = "<!-- made by TestREADME -->\n"
+	head, _, ok := strings.Cut(string(old), mark)
+	if !ok {
+		t.Fatal("README.md has no mark for its table")
+	}
+	if want := head + mark + "\n" + table; want != string(old) {
+		if !*update {
+			t.Fatal("the table of operations in README.md is old: go test ./awsapi -run TestREADME -update")
+		}
+		if err := os.WriteFile("README.md", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
