@@ -34,8 +34,8 @@ func TestConformancePortal(t *testing.T) {
 // The same with a document that needs no folder: 1,200 operations with schemas
 // that name each other.
 func TestLargeDocument(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
+	if testing.Short() || raceDetector {
+		t.Skip("takes some seconds, and minutes under the race detector")
 	}
 	type object = map[string]any
 	paths, schemas := object{}, object{}
