@@ -248,13 +248,19 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 	if t == nil {
 		return fmt.Errorf("its tenant is not known here")
 	}
-	prog, err := g.program(cfg, cfg.DeploymentID, content)
+	prog, err := g.program(cfg, cfg.DeploymentID, cfg.Variables, content)
 	if err != nil {
 		return err
 	}
 	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
 	if k := cfg.Canary; k != nil {
-		other, err := g.program(cfg, k.DeploymentID, content)
+		vars := maps.Clone(cfg.Variables)
+		if vars == nil {
+			vars = k.Overrides
+		} else {
+			maps.Copy(vars, k.Overrides)
+		}
+		other, err := g.program(cfg, k.DeploymentID, vars, content)
 		if err != nil {
 			return fmt.Errorf("its canary: %w", err)
 		}
@@ -265,13 +271,15 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 	return nil
 }
 
-// program is a deployment of a stage's API, compiled.
-func (g *Gateway) program(cfg *model.StageConfig, id string, content func(string) *model.DeploymentContent) (*program, error) {
-	if prog := g.reg.programs[id]; prog != nil {
-		if prog.tenant != cfg.Tenant || prog.api != cfg.APIID {
-			return nil, fmt.Errorf("deployment %s is of another API", id)
+// program is a deployment of a stage's API, compiled for stages with these variables.
+func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]string, content func(string) *model.DeploymentContent) (*program, error) {
+	for _, key := range []string{id, programKey(id, vars)} {
+		if prog := g.reg.programs[key]; prog != nil {
+			if prog.tenant != cfg.Tenant || prog.api != cfg.APIID {
+				return nil, fmt.Errorf("deployment %s is of another API", id)
+			}
+			return prog, nil
 		}
-		return prog, nil
 	}
 	d := content(id)
 	if d == nil {
@@ -280,11 +288,11 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, content func(string
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, g.upstreams)
+	prog, err := compile(d, vars, g.upstreams)
 	if err != nil {
 		return nil, err
 	}
-	g.reg.programs[id] = prog
+	g.reg.programs[prog.key] = prog
 	return prog, nil
 }
 
@@ -339,7 +347,7 @@ func (g *Gateway) tidy() {
 	for _, s := range g.reg.stages {
 		refs[s.ref.name] = s.ref
 		for _, p := range s.programs() {
-			progs[p.id] = p
+			progs[p.key] = p
 			for i := range p.methods {
 				m := &p.methods[i]
 				pools[m.out.key] = true

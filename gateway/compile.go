@@ -3,6 +3,8 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -20,6 +22,7 @@ type program struct {
 	methods []method
 	id, api string
 	tenant  uint32
+	key     string // among the node's programs: see programKey
 }
 
 // method is one compiled method, what a call reads first.
@@ -60,9 +63,20 @@ type part struct {
 	greedy   bool
 }
 
-// compile turns a deployment into a program. It refuses whatever it does not
-// act on: nothing is served without a step its author asked for.
-func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, error) {
+// programKey names a deployment's program on stages with these variables. One that
+// uses no variables is named by the deployment alone, and shared by all its stages.
+func programKey(id string, vars map[string]string) string {
+	b := append([]byte(id), 0) // apart from the deployment's own name, even without any
+	for _, k := range slices.Sorted(maps.Keys(vars)) {
+		b = append(append(append(append(b, 0), k...), 0), vars[k]...)
+	}
+	return string(b)
+}
+
+// compile turns a deployment into a program, on stages with these variables. It
+// refuses whatever it does not act on: nothing is served without a step its author
+// asked for.
+func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Upstreams) (*program, error) {
 	if un := d.Definition.Undeployable(); len(un) > 0 {
 		return nil, fmt.Errorf("%s: %s", un[0].Pointer, un[0].Message)
 	}
@@ -70,7 +84,7 @@ func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, erro
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant}
+	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
 		r := &d.Definition.Resources[i]
@@ -86,6 +100,10 @@ func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, erro
 				return nil, fmt.Errorf("%s %s has no number to be metered under", v, r.Path)
 			}
 			def := r.Methods[v]
+			if g := def.Integration; g.Type == model.IntegrationHTTPProxy && g.UsesVariables() {
+				p.key = programKey(d.ID, vars)
+				def.Integration = onStage(g, r.Path, vars)
+			}
 			m, err := compileMethod(r.Path, v, num, &def, pools)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
@@ -100,6 +118,20 @@ func compile(d *model.DeploymentContent, pools *http1.Upstreams) (*program, erro
 		return nil, err
 	}
 	return p, nil
+}
+
+// onStage is an integration with a stage's variables. Where one is missing, or they
+// make no address, the method is closed: what else the stage serves goes on.
+func onStage(g *model.Integration, path string, vars map[string]string) *model.Integration {
+	out, ok := g.OnStage(vars)
+	if ok {
+		_, err := model.ParseUpstream(out, path)
+		ok = err == nil
+	}
+	if !ok {
+		return &model.Integration{Type: model.IntegrationMock} // without an answer
+	}
+	return out
 }
 
 func compileMethod(path, verb string, num uint32, def *model.Method, pools *http1.Upstreams) (method, error) {

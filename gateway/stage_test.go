@@ -187,3 +187,52 @@ func TestUnansweredMock(t *testing.T) {
 		t.Errorf("%d %s %s", status, kind, body)
 	}
 }
+
+// Stage variables are part of where calls go: each stage of a deployment has its
+// own, a canary overrides them, and a change takes effect at once. A method whose
+// variable is not set, or makes no address, is closed; the others are served.
+func TestStageVariables(t *testing.T) {
+	r := newRig(t)
+	up := echo(t)
+	st := r.content("d1", "http://${stageVariables.host}/${stageVariables.base}", "GET /a", "GET /fixed")
+	r.p.mu.Lock()
+	for i := range r.p.deployments["d1"].Definition.Resources {
+		if res := &r.p.deployments["d1"].Definition.Resources[i]; res.Path == "/fixed" {
+			res.Methods["GET"] = model.Method{AuthorizationType: model.AuthNone, Integration: model.FixedMock(200, "text/plain", "fixed")}
+		}
+	}
+	r.p.mu.Unlock()
+	expect := func(what, want string) {
+		t.Helper()
+		if _, _, body := r.call("GET", "/a", ""); body != want {
+			t.Errorf("%s: %s instead of %s", what, body, want)
+		}
+		if _, _, body := r.call("GET", "/fixed", ""); body != "fixed" {
+			t.Errorf("%s: the other method answers %s", what, body)
+		}
+	}
+	const closed = `{"message":"Internal server error"}`
+	r.serve(st)
+	expect("no variables", closed)
+	st.Variables = map[string]string{"host": up, "base": "v1"}
+	r.serve(st)
+	expect("set", "GET /v1/a")
+	st.Variables = map[string]string{"host": up, "base": "v2/x"}
+	r.serve(st)
+	expect("changed", "GET /v2/x/a")
+	st.Variables = map[string]string{"host": "h:port", "base": "v2"}
+	r.serve(st)
+	expect("no address", closed)
+	st.Variables = map[string]string{"host": up, "base": "v3"}
+	st.Canary = &model.CanaryConfig{DeploymentID: "d1", Percent: 100, Overrides: map[string]string{"base": "canary"}}
+	r.serve(st)
+	expect("overridden", "GET /canary/a")
+	st.Canary = nil
+	r.serve(st)
+	expect("no canary", "GET /v3/a")
+	r.g.mu.Lock()
+	defer r.g.mu.Unlock()
+	if n := len(r.g.reg.programs); n != 1 {
+		t.Errorf("%d programs are kept", n)
+	}
+}

@@ -376,7 +376,7 @@ func (m *Method) undeployable(path string) []string {
 	if len(g.CacheKeyParameters) > 0 {
 		no("cache key parameters are not served yet")
 	}
-	if _, err := ParseUpstream(g, path); err != nil {
+	if err := CheckUpstream(g, path); err != nil {
 		no("%s", MessageOf(err))
 	}
 	return out

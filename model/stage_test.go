@@ -113,3 +113,29 @@ func TestStageSettingsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestUpstreamVariables(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]string{
+		"https://${stageVariables.host}/v1": "", "http://a.example.com:${stageVariables.port}/${stageVariables.base}?v=${stageVariables.v}": "",
+		"${stageVariables.url}/x":                      "is not an http or https URL",
+		"http://a.example.com/${context.stage}":        "for something else than stage variables",
+		"http://a.example.com/${stageVariables['x']}":  "for something else than stage variables",
+		"http://a.example.com/${stageVariables.x}/{y}": `integration uri "http://a.example.com/${stageVariables.x}/{y}" uses {y}`,
+	} {
+		err := CheckUpstream(&Integration{Type: IntegrationHTTPProxy, URI: uri}, "/")
+		if got := MessageOf(err); (err == nil) != (want == "") || err != nil && !strings.Contains(got, want) {
+			t.Errorf("%s: %v instead of %q", uri, err, want)
+		}
+	}
+	g := &Integration{URI: "http://${stageVariables.a}.${stageVariables.b}/"}
+	if out, ok := g.OnStage(map[string]string{"a": "x", "b": "example.com"}); !ok || out.URI != "http://x.example.com/" || g.URI == out.URI {
+		t.Errorf("%+v %v", out, ok)
+	}
+	if _, ok := g.OnStage(map[string]string{"a": "x"}); ok {
+		t.Error("a variable that is not set")
+	}
+	if _, err := ParseUpstream(g, "/"); err == nil {
+		t.Error("an integration was read without its stage's variables")
+	}
+}

@@ -2,7 +2,9 @@ package model
 
 import (
 	"net/url"
+	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -25,12 +27,45 @@ type UpstreamPart struct {
 	Variable string
 }
 
+var stageVariable = regexp.MustCompile(`\$\{stageVariables\.([a-zA-Z0-9_]{1,64})\}`)
+
+// UsesVariables reports that the integration's URI names stage variables.
+func (g *Integration) UsesVariables() bool { return stageVariable.MatchString(g.URI) }
+
+// OnStage is the integration with a stage's variables put into its URI; false: one
+// of them is not set.
+func (g *Integration) OnStage(vars map[string]string) (*Integration, bool) {
+	set := true
+	out := *g
+	out.URI = stageVariable.ReplaceAllStringFunc(g.URI, func(ref string) string {
+		v := vars[stageVariable.FindStringSubmatch(ref)[1]]
+		set = set && v != ""
+		return v
+	})
+	return &out, set
+}
+
+// CheckUpstream says whether ParseUpstream can read the integration once a stage's
+// variables are in it.
+func CheckUpstream(g *Integration, path string) error {
+	if !g.UsesVariables() {
+		_, err := ParseUpstream(g, path)
+		return err
+	}
+	trial := *g
+	trial.URI = stageVariable.ReplaceAllLiteralString(g.URI, "1") // a host, a port and a path
+	if _, err := ParseUpstream(&trial, path); err != nil {
+		return Errorf(KindOf(err), "%s", strings.ReplaceAll(MessageOf(err), strconv.Quote(trial.URI), strconv.Quote(g.URI)))
+	}
+	return nil
+}
+
 // ParseUpstream reads an HTTP_PROXY integration on the resource at path.
 // "{name}" in the URI stands for integration.request.path.name, which a request
 // parameter must map from method.request.path; other mappings are refused.
 func ParseUpstream(g *Integration, path string) (*Upstream, error) {
 	if strings.Contains(g.URI, "${") {
-		return nil, Errorf(Invalid, "integration uri %q uses ${…}, which is not served yet", g.URI)
+		return nil, Errorf(Invalid, "integration uri %q uses ${…} for something else than stage variables, which is not served yet", g.URI)
 	}
 	segs, err := Segments(path)
 	if err != nil {

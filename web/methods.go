@@ -226,7 +226,7 @@ func (f *methodForm) integration(was *model.Integration) (*model.Integration, er
 			g.TimeoutMillis = ms
 		}
 		mapVariables(g, f.Path)
-		_, err := model.ParseUpstream(g, f.Path)
+		err := model.CheckUpstream(g, f.Path)
 		return g, err
 	case model.IntegrationMock:
 		status, err := strconv.Atoi(f.MockStatus)
