@@ -85,7 +85,7 @@ func shape(verb string, segments int) string { return fmt.Sprintf("%s %d", verb,
 // nouns are the operations there are, by file.
 var nouns = []handlers{
 	restAPIs, resources, methods, integrations, models, validators, authorizers, gatewayResponses, documentation,
-	deployments, stages, apiKeys, usagePlans, domainNames, accessAssociations, vpcLinks, clientCertificates, account, tags, sdks, exports, tests,
+	deployments, stages, apiKeys, usagePlans, domainNames, accessAssociations, vpcLinks, clientCertificates, account, tags, sdks, exports, imports, tests,
 }
 
 // ServeHTTP serves the control API.

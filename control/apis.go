@@ -117,19 +117,22 @@ func encodeDefinition(d *model.Definition) ([]byte, error) {
 // createAPI writes a new API.
 func (w *write) createAPI(ctx context.Context, d *model.Definition) (API, error) {
 	var a API
+	id := model.NewID(10)
+	d.OwnModels(id)
 	doc, err := encodeDefinition(d)
 	if err != nil {
 		return a, err
 	}
 	err = w.QueryRow(ctx, `
 		insert into api as a (tenant_id, api_id, name, definition, hash, methods, about) values ($1, $2, $3, $4, $5, $6, $7)
-		returning `+apiColumns, w.tenant, model.NewID(10), d.Name, doc, d.Hash(), d.MethodCount(), d.About()).Scan(a.fields()...)
+		returning `+apiColumns, w.tenant, id, d.Name, doc, d.Hash(), d.MethodCount(), d.About()).Scan(a.fields()...)
 	return a, err
 }
 
 // replaceDefinition writes an API's next revision.
 func (w *write) replaceDefinition(ctx context.Context, id string, d *model.Definition) (API, error) {
 	var a API
+	d.OwnModels(id)
 	doc, err := encodeDefinition(d)
 	if err != nil {
 		return a, err

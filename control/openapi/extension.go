@@ -30,33 +30,25 @@ func (im *importer) apiExtensions() {
 				im.say(model.SeverityError, f, "binary media types are a list of strings; they are left out")
 			}
 		case "request-validator":
-			im.validator = im.str(f)
+			im.validator = f
 		case "request-validators":
-			im.say(model.SeverityWarning, f, "what request validators check is not kept in the definition yet; methods keep their validator's name, and one that has a validator keeps the API from being deployed")
+			im.requestValidators(f)
 		case "policy":
-			im.unserved(f, "resource policies are not served yet: without the policy the API would be open to callers it keeps out")
+			im.policy(f)
 		case "endpoint-configuration":
 			im.endpointConfiguration(f)
 		case "security-policy":
-			if t := f.text(); t == "TLS_1_0" || t == "TLS_1_2" {
-				im.say(model.SeverityInfo, f, "the gateway's own TLS settings apply, which accept TLS 1.2 and newer")
-			} else {
-				im.unserved(f, "security policy "+quote(t)+" is not served yet")
-			}
+			im.definition.SecurityPolicy = im.str(f)
 		case "endpoint-access-mode":
-			if t := f.text(); t == "BASIC" {
-				im.say(model.SeverityInfo, f, "endpoint access mode BASIC is what the gateway does")
-			} else {
-				im.unserved(f, "endpoint access mode "+quote(t)+" is not served yet")
-			}
+			im.definition.EndpointAccessMode = im.str(f)
 		case "gateway-responses":
-			im.say(model.SeverityWarning, f, "gateway responses are not kept in the definition yet; errors of the gateway have Amazon API Gateway's default answers")
+			im.gatewayResponses(f)
 		case "cors":
 			im.say(model.SeverityWarning, f, "CORS settings are not served yet: browsers of other origins are answered as the upstream answers them")
 		case "minimum-compression-size":
-			im.say(model.SeverityWarning, f, "answers are not compressed by the gateway yet; those the upstream compresses stay so")
+			im.compression(f)
 		case "documentation":
-			im.say(model.SeverityInfo, f, "documentation parts are kept in the author's bytes only")
+			im.documentation(f)
 		case "importexport-version":
 			im.say(model.SeverityInfo, f, "the version of the export format makes no difference")
 		default:
@@ -78,27 +70,38 @@ func (im *importer) apiKeySource(f loc) {
 }
 
 func (im *importer) endpointConfiguration(f loc) {
-	private := !f.is(mapping)
-	for _, e := range f.fields() {
-		switch e.name() {
-		case "types":
-			private = private || !e.is(sequence)
-			for _, t := range e.items() {
-				private = private || t.text() != "REGIONAL" && t.text() != "EDGE"
-			}
-		case "vpcEndpointIds":
-			private = private || e.size() > 0
-		case "disableExecuteApiEndpoint":
-			if e.text() != "false" {
-				im.unserved(e, "switching off the API's default endpoint is not served yet: callers could pass by the domain that guards it")
-			}
+	e := &model.Endpoint{}
+	for _, t := range f.get("types").items() {
+		switch t := strings.ToUpper(t.text()); t {
+		case model.EndpointEdge, model.EndpointRegional, model.EndpointPrivate:
+			e.Types = append(e.Types, t)
+		default:
+			im.unserved(f, "endpoint type "+quote(t)+" is not REGIONAL, EDGE or PRIVATE")
 		}
 	}
-	if private {
-		im.unserved(f, "private endpoints are not served yet: the API would be open to callers outside its network")
+	if t := f.get("types"); t.there() && !t.is(sequence) || !f.is(mapping) || len(e.Types) > 1 {
+		im.unserved(f, "an endpoint configuration is an object with a list of one type")
+	}
+	e.IPAddressType = f.get("ipAddressType").text()
+	for _, v := range f.get("vpcEndpointIds").items() {
+		e.VPCEndpointIDs = append(e.VPCEndpointIDs, im.str(v))
+	}
+	if d := f.get("disableExecuteApiEndpoint"); d.there() && d.text() != "false" {
+		im.definition.DisableDefaultEndpoint = true
+	}
+	if e.Types == nil && e.VPCEndpointIDs == nil {
 		return
 	}
-	im.say(model.SeverityInfo, f, "regional and edge endpoints are the same here: where nodes run is the operator's choice")
+	if e.Types == nil {
+		e.Types = []string{model.EndpointEdge}
+	}
+	if e.IPAddressType == "" {
+		e.IPAddressType = "ipv4"
+		if e.Types[0] == model.EndpointPrivate {
+			e.IPAddressType = "dualstack"
+		}
+	}
+	im.definition.Endpoint = e
 }
 
 // unserved reports what a definition cannot hold though callers rely on it, and
@@ -119,14 +122,23 @@ func (im *importer) unserved(at loc, reason string) {
 	}
 }
 
-// requestValidator is the name of the validator of an operation.
+// requestValidator is the id of the validator of an operation.
 func (im *importer) requestValidator(op loc) string {
 	own := op.get(aws + "request-validator")
-	if !own.there() {
-		return im.validator
+	if own.there() {
+		im.handled[own.node] = true
+	} else if own = im.validator; !own.there() {
+		return ""
 	}
-	im.handled[own.node] = true
-	return im.str(own)
+	name := im.str(own)
+	id := partID("validator", name)
+	if name != "" && im.definition.RequestValidator(id) == nil && im.once("\x00validator "+name) {
+		im.unserved(own, "request validator "+quote(name)+" is not defined")
+	}
+	if name == "" {
+		return ""
+	}
+	return id
 }
 
 // leftovers reports what the passes before had no use for, each thing once.

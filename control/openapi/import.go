@@ -18,6 +18,12 @@ type Options struct {
 	Upstream   string // base URL, instead of the document's servers
 	BaseURL    string // where the document came from; relative servers start there
 	Name       string // instead of the document's title
+
+	// Wire reads the document as Amazon API Gateway does: servers are no upstreams,
+	// and BasePath (ignore, prepend or split) says what becomes of their paths.
+	Wire     bool
+	BasePath string
+	NoWords  bool // descriptions do not become documentation
 }
 
 // Result is what a document came to.
@@ -26,6 +32,8 @@ type Result struct {
 	Format     string // "swagger 2.0", "openapi 3.0.3", …
 	Problems   []model.Problem
 	Operations int // operations in the document, those with an error included
+	Tags       map[string]string
+	Warnings   []string // what the wire is told: all that is missing or changed
 }
 
 const (
@@ -56,11 +64,16 @@ func Import(src []byte, o Options) (*Result, error) {
 	}
 	im.security = im.root.get("security")
 	im.info()
+	im.models()
+	im.tags()
 	if err := im.upstreams(); err != nil {
 		return nil, err
 	}
 	im.securitySchemes()
 	im.apiExtensions()
+	if !im.options.NoWords {
+		im.aboutAPI()
+	}
 	if err := im.paths(); err != nil {
 		return nil, err
 	}
@@ -81,8 +94,14 @@ type importer struct {
 	operationIDs map[string]loc
 	schemes      map[string]*scheme
 	servers      servers
-	validator    string // the API's own
-	security     loc    // the document's own requirements
+	validator    loc               // the API's own
+	prefix       string            // of every path
+	place        string            // where an integration is, in the wire's words
+	kept         map[string]string // schemas of models, by name
+	modelNames   map[string]string // by reference
+	inline       map[*node]string  // names of models without one of their author's
+	documented   map[model.DocumentationLocation]bool
+	security     loc // the document's own requirements
 
 	targets map[string]loc  // of references already followed
 	told    map[string]bool // what is said once per place
@@ -161,6 +180,12 @@ func quoteless(s string) string {
 func (im *importer) refuse(at loc, format string, a ...any) error {
 	line, col := at.place()
 	return model.Errorf(model.Invalid, "line %d, column %d: %s", line, col, fmt.Sprintf(format, a...))
+}
+
+// aloud is say for a change that the wire is told of, too.
+func (im *importer) aloud(at loc, format string, a ...any) {
+	im.say(model.SeverityWarning, at, format, a...)
+	im.res.Warnings = append(im.res.Warnings, fmt.Sprintf(format, a...))
 }
 
 func (im *importer) say(severity string, at loc, format string, a ...any) {
@@ -257,7 +282,11 @@ func (im *importer) result() (*Result, error) {
 		}
 		d.Resources = append(d.Resources, out)
 	}
+	d.Complete()
 	d.Sort()
+	for i := range d.Resources {
+		d.Resources[i].ID = ""
+	}
 	assignIDs(d.Resources)
 	if err := d.Validate(); err != nil {
 		return nil, model.Errorf(model.Invalid, "the document cannot be imported: %s", model.MessageOf(err))
@@ -278,6 +307,11 @@ func (im *importer) result() (*Result, error) {
 	})
 	if im.full {
 		r.Problems = append(r.Problems, model.Problem{Severity: model.SeverityError, Message: fmt.Sprintf("there are more problems than the %d listed", maxProblems)})
+	}
+	for _, p := range r.Problems {
+		if p.Severity == model.SeverityError {
+			r.Warnings = append(r.Warnings, p.Message)
+		}
 	}
 	r.Definition = *d
 	return r, nil

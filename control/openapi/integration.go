@@ -17,6 +17,9 @@ func (im *importer) integrate(m *method, r route, verb string, layers []loc, op 
 		m.Integration = im.integration(x, r)
 		return
 	}
+	if im.options.Wire {
+		return
+	}
 	s := im.upstream(layers, op)
 	if s.why != "" {
 		im.tally(model.SeverityError, s.at, strings.ReplaceAll(s.why, "%", "%%")+
@@ -54,6 +57,9 @@ func (im *importer) integration(at loc, r route) *model.Integration {
 	default:
 		im.say(model.SeverityError, at, "integration type %s is not one of http, http_proxy, aws, aws_proxy, mock; the method has no integration", quote(g.Type))
 		return nil
+	}
+	if g.Type == model.IntegrationMock {
+		g.HTTPMethod, g.URI = "", "" // it calls nothing
 	}
 	if x.get("payloadFormatVersion").there() && g.Type == model.IntegrationHTTPProxy {
 		implicitPath(g, r)
@@ -110,12 +116,14 @@ func (im *importer) integrationField(g *model.Integration, f loc, r route) {
 		g.ContentHandling = upper()
 	case "cacheNamespace":
 		g.CacheNamespace = im.str(f)
+	case "integrationTarget":
+		g.IntegrationTarget = im.str(f)
 	case "responseTransferMode":
 		g.ResponseTransferMode = upper()
 	case "timeoutInMillis":
 		g.TimeoutMillis = im.timeout(f)
 	case "requestParameters":
-		g.RequestParameters = im.strs(f)
+		g.RequestParameters = im.texts(f)
 		for k, v := range g.RequestParameters {
 			g.RequestParameters[k] = rename(v, r)
 		}
@@ -168,6 +176,22 @@ func (im *importer) strs(f loc) map[string]string {
 	for _, e := range f.fields() {
 		im.work--
 		out[e.name()] = im.str(e)
+	}
+	return out
+}
+
+// texts is strs for parameters, whose values are expressions: what is none is left
+// out and told, as Amazon API Gateway does.
+func (im *importer) texts(f loc) map[string]string {
+	out := im.strs(f)
+	for _, e := range f.fields() {
+		if e.is(scalar) && e.node.bare {
+			delete(out, e.name())
+			im.aloud(e, "Invalid format for '%s'. Expected type string for property '%s' %s but got '%s'", f.name(), truncate(e.name(), 200, 200), im.place, truncate(e.text(), 200, 200))
+		}
+	}
+	if len(out) == 0 {
+		return nil
 	}
 	return out
 }

@@ -106,7 +106,7 @@ func (r *jsonReader) read() (*node, error) {
 		n.value, err = r.str()
 		return n, err
 	case c == '-' || c >= '0' && c <= '9':
-		n.kind = scalar
+		n.kind, n.bare = scalar, true
 		n.value = string(r.word())
 		if !json.Valid([]byte(n.value)) {
 			return nil, r.fail("%s is not a number", quote(n.value))
@@ -120,7 +120,7 @@ func (r *jsonReader) read() (*node, error) {
 	case "null":
 		return n, nil
 	case "true", "false":
-		n.kind, n.value = scalar, w
+		n.kind, n.value, n.bare = scalar, w, true
 		return n, nil
 	}
 	return nil, at.fail("a value cannot start with %q", rune(c))

@@ -21,6 +21,7 @@ type node struct {
 	kind      kind
 	line, col int32
 	value     string  // of a scalar
+	bare      bool    // a scalar that is a number or true or false, not a string
 	entries   []entry // of a mapping, in the order of the source, repeated keys included
 	items     []*node // of a sequence
 	weight    int     // of a mapping or sequence: bytes it stands for once aliases are written out

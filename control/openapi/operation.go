@@ -30,6 +30,9 @@ func (im *importer) paths() error {
 	if n := paths.size(); n > model.MaxResources {
 		return im.refuse(paths, "the document has %d paths; at most %d are allowed", n, model.MaxResources)
 	}
+	if err := im.basePath(); err != nil {
+		return err
+	}
 	var fallbacks []loc
 	for _, item := range paths.fields() {
 		switch name := item.name(); {
@@ -234,6 +237,9 @@ func (im *importer) method(r route, layers []loc, op operation) *method {
 	im.parameters(m, r, layers, l)
 	im.secure(m, l)
 	m.RequestValidatorID = im.requestValidator(l)
+	im.bodies(m, layers, l)
+	im.words(r.path, op.verb, layers, l)
+	im.place = "of resource '" + r.path + "' and method '" + op.verb + "'"
 	im.integrate(m, r, op.verb, layers, l)
 	for _, f := range []string{"requestBody", "responses"} {
 		if x := l.get(f); x.size() > 0 {
@@ -309,7 +315,7 @@ func (im *importer) put(path string, op operation, m *method) {
 		im.say(model.SeverityError, op.loc, "this operation is missing: %s %s is also the route of the operation at line %d, which goes elsewhere", op.verb, path, line)
 		return
 	}
-	im.say(model.SeverityWarning, op.loc, "%s %s is also the route of the operation at line %d; one method answers both, from the same upstream, and asks for what either asks for", op.verb, path, line)
+	im.aloud(op.loc, "%s %s is also the route of the operation at line %d; one method answers both, from the same upstream, and asks for what either asks for", op.verb, path, line)
 	old.APIKeyRequired = old.APIKeyRequired || m.APIKeyRequired
 	if old.AuthorizationType == model.AuthNone {
 		old.AuthorizationType, old.AuthorizerID = m.AuthorizationType, m.AuthorizerID

@@ -52,6 +52,10 @@ func (im *importer) parseTemplate(at loc) (template, bool) {
 	raw := at.name()
 	var t template
 	path := raw
+	if im.prefix != "" {
+		path = im.prefix + "/" + strings.TrimPrefix(path, "/")
+		path = strings.TrimSuffix(path, "/")
+	}
 	if i := cutMark(path); i >= 0 {
 		im.say(model.SeverityWarning, at, "calls are told apart by path and verb alone: %s is not part of the route; a query a client sends is passed on", quote(path[i:]))
 		path = path[:i]
@@ -322,7 +326,7 @@ func (im *importer) route(t template, at loc) (route, bool) {
 			return r, false
 		}
 		if v.name != p.name {
-			im.say(model.SeverityWarning, at, "variable {%s} is called {%s} here: path %s names it so, and one place has one name", p.name, v.name, quote(v.path))
+			im.aloud(at, "variable {%s} is called {%s} here: path %s names it so, and one place has one name", p.name, v.name, quote(v.path))
 		}
 		if p.from != "" && p.from != v.name {
 			if _, ok := r.renamed[p.from]; !ok {

@@ -12,6 +12,7 @@ type scheme struct {
 	at       loc
 	key      bool
 	authType string // "" without an authorizer
+	id       string // of the authorizer
 	what     string // in words
 	used     int
 }
@@ -37,6 +38,9 @@ func (im *importer) securitySchemes() {
 		}
 		s.authType = im.authorizerType(l)
 		s.key = s.authType == "" && strings.EqualFold(kind, "apiKey") && strings.EqualFold(in, "header") && strings.EqualFold(name, "x-api-key")
+		if s.authType != "" && s.authType != model.AuthIAM {
+			s.id = im.authorizer(l, f.name())
+		}
 		im.schemes[f.name()] = s
 	}
 }
@@ -125,17 +129,19 @@ func (im *importer) requirement(m *method, alternative loc) (key, authorized boo
 			s.used++
 			authorized = true
 			if m.AuthorizationType != model.AuthNone {
-				if m.AuthorizerID != f.name() && m.AuthorizationType != s.authType {
+				if m.AuthorizerID != s.id && m.AuthorizationType != s.authType {
 					im.warnOnce(f, "a method has one authorizer; %s is not checked beside the first", quote(f.name()))
 				}
 				continue
 			}
 			m.AuthorizationType = s.authType
 			if s.authType != model.AuthIAM {
-				m.AuthorizerID = f.name()
+				m.AuthorizerID = s.id
 			}
-			if f.size() > 0 {
-				im.warnOnce(f, "authorization scopes are not kept in the definition yet")
+			for _, scope := range f.items() {
+				m.AuthorizationScopes = append(m.AuthorizationScopes, im.str(scope))
+				im.weight -= len(scope.text())
+				im.work--
 			}
 		default:
 			s.used++
@@ -162,7 +168,7 @@ func (im *importer) auth(m *method, auth loc) {
 			im.say(model.SeverityWarning, auth, "type NONE contradicts the operation's security; the authorizer is kept")
 		}
 	case "AWS_IAM":
-		m.AuthorizationType, m.AuthorizerID = model.AuthIAM, ""
+		m.AuthorizationType, m.AuthorizerID, m.AuthorizationScopes = model.AuthIAM, "", nil
 	default:
 		m.AuthorizationType, m.AuthorizerID = strings.ToUpper(truncate(t.text(), maxText, maxText)), ""
 	}

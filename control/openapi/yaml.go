@@ -133,7 +133,9 @@ func (r *yamlReader) scalar(n *node, y *yaml.Node) error {
 		n.kind, n.value = null, ""
 	case "!!bool":
 		// YAML's True and TRUE are JSON's true.
-		n.value = strings.ToLower(y.Value)
+		n.value, n.bare = strings.ToLower(y.Value), true
+	case "!!int", "!!float":
+		n.bare = true
 	}
 	return nil
 }
