@@ -1,3 +1,5 @@
+select set_config('tollgate.tenant', '*', true);
+
 -- What lists of APIs say of each, so that they need not read its definition.
 alter table api add column about jsonb not null default '{}';
 update api set about = definition - '{authorizers,models,requestValidators,gatewayResponses,documentationParts,unserved}'::text[]

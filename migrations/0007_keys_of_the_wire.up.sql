@@ -1,3 +1,5 @@
+select set_config('tollgate.tenant', '*', true);
+
 -- What Amazon's wire says of a key beyond its name. A value is kept, sealed with the
 -- installation's secret, only for keys whose maker reads it again later.
 alter table api_key add column description text not null default '';
