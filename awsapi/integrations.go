@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -143,8 +144,13 @@ var (
 
 // checkIntegration refuses an integration that can never work.
 func checkIntegration(g *model.Integration) error {
-	if g.Type == model.IntegrationMock {
-		return nil
+	for _, name := range slices.Sorted(maps.Keys(g.RequestParameters)) {
+		if !integrationParameter.MatchString(name) {
+			return errMapping(name)
+		}
+	}
+	if err := checkTimeout(g.TimeoutMillis); err != nil || g.Type == model.IntegrationMock {
+		return err
 	}
 	if g.HTTPMethod == "" {
 		return badRequest("Enumeration value for HttpMethod must be non-empty")
@@ -170,7 +176,19 @@ func checkIntegration(g *model.Integration) error {
 			return badRequest("Integrations of type 'AWS_PROXY' currently only supports Lambda function and Firehose stream invocations.")
 		}
 	}
-	return checkTimeout(g.TimeoutMillis)
+	return nil
+}
+
+var integrationParameter = regexp.MustCompile(`^integration\.request\.(header|path|querystring|multivalueheader|multivaluequerystring)\.[^ ]+$`)
+
+// checkIntegrationResponse refuses an answer that maps what a method does not answer with.
+func checkIntegrationResponse(x *model.IntegrationResponse) error {
+	for _, name := range slices.Sorted(maps.Keys(x.ResponseParameters)) {
+		if !methodHeader.MatchString(name) {
+			return errMapping(name)
+		}
+	}
+	return nil
 }
 
 // braces of path variables are no characters of a URL.
@@ -220,7 +238,9 @@ func (c *call) putIntegration() (any, error) {
 			bad = append(bad, constraint{value, "putIntegrationInput." + name, oneOf(all...)})
 		}
 	}
-	if !slices.Contains(integrationTypes, in.Type) {
+	if in.Type == "" {
+		bad = c.required("type", in.Type)
+	} else if !slices.Contains(integrationTypes, in.Type) {
 		bad = append(bad, constraint{in.Type, "putIntegrationInput.type", oneOf(integrationTypes...)})
 	}
 	enum(in.ContentHandling, "contentHandling", conversions)
@@ -386,6 +406,9 @@ func (c *call) putIntegrationResponse() (any, error) {
 		set(&x.ResponseTemplates, kind, text)
 	}
 	if _, _, err = c.changeIntegration(func(_ *model.Method, g *model.Integration) error {
+		if err := checkIntegrationResponse(&x); err != nil {
+			return err
+		}
 		if key, ok := responseKey(g, status); ok {
 			delete(g.Responses, key)
 		}
@@ -459,6 +482,9 @@ func (c *call) updateIntegrationResponse() (any, error) {
 			{ops: "add replace remove", pattern: "/responseParameters/{name}", apply: inMap(&x.ResponseParameters, "Invalid parameter name specified")},
 			{ops: "add replace remove", pattern: "/responseTemplates/{type}", apply: inMap(&x.ResponseTemplates, "Content-Type specified was not found")},
 		})
+		if err == nil {
+			err = checkIntegrationResponse(&x)
+		}
 		if err != nil {
 			return err
 		}

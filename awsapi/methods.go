@@ -132,9 +132,13 @@ func checkMethod(d *model.Definition, m *model.Method) error {
 
 var methodParameter = regexp.MustCompile(`^method\.request\.(header|path|querystring|multivalueheader|multivaluequerystring)\.[^ ]+$`)
 
+func errMapping(name string) error {
+	return badRequest("Invalid mapping expression specified: Validation Result: warnings : [], errors : [Invalid mapping expression parameter specified: %s]", name)
+}
+
 func checkRequestParameter(name string) error {
 	if !methodParameter.MatchString(name) {
-		return badRequest("Invalid mapping expression specified: Validation Result: warnings : [], errors : [Invalid mapping expression parameter specified: %s]", name)
+		return errMapping(name)
 	}
 	return nil
 }
@@ -332,7 +336,7 @@ var methodHeader = regexp.MustCompile(`^method\.response\.(header|multivaluehead
 func checkMethodResponse(d *model.Definition, r *model.MethodResponse) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Parameters)) {
 		if !methodHeader.MatchString(name) {
-			return badRequest("Invalid mapping expression specified: Validation Result: warnings : [], errors : [Invalid mapping expression parameter specified: %s]", name)
+			return errMapping(name)
 		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Models)) {

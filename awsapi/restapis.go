@@ -87,18 +87,18 @@ func defaultModels() []model.Schema {
 
 func (c *call) createRestAPI() (any, error) {
 	var in struct {
-		Name, Version             string
-		Description               *string
+		Name                      string
+		Version, Description      *string
 		CloneFrom                 string
 		BinaryMediaTypes          []string
 		MinimumCompressionSize    *int
-		APIKeySource              string
+		APIKeySource              *string
 		EndpointConfiguration     *endpoint
-		Policy                    string
+		Policy                    *string
 		Tags                      map[string]string
-		DisableExecuteAPIEndpoint bool
-		SecurityPolicy            string
-		EndpointAccessMode        string
+		DisableExecuteAPIEndpoint *bool
+		SecurityPolicy            *string
+		EndpointAccessMode        *string
 	}
 	if err := c.in(&in); err != nil {
 		return nil, err
@@ -117,15 +117,24 @@ func (c *call) createRestAPI() (any, error) {
 		if err != nil {
 			return nil, missing(err, "Invalid API identifier specified %s:%s", c.actor.AccountID, in.CloneFrom)
 		}
-		d = &from.Definition
+		d = from.Definition.Clone()
 	}
-	d.Name, d.Version, d.Policy, d.Description = in.Name, in.Version, in.Policy, ""
-	if in.Description != nil {
-		d.Description = *in.Description
+	// What is not sent stays as it is in the API that is cloned: a policy that
+	// guards one guards the other.
+	d.Name = in.Name
+	sent(&d.Version, in.Version)
+	sent(&d.Description, in.Description)
+	sent(&d.Policy, in.Policy)
+	sent(&d.APIKeySource, in.APIKeySource)
+	sent(&d.SecurityPolicy, in.SecurityPolicy)
+	sent(&d.EndpointAccessMode, in.EndpointAccessMode)
+	sent(&d.DisableDefaultEndpoint, in.DisableExecuteAPIEndpoint)
+	if in.BinaryMediaTypes != nil {
+		d.BinaryMediaTypes = in.BinaryMediaTypes
 	}
-	d.APIKeySource, d.BinaryMediaTypes, d.MinimumCompressionSize = in.APIKeySource, in.BinaryMediaTypes, in.MinimumCompressionSize
-	d.DisableDefaultEndpoint, d.SecurityPolicy, d.EndpointAccessMode = in.DisableExecuteAPIEndpoint, in.SecurityPolicy, in.EndpointAccessMode
-	d.Endpoint = nil
+	if in.MinimumCompressionSize != nil {
+		d.MinimumCompressionSize = in.MinimumCompressionSize
+	}
 	if e := in.EndpointConfiguration; e != nil && len(e.Types) > 0 {
 		private := e.Types[0] == model.EndpointPrivate
 		if private && e.IPAddressType == "ipv4" {
@@ -144,6 +153,13 @@ func (c *call) createRestAPI() (any, error) {
 		return nil, err
 	}
 	return asRestAPI(&a), nil
+}
+
+// sent is a member's new value, where the client has sent one.
+func sent[T any](at, v *T) {
+	if v != nil {
+		*at = *v
+	}
 }
 
 // The orders are those that the service prints.
@@ -172,6 +188,14 @@ func checkEndpoint(input string, e *endpoint) error {
 
 const maxCompression = 10 << 20
 
+// securityPolicies are those that the service names.
+var securityPolicies = []string{
+	"TLS_1_0", "TLS_1_2", "SecurityPolicy_TLS13_1_3_2025_09", "SecurityPolicy_TLS13_1_3_FIPS_2025_09",
+	"SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09", "SecurityPolicy_TLS13_1_2_FIPS_PQ_2025_09", "SecurityPolicy_TLS13_1_2_FIPS_PFS_PQ_2025_09",
+	"SecurityPolicy_TLS13_1_2_PQ_2025_09", "SecurityPolicy_TLS13_1_2_2021_06", "SecurityPolicy_TLS13_2025_EDGE",
+	"SecurityPolicy_TLS12_PFS_2025_EDGE", "SecurityPolicy_TLS12_2018_EDGE",
+}
+
 // checkAPI checks an API's own settings.
 func checkAPI(d *model.Definition) error {
 	if n := d.MinimumCompressionSize; n != nil && (*n < 0 || *n > maxCompression) {
@@ -180,7 +204,14 @@ func checkAPI(d *model.Definition) error {
 	if s := d.APIKeySource; s != "" && s != "HEADER" && s != "AUTHORIZER" {
 		return badRequest("Invalid API key source specified: %s. Must be one of: [HEADER, AUTHORIZER]", s)
 	}
-	if d.Policy != "" && !json.Valid([]byte(d.Policy)) {
+	if p := d.SecurityPolicy; p != "" && !slices.Contains(securityPolicies, p) {
+		return badRequest("Invalid security policy specified: %s. Must be one of: [%s]", p, strings.Join(securityPolicies, ", "))
+	}
+	if m := d.EndpointAccessMode; m != "" && m != "BASIC" && m != "STRICT" {
+		return badRequest("Invalid endpoint access mode specified: %s. Must be one of: [BASIC, STRICT]", m)
+	}
+	var policy map[string]any
+	if d.Policy != "" && json.Unmarshal([]byte(d.Policy), &policy) != nil {
 		return badRequest("Invalid policy document. Please check the policy syntax and ensure that Principals are valid.")
 	}
 	for _, t := range d.BinaryMediaTypes {

@@ -198,12 +198,28 @@ func (c *call) in(v any) error {
 		return nil
 	}
 	if err := json.Unmarshal(c.body, v); err != nil {
-		if t, ok := err.(*json.UnmarshalTypeError); ok && t.Field != "" {
-			return failure{400, "SerializationException", fmt.Sprintf("%s cannot be a %s", t.Field, t.Value)}
+		if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return failure{400, "SerializationException", fmt.Sprintf("%s is of the wrong type: %s", c.member(t.Field), t.Value)}
 		}
 		return failure{400, "SerializationException", "the body is not JSON that can be read: " + err.Error()}
 	}
 	return nil
+}
+
+// member is the name that the client gave a member of the body, which is matched
+// whatever its case.
+func (c *call) member(field string) string {
+	var sent map[string]json.RawMessage
+	if json.Unmarshal(c.body, &sent) != nil || field == "" {
+		return "the body"
+	}
+	name, rest, _ := strings.Cut(field, ".")
+	for s := range sent {
+		if strings.EqualFold(s, name) {
+			name = s
+		}
+	}
+	return strings.TrimSuffix(name+"."+rest, ".")
 }
 
 // file is an answer that is not JSON of ours.

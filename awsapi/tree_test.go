@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Ten clients make 300 resources with a method each: none is lost, none fails, and
@@ -14,11 +15,14 @@ func TestParallelClients(t *testing.T) {
 	r := f.call("POST", "/restapis", map[string]any{"name": "Wide"}).want(201)
 	api, root := r.field("id"), r.field("rootResourceId")
 	var wg sync.WaitGroup
+	took := make([]time.Duration, 300)
 	for client := range 10 {
 		wg.Go(func() {
 			for i := range 30 {
 				part := fmt.Sprintf("c%dr%d", client, i)
+				start := time.Now()
 				r := f.call("POST", "/restapis/"+api+"/resources/"+root, map[string]any{"pathPart": part})
+				took[30*client+i] = time.Since(start)
 				if r.Status != 201 {
 					t.Errorf("%s: %d %s", part, r.Status, r.Body)
 					return
@@ -45,6 +49,8 @@ func TestParallelClients(t *testing.T) {
 	if n := len(f.paths(api)); n != 301 {
 		t.Errorf("%d resources instead of 301", n)
 	}
+	slices.Sort(took)
+	t.Logf("a resource is made in %s, of twenty all but one in %s", took[len(took)/2], took[len(took)*19/20])
 }
 
 // paths lists an API's resources, page by page.
@@ -116,4 +122,76 @@ func TestPatchIsAllOrNothing(t *testing.T) {
 	f.call("PATCH", at, map[string]any{"patchOperations": []any{map[string]any{"op": "replace", "path": "/name", "value": "After"}}}).want(200)
 	f.call("PATCH", at, `{"patchOperations": [{"op": "replace"}]}`).want(400)
 	f.call("PATCH", at, `{"patchOperations": null}`).want(200)
+}
+
+// A clone has what guards the API that it is made from, and resources of its own:
+// what is not sent is not given up.
+func TestCloneKeepsGuards(t *testing.T) {
+	f := newFace(t)
+	const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"execute-api:Invoke","Resource":"*"}]}`
+	r := f.call("POST", "/restapis", map[string]any{
+		"name": "Guarded", "description": "Keep out", "policy": policy, "apiKeySource": "AUTHORIZER", "disableExecuteApiEndpoint": true,
+		"endpointConfiguration": map[string]any{"types": []string{"PRIVATE"}}, "binaryMediaTypes": []string{"image/png"},
+	}).want(201)
+	id, root := r.field("id"), r.field("rootResourceId")
+	f.call("PUT", "/restapis/"+id+"/resources/"+root+"/methods/GET", map[string]any{"authorizationType": "AWS_IAM", "apiKeyRequired": true}).want(201)
+	f.call("PUT", "/restapis/"+id+"/resources/"+root+"/methods/GET/integration", map[string]any{"type": "MOCK", "cacheNamespace": root}).want(201)
+	clone := f.call("POST", "/restapis", map[string]any{"name": "Twin", "cloneFrom": id}).want(201)
+	for _, name := range []string{"policy", "description", "apiKeySource", "disableExecuteApiEndpoint", "endpointConfiguration", "binaryMediaTypes"} {
+		if was, is := r.field(name), clone.field(name); was != is {
+			t.Errorf("%s is %s instead of %s", name, is, was)
+		}
+	}
+	own := clone.field("rootResourceId")
+	if own == root {
+		t.Error("both have the same root")
+	}
+	m := f.call("GET", "/restapis/"+clone.field("id")+"/resources/"+own+"/methods/GET", nil).want(200)
+	if a, k, n := m.field("authorizationType"), m.field("apiKeyRequired"), m.field("methodIntegration.cacheNamespace"); a != "AWS_IAM" || k != "true" || n != own {
+		t.Errorf("the method has %s %s %s", a, k, n)
+	}
+	f.call("GET", "/restapis/"+id+"/resources/"+own, nil).want(404)
+	f.call("GET", "/restapis/"+clone.field("id")+"/resources/"+root, nil).want(404)
+	if n := f.call("POST", "/restapis", map[string]any{"name": "Open", "cloneFrom": id, "apiKeySource": "HEADER"}).want(201).field("apiKeySource"); n != "HEADER" {
+		t.Errorf("what is sent is %s", n)
+	}
+}
+
+// What can never work is refused when it is sent, in the service's words where they
+// are known, and never in those of the program.
+func TestNonsenseIsRefused(t *testing.T) {
+	f := newFace(t)
+	r := f.call("POST", "/restapis", map[string]any{"name": "Nonsense"}).want(201)
+	api := "/restapis/" + r.field("id")
+	get := api + "/resources/" + r.field("rootResourceId") + "/methods/GET"
+	f.call("PUT", get, map[string]any{"authorizationType": "NONE"}).want(201)
+	f.call("PUT", get+"/integration", map[string]any{"type": "MOCK"}).want(201)
+	mapping := func(name string) string {
+		return "Invalid mapping expression specified: Validation Result: warnings : [], errors : [Invalid mapping expression parameter specified: " + name + "]"
+	}
+	replace := func(path, value string) any {
+		return map[string]any{"patchOperations": []any{map[string]any{"op": "replace", "path": path, "value": value}}}
+	}
+	type body = map[string]any
+	for _, c := range []struct {
+		verb, path    string
+		body          any
+		code, message string
+	}{
+		{"PUT", get + "/integration", body{}, "ValidationException", "1 validation error detected: Value null at 'putIntegrationInput.type' failed to satisfy constraint: Member must not be null"},
+		{"PUT", get + "/integration", body{"type": "MOCK", "timeoutInMillis": 1}, "BadRequestException", "Timeout should be between 50 ms and 900000 ms"},
+		{"PUT", get + "/integration", body{"type": "MOCK", "requestParameters": body{"x": "y"}}, "BadRequestException", mapping("x")},
+		{"PUT", get + "/integration/responses/200", body{"responseParameters": body{"x": "y"}}, "BadRequestException", mapping("x")},
+		{"PUT", get + "/responses/200", body{"responseParameters": body{"x": true}}, "BadRequestException", mapping("x")},
+		{"PUT", get + "/responses/200", body{"responseParameters": body{"x": "y"}}, "SerializationException", "responseParameters is of the wrong type: string"},
+		{"PUT", get + "/responses/200", []any{}, "SerializationException", "the body is of the wrong type: array"},
+		{"PATCH", get + "/integration", replace("/timeoutInMillis", "-5"), "BadRequestException", "Timeout should be between 50 ms and 900000 ms"},
+		{"PATCH", api, replace("/policy", "5"), "BadRequestException", "Invalid policy document. Please check the policy syntax and ensure that Principals are valid."},
+		{"PATCH", api, replace("/endpointAccessMode", "OPEN"), "BadRequestException", "Invalid endpoint access mode specified: OPEN. Must be one of: [BASIC, STRICT]"},
+		{"PATCH", api, body{"patchOperations": body{}}, "SerializationException", "patchOperations is of the wrong type: object"},
+	} {
+		f.call(c.verb, c.path, c.body).wantError(400, c.code, c.message)
+	}
+	f.call("PATCH", api, replace("/securityPolicy", "none")).want(400)
+	f.call("PATCH", api, replace("/securityPolicy", "TLS_1_2")).want(200)
 }

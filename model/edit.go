@@ -71,6 +71,26 @@ func (d *Definition) RemoveResource(path string) error {
 	return nil
 }
 
+// Clone is the definition for another API, whose resources have ids of their own.
+func (d *Definition) Clone() *Definition {
+	out := *d
+	out.Resources = slices.Clone(d.Resources)
+	for i := range out.Resources {
+		r := &out.Resources[i]
+		was := r.ID
+		r.ID, r.Methods = NewID(6), maps.Clone(r.Methods)
+		for verb, m := range r.Methods {
+			if g := m.Integration; g != nil && g.CacheNamespace == was { // its default
+				own := *g
+				own.CacheNamespace = ""
+				m.Integration = &own
+				r.Methods[verb] = m
+			}
+		}
+	}
+	return &out
+}
+
 // Below is the number of resources and methods at a path and below it.
 func (d *Definition) Below(path string) (resources, methods int) {
 	for i := range d.Resources {
