@@ -1,3 +1,66 @@
 package awsapi
 
-var exports = handlers{}
+import (
+	"fmt"
+	"strings"
+
+	"tollgate/control/openapi"
+	"tollgate/model"
+)
+
+var exports = handlers{
+	"GetExport": (*call).getExport,
+}
+
+// getExport writes what a stage serves as an OpenAPI document.
+func (c *call) getExport() (any, error) {
+	kind := c.args["export_type"]
+	if kind != "oas30" && kind != "swagger" {
+		return nil, badRequest("Invalid export type specified: %.100s. Must be one of: [oas30, swagger]", kind)
+	}
+	o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: strings.Contains(c.r.Header.Get("Accept"), "yaml")}
+	for _, e := range strings.Split(c.query.Get("extensions"), ",") {
+		switch strings.TrimSpace(e) {
+		case "", "postman":
+		case "integrations":
+			o.Integrations = true
+		case "authorizers":
+			o.Authorizers = true
+		case "apigateway":
+			o.All = true
+		default:
+			return nil, badRequest("Invalid extension specified: %.100s. Must be one of: [integrations, authorizers, apigateway, postman]", e)
+		}
+	}
+	out, err := c.Plane.StageDefinition(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"])
+	if err != nil {
+		return nil, missing(err, "Invalid stage identifier specified")
+	}
+	id := c.args["restapi_id"]
+	o.Host, o.Stage, o.Made, o.Tags = id+".execute-api."+c.Region+".amazonaws.com", c.args["stage_name"], out.DeployedAt, out.Tags
+	if c.Gateway != nil {
+		o.Host = id + ".execute-api." + c.Gateway.Host
+	}
+	if v := out.DocumentationVersion; v != "" {
+		words, err := c.Plane.DocumentationVersion(c.ctx, c.actor, id, v)
+		if err != nil && model.KindOf(err) != model.NotFound {
+			return nil, err
+		}
+		o.Documentation, o.DocumentationVersion = words.Parts, v
+	}
+	body, err := openapi.Export(&out.Definition, o)
+	if err != nil {
+		return nil, err
+	}
+	ending := "json"
+	if o.YAML {
+		ending = "yaml"
+	}
+	name := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '_'
+		}
+		return r
+	}, fmt.Sprintf("%s_%s.%s", kind, o.Version(&out.Definition), ending))
+	return file{contentType: "application/octet-stream", disposition: `attachment; filename="` + name + `"`, body: body}, nil
+}

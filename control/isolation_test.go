@@ -242,7 +242,8 @@ var isolation = map[string]any{
 	"DeleteDeployment": func(f foreign) error {
 		return f.DeleteDeployment(f.ctx, f.mine, f.d.Stage.APIID, f.d.Deployment.ID)
 	},
-	"Stage": func(f foreign) error { return second(f.Stage(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
+	"Stage":           func(f foreign) error { return second(f.Stage(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
+	"StageDefinition": func(f foreign) error { return second(f.StageDefinition(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
 	"CreateStage": func(f foreign) error {
 		return second(f.CreateStage(f.ctx, f.mine, control.NewStage{APIID: f.d.Stage.APIID, Name: "new", StageEdit: control.StageEdit{DeploymentID: f.d.Deployment.ID}}))
 	},

@@ -180,9 +180,12 @@ func (im *importer) modelRef(ref string) string {
 	return ref
 }
 
-// schema writes a value as JSON, in its author's order. Lists of required names are
-// sorted, as Amazon API Gateway has them.
-func (im *importer) schema(b []byte, n *node) []byte {
+// schema writes a value as JSON with references to models.
+func (im *importer) schema(b []byte, n *node) []byte { return writeJSON(b, n, im.modelRef) }
+
+// writeJSON writes a value in its author's order, with references rewritten. Lists
+// of required names are sorted, as Amazon API Gateway has them.
+func writeJSON(b []byte, n *node, ref func(string) string) []byte {
 	switch n.kind {
 	case null:
 		return append(b, "null"...)
@@ -200,13 +203,13 @@ func (im *importer) schema(b []byte, n *node) []byte {
 			b = append(appendString(b, e.key.value), ':')
 			switch {
 			case e.key.value == "$ref" && e.val.kind == scalar:
-				b = appendString(b, im.modelRef(e.val.value))
+				b = appendString(b, ref(e.val.value))
 			case e.key.value == "required" && e.val.kind == sequence:
 				items := slices.Clone(e.val.items)
 				slices.SortStableFunc(items, func(x, y *node) int { return strings.Compare(x.value, y.value) })
-				b = im.schema(b, &node{kind: sequence, items: items})
+				b = writeJSON(b, &node{kind: sequence, items: items}, ref)
 			default:
-				b = im.schema(b, e.val)
+				b = writeJSON(b, e.val, ref)
 			}
 		}
 		return append(b, '}')
@@ -216,7 +219,7 @@ func (im *importer) schema(b []byte, n *node) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = im.schema(b, item)
+			b = writeJSON(b, item, ref)
 		}
 		return append(b, ']')
 	}
