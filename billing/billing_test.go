@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -526,14 +527,37 @@ func TestOperatorBillsTenants(t *testing.T) {
 	if n, err := b.Run(b.ctx, billing.Operator, by, march); err != nil || n != 2 {
 		t.Fatalf("%d drafts, %v", n, err)
 	}
+	// A tenant's own invoices, and other months, are none of the operator's sums.
+	b.use(b.tenant, b.subscribe(b.tenant, b.developer, cents, march), march, 100, model.FlagBillable)
+	b.run()
+	b.finalize()
+	sums := func(what string, month time.Time, drafts, final []billing.Sum) {
+		t.Helper()
+		d, f, err := b.OperatorSums(b.ctx, month)
+		if err != nil || !slices.Equal(d, drafts) || !slices.Equal(f, final) {
+			t.Errorf("%s: drafts %+v, final %+v, %v", what, d, f, err)
+		}
+	}
+	sums("drafts", march.AddDate(0, 0, 20), []billing.Sum{{Currency: "USD", Digits: 2, Minor: 1050, Invoices: 2}}, nil)
+	sums("the month before", march.AddDate(0, -1, 0), nil, nil)
 	var ids []string
 	for _, i := range b.list(billing.Operator, billing.Filter{}) {
 		ids = append(ids, i.ID)
 	}
-	done, err := b.Finalize(b.ctx, billing.Operator, by, ids, true)
-	if err != nil || len(done) != 2 {
+	done, err := b.Finalize(b.ctx, billing.Operator, by, ids[:1], true)
+	if err != nil || len(done) != 1 {
 		t.Fatalf("%v, %v", done, err)
 	}
+	one, other := int64(700), int64(350)
+	if b.detail(done[0]).Total == other {
+		one, other = other, one
+	}
+	sums("half final", march, []billing.Sum{{Currency: "USD", Digits: 2, Minor: other, Invoices: 1}}, []billing.Sum{{Currency: "USD", Digits: 2, Minor: one, Invoices: 1}})
+	done, err = b.Finalize(b.ctx, billing.Operator, by, ids[1:], true)
+	if err != nil || len(done) != 1 {
+		t.Fatalf("%v, %v", done, err)
+	}
+	sums("all final", march, nil, []billing.Sum{{Currency: "USD", Digits: 2, Minor: 1050, Invoices: 2}})
 	mine := b.list(b.scope(), billing.Filter{Seller: billing.ByOperator})
 	if len(mine) != 1 || mine[0].Total != 700 || mine[0].Currency != "USD" || !mine[0].Final {
 		t.Errorf("the tenant sees %+v", mine)

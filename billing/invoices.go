@@ -260,21 +260,14 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 	return out, err
 }
 
-// Sums are the amounts of a month's drafts and of its final invoices, of the
-// scope's own, by currency.
-func (b *Billing) Sums(ctx context.Context, s Scope, month time.Time) (drafts, final []Sum, err error) {
-	if s.Developer != "" {
-		return nil, nil, model.Errorf(model.Denied, "the sums are of a seller's books")
-	}
-	seller := BySeller
-	if s.Tenant == 0 {
-		seller = ByOperator
-	}
+// OperatorSums are the amounts of a month's drafts and of its final invoices to
+// tenants, by currency.
+func (b *Billing) OperatorSums(ctx context.Context, month time.Time) (drafts, final []Sum, err error) {
 	begin, _ := rate.Month(month)
-	err = b.read(ctx, s, func(tx pgx.Tx) error {
+	err = b.read(ctx, Operator, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select state, currency, sum(total)::bigint, count(*)::integer from invoice
-			where ($1 = 0 or tenant_id = $1) and seller = $2 and period_start = $3 group by 1, 2 order by 2`, s.Tenant, seller, begin)
+			where seller = 'operator' and period_start = $1 group by 1, 2 order by 2`, begin)
 		if err != nil {
 			return err
 		}

@@ -82,7 +82,8 @@ var isolation = map[string]any{
 	"SetConsole":             "the process's own", "AddWorkers": "the process's own",
 	"SignUp": "nobody yet", "SignUpOpen": "for everybody", "PendingSignUp": "takes a link's token", "PendingReset": "takes a link's token",
 	"InviteToSignUp":         func(f foreign) error { return f.InviteToSignUp(f.ctx, f.mine, "x@example.com") },
-	"SignUpInvitations":      func(f foreign) error { return second(f.SignUpInvitations(f.ctx, f.mine)) },
+	"SignUpInvitations":      func(f foreign) error { return second(f.SignUpInvitations(f.ctx, f.mine, control.Page{})) },
+	"SignUpInvitation":       func(f foreign) error { return second(f.SignUpInvitation(f.ctx, f.mine, "x")) },
 	"RevokeSignUpInvitation": func(f foreign) error { return f.RevokeSignUpInvitation(f.ctx, f.mine, "x") },
 	"ConfirmSignUp":          "takes a link's token", "SignIn": "who the caller is", "OperatorSignIn": "who the caller is",
 	"RequestReset": "nobody yet", "ResetPassword": "takes a link's token", "Offer": "takes a link's token", "Join": "takes a link's token",
@@ -364,7 +365,7 @@ var isolation = map[string]any{
 // asks in a role that may not.
 var (
 	showNothing  = map[string]bool{"KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
-	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
+	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "SignUpInvitation": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true,

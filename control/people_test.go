@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,13 +150,38 @@ func TestSignUpByInvitation(t *testing.T) {
 		t.Errorf("an invitation that was taken up: %v", err)
 	}
 	w.must(w.InviteToSignUp(w.ctx, op, "bob@example.com"))
-	l, err := w.SignUpInvitations(w.ctx, op)
-	if err != nil || len(l) != 1 || l[0].Email != "bob@example.com" {
+	for _, email := range []string{"Carol@example.com", "dan@example.com"} {
+		w.must(w.InviteToSignUp(w.ctx, op, email))
+	}
+	var open []string
+	f := control.Page{Limit: 1}
+	for {
+		l, err := w.SignUpInvitations(w.ctx, op, f)
+		w.must(err)
+		for _, i := range l.Items {
+			open = append(open, i.Email)
+		}
+		if f.After = l.Next; f.After == "" {
+			break
+		}
+	}
+	if !slices.Equal(open, []string{"bob@example.com", "Carol@example.com", "dan@example.com"}) {
+		t.Errorf("invited are %q", open)
+	}
+	l, err := w.SignUpInvitations(w.ctx, op, control.Page{Match: "BOB"})
+	if err != nil || len(l.Items) != 1 || l.Items[0].Email != "bob@example.com" {
 		t.Fatalf("%+v, %v", l, err)
 	}
+	bob := l.Items[0]
+	if got, err := w.SignUpInvitation(w.ctx, op, bob.ID); err != nil || got != bob {
+		t.Errorf("%+v, %v", got, err)
+	}
 	in.Email, in.Invitation = "bob@example.com", tokenIn(t, w.mailTo("bob@example.com"))
-	w.must(w.RevokeSignUpInvitation(w.ctx, op, l[0].ID))
-	w.refused(w.RevokeSignUpInvitation(w.ctx, op, l[0].ID), model.NotFound, "no open invitation")
+	w.must(w.RevokeSignUpInvitation(w.ctx, op, bob.ID))
+	w.refused(w.RevokeSignUpInvitation(w.ctx, op, bob.ID), model.NotFound, "no open invitation")
+	if _, err := w.SignUpInvitation(w.ctx, op, bob.ID); model.KindOf(err) != model.NotFound {
+		t.Errorf("an invitation that was taken back: %v", err)
+	}
 	w.refused(w.SignUp(w.ctx, "192.0.2.1", in), model.Denied, "by invitation")
 }
 

@@ -247,22 +247,45 @@ func (p *Plane) InviteToSignUp(ctx context.Context, operator Actor, email string
 	})
 }
 
-// SignUpInvitations lists whom the operator asked and who did not come yet.
-func (p *Plane) SignUpInvitations(ctx context.Context, operator Actor) (out []Invitee, err error) {
+// SignUpInvitations lists by address whom the operator asked and who did not come
+// yet.
+func (p *Plane) SignUpInvitations(ctx context.Context, operator Actor, f Page) (List[Invitee], error) {
 	if err := operator.May(ToOperate); err != nil {
-		return nil, err
+		return List[Invitee]{}, err
 	}
+	from, limit, err := f.bounds()
+	if err != nil {
+		return List[Invitee]{}, err
+	}
+	var out List[Invitee]
 	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select ticket_id, email, created_at, expires_at from ticket
-			where kind = 'invitation' and tenant_id is null and expires_at > $1 order by lower(email) limit 1000`, p.now())
+			where kind = 'invitation' and tenant_id is null and expires_at > $1
+			  and (lower(email), ticket_id) > (lower($2), $3) and position(lower($4) in lower(email)) > 0
+			order by lower(email), ticket_id limit $5`, p.now(), from.Name, from.ID, f.Match, limit+1)
 		if err != nil {
 			return err
 		}
-		out, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Invitee])
+		items, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Invitee])
+		out = page(items, limit, func(i *Invitee) after { return after{i.Email, i.ID} })
 		return err
 	})
 	return out, err
+}
+
+// SignUpInvitation is one of them.
+func (p *Plane) SignUpInvitation(ctx context.Context, operator Actor, id string) (i Invitee, err error) {
+	if err := operator.May(ToOperate); err != nil {
+		return i, err
+	}
+	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			select ticket_id, email, created_at, expires_at from ticket
+			where kind = 'invitation' and tenant_id is null and expires_at > $1 and ticket_id = $2`, p.now(), id).Scan(&i.ID, &i.Email, &i.CreatedAt, &i.ExpiresAt)
+		return missing(err, "there is no open invitation %q", id)
+	})
+	return i, err
 }
 
 // RevokeSignUpInvitation makes an open invitation's link void.

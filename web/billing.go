@@ -46,6 +46,15 @@ func (v *visit) sells() string {
 	return billing.BySeller
 }
 
+// issuer is who they are from: as it is said now, whatever a draft says.
+func (v *visit) issuer() (model.Party, error) {
+	if v.realm == control.RealmOperator {
+		in, err := v.Plane.Installation(v.ctx(), v.actor())
+		return in.Seller, err
+	}
+	return v.Billing.Seller(v.ctx(), v.books())
+}
+
 // booksURL is the page of the visitor's books; below it are the same pages in the
 // console and in the operator's area.
 func (v *visit) booksURL() string {
@@ -159,17 +168,27 @@ func (v *visit) runBilling() error {
 
 // finalizing is what is about to be made final: one draft, or all of a month.
 type finalizing struct {
-	URL     string // of the form
-	Back    string // the page it was come from
-	Month   time.Time
-	Invoice string // its id, where it is one
-	Drafts  []billing.Invoice
-	Over    bool
-	Problem string // usage that is still out
+	URL       string // of the form
+	Unnamed   bool   // nobody said who the invoices are from
+	SellerURL string // where that is said
+	Back      string // the page it was come from
+	Month     time.Time
+	Invoice   string // its id, where it is one
+	Drafts    []billing.Invoice
+	Over      bool
+	Problem   string // usage that is still out
 }
 
 func (v *visit) toFinalize(invoice, month string) (*finalizing, error) {
-	f := &finalizing{URL: v.booksURL() + "/finalize", Invoice: invoice}
+	f := &finalizing{URL: v.booksURL() + "/finalize", SellerURL: "/billing/seller", Invoice: invoice}
+	if v.realm == control.RealmOperator {
+		f.SellerURL = "/operator/settings"
+	}
+	issuer, err := v.issuer()
+	if err != nil {
+		return nil, err
+	}
+	f.Unnamed = issuer.Name == ""
 	if invoice != "" {
 		inv, err := v.Billing.Invoice(v.ctx(), v.books(), invoice)
 		switch {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -101,7 +102,8 @@ func looks(o control.OperatorOverview) (out []look) {
 		}
 	}
 	const nodes = "/operator/nodes"
-	need(o.LiveNodes == 0, look{"danger", "No node is live", "Nodes that run go on with what they have, but changes reach none of them.", nodes, "See nodes"})
+	need(o.Nodes == 0, look{"danger", "There is no node", "Nothing answers calls until one runs.", nodes, "Add a node"})
+	need(o.Nodes > 0 && o.LiveNodes == 0, look{"danger", "No node is live", "Nodes that run go on with what they have, but changes reach none of them.", nodes, "See nodes"})
 	need(o.LiveNodes > 0 && o.LiveNodes < o.Nodes, look{"warn", ui.Plural(o.Nodes-o.LiveNodes, "node is", "nodes are") + " not live", "They do not hear of changes. Start them again, or forget those that are gone.", nodes, "See nodes"})
 	need(o.BehindNodes > 0, look{"warn", ui.Plural(o.BehindNodes, "node is", "nodes are") + " behind", "They serve what was there more than 10 seconds ago.", nodes, "See nodes"})
 	need(o.FailingNodes > 0, look{"warn", ui.Plural(o.FailingNodes, "node goes", "nodes go") + " on with an older deployment", "A stage could not be brought up to date.", nodes, "See why"})
@@ -141,7 +143,7 @@ func signUpText(mode string) string {
 // operatorTargetURL is the page of what an entry of the audit log is about.
 func operatorTargetURL(e control.AuditEntry) string {
 	switch {
-	case e.Name != "" && len(e.Action) > 7 && e.Action[:7] == "tenant.":
+	case e.Name != "" && strings.HasPrefix(e.Action, "tenant."):
 		return tenantURL(e.Target)
 	case e.Action == "invoice.finalize":
 		return "/operator/billing/invoices/" + e.Target

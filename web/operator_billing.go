@@ -147,7 +147,7 @@ func (v *visit) operatorBilling() error {
 		return err
 	}
 	b.Next = v.next(next)
-	if b.Drafts, b.Final, err = v.Billing.Sums(v.ctx(), v.books(), month); err != nil {
+	if b.Drafts, b.Final, err = v.Billing.OperatorSums(v.ctx(), month); err != nil {
 		return err
 	}
 	sheets, err := v.Billing.OperatorSheets(v.ctx())
@@ -157,11 +157,11 @@ func (v *visit) operatorBilling() error {
 	for _, s := range sheets {
 		b.Priced = b.Priced || !s.From.After(month)
 	}
-	in, err := v.Plane.Installation(v.ctx(), v.actor())
+	issuer, err := v.issuer()
 	if err != nil {
 		return err
 	}
-	b.Seller = in.Seller.Name
+	b.Seller = issuer.Name
 	return v.render(operatorBillingView(v.page("Billing"), &b))
 }
 

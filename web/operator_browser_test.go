@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,12 +32,26 @@ func TestOperatorPagesInBrowser(t *testing.T) {
 	s.must(s.SuspendTenant(s.Context(), control.Operator(), s.tenant().AccountID, "Unpaid since March"))
 	s.must(s.InviteToSignUp(s.Context(), control.Operator(), "somebody.with-a-long-name@subdomain.example.com"))
 	o.get("/operator/nodes").press("Make a token", "node", "n1")
+	_, err := s.CreateGateway(s.Context(), control.Operator(), "own", f.owner.AccountID)
+	s.must(err)
+	s.exec(`insert into node (gateway_id, name, boot, connected, applied_rev, failures, seen_at)
+		select gateway_id, n, boot, n <> 'eu-west-3', rev, failures, now() - age from gateway, feed_head, (values
+			('eu-west-1', '00000000-0000-0000-0000-000000000001', '[]'::jsonb, interval '1 second'),
+			('eu-west-2', 'b', '[{"tenant": ` + strconv.FormatUint(uint64(f.owner.Tenant), 10) + `, "reason": "the certificate of its integration cannot be read"}]', '1 second'),
+			('eu-west-3', 'c', '[]', '3 hours')) x (n, boot, failures, age) where name = 'shared'`)
+	s.exec(`insert into usage_boot (boot, gateway_id, watermark, batches, calls) select ('00000000-0000-0000-0000-00000000000' || n)::uuid, gateway_id, now() - n * interval '2 hours', n, n * 1234567
+		from gateway, generate_series(1, 3) n where name = 'shared'`)
+	s.exec(`insert into usage_quarantine (hash, gateway_id, boot, seq, reason, encoded)
+		select sha256('x'), gateway_id, '00000000-0000-0000-0000-000000000002', 7, 'a line of it names a month that was closed', 'x' from gateway where name = 'shared'`)
+	o.get("/operator/mail").press("Save", "host", "smtp.example.com", "from", "Tollgate <no-reply@example.com>", "username", "tollgate", "password", "secret")
+	s.exec(`update mail set attempts = 3, problem = '454 4.7.0 Temporary authentication failure' where mail_id = 1`)
 	o.get("/operator/prices").press("Add these prices")
 	o.get("/operator/billing").press("Make drafts for " + thisMonth())
 	tenant := "/operator/tenants/" + f.owner.AccountID
 	for name, path := range map[string]string{
 		"home": "", "tenants": "/tenants", "tenants-suspended": "/tenants?state=suspended", "invitations": "/invitations", "billing": "/billing", "prices": "/prices",
-		"nodes": "/nodes", "revoke": "/nodes/revoke?gateway=shared&node=n1", "mail": "/mail", "mail-sent": "/mail?state=sent", "settings": "/settings", "operators": "/operators",
+		"nodes": "/nodes", "give-up": "/nodes/give-up?boot=00000000-0000-0000-0000-000000000003", "forget": "/nodes/forget?gateway=shared&node=eu-west-3",
+		"take-back": "/invitations/" + f.values["sign-up-invitation"] + "/revoke", "revoke": "/nodes/revoke?gateway=shared&node=n1", "mail": "/mail", "mail-sent": "/mail?state=sent", "settings": "/settings", "operators": "/operators",
 		"operator-remove": "/operators/" + f.values["operator"] + "/remove", "finalize": "/billing/finalize?month=" + thisMonthISO(),
 		"audit": "/audit", "profile": "/profile",
 	} {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"strings"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -14,6 +15,7 @@ func (s *Server) operatorNodeRoutes() []route {
 		{method: "POST", pattern: "/operator/nodes/token", who: theOperator, handle: (*visit).createNodeToken},
 		{method: "GET", pattern: "/operator/nodes/revoke", who: theOperator, handle: (*visit).confirmRevokeTokens},
 		{method: "POST", pattern: "/operator/nodes/revoke", who: theOperator, handle: (*visit).revokeNodeTokens},
+		{method: "GET", pattern: "/operator/nodes/forget", who: theOperator, handle: (*visit).confirmForgetNode},
 		{method: "POST", pattern: "/operator/nodes/forget", who: theOperator, handle: (*visit).forgetNode},
 		{method: "POST", pattern: "/operator/nodes/gateway", who: theOperator, handle: (*visit).createGateway},
 		{method: "GET", pattern: "/operator/nodes/give-up", who: theOperator, handle: (*visit).confirmGiveUp},
@@ -25,11 +27,30 @@ func (s *Server) operatorNodeRoutes() []route {
 type nodesForm struct {
 	problems
 	control.DataPlane
+	Match   string // gateways by their own, an account's or a node's name
 	In      string // the form that the problems are of: "token" or "gateway"
 	Gateway string // of a node to be
 	Node    string
 	Name    string // of a gateway to be
 	Account string // that it is dedicated to
+}
+
+// shown are the gateways that fit the filter.
+func (f nodesForm) shown() (out []control.GatewayNodes) {
+	q := strings.ToLower(f.Match)
+	for _, g := range f.Gateways {
+		names := []string{g.Name, g.AccountID}
+		for _, n := range g.Nodes {
+			names = append(names, n.Name)
+		}
+		for _, k := range g.Tokens {
+			names = append(names, k.Node)
+		}
+		if strings.Contains(strings.ToLower(strings.Join(names, "\n")), q) {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // of are the problems of one of the forms.
@@ -63,6 +84,7 @@ func (f nodesForm) left() (out []control.Journal) {
 func (v *visit) nodes() error { return v.nodesWith(200, nodesForm{}) }
 
 func (v *visit) nodesWith(status int, f nodesForm) error {
+	f.Match = v.query("q")
 	var err error
 	if f.DataPlane, err = v.Plane.DataPlane(v.ctx(), v.actor()); err != nil {
 		return err
@@ -85,8 +107,7 @@ func (v *visit) createNodeToken() error {
 	if err != nil {
 		return err
 	}
-	p := v.page("Token of node " + f.Node)
-	p.Crumbs = []ui.Crumb{{Label: "Nodes", URL: "/operator/nodes"}}
+	p := v.nodesPage("Token of node " + f.Node)
 	return v.render(nodeTokenView(p, f.Gateway, f.Node, token, v.Console.String()))
 }
 
@@ -108,7 +129,13 @@ func (v *visit) createGateway() error {
 	return v.done("Gateway "+g.Name+" is made. Make a token for its first node.", "/operator/nodes")
 }
 
-// tokensOf is a node with its tokens, as the URL names it.
+// nodesPage is a page below the list of nodes.
+func (v *visit) nodesPage(title string) ui.Page {
+	p := v.page(title)
+	p.Crumbs = []ui.Crumb{{Label: "Nodes", URL: "/operator/nodes"}}
+	return p
+}
+
 func (v *visit) confirmRevokeTokens() error {
 	d, err := v.Plane.DataPlane(v.ctx(), v.actor())
 	if err != nil {
@@ -118,22 +145,37 @@ func (v *visit) confirmRevokeTokens() error {
 	for _, g := range d.Gateways {
 		for _, k := range g.Tokens {
 			if g.Name == gateway && k.Node == node {
-				p := v.page("Revoke the tokens of " + node)
-				p.Crumbs = []ui.Crumb{{Label: "Nodes", URL: "/operator/nodes"}}
-				return v.render(revokeTokensView(p, g, k))
+				return v.render(revokeTokensView(v.nodesPage("Revoke the tokens of "+node), g, k))
 			}
 		}
 	}
 	return model.Errorf(model.NotFound, "node %q of gateway %q has no token", node, gateway)
 }
 
-func revokeURL(gateway, node string) string {
-	return "/operator/nodes/revoke?" + url.Values{"gateway": {gateway}, "node": {node}}.Encode()
+// nodeURL is the page that asks before something is done to a node.
+func nodeURL(act, gateway, node string) string {
+	return "/operator/nodes/" + act + "?" + url.Values{"gateway": {gateway}, "node": {node}}.Encode()
 }
 
 func (v *visit) revokeNodeTokens() error {
 	node := v.value("node")
 	return v.outcome(v.Plane.RevokeNodeTokens(v.ctx(), v.actor(), v.value("gateway"), node), "The tokens of "+node+" are void: it is refused at its next question.", "/operator/nodes")
+}
+
+func (v *visit) confirmForgetNode() error {
+	d, err := v.Plane.DataPlane(v.ctx(), v.actor())
+	if err != nil {
+		return err
+	}
+	gateway, node := v.query("gateway"), v.query("node")
+	for _, g := range d.Gateways {
+		for _, n := range g.Nodes {
+			if g.Name == gateway && n.Name == node {
+				return v.render(forgetNodeView(v.nodesPage("Forget node "+node), g, n, v.Now()))
+			}
+		}
+	}
+	return model.Errorf(model.NotFound, "gateway %q has no node %q", gateway, node)
 }
 
 func (v *visit) forgetNode() error {
@@ -148,9 +190,7 @@ func (v *visit) confirmGiveUp() error {
 	}
 	for _, j := range d.Journals {
 		if j.Boot == v.query("boot") && !j.Running && !j.GivenUp {
-			p := v.page("Give up a journal")
-			p.Crumbs = []ui.Crumb{{Label: "Nodes", URL: "/operator/nodes"}}
-			return v.render(giveUpView(p, j))
+			return v.render(giveUpView(v.nodesPage("Give up a journal"), j))
 		}
 	}
 	return model.Errorf(model.NotFound, "there is no journal %q that is waited for", v.query("boot"))

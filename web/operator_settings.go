@@ -61,7 +61,9 @@ func (v *visit) mailWith(status int, f mailForm) error {
 	if f.Mails, err = v.Plane.Mails(v.ctx(), v.actor(), control.MailFilter{State: f.State, After: v.query("after")}); err != nil {
 		return err
 	}
-	f.Next = v.next(f.Mails.Next)
+	if f.Mails.Next != "" { // this may be the answer to one of the page's forms
+		f.Next = "/operator/mail?" + url.Values{"state": {f.State}, "after": {f.Mails.Next}}.Encode()
+	}
 	return v.renderAs(status, mailView(v.page("Mail"), f, v.Now()))
 }
 
@@ -94,6 +96,9 @@ func (v *visit) saveMail() error {
 	}
 	if f.Host == "" {
 		return v.done("There is no mail server any more: mails wait.", "/operator/mail")
+	}
+	if was.HasPassword && password == nil && (f.Host != was.Host || f.Username != was.Username) {
+		return v.done("Saved, without a password: the old one is not told to another server or user.", "/operator/mail")
 	}
 	return v.done("Saved. Send a test mail to see whether it works.", "/operator/mail")
 }

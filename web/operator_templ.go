@@ -454,10 +454,16 @@ func operatorHomeView(p ui.Page, o control.OperatorOverview) templ.Component {
 }
 
 func nodesText(o control.OperatorOverview) string {
+	if o.Nodes == 0 {
+		return "none has connected yet"
+	}
+	if n := o.Nodes - o.LiveNodes; n > 0 {
+		return ui.Quantity(n) + " not live"
+	}
 	if o.BehindNodes > 0 {
 		return ui.Quantity(o.BehindNodes) + " behind a change"
 	}
-	return "all of them up to date"
+	return "all up to date"
 }
 
 func operatorProfileView(p ui.Page, email string, f operatorForm, now time.Time) templ.Component {
@@ -524,7 +530,7 @@ func operatorProfileView(p ui.Page, email string, f operatorForm, now time.Time)
 				var templ_7745c5c3_Var23 string
 				templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs(email)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/operator.templ`, Line: 110, Col: 52}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/operator.templ`, Line: 116, Col: 52}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var23))
 				if templ_7745c5c3_Err != nil {

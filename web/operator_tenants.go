@@ -23,6 +23,7 @@ func (s *Server) operatorTenantRoutes() []route {
 		{method: "POST", pattern: "/operator/tenants/{account}/move", who: theOperator, handle: (*visit).moveTenant},
 		{method: "GET", pattern: "/operator/invitations", who: theOperator, handle: (*visit).signUpInvitations},
 		{method: "POST", pattern: "/operator/invitations", who: theOperator, handle: (*visit).inviteToSignUp},
+		{method: "GET", pattern: "/operator/invitations/{invitation}/revoke", who: theOperator, handle: (*visit).confirmRevokeSignUpInvitation},
 		{method: "POST", pattern: "/operator/invitations/{invitation}/revoke", who: theOperator, handle: (*visit).revokeSignUpInvitation},
 	}
 }
@@ -272,7 +273,9 @@ func (v *visit) moveTenant() error {
 // invitationsForm is who was asked to sign up, and somebody more.
 type invitationsForm struct {
 	problems
-	Open   []control.Invitee
+	Open   control.List[control.Invitee]
+	Match  string
+	Next   string
 	Email  string
 	SignUp string
 }
@@ -285,9 +288,12 @@ func (v *visit) signUpInvitationsWith(status int, f invitationsForm) error {
 		return err
 	}
 	f.SignUp = in.SignUp
-	if f.Open, err = v.Plane.SignUpInvitations(v.ctx(), v.actor()); err != nil {
+	f.Match = v.query("q")
+	f.Open, err = v.Plane.SignUpInvitations(v.ctx(), v.actor(), control.Page{Match: f.Match, After: v.query("after"), Limit: 50})
+	if err != nil {
 		return err
 	}
+	f.Next = v.next(f.Open.Next)
 	p := v.page("Invitations")
 	p.Crumbs = tenantCrumbs(nil)
 	return v.renderAs(status, invitationsView(p, f, v.Now()))
@@ -305,6 +311,16 @@ func (v *visit) inviteToSignUp() error {
 		return err
 	}
 	return v.done("A mail with a link to sign up is on its way to "+f.Email+".", "/operator/invitations")
+}
+
+func (v *visit) confirmRevokeSignUpInvitation() error {
+	i, err := v.Plane.SignUpInvitation(v.ctx(), v.actor(), v.path("invitation"))
+	if err != nil {
+		return err
+	}
+	p := v.page("Take back an invitation")
+	p.Crumbs = append(tenantCrumbs(nil), ui.Crumb{Label: "Invitations", URL: "/operator/invitations"})
+	return v.render(revokeSignUpInvitationView(p, i, v.Now()))
 }
 
 func (v *visit) revokeSignUpInvitation() error {

@@ -71,13 +71,18 @@ func (s *site) furnish() *furnished {
 	s.must(err)
 	operators, err := s.Operators(s.Context(), control.Operator())
 	s.must(err)
+	asked := model.NewID(8) + "@example.com"
+	s.must(s.InviteToSignUp(s.Context(), control.Operator(), asked))
+	invited, err := s.SignUpInvitations(s.Context(), control.Operator(), control.Page{Match: asked})
+	s.must(err)
 	var sub string
 	for _, p := range k.Plans {
 		sub = fmt.Sprint(p.Subscription)
 	}
 	f.values = map[string]string{"api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
 		"invitation": people.Invitations[0].ID, "invoice": drafts[0].ID, "line": "1", "access-key": access, "account": a.AccountID, "mail": "1",
-		"token": strings.Repeat("x", 43), "deployment": api.Stages[0].DeploymentID, "subscription": sub, "operator": operators[0].ID}
+		"token": strings.Repeat("x", 43), "deployment": api.Stages[0].DeploymentID, "subscription": sub, "operator": operators[0].ID,
+		"sign-up-invitation": invited.Items[0].ID}
 	return f
 }
 
@@ -90,6 +95,9 @@ func (f *furnished) path(r web.Route) string {
 		name := m[1 : len(m)-1]
 		if name == "key" && strings.HasPrefix(r.Pattern, "/access-keys/") {
 			name = "access-key"
+		}
+		if name == "invitation" && r.Realm == control.RealmOperator {
+			name = "sign-up-invitation"
 		}
 		v, ok := f.values[name]
 		if !ok {
