@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"tollgate/control"
@@ -94,6 +95,9 @@ func (v *visit) operatorHome() error {
 // look is something that needs the operator.
 type look struct{ Kind, Title, Text, URL, Action string }
 
+// pressing are the kinds of looks, the most pressing first.
+var pressing = []string{"danger", "warn", "info"}
+
 // looks are what needs the operator now, the most pressing first.
 func looks(o control.OperatorOverview) (out []look) {
 	need := func(is bool, l look) {
@@ -104,14 +108,15 @@ func looks(o control.OperatorOverview) (out []look) {
 	const nodes = "/operator/nodes"
 	need(o.Nodes == 0, look{"danger", "There is no node", "Nothing answers calls until one runs.", nodes, "Add a node"})
 	need(o.Nodes > 0 && o.LiveNodes == 0, look{"danger", "No node is live", "Nodes that run go on with what they have, but changes reach none of them.", nodes, "See nodes"})
-	need(o.LiveNodes > 0 && o.LiveNodes < o.Nodes, look{"warn", ui.Plural(o.Nodes-o.LiveNodes, "node is", "nodes are") + " not live", "They do not hear of changes. Start them again, or forget those that are gone.", nodes, "See nodes"})
-	need(o.BehindNodes > 0, look{"warn", ui.Plural(o.BehindNodes, "node is", "nodes are") + " behind", "They serve what was there more than 10 seconds ago.", nodes, "See nodes"})
+	need(o.LiveNodes > 0 && o.LiveNodes < o.Nodes, look{"warn", ui.Plural(o.Nodes-o.LiveNodes, "node is", "nodes are") + " not live", "Changes do not arrive there. Start it again, or forget what is gone for good.", nodes, "See nodes"})
+	need(o.BehindNodes > 0, look{"warn", ui.Plural(o.BehindNodes, "node is", "nodes are") + " behind", "What is served there is more than 10 seconds old.", nodes, "See nodes"})
 	need(o.FailingNodes > 0, look{"warn", ui.Plural(o.FailingNodes, "node goes", "nodes go") + " on with an older deployment", "A stage could not be brought up to date.", nodes, "See why"})
 	need(o.OpenJournals > 0, look{"warn", "Usage of " + ui.Plural(o.OpenJournals, "journal", "journals") + " has not come in", "Nodes that do not run hold it on their disks, and invoices wait for it.", nodes + "#journals", "See journals"})
-	need(o.Quarantined > 0, look{"danger", ui.Plural(o.Quarantined, "batch", "batches") + " of usage set aside", "They could not be taken and are not billed.", nodes + "#set-aside", "See why"})
-	need(o.MailsFailing > 0, look{"danger", ui.Plural(o.MailsFailing, "mail does", "mails do") + " not leave", "The mail server refuses them or does not answer.", "/operator/mail?state=failing", "See mails"})
+	need(o.Quarantined > 0, look{"danger", ui.Plural(o.Quarantined, "batch", "batches") + " of usage set aside", "What could not be taken is not billed.", nodes + "#set-aside", "See why"})
+	need(o.MailsFailing > 0, look{"danger", ui.Plural(o.MailsFailing, "mail does", "mails do") + " not leave", "The mail server refuses, or does not answer.", "/operator/mail?state=failing", "See mails"})
 	need(o.MailsWaiting > 0 && !o.MailSet, look{"warn", ui.Plural(o.MailsWaiting, "mail waits", "mails wait"), "There is no mail server to send them by.", "/operator/mail", "Set a mail server"})
 	need(o.Drafts > 0, look{"info", ui.Plural(o.Drafts, "draft", "drafts") + " to make final", "Tenants see an invoice once it is final.", "/operator/billing", "See billing"})
+	slices.SortStableFunc(out, func(a, b look) int { return slices.Index(pressing, a.Kind) - slices.Index(pressing, b.Kind) })
 	return out
 }
 

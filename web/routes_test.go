@@ -67,10 +67,11 @@ func (s *site) furnish() *furnished {
 	s.must(s.PublishAPI(s.Context(), a, stage.APIID, "prod", ""))
 	api, err := s.API(s.Context(), a, stage.APIID)
 	s.must(err)
-	_, err = s.CreateOperator(s.Context(), control.Operator(), model.NewID(8)+"@example.com", "", "")
+	made, err := s.CreateOperator(s.Context(), control.Operator(), model.NewID(8)+"@example.com", "", "")
 	s.must(err)
 	operators, err := s.Operators(s.Context(), control.Operator())
 	s.must(err)
+	operator := operators[slices.IndexFunc(operators, func(o control.OperatorAccount) bool { return o.Email == made.Email })].ID
 	asked := model.NewID(8) + "@example.com"
 	s.must(s.InviteToSignUp(s.Context(), control.Operator(), asked))
 	invited, err := s.SignUpInvitations(s.Context(), control.Operator(), control.Page{Match: asked})
@@ -81,7 +82,7 @@ func (s *site) furnish() *furnished {
 	}
 	f.values = map[string]string{"api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
 		"invitation": people.Invitations[0].ID, "invoice": drafts[0].ID, "line": "1", "access-key": access, "account": a.AccountID, "mail": "1",
-		"token": strings.Repeat("x", 43), "deployment": api.Stages[0].DeploymentID, "subscription": sub, "operator": operators[0].ID,
+		"token": strings.Repeat("x", 43), "deployment": api.Stages[0].DeploymentID, "subscription": sub, "operator": operator,
 		"sign-up-invitation": invited.Items[0].ID}
 	return f
 }
