@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -119,4 +120,60 @@ func (p *Plane) Documented(ctx context.Context, site Site, apiID, deploymentID s
 		return json.Unmarshal(doc, &out.Definition)
 	})
 	return out, err
+}
+
+// PortalDocument is a document that a portal documents an API from.
+type PortalDocument struct {
+	Tenant       uint32
+	APIID        string
+	DeploymentID string
+	Bytes        int
+}
+
+// LargeDocuments lists the documents of published portals that have at least so
+// many bytes, those deployed last first: what takes so long to read that it is read
+// before somebody waits for it.
+func (p *Plane) LargeDocuments(ctx context.Context, atLeast int) (out []PortalDocument, err error) {
+	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select pa.tenant_id, pa.api_id, d.deployment_id, octet_length(s.bytes) from portal_api pa
+			join portal p on p.tenant_id = pa.tenant_id and p.published
+			join tenant t on t.tenant_id = pa.tenant_id and not t.suspended
+			join api a on (a.tenant_id, a.api_id) = (pa.tenant_id, pa.api_id) and a.deleted_at is null
+			join stage st on (st.tenant_id, st.stage_num) = (pa.tenant_id, pa.stage_num) and st.deleted_at is null
+			join deployment d on (d.tenant_id, d.deployment_id) = (st.tenant_id, st.deployment_id)
+			join api_source s on (s.tenant_id, s.api_id, s.sha256) = (d.tenant_id, d.api_id, d.source_sha256)
+			where octet_length(s.bytes) >= $1 order by d.deployment_num desc limit 500`, atLeast)
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, pgx.RowToStructByPos[PortalDocument])
+		return err
+	})
+	return out, err
+}
+
+// tellPortals wakes those who follow what portals document.
+func (w *write) tellPortals(ctx context.Context) error {
+	_, err := w.Exec(ctx, `select pg_notify($1, '0')`, channelPortal)
+	return err
+}
+
+// FollowPortals calls look now, and after every change of what portals document,
+// until ctx ends.
+func (p *Plane) FollowPortals(ctx context.Context, look func(context.Context)) {
+	// Notifications that were lost with their connection are made up for when it is
+	// back; the tick is for those of a plane that does not listen.
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		woken, _, leave := p.wake.subscribe(channelPortal, 0)
+		look(ctx)
+		select {
+		case <-woken:
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+		leave()
+	}
 }

@@ -11,10 +11,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Channels of LISTEN and NOTIFY; the payload is the gateway's id.
+// Channels of LISTEN and NOTIFY; the payload is the gateway's id, and of portals,
+// which have none, 0.
 const (
 	channelChange = "tollgate_change"
 	channelAck    = "tollgate_ack"
+	channelPortal = "tollgate_portal"
 )
 
 // How long a waiter sleeps when nobody wakes it: long while notifications come
@@ -133,7 +135,7 @@ func (p *Plane) listen(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, channel := range []string{channelChange, channelAck} {
+	for _, channel := range []string{channelChange, channelAck, channelPortal} {
 		if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
 			closeConn(ctx, conn)
 			return nil, err

@@ -252,6 +252,9 @@ func (p *Plane) UpsertPortal(ctx context.Context, actor Actor, edit func(*Portal
 			w.tenant, spec.Slug, spec.Title, spec.Tagline, spec.Accent, spec.SupportEmail, spec.OpenSignUp, spec.Published); err != nil {
 			return err
 		}
+		if err := w.tellPortals(ctx); err != nil {
+			return err
+		}
 		if err := w.audit(ctx, "portal.update", spec.Slug, map[string]any{"portal": spec}); err != nil {
 			return err
 		}
@@ -282,6 +285,9 @@ func (p *Plane) PublishAPI(ctx context.Context, actor Actor, apiID, stage, summa
 		}
 		if tag.RowsAffected() == 0 {
 			return model.Errorf(model.NotFound, "API %q has no stage %q; deploy it first", apiID, stage)
+		}
+		if err := w.tellPortals(ctx); err != nil {
+			return err
 		}
 		return w.audit(ctx, "portal.publish-api", apiID, map[string]any{"stage": stage, "summary": summary})
 	})

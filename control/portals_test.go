@@ -1,8 +1,10 @@
 package control_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -86,4 +88,56 @@ func TestPublishAPI(t *testing.T) {
 	if p, err = w.Portal(w.ctx, a); err != nil || len(p.APIs) != 0 {
 		t.Errorf("portal %+v, %v", p, err)
 	}
+}
+
+// What portals document is looked at anew when it changes, and only then.
+func TestPortalsAreFollowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).started()
+	a := w.tenant()
+	ctx, cancel := context.WithTimeout(w.ctx, 20*time.Second) // less than the tick
+	defer cancel()
+	seen := make(chan []control.PortalDocument)
+	go w.FollowPortals(ctx, func(ctx context.Context) {
+		l, err := w.LargeDocuments(ctx, 1)
+		if err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+		select {
+		case seen <- l:
+		case <-ctx.Done():
+		}
+	})
+	// until takes looks until one shows this deployment, or none.
+	until := func(after, deployment string) {
+		t.Helper()
+		for {
+			select {
+			case l := <-seen:
+				if len(l) == 0 && deployment == "" || len(l) == 1 && l[0].DeploymentID == deployment && l[0].Tenant == a.Tenant && l[0].Bytes > 100 {
+					return
+				}
+			case <-ctx.Done():
+				t.Fatalf("nobody looked after %s", after)
+			}
+		}
+	}
+	until("the start", "")
+	in, err := w.ImportAPI(w.ctx, a, control.ImportAPI{Source: []byte(`{"openapi": "3.0.3", "info": {"title": "Pets", "version": "1"},
+		"servers": [{"url": "https://pets.example.com"}], "paths": {"/pets": {"get": {"responses": {"200": {"description": "ok"}}}}}}`)})
+	w.must(err)
+	deploy := func() string {
+		d, err := w.Deploy(w.ctx, a, control.Deploy{APIID: in.API.ID, Stage: "prod"})
+		w.must(err)
+		return d.Stage.DeploymentID
+	}
+	id := deploy()
+	w.must(w.PublishAPI(w.ctx, a, in.API.ID, "prod", ""))
+	until("an API on a portal that nobody sees", "")
+	_, err = w.UpsertPortal(w.ctx, a, func(s *control.PortalSpec) error { s.Published = true; return nil })
+	w.must(err)
+	until("the portal was published", id)
+	_, err = w.UpdateDefinition(w.ctx, a, in.API.ID, 0, func(d *model.Definition) error { d.Description = "changed"; return nil })
+	w.must(err)
+	until("another deployment", deploy())
 }

@@ -240,7 +240,9 @@ func (w *write) place(ctx context.Context, apiID, name string, e StageEdit, know
 		return err
 	}
 	w.changed(kindStage, int64(num))
-	return nil
+	_, err = w.Exec(ctx, `
+		select pg_notify($3, '0') where exists (select 1 from portal_api where tenant_id = $1 and stage_num = $2)`, w.tenant, num, channelPortal)
+	return err
 }
 
 // SetStageThrottle changes the throttle that each method of a stage has, at once,

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/a-h/templ"
@@ -49,6 +50,8 @@ type Options struct {
 type Server struct {
 	Options
 	docs    shelf
+	cancel  context.CancelFunc // of warming
+	warming sync.WaitGroup
 	mux     *http.ServeMux
 	handler http.Handler
 }

@@ -19,7 +19,7 @@ import (
 
 // startFaces serves what the control listener has: the feed for gateway nodes,
 // Amazon's control API, the console, and the portals.
-func (p *program) startFaces(context.Context) error {
+func (p *program) startFaces(ctx context.Context) error {
 	gatewayAddr := p.cfg.GatewayAddr
 	if p.gateway != nil {
 		gatewayAddr = p.gateway.Addr()
@@ -33,6 +33,8 @@ func (p *program) startFaces(context.Context) error {
 	if err != nil {
 		return err
 	}
+	portals.Start(ctx)
+	p.onStop(func(context.Context) error { portals.Stop(); return nil })
 	outward := &http.Transport{DialContext: gateway.Dialer(p.cfg.allow).DialContext, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 16, IdleConnTimeout: time.Minute}
 	p.onStop(func(context.Context) error { outward.CloseIdleConnections(); return nil })
 	asIs := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

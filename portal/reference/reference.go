@@ -91,6 +91,25 @@ func New(source []byte, d *model.Definition) (*Doc, error) {
 	return doc, nil
 }
 
+// withQuery splits a path that some documents write a query behind, to tell
+// operations of one route apart.
+func withQuery(path string) (route, query string) {
+	depth := 0
+	for i := range len(path) {
+		switch path[i] {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		case '?', '#':
+			if depth <= 0 {
+				return path[:i], path[i:]
+			}
+		}
+	}
+	return path, ""
+}
+
 // shape is a path without the names of its variables, which an import may change.
 func shape(path string) string {
 	var b strings.Builder
@@ -121,8 +140,9 @@ func shape(path string) string {
 var verbs = []string{"get", "post", "put", "patch", "delete", "head", "options"}
 
 func (d *Doc) fromDocument(served map[string]*model.Method) {
-	paths := d.root.get("paths")
+	paths, seen := d.root.get("paths"), map[string][]string{} // by call, the queries it was written with
 	for i, path := range paths.keys {
+		route, query := withQuery(path)
 		item := d.follow(paths.values[i])
 		for j, key := range item.keys {
 			verb := strings.ToUpper(key)
@@ -131,11 +151,12 @@ func (d *Doc) fromDocument(served map[string]*model.Method) {
 			} else if !slices.Contains(verbs, key) {
 				continue
 			}
-			m := served[shape(path)+" "+verb]
-			if m == nil {
+			call := shape(route) + " " + verb
+			m := served[call]
+			if m == nil || slices.Contains(seen[call], query) {
 				continue
 			}
-			delete(served, shape(path)+" "+verb)
+			seen[call] = append(seen[call], query)
 			n := item.values[j]
 			op := &Operation{Verb: verb, Path: path, ID: n.get("operationId").str(), Summary: strings.TrimSpace(n.get("summary").str()),
 				Deprecated: n.get("deprecated").yes(), KeyRequired: m.APIKeyRequired, n: n, shared: item}
@@ -144,6 +165,9 @@ func (d *Doc) fromDocument(served map[string]*model.Method) {
 			}
 			d.add(op)
 		}
+	}
+	for call := range seen {
+		delete(served, call)
 	}
 }
 
@@ -177,7 +201,7 @@ func (d *Doc) add(op *Operation) {
 		base = "root"
 	}
 	op.Slug = base
-	for i := 2; d.bySlug[op.Slug] != nil; i++ {
+	for i := 2; d.bySlug[op.Slug] != nil || op.Slug == "openapi"; i++ { // that is the document's own address
 		op.Slug = base + "-" + strconv.Itoa(i)
 	}
 	if op.Summary == "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,26 @@ func TestSwagger(t *testing.T) {
 	p := d.Page(d.Operations[0], "")
 	if p.Body == nil || p.Body.Contents[0].Schema.Name != "B" || p.Parameters[0].Schema.Type != "integer" || p.Responses[0].Contents[0].Examples[0].Text != "{\n  \"x\": 1\n}" {
 		t.Errorf("%+v", p)
+	}
+}
+
+// Operations that share a route, told apart by a query in their paths, are all
+// shown; one that is called as the document's own address is has another.
+func TestSharedRoutes(t *testing.T) {
+	t.Parallel()
+	d := read(t, `{"openapi": "3.0.3", "info": {"title": "Shared", "version": "1"}, "servers": [{"url": "https://x.example.com"}], "paths": {
+		"/a?beta=true": {"get": {"operationId": "betaA", "parameters": [{"name": "q", "in": "query", "required": true, "schema": {"type": "integer"}}], "responses": {"200": {"description": "ok"}}}},
+		"/a": {"get": {"operationId": "openapi", "responses": {"200": {"description": "ok"}}}},
+		"/b#only": {"get": {"operationId": "b", "responses": {"200": {"description": "ok"}}}}}}`)
+	var got []string
+	for _, op := range d.Operations {
+		got = append(got, op.Slug+" "+op.Path)
+	}
+	if want := []string{"betaA /a?beta=true", "openapi-2 /a", "b /b#only"}; !slices.Equal(got, want) {
+		t.Fatalf("%q, want %q", got, want)
+	}
+	if code := d.Page(d.Operations[0], "https://gw").Samples[0].Code; !strings.Contains(code, "'https://gw/a?beta=true&q=1'") {
+		t.Error(code)
 	}
 }
 

@@ -58,7 +58,11 @@ func target(p *Page) string {
 		}
 	}
 	if len(query) > 0 {
-		path += "?" + strings.Join(query, "&")
+		mark := "?"
+		if strings.Contains(path, "?") {
+			mark = "&"
+		}
+		path += mark + strings.Join(query, "&")
 	}
 	return path
 }
