@@ -212,7 +212,7 @@ func TestSearchOverThousands(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("openapi: 3.0.3\ninfo: {title: Many, version: '1'}\nservers: [{url: 'https://x.example.com'}]\npaths:\n")
 	for i := range 5000 {
-		fmt.Fprintf(&b, "  /things%d/part%d: {get: {operationId: getThing%dOfPart, summary: 'Reads the %d. thing of %d', responses: {'200': {description: ok}}}}\n", i, i%97, i, i, i*7919%5000)
+		fmt.Fprintf(&b, "  /things%d-part%d: {get: {operationId: getThing%dOfPart, summary: 'Reads the %d. thing of %d', responses: {'200': {description: ok}}}}\n", i, i%97, i, i, i*7919%5000)
 	}
 	d := read(t, b.String())
 	if f := d.Search("thing4711", 5); len(f) == 0 || f[0].ID != "getThing4711OfPart" {
@@ -224,7 +224,7 @@ func BenchmarkSearch(b *testing.B) {
 	var s strings.Builder
 	s.WriteString("openapi: 3.0.3\ninfo: {title: Many, version: '1'}\nservers: [{url: 'https://x.example.com'}]\npaths:\n")
 	for i := range 5000 {
-		fmt.Fprintf(&s, "  /things%d/part%d: {get: {operationId: getThing%dOfPart, summary: 'Reads the %d. thing', responses: {'200': {description: ok}}}}\n", i, i%97, i, i)
+		fmt.Fprintf(&s, "  /things%d-part%d: {get: {operationId: getThing%dOfPart, summary: 'Reads the %d. thing', responses: {'200': {description: ok}}}}\n", i, i%97, i, i)
 	}
 	d := read(b, s.String())
 	for b.Loop() {
