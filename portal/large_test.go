@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -40,7 +41,7 @@ func TestConformancePortal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			visitLarge(t, src, name, "creat mesage", "get", "zzzzzzzz")
+			visitLarge(t, src, name, 1, "creat mesage", "get", "zzzzzzzz")
 		})
 	}
 }
@@ -78,7 +79,7 @@ func TestLargeDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	visitLarge(t, src, "things.json", "creat thnig 299", "list", "zzzzzzzz")
+	visitLarge(t, src, "things.json", 5, "creat thnig 299", "list", "zzzzzzzz")
 }
 
 // A reference is read once for a deployment, and a large one before anybody asks.
@@ -160,10 +161,9 @@ var (
 	opHead = regexp.MustCompile(`(?s)<h1>(.*?)</h1>.*?class="method[^>]*>([A-Z]+)</span>\s*<code>(.*?)</code>`)
 )
 
-// visitLarge publishes a document and visits every operation of it. Each page has
-// its time (50 ms, a search 100 ms); of three visits the quickest counts, and of more
-// where those were slow, because other tests run beside.
-func visitLarge(t *testing.T, src []byte, name string, searches ...string) {
+// visitLarge publishes a document and visits its operations (each, every fifth, …),
+// and those that took longest again: an operation's page has 50 ms, a search 100 ms.
+func visitLarge(t *testing.T, src []byte, name string, every int, searches ...string) {
 	w := newWorld(t)
 	in, err := w.ImportAPI(t.Context(), w.owner, control.ImportAPI{Source: src, SourceName: name, Upstream: "https://upstream.example.com"})
 	w.must(err)
@@ -181,23 +181,38 @@ func visitLarge(t *testing.T, src []byte, name string, searches ...string) {
 	for _, m := range opRow.FindAllStringSubmatch(front, -1) {
 		links[m[2]+" "+html.UnescapeString(m[3])] = m[1]
 	}
-	visit := func(path string) (body string, quickest time.Duration) {
-		quickest = time.Hour
-		for i := range 10 {
-			begun := time.Now()
-			body = b.get(path).want(200).body
-			quickest = min(quickest, time.Since(begun))
-			if quickest < 20*time.Millisecond || i >= 2 && quickest < 50*time.Millisecond {
-				break
-			}
-		}
-		return body, quickest
+	visit := func(path string) (string, time.Duration) {
+		begun := time.Now()
+		body := b.get(path).want(200).body
+		return body, time.Since(begun)
 	}
-	var slowest, search time.Duration
-	worst := ""
+	// quickest judges by the quickest of three visits. Other tests run beside, so it
+	// goes on where that was slow, and a page that takes no work tells how slow
+	// everything is now.
+	quickest := func(path string, limit time.Duration) time.Duration {
+		page, least := time.Hour, time.Hour
+		for i := 0; i < 3 || i < 20 && page > limit; i++ {
+			_, took := visit(path)
+			page = min(page, took)
+			_, took = visit("robots.txt")
+			least = min(least, took)
+		}
+		if page > limit && page > 10*least && !raceDetector {
+			t.Errorf("%s takes %v, more than %v; a page without work takes %v", path, page, limit, least)
+		}
+		return page
+	}
 	operations := written(t, src)
 	if len(operations) != in.Operations || len(links) != len(operations) {
 		t.Errorf("%d operations are linked and %d were imported, of %d", len(links), in.Operations, len(operations))
+	}
+	type timed struct {
+		path, call string
+		took       time.Duration
+	}
+	var visited []timed
+	if raceDetector { // which takes ten times as long
+		every *= 10
 	}
 	nth := 0
 	for call, called := range operations {
@@ -205,24 +220,27 @@ func visitLarge(t *testing.T, src []byte, name string, searches ...string) {
 			t.Errorf("%s is not on the API's page", call)
 			continue
 		}
-		if nth++; raceDetector && nth%10 != 0 { // which takes ten times as long
+		if nth++; nth%every != 0 && len(operations) > 20 {
 			continue
 		}
-		body, took := visit("apis/" + in.API.ID + "/" + links[call])
+		path := "apis/" + in.API.ID + "/" + links[call]
+		body, took := visit(path)
+		visited = append(visited, timed{path, call, took})
 		if m := opHead.FindStringSubmatch(body); m == nil || html.UnescapeString(m[1]) != called || m[2]+" "+html.UnescapeString(m[3]) != call {
 			t.Errorf("the page of %s %q is headed %q", call, called, m)
 		}
-		if took > slowest {
-			slowest, worst = took, call
+	}
+	slices.SortFunc(visited, func(a, b timed) int { return cmp.Compare(b.took, a.took) })
+	var slowest, search time.Duration
+	worst := ""
+	for _, v := range visited[:min(len(visited), 20)] {
+		if took := quickest(v.path, 50*time.Millisecond); took > slowest {
+			slowest, worst = took, v.call
 		}
 	}
 	for _, q := range searches {
-		_, took := visit("search?q=" + url.QueryEscape(q))
-		search = max(search, took)
+		search = max(search, quickest("search?q="+url.QueryEscape(q), 100*time.Millisecond))
 	}
 	t.Logf("%d KiB, %d operations: read in %v, first page %v, slowest operation %v (%s), slowest search %v", len(src)>>10, len(operations),
 		warmed.Round(time.Millisecond), first.Round(time.Millisecond), slowest.Round(time.Millisecond), worst, search.Round(time.Millisecond))
-	if !raceDetector && (slowest > 50*time.Millisecond || search > 100*time.Millisecond) {
-		t.Error("a page takes more than 50 ms, or a search more than 100 ms")
-	}
 }
