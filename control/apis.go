@@ -190,6 +190,9 @@ func (p *Plane) DeleteAPI(ctx context.Context, actor Actor, id string, force boo
 		if len(stages) > 0 && !force {
 			return model.Errorf(model.Conflict, "API %s is served on %s: delete its stages first, or force the deletion", id, strings.Join(names, ", "))
 		}
+		if err := w.unmapped(ctx, id, ""); err != nil {
+			return err
+		}
 		for _, s := range stages {
 			if err := w.dropStage(ctx, s.Num); err != nil {
 				return err

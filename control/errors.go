@@ -15,12 +15,14 @@ var refusals = map[string]struct {
 	kind    model.Kind
 	message string
 }{
-	"person_email_key":   {model.Conflict, "there is an account with this e-mail address already"},
-	"operator_email_key": {model.Conflict, "there is an operator with this e-mail address already"},
-	"member_once":        {model.Conflict, "this person is a member of the account already"},
-	"gateway_name_key":   {model.Conflict, "there is a gateway with this name already"},
-	"api_key_hash_key":   {model.Conflict, "this key value is in use already; every key needs its own"},
-	"portal_slug_key":    {model.Conflict, "another portal has this address already; choose another"},
+	"person_email_key":      {model.Conflict, "there is an account with this e-mail address already"},
+	"operator_email_key":    {model.Conflict, "there is an operator with this e-mail address already"},
+	"member_once":           {model.Conflict, "this person is a member of the account already"},
+	"gateway_name_key":      {model.Conflict, "there is a gateway with this name already"},
+	"api_key_hash_key":      {model.Conflict, "this key value is in use already; every key needs its own"},
+	"portal_slug_key":       {model.Conflict, "another portal has this address already; choose another"},
+	"owned_name_verified":   {model.Conflict, "another account serves this name already"},
+	"routing_rule_priority": {model.Conflict, "another rule of the domain has this priority"},
 	"gateway_name_check": {model.Invalid,
 		"a gateway's name has 1 to 63 lower-case letters, digits and hyphens, and starts and ends with a letter or digit"},
 }

@@ -182,9 +182,9 @@ func (p *Plane) changesSince(ctx context.Context, n NodeIdentity, applied uint64
 			c.Full = len(spans) > maxRanges
 		}
 		if c.Full {
-			return readObjects(ctx, tx, n.Gateway, nil, c)
+			return p.readObjects(ctx, tx, n.Gateway, nil, c)
 		}
-		return readObjects(ctx, tx, n.Gateway, spans, c)
+		return p.readObjects(ctx, tx, n.Gateway, spans, c)
 	})
 	if err != nil {
 		return nil, err
@@ -239,7 +239,7 @@ const (
 
 // readObjects reads everything that a gateway serves (no spans), or what became
 // of the spans, in one round trip.
-func readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans []span, c *model.Changes) error {
+func (p *Plane) readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans []span, c *model.Changes) error {
 	b := &pgx.Batch{}
 	queue := func(read func(pgx.Rows, *model.Changes) error, sql string, args ...any) {
 		b.Queue(sql, args...).Query(func(rows pgx.Rows) error { return read(rows, c) })
@@ -249,6 +249,7 @@ func readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans []span, c 
 		queue(readStages, stageRows+servedNow+` and s.deleted_at is null`, gateway)
 		queue(readPlans, planRows+servedNow+` and p.deleted_at is null`, gateway)
 		queue(readKeys, keyColumns+servedNow+` and k.deleted_at is null`+keyOrder, gateway)
+		queue(p.domainsOf, domainRows+servedNow+` and d.deleted_at is null and o.verified_at is not null`, gateway)
 	}
 	for _, s := range spans {
 		switch s.kind {
@@ -260,6 +261,8 @@ func readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans []span, c 
 			queue(readPlans, planRows+` where p.tenant_id = $2 and p.plan_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
 		case kindKey:
 			queue(readKeys, keyColumns+` where k.tenant_id = $2 and k.key_num between $3::bigint and $4::bigint`+keyOrder, gateway, s.tenant, s.first, s.last)
+		case kindDomain:
+			queue(p.domainsOf, domainRows+` where d.tenant_id = $2 and d.domain_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
 		}
 	}
 	return tx.SendBatch(ctx, b).Close()

@@ -27,6 +27,7 @@ type Options struct {
 	Console string
 	// AckTimeout is how long Deploy waits for the nodes; default 10 s.
 	AckTimeout time.Duration
+	Names      Names
 }
 
 // Plane is the control plane over one database. Its methods may be called from
@@ -42,6 +43,7 @@ type Plane struct {
 	jobs       *river.Client[pgx.Tx] // inserts only
 	consoleURL atomic.Pointer[string]
 	run        runner
+	names      names
 }
 
 // New checks the options. It does not touch the database.
@@ -61,7 +63,7 @@ func New(o Options) (*Plane, error) {
 		return nil, fmt.Errorf("control: %w", err)
 	}
 	p := &Plane{pool: o.Pool, now: o.Now, log: o.Log, seal: seal, ackTimeout: o.AckTimeout,
-		hashing: make(chan struct{}, 4), wake: newWaiters()}
+		hashing: make(chan struct{}, 4), wake: newWaiters(), names: newNames(o.Names, o.SecretKey)}
 	if p.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}

@@ -286,6 +286,9 @@ func (p *Plane) DeleteStage(ctx context.Context, actor Actor, apiID, stage strin
 		if err != nil {
 			return err
 		}
+		if err := w.unmapped(ctx, apiID, stage); err != nil {
+			return err
+		}
 		if err := w.dropStage(ctx, s.Num); err != nil {
 			return err
 		}

@@ -67,6 +67,10 @@ func taggable(ctx context.Context, tx pgx.Tx, tenant uint32, resource string) er
 		err = tx.QueryRow(ctx, `select exists (select from client_certificate where tenant_id = $1 and certificate_id = $2)`, tenant, parts[1]).Scan(&there)
 	case len(parts) == 2 && parts[0] == "vpclinks":
 		err = tx.QueryRow(ctx, `select exists (select from vpc_link where tenant_id = $1 and link_id = $2)`, tenant, parts[1]).Scan(&there)
+	case len(parts) == 2 && parts[0] == "domainnames":
+		err = tx.QueryRow(ctx, `select exists (select from domain where tenant_id = $1 and name = lower($2) and deleted_at is null)`, tenant, parts[1]).Scan(&there)
+	case len(parts) == 2 && parts[0] == "certificates":
+		err = tx.QueryRow(ctx, `select exists (select from certificate where tenant_id = $1 and certificate_id = $2 and not owned)`, tenant, parts[1]).Scan(&there)
 	}
 	if err == nil && !there {
 		err = model.Errorf(model.NotFound, "there is nothing to tag at %.200q", resource)

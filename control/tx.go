@@ -73,6 +73,7 @@ const (
 	kindStage  = "stage"
 	kindPlan   = "plan"
 	kindKey    = "key"
+	kindDomain = "domain"
 )
 
 // change is a range of numbers of one kind that nodes of a gateway must look at.
@@ -149,7 +150,7 @@ func (w *write) changedRange(kind string, first, last int64) {
 
 // changedAll notes everything the tenant has, for the nodes of one gateway.
 func (w *write) changedAll(gateway int32) {
-	for _, kind := range []string{kindTenant, kindStage, kindPlan, kindKey} {
+	for _, kind := range []string{kindTenant, kindStage, kindPlan, kindKey, kindDomain} {
 		w.changes = append(w.changes, change{gateway, kind, 0, math.MaxInt64})
 	}
 }

@@ -6,8 +6,9 @@ import "tollgate/gateway/http1"
 type kind uint8
 
 const (
-	proceed kind = iota
-	later        // nothing yet: the call is resumed when what it waits for is there
+	proceed  kind = iota
+	answered      // nothing more to do
+	later         // nothing yet: the call is resumed when what it waits for is there
 	forbidden
 	missingToken
 	invalidKey

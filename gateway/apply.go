@@ -24,6 +24,7 @@ type registry struct {
 	refs     map[stageName]*stageRef
 	buckets  map[stageMethod]*limit.Bucket
 	programs map[string]*program
+	domains  map[uint32]*domain
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -32,7 +33,7 @@ func newRegistry() registry {
 	return registry{
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
-		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{},
+		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
 	}
 }
 
@@ -50,7 +51,12 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 			delete(g.reg.stages, ch.Stages[i].Num)
 		}
 	}
-	if len(ch.Stages) > 0 {
+	for i := range ch.Domains {
+		if ch.Domains[i].Deleted {
+			delete(g.reg.domains, ch.Domains[i].Num)
+		}
+	}
+	if len(ch.Stages)+len(ch.Domains) > 0 {
 		g.publish()
 	}
 	for i := range ch.Tenants {
@@ -71,8 +77,13 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 				Reason: fmt.Sprintf("API %s stage %s stays as it was: %v", s.APIID, s.Stage, err)})
 		}
 	}
-	if len(ch.Stages) > 0 {
+	for i := range ch.Domains {
+		g.applyDomain(&ch.Domains[i])
+	}
+	if len(ch.Stages)+len(ch.Domains) > 0 {
 		g.publish()
+	}
+	if len(ch.Stages) > 0 {
 		g.tidy()
 	}
 	if ch.Full && len(ch.Keys) > 10_000 {
@@ -88,6 +99,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 	out.Stages = append([]model.StageConfig(nil), ch.Stages...)
 	out.Plans = append([]model.PlanConfig(nil), ch.Plans...)
 	out.Keys = append([]model.KeyConfig(nil), ch.Keys...)
+	out.Domains = append([]model.DomainConfig(nil), ch.Domains...)
 	tenants, stages, plans, keys := map[uint32]bool{}, map[uint32]bool{}, map[planKey]bool{}, map[uint32]bool{}
 	for i := range ch.Tenants {
 		tenants[ch.Tenants[i].Num] = true
@@ -114,6 +126,15 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 	for k := range r.plans {
 		if !plans[k] {
 			out.Plans = append(out.Plans, model.PlanConfig{Tenant: k.tenant, ID: k.id, Deleted: true})
+		}
+	}
+	domains := map[uint32]bool{}
+	for i := range ch.Domains {
+		domains[ch.Domains[i].Num] = true
+	}
+	for n := range r.domains {
+		if !domains[n] {
+			out.Domains = append(out.Domains, model.DomainConfig{Num: n, Deleted: true})
 		}
 	}
 	for n := range r.keys {
@@ -329,10 +350,13 @@ func (r *registry) stageBucket(cfg *model.StageConfig, m *method) *limit.Bucket 
 
 // publish swaps in a view of the stages.
 func (g *Gateway) publish() {
-	v := &view{apis: map[string][]*stage{}}
+	v := &view{apis: map[string][]*stage{}, domains: make(map[string]*domain, len(g.reg.domains))}
 	for _, s := range g.reg.stages {
 		id := strings.ToLower(s.cfg.APIID)
 		v.apis[id] = append(v.apis[id], s)
+	}
+	for _, d := range g.reg.domains {
+		v.domains[d.name] = d
 	}
 	g.view.Store(v)
 }

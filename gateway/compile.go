@@ -22,7 +22,9 @@ type program struct {
 	methods []method
 	id, api string
 	tenant  uint32
-	key     string // among the node's programs: see programKey
+	// noDefault: it is reached by custom domains only.
+	noDefault bool
+	key       string // among the node's programs: see programKey
 }
 
 // method is one compiled method, what a call reads first.
@@ -84,7 +86,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID}
+	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
 		r := &d.Definition.Resources[i]

@@ -62,6 +62,7 @@ type Gateway struct {
 	metrics   metrics
 	plain     net.Listener
 	secure    net.Listener
+	own       tls.Certificate // shown where a domain has none
 	draining  atomic.Bool
 	drainOnce sync.Once
 	drained   error
@@ -170,7 +171,8 @@ func (g *Gateway) accept() error {
 		if err != nil {
 			return err
 		}
-		cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+		cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, GetConfigForClient: g.tlsFor}
+		g.own = cert
 		go func() { _ = g.server.ServeTLS(g.secure, cfg) }()
 	}
 	go func() { _ = g.server.Serve(g.plain) }()

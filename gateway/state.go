@@ -12,7 +12,8 @@ import (
 
 // view is what is served right now, replaced as a whole.
 type view struct {
-	apis map[string][]*stage // by API id in lower case; an API has few stages
+	apis    map[string][]*stage // by API id in lower case; an API has few stages
+	domains map[string]*domain  // by name in lower case
 }
 
 // stage finds a published stage without allocating. API ids match without

@@ -59,7 +59,11 @@ func (g *Gateway) serve(x *http1.Exchange) {
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	x.Rec = c
 	c.at = 0
-	c.advance(x, c.find(x))
+	k := c.find(x)
+	if k == answered {
+		return
+	}
+	c.advance(x, k)
 }
 
 // resume goes on with a call that a step has left for later: the same step again
@@ -139,18 +143,29 @@ func (c *call) find(x *http1.Exchange) kind {
 		}
 		api, path = rest[:i], rest[i:]
 	} else if api = hostAPI(r.Host.Of(x.In)); api == nil {
-		return forbidden
+		return c.findByDomain(x, path)
 	}
-	end := 1
-	for end < len(path) && path[end] != '/' {
-		end++
-	}
-	name := path[1:end]
-	c.path = path[end:]
+	name, rest := segment(path)
 	st := c.g.view.Load().stage(api, name)
 	if st == nil {
 		return forbidden
 	}
+	return c.enter(x, st, rest, true)
+}
+
+// segment is a path's first segment and what follows it.
+func segment(path []byte) (name, rest []byte) {
+	end := 1
+	for end < len(path) && path[end] != '/' {
+		end++
+	}
+	return path[1:end], path[end:]
+}
+
+// enter admits a call to a stage and finds the method for what is left of its path.
+func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) kind {
+	r := &x.Request
+	c.path = path
 	c.stage, c.tenant = st, st.tenant
 	if k := c.admit(x); k != proceed {
 		return k
@@ -167,6 +182,9 @@ func (c *call) find(x *http1.Exchange) kind {
 	v := &st.variant
 	if st.canary != nil && st.canary.chosen() {
 		v = &st.canary.variant
+	}
+	if byDefault && v.prog.noDefault {
+		return forbidden
 	}
 	if !v.prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
 		return missingToken

@@ -91,6 +91,24 @@ CREATE TABLE public.account_settings (
 
 ALTER TABLE ONLY public.account_settings FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.acme_challenge (
+    name text NOT NULL,
+    answers jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.acme_file (
+    key text NOT NULL,
+    value bytea NOT NULL,
+    modified_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.acme_lock (
+    name text NOT NULL,
+    holder text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.api (
     tenant_id integer NOT NULL,
     api_id text NOT NULL,
@@ -213,6 +231,37 @@ ALTER TABLE public.audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.base_path_mapping (
+    tenant_id integer NOT NULL,
+    domain_num integer NOT NULL,
+    base_path text NOT NULL,
+    api_id text NOT NULL,
+    stage text NOT NULL,
+    CONSTRAINT base_path_mapping_base_path_check CHECK ((length(base_path) <= 300))
+);
+
+ALTER TABLE ONLY public.base_path_mapping FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.certificate (
+    tenant_id integer NOT NULL,
+    certificate_id text NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    others text[] DEFAULT '{}'::text[] NOT NULL,
+    owned boolean DEFAULT false NOT NULL,
+    chain text,
+    private_key bytea,
+    not_before timestamp with time zone,
+    not_after timestamp with time zone,
+    message text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    issued_at timestamp with time zone,
+    CONSTRAINT certificate_check CHECK (((chain IS NULL) = (private_key IS NULL))),
+    CONSTRAINT certificate_kind_check CHECK ((kind = ANY (ARRAY['imported'::text, 'acme'::text])))
+);
+
+ALTER TABLE ONLY public.certificate FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.client_certificate (
     tenant_id integer NOT NULL,
     certificate_id text NOT NULL,
@@ -277,6 +326,31 @@ CREATE TABLE public.documentation_version (
 
 ALTER TABLE ONLY public.documentation_version FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.domain (
+    tenant_id integer NOT NULL,
+    domain_num integer NOT NULL,
+    domain_id text NOT NULL,
+    name text NOT NULL,
+    certificate_id text,
+    certificate_name text DEFAULT ''::text NOT NULL,
+    settings jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT domain_certificate_name_check CHECK ((length(certificate_name) <= 256))
+);
+
+ALTER TABLE ONLY public.domain FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.domain ALTER COLUMN domain_num ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.domain_domain_num_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.feed_change (
     tenant_id integer NOT NULL,
     rev bigint NOT NULL,
@@ -285,7 +359,7 @@ CREATE TABLE public.feed_change (
     first_num bigint NOT NULL,
     last_num bigint NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT feed_change_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'stage'::text, 'plan'::text, 'key'::text])))
+    CONSTRAINT feed_change_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'stage'::text, 'plan'::text, 'key'::text, 'domain'::text])))
 );
 
 ALTER TABLE ONLY public.feed_change FORCE ROW LEVEL SECURITY;
@@ -439,6 +513,18 @@ CREATE TABLE public.operator (
     password_hash text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+CREATE TABLE public.owned_name (
+    tenant_id integer NOT NULL,
+    name text NOT NULL,
+    verified_at timestamp with time zone,
+    claimed_at timestamp with time zone DEFAULT now() NOT NULL,
+    checked_at timestamp with time zone,
+    message text DEFAULT ''::text NOT NULL,
+    CONSTRAINT owned_name_name_check CHECK ((((length(name) >= 1) AND (length(name) <= 253)) AND (name = lower(name))))
+);
+
+ALTER TABLE ONLY public.owned_name FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.period_close (
     tenant_id integer NOT NULL,
@@ -652,6 +738,18 @@ CREATE TABLE public.river_queue (
     paused_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
 );
+
+CREATE TABLE public.routing_rule (
+    tenant_id integer NOT NULL,
+    domain_num integer NOT NULL,
+    rule_id text NOT NULL,
+    priority integer NOT NULL,
+    rule jsonb NOT NULL,
+    api_id text NOT NULL,
+    CONSTRAINT routing_rule_priority_check CHECK (((priority >= 1) AND (priority <= 1000000)))
+);
+
+ALTER TABLE ONLY public.routing_rule FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.schema_migrations (
     version bigint NOT NULL,
@@ -1005,6 +1103,15 @@ ALTER TABLE ONLY public.access_key
 ALTER TABLE ONLY public.account_settings
     ADD CONSTRAINT account_settings_pkey PRIMARY KEY (tenant_id);
 
+ALTER TABLE ONLY public.acme_challenge
+    ADD CONSTRAINT acme_challenge_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.acme_file
+    ADD CONSTRAINT acme_file_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY public.acme_lock
+    ADD CONSTRAINT acme_lock_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.api
     ADD CONSTRAINT api_id_key UNIQUE (api_id);
 
@@ -1041,6 +1148,12 @@ ALTER TABLE ONLY public.attempt
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
 
+ALTER TABLE ONLY public.base_path_mapping
+    ADD CONSTRAINT base_path_mapping_pkey PRIMARY KEY (tenant_id, domain_num, base_path);
+
+ALTER TABLE ONLY public.certificate
+    ADD CONSTRAINT certificate_pkey PRIMARY KEY (tenant_id, certificate_id);
+
 ALTER TABLE ONLY public.client_certificate
     ADD CONSTRAINT client_certificate_pkey PRIMARY KEY (tenant_id, certificate_id);
 
@@ -1061,6 +1174,12 @@ ALTER TABLE ONLY public.developer
 
 ALTER TABLE ONLY public.documentation_version
     ADD CONSTRAINT documentation_version_pkey PRIMARY KEY (tenant_id, api_id, version);
+
+ALTER TABLE ONLY public.domain
+    ADD CONSTRAINT domain_num_key UNIQUE (domain_num);
+
+ALTER TABLE ONLY public.domain
+    ADD CONSTRAINT domain_pkey PRIMARY KEY (tenant_id, domain_num);
 
 ALTER TABLE ONLY public.feed_change
     ADD CONSTRAINT feed_change_pkey PRIMARY KEY (gateway_id, rev, tenant_id, kind, first_num);
@@ -1109,6 +1228,9 @@ ALTER TABLE ONLY public.node_token
 
 ALTER TABLE ONLY public.operator
     ADD CONSTRAINT operator_pkey PRIMARY KEY (operator_id);
+
+ALTER TABLE ONLY public.owned_name
+    ADD CONSTRAINT owned_name_pkey PRIMARY KEY (tenant_id, name);
 
 ALTER TABLE ONLY public.period_close
     ADD CONSTRAINT period_close_pkey PRIMARY KEY (tenant_id, period_start);
@@ -1163,6 +1285,12 @@ ALTER TABLE ONLY public.river_notification
 
 ALTER TABLE ONLY public.river_queue
     ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.routing_rule
+    ADD CONSTRAINT routing_rule_pkey PRIMARY KEY (tenant_id, domain_num, rule_id);
+
+ALTER TABLE ONLY public.routing_rule
+    ADD CONSTRAINT routing_rule_priority UNIQUE (tenant_id, domain_num, priority) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
@@ -1250,9 +1378,17 @@ CREATE INDEX audit_operator ON public.audit USING btree (audit_id DESC) WHERE ((
 
 CREATE INDEX audit_tenant ON public.audit USING btree (tenant_id, audit_id DESC);
 
+CREATE INDEX base_path_mapping_api ON public.base_path_mapping USING btree (tenant_id, api_id);
+
+CREATE INDEX certificate_acme ON public.certificate USING btree (not_after) WHERE (kind = 'acme'::text);
+
 CREATE INDEX deployment_list ON public.deployment USING btree (tenant_id, api_id, deployment_num DESC);
 
 CREATE UNIQUE INDEX developer_email_key ON public.developer USING btree (tenant_id, lower(email));
+
+CREATE INDEX domain_certificate ON public.domain USING btree (tenant_id, certificate_id);
+
+CREATE UNIQUE INDEX domain_name_key ON public.domain USING btree (tenant_id, name) WHERE (deleted_at IS NULL);
 
 CREATE INDEX feed_change_age ON public.feed_change USING btree (at);
 
@@ -1269,6 +1405,10 @@ CREATE INDEX member_person ON public.member USING btree (person_id);
 CREATE INDEX node_token_node ON public.node_token USING btree (gateway_id, node);
 
 CREATE UNIQUE INDEX operator_email_key ON public.operator USING btree (lower(email));
+
+CREATE UNIQUE INDEX owned_name_verified ON public.owned_name USING btree (name) WHERE (verified_at IS NOT NULL);
+
+CREATE INDEX owned_name_waiting ON public.owned_name USING btree (checked_at) WHERE (verified_at IS NULL);
 
 CREATE UNIQUE INDEX person_email_key ON public.person USING btree (lower(email));
 
@@ -1295,6 +1435,8 @@ CREATE UNIQUE INDEX river_job_unique_idx ON public.river_job USING btree (unique
 CREATE INDEX river_notification_created_at_idx ON public.river_notification USING btree (created_at);
 
 CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
+
+CREATE INDEX routing_rule_api ON public.routing_rule USING btree (tenant_id, api_id);
 
 CREATE INDEX session_age ON public.session USING btree (expires_at);
 
@@ -1397,6 +1539,15 @@ ALTER TABLE ONLY public.app
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.base_path_mapping
+    ADD CONSTRAINT base_path_mapping_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.base_path_mapping
+    ADD CONSTRAINT base_path_mapping_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num);
+
+ALTER TABLE ONLY public.certificate
+    ADD CONSTRAINT certificate_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.client_certificate
     ADD CONSTRAINT client_certificate_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
@@ -1408,6 +1559,15 @@ ALTER TABLE ONLY public.developer
 
 ALTER TABLE ONLY public.documentation_version
     ADD CONSTRAINT documentation_version_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.domain
+    ADD CONSTRAINT domain_tenant_id_certificate_id_fkey FOREIGN KEY (tenant_id, certificate_id) REFERENCES public.certificate(tenant_id, certificate_id);
+
+ALTER TABLE ONLY public.domain
+    ADD CONSTRAINT domain_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.domain
+    ADD CONSTRAINT domain_tenant_id_name_fkey FOREIGN KEY (tenant_id, name) REFERENCES public.owned_name(tenant_id, name);
 
 ALTER TABLE ONLY public.feed_change
     ADD CONSTRAINT feed_change_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
@@ -1444,6 +1604,9 @@ ALTER TABLE ONLY public.node
 
 ALTER TABLE ONLY public.node_token
     ADD CONSTRAINT node_token_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
+
+ALTER TABLE ONLY public.owned_name
+    ADD CONSTRAINT owned_name_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.period_close
     ADD CONSTRAINT period_close_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
@@ -1483,6 +1646,12 @@ ALTER TABLE ONLY public.quota_lease
 
 ALTER TABLE ONLY public.quota_window
     ADD CONSTRAINT quota_window_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
+
+ALTER TABLE ONLY public.routing_rule
+    ADD CONSTRAINT routing_rule_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.routing_rule
+    ADD CONSTRAINT routing_rule_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num);
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
@@ -1557,6 +1726,10 @@ ALTER TABLE public.app ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.base_path_mapping ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.certificate ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.client_certificate ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
@@ -1564,6 +1737,8 @@ ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.developer ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.documentation_version ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.domain ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.feed_change ENABLE ROW LEVEL SECURITY;
 
@@ -1574,6 +1749,8 @@ ALTER TABLE public.invoice_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.mail ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.member ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.owned_name ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.period_close ENABLE ROW LEVEL SECURITY;
 
@@ -1590,6 +1767,8 @@ ALTER TABLE public.price_sheet ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.quota_lease ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.quota_window ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.routing_rule ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.session ENABLE ROW LEVEL SECURITY;
 
@@ -1623,6 +1802,10 @@ CREATE POLICY tenant_only ON public.app USING ((((tenant_id)::text = current_set
 
 CREATE POLICY tenant_only ON public.audit USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.base_path_mapping USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.certificate USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.client_certificate USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.deployment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
@@ -1630,6 +1813,8 @@ CREATE POLICY tenant_only ON public.deployment USING ((((tenant_id)::text = curr
 CREATE POLICY tenant_only ON public.developer USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.documentation_version USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.domain USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.feed_change USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -1640,6 +1825,8 @@ CREATE POLICY tenant_only ON public.invoice_line USING ((((tenant_id)::text = cu
 CREATE POLICY tenant_only ON public.mail USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.member USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.owned_name USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.period_close USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -1656,6 +1843,8 @@ CREATE POLICY tenant_only ON public.price_sheet USING (((tenant_id IS NULL) OR (
 CREATE POLICY tenant_only ON public.quota_lease USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.quota_window USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.routing_rule USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.session USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -319,9 +319,6 @@ func (d *Definition) Undeployable() []Problem {
 	if d.Policy != "" {
 		no("policy", "resource policies are not served yet: without the policy the API would be open to callers it keeps out")
 	}
-	if d.DisableDefaultEndpoint {
-		no("disableExecuteApiEndpoint", "switching off the API's default endpoint is not served yet: callers could pass by the domain that guards it")
-	}
 	if e := d.Endpoint; e != nil && (slices.Contains(e.Types, EndpointPrivate) || len(e.VPCEndpointIDs) > 0) {
 		no("endpointConfiguration", "private endpoints are not served yet: the API would be open to callers outside its network")
 	}

@@ -38,11 +38,12 @@ type Changes struct {
 	Stages   []StageConfig  `json:"stages,omitempty"`
 	Plans    []PlanConfig   `json:"plans,omitempty"`
 	Keys     []KeyConfig    `json:"keys,omitempty"`
+	Domains  []DomainConfig `json:"domains,omitempty"`
 }
 
 // Empty reports that nothing changed but perhaps the number.
 func (c *Changes) Empty() bool {
-	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys) == 0
+	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys)+len(c.Domains) == 0
 }
 
 // TenantConfig is what a node knows of a tenant.
@@ -135,6 +136,28 @@ type SubscriptionConfig struct {
 	// Ledger is the subscription whose quota this one goes on with, because it
 	// continues it at another price; 0: its own.
 	Ledger uint64 `json:"ledger,omitempty"`
+}
+
+// DomainConfig is a custom domain name whose ownership is proved.
+type DomainConfig struct {
+	Num         uint32 `json:"num"` // never reused
+	Tenant      uint32 `json:"tenant"`
+	Name        string `json:"name"`                  // in lower case; may begin with "*."
+	Certificate string `json:"certificate,omitempty"` // PEM, the leaf first; "": none yet, the node shows its own
+	PrivateKey  string `json:"privateKey,omitempty"`  // PEM
+
+	SecurityPolicy string `json:"securityPolicy,omitempty"` // see SecurityPolicies
+	Strict         bool   `json:"strict,omitempty"`         // the TLS connection must have been made for the name
+	// ClientCAs, where they are set, let in only clients whose certificate leads to
+	// one of them, in PEM.
+	ClientCAs   string        `json:"clientCAs,omitempty"`
+	RoutingMode string        `json:"routingMode,omitempty"`
+	Mappings    []Mapping     `json:"mappings,omitempty"`
+	Rules       []RoutingRule `json:"rules,omitempty"`
+	// Challenges answers a certificate authority's HTTP-01 questions: key
+	// authorizations by token.
+	Challenges map[string]string `json:"challenges,omitempty"`
+	Deleted    bool              `json:"deleted,omitempty"`
 }
 
 // LeaseRequest asks for units of a subscription's quota.

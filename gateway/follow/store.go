@@ -28,6 +28,7 @@ type store struct {
 	stages  map[uint32]model.StageConfig
 	plans   map[planID]model.PlanConfig
 	keys    map[uint32]model.KeyConfig
+	domains map[uint32]model.DomainConfig
 	rev     uint64
 	warn    *slog.Logger
 	recent  map[string]*model.DeploymentContent // fetched, not compiled yet
@@ -55,6 +56,7 @@ func openStore(dir string, log *slog.Logger) (*store, error) {
 func (s *store) clear() {
 	s.tenants, s.stages = map[uint32]model.TenantConfig{}, map[uint32]model.StageConfig{}
 	s.plans, s.keys = map[planID]model.PlanConfig{}, map[uint32]model.KeyConfig{}
+	s.domains = map[uint32]model.DomainConfig{}
 }
 
 func (s *store) path() string { return filepath.Join(s.dir, "changes.jsonl") }
@@ -113,6 +115,9 @@ func (s *store) merge(ch *model.Changes) {
 	for _, k := range ch.Keys {
 		set(s.keys, k.Num, k, k.Deleted)
 	}
+	for _, d := range ch.Domains {
+		set(s.domains, d.Num, d, d.Deleted)
+	}
 	s.rev = ch.Revision
 }
 
@@ -128,7 +133,8 @@ func set[K comparable, V any](m map[K]V, k K, v V, gone bool) {
 func (s *store) full() *model.Changes {
 	return &model.Changes{Revision: s.rev, Full: true,
 		Tenants: slices.Collect(maps.Values(s.tenants)), Stages: slices.Collect(maps.Values(s.stages)),
-		Plans: slices.Collect(maps.Values(s.plans)), Keys: slices.Collect(maps.Values(s.keys))}
+		Plans: slices.Collect(maps.Values(s.plans)), Keys: slices.Collect(maps.Values(s.keys)),
+		Domains: slices.Collect(maps.Values(s.domains))}
 }
 
 // add makes a change durable.

@@ -21,7 +21,7 @@ type conn struct {
 	watch watch
 	ip    string
 	shard uint32
-	tls   bool
+	peer  *Peer // nil: no TLS
 
 	x       *Exchange
 	fd      int // the descriptor while inside RawConn.Read, else -1
@@ -211,7 +211,7 @@ func (c *conn) arm(d time.Duration) { c.watch.deadline.Store(Now() + int64(d)) }
 func (s *Server) get(c *conn) *Exchange {
 	x := s.pool.Get().(*Exchange)
 	x.c, x.h2, x.have, x.shut, x.sent, x.broken, x.Rec = c, nil, 0, false, false, false, nil
-	x.Shard, x.RemoteIP, x.TLS, x.H2 = c.shard, c.ip, c.tls, false
+	x.Shard, x.RemoteIP, x.TLS, x.Peer, x.H2 = c.shard, c.ip, c.peer != nil, c.peer, false
 	return x
 }
 
@@ -300,7 +300,7 @@ func (c *conn) grow() bool {
 func (c *conn) process() action {
 	x := c.x
 	for x.have > 0 {
-		if x.In[0] == 'P' && !c.spoken && !c.tls {
+		if x.In[0] == 'P' && !c.spoken && c.peer == nil {
 			switch isPreface(x.In[:x.have]) {
 			case prefaceMore:
 				return c.more()
@@ -441,7 +441,7 @@ func (c *conn) write(p []byte) error {
 		c.rest = append(c.rest, p...) // a goroutine waits for the socket
 		return nil
 	}
-	if c.tls {
+	if c.peer != nil {
 		_ = c.nc.SetWriteDeadline(time.Now().Add(c.s.o.BodyTimeout))
 		_, err := c.nc.Write(p)
 		return err

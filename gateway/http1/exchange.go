@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -45,6 +47,7 @@ type Exchange struct {
 	Shard    uint32        // spreads calls over journal shards: the connection's number
 	RemoteIP string        // client address, without port
 	TLS      bool          //
+	Peer     *Peer         // of the TLS connection; nil without TLS
 	H2       bool          // came in by HTTP/2
 	Rec      Recorder      // set by the handler before it answers
 	Pace     time.Duration // how long the connection rests after this call; set by the handler
@@ -63,6 +66,22 @@ type Exchange struct {
 	sent    bool // an answer has begun
 	shut    bool // the connection must close after this call
 	broken  bool // the answer cannot be completed
+}
+
+// Peer is what a TLS handshake told of the client.
+type Peer struct {
+	ServerName string // asked for
+	// Roots are the SHA-256 fingerprints of the certificates in the truststore that
+	// the client's own was verified by; none: it showed none.
+	Roots [][32]byte
+}
+
+func peerOf(s *tls.ConnectionState) *Peer {
+	p := &Peer{ServerName: s.ServerName}
+	for _, chain := range s.VerifiedChains {
+		p.Roots = append(p.Roots, sha256.Sum256(chain[len(chain)-1].Raw))
+	}
+	return p
 }
 
 // parking says why a handler in an event loop returned before its call was over.

@@ -73,10 +73,14 @@ func (s *Server) ServeTLS(l net.Listener, cfg *tls.Config) error {
 			return
 		}
 		c := s.newConn(tc)
-		c.tls = true
+		state := tc.ConnectionState()
+		c.peer = peerOf(&state)
 		c.serve()
 	})
 }
+
+// peerKey is where a connection's context has its *Peer.
+type peerKey struct{}
 
 type h2server struct {
 	s     *Server
@@ -104,6 +108,14 @@ func newH2Server(s *Server) *h2server {
 			SendPingTimeout:      s.o.IdleTimeout,
 		},
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn),
+	}
+	h.srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
+		tc, ok := nc.(*tls.Conn)
+		if !ok {
+			return ctx
+		}
+		state := tc.ConnectionState()
+		return context.WithValue(ctx, peerKey{}, peerOf(&state))
 	}
 	h.srv.ConnState = func(_ net.Conn, st http.ConnState) {
 		if st == http.StateClosed {
@@ -164,6 +176,7 @@ func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	x.c, x.h2 = nil, &h2call{w: w, r: r, rc: http.NewResponseController(w), wait: s.o.BodyTimeout}
+	x.Peer, _ = r.Context().Value(peerKey{}).(*Peer)
 	x.Shard, x.TLS, x.H2, x.shut, x.sent, x.broken, x.Rec = s.number.Add(1), r.TLS != nil, true, false, false, false, nil
 	x.RemoteIP = r.RemoteAddr
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
