@@ -28,11 +28,15 @@ func (p *Plane) Await(ctx context.Context, actor Actor, revision uint64) ([]mode
 	if err != nil {
 		return nil, err
 	}
+	return p.await(ctx, gateway, actor.Tenant, revision)
+}
+
+func (p *Plane) await(ctx context.Context, gateway int32, tenant uint32, revision uint64) ([]model.NodeReceipt, error) {
 	deadline := time.NewTimer(p.ackTimeout)
 	defer deadline.Stop()
 	for {
 		woken, poll, leave := p.wake.subscribe(channelAck, gateway)
-		receipts, waiting, err := p.receipts(ctx, gateway, actor.Tenant, revision)
+		receipts, waiting, err := p.receipts(ctx, gateway, tenant, revision)
 		if err != nil || !waiting {
 			leave()
 			return receipts, err

@@ -92,7 +92,7 @@ func (p *Plane) scanDomain(a Actor, row pgx.CollectableRow) (Domain, error) {
 }
 
 func (p *Plane) readDomain(ctx context.Context, tx pgx.Tx, a Actor, name string) (Domain, error) {
-	rows, err := tx.Query(ctx, `select `+domainColumns+domainTables+` where d.tenant_id = $1 and d.name = lower($2) and d.deleted_at is null`, a.Tenant, name)
+	rows, err := tx.Query(ctx, `select `+domainColumns+domainTables+` where d.tenant_id = $1 and d.name = lower($2)`, a.Tenant, name)
 	if err != nil {
 		return Domain{}, err
 	}
@@ -110,7 +110,7 @@ func (p *Plane) Domains(ctx context.Context, actor Actor, pg Page) (List[Domain]
 	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select `+domainColumns+domainTables+`
-			where d.tenant_id = $1 and d.deleted_at is null and d.name > $2 order by d.name limit $3`, actor.Tenant, from.ID, limit+1)
+			where d.tenant_id = $1 and d.name > $2 order by d.name limit $3`, actor.Tenant, from.ID, limit+1)
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (p *Plane) CreateDomain(ctx context.Context, actor Actor, in NewDomain) (Do
 		var n int
 		var exists bool
 		err := w.QueryRow(ctx, `
-			select count(*), coalesce(bool_or(name = $2), false) from domain where tenant_id = $1 and deleted_at is null`, w.tenant, name).Scan(&n, &exists)
+			select count(*), coalesce(bool_or(name = $2), false) from domain where tenant_id = $1`, w.tenant, name).Scan(&n, &exists)
 		if err != nil {
 			return err
 		}
@@ -167,7 +167,8 @@ func (p *Plane) CreateDomain(ctx context.Context, actor Actor, in NewDomain) (Do
 		}
 		var num int64
 		err = w.QueryRow(ctx, `
-			insert into domain (tenant_id, domain_id, name, certificate_id, certificate_name, settings) values ($1, $2, $3, nullif($4, ''), $5, $6)
+			insert into domain (tenant_id, domain_num, domain_id, name, certificate_id, certificate_name, settings)
+			select tenant_id, domain_num, $2, name, nullif($4, ''), $5, $6 from owned_name where tenant_id = $1 and name = $3
 			returning domain_num`, w.tenant, model.NewID(10), name, certificate, in.CertificateName, in.Settings).Scan(&num)
 		if err != nil {
 			return err
@@ -231,7 +232,7 @@ func (p *Plane) settleCertificate(ctx context.Context, w *write, name string, e 
 		}
 		return c.ID, model.CertificateFits(leaf, name, p.now())
 	case p.names.acme && !model.LocalName(name) && name[0] != '*':
-		return w.requestCertificate(ctx, name, nil, true)
+		return w.requestCertificate(ctx, name, true)
 	}
 	return "", nil
 }
@@ -282,19 +283,13 @@ func (p *Plane) DeleteDomain(ctx context.Context, actor Actor, name string) erro
 		if err != nil {
 			return err
 		}
-		for _, sql := range []string{
-			`delete from base_path_mapping where tenant_id = $1 and domain_num = $2`,
-			`delete from routing_rule where tenant_id = $1 and domain_num = $2`,
-			`update domain set certificate_id = null, settings = '{}', deleted_at = now(), updated_at = now() where tenant_id = $1 and domain_num = $2`,
-		} {
-			if _, err := w.Exec(ctx, sql, w.tenant, d.Num); err != nil {
-				return err
-			}
+		if _, err := w.Exec(ctx, `delete from domain where tenant_id = $1 and domain_num = $2`, w.tenant, d.Num); err != nil {
+			return err
 		}
 		if err := w.dropOwned(ctx, d.CertificateID); err != nil {
 			return err
 		}
-		// The row stays, for what refers to it; the claim ends.
+		// The claim ends; its row stays, for the number.
 		if _, err := w.Exec(ctx, `
 			update owned_name set verified_at = null, checked_at = now() where tenant_id = $1 and name = $2`, w.tenant, d.Name); err != nil {
 			return err

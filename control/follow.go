@@ -249,7 +249,7 @@ func (p *Plane) readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans
 		queue(readStages, stageRows+servedNow+` and s.deleted_at is null`, gateway)
 		queue(readPlans, planRows+servedNow+` and p.deleted_at is null`, gateway)
 		queue(readKeys, keyColumns+servedNow+` and k.deleted_at is null`+keyOrder, gateway)
-		queue(p.domainsOf, domainRows+servedNow+` and d.deleted_at is null and o.verified_at is not null`, gateway)
+		queue(p.domainsOf, domainRows+servedNow+` and o.verified_at is not null`, gateway)
 	}
 	for _, s := range spans {
 		switch s.kind {
@@ -262,7 +262,7 @@ func (p *Plane) readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans
 		case kindKey:
 			queue(readKeys, keyColumns+` where k.tenant_id = $2 and k.key_num between $3::bigint and $4::bigint`+keyOrder, gateway, s.tenant, s.first, s.last)
 		case kindDomain:
-			queue(p.domainsOf, domainRows+` where d.tenant_id = $2 and d.domain_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
+			queue(p.domainsOf, domainRows+` where o.tenant_id = $2 and o.domain_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
 		}
 	}
 	return tx.SendBatch(ctx, b).Close()

@@ -26,6 +26,7 @@ type foreign struct {
 	developer2          string
 	portal2             control.Portal
 	certificate2, link2 string
+	server2             string               // certificate of a domain, otherDomain
 	node                control.NodeIdentity // of the asker's dedicated gateway
 }
 
@@ -150,6 +151,48 @@ var isolation = map[string]any{
 		return second(f.UpdateVPCLink(f.ctx, f.mine, f.link2, func(*control.VPCLink) error { return nil }))
 	},
 	"DeleteVPCLink": func(f foreign) error { return f.DeleteVPCLink(f.ctx, f.mine, f.link2) },
+	"CreateDomain": func(f foreign) error {
+		return second(f.CreateDomain(f.ctx, viewer(f.mine), control.NewDomain{Name: "x.example.com"}))
+	},
+	"Domains": func(f foreign) error {
+		l, err := f.Domains(f.ctx, f.mine, control.Page{})
+		return empty(l.Items, err)
+	},
+	"Domain": func(f foreign) error { return second(f.Domain(f.ctx, f.mine, otherDomain)) },
+	"UpdateDomain": func(f foreign) error {
+		return second(f.UpdateDomain(f.ctx, f.mine, otherDomain, func(*control.DomainEdit) error { return nil }))
+	},
+	"DeleteDomain":  func(f foreign) error { return f.DeleteDomain(f.ctx, f.mine, otherDomain) },
+	"Mappings":      func(f foreign) error { return second(f.Mappings(f.ctx, f.mine, otherDomain, control.Page{})) },
+	"Mapping":       func(f foreign) error { return second(f.Mapping(f.ctx, f.mine, otherDomain, "")) },
+	"CreateMapping": func(f foreign) error { return second(f.CreateMapping(f.ctx, f.mine, otherDomain, model.Mapping{})) },
+	"UpdateMapping": func(f foreign) error {
+		return second(f.UpdateMapping(f.ctx, f.mine, otherDomain, "", func(*model.Mapping) error { return nil }))
+	},
+	"DeleteMapping": func(f foreign) error { return f.DeleteMapping(f.ctx, f.mine, otherDomain, "") },
+	"RoutingRules":  func(f foreign) error { return second(f.RoutingRules(f.ctx, f.mine, otherDomain)) },
+	"RoutingRule":   func(f foreign) error { return second(f.RoutingRule(f.ctx, f.mine, otherDomain, "x")) },
+	"CreateRoutingRule": func(f foreign) error {
+		return second(f.CreateRoutingRule(f.ctx, f.mine, otherDomain, model.RoutingRule{Priority: 1}))
+	},
+	"PutRoutingRule": func(f foreign) error {
+		return f.PutRoutingRule(f.ctx, f.mine, otherDomain, model.RoutingRule{ID: "x", Priority: 1})
+	},
+	"DeleteRoutingRule": func(f foreign) error { return f.DeleteRoutingRule(f.ctx, f.mine, otherDomain, "x") },
+	"CheckName":         func(f foreign) error { return second(f.CheckName(f.ctx, f.mine, otherDomain)) },
+	"CheckNames":        "a background job's: it tells nothing",
+	"Certificates": func(f foreign) error {
+		l, err := f.Certificates(f.ctx, f.mine, control.Page{})
+		return empty(l.Items, err)
+	},
+	"Certificate": func(f foreign) error { return second(f.Certificate(f.ctx, f.mine, f.server2)) },
+	"ImportCertificate": func(f foreign) error {
+		return second(f.ImportCertificate(f.ctx, f.mine, f.server2, serverCertificate(f.T, otherDomain), nil))
+	},
+	"RequestCertificate": func(f foreign) error {
+		return second(f.RequestCertificate(f.ctx, viewer(f.mine), "x.example.com", nil))
+	},
+	"DeleteCertificate": func(f foreign) error { return f.DeleteCertificate(f.ctx, f.mine, f.server2) },
 	"SetTags": func(f foreign) error {
 		return f.SetTags(f.ctx, f.mine, "/restapis/"+f.d.Stage.APIID, map[string]string{"a": "b"}, nil)
 	},
@@ -365,8 +408,8 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
-	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "SignUpInvitation": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
+	showNothing  = map[string]bool{"KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "Domains": true, "Certificates": true, "SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "CreateDomain": true, "RequestCertificate": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "SignUpInvitation": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true,
@@ -458,6 +501,13 @@ func TestTenantIsolation(t *testing.T) {
 	l, err := w.CreateVPCLink(w.ctx, owner, link())
 	w.must(err)
 	f.certificate2, f.link2 = c.ID, l.ID
+	s, err := w.ImportCertificate(w.ctx, owner, "", serverCertificate(t, otherDomain), nil)
+	w.must(err)
+	_, err = w.CreateDomain(w.ctx, owner, control.NewDomain{Name: otherDomain, DomainEdit: control.DomainEdit{CertificateID: s.ID}})
+	w.must(err)
+	_, err = w.CreateMapping(w.ctx, owner, otherDomain, model.Mapping{APIID: f.d.Stage.APIID, Stage: "prod"})
+	w.must(err)
+	f.server2 = s.ID
 	p, err := w.CreatePlan(w.ctx, f.mine, control.PlanSpec{Name: "Own"})
 	w.must(err)
 	f.plan, f.key = p.ID, w.key(f.mine, p.ID).ID

@@ -102,6 +102,20 @@ func (p *Plane) AddWorkers(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[sendMailArgs]) error {
 		return p.send(ctx, job.Args.MailID)
 	}))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[checkNamesArgs]) error { return p.CheckNames(ctx) }))
+}
+
+type checkNamesArgs struct{}
+
+// Kind names the job.
+func (checkNamesArgs) Kind() string { return "check_names" }
+
+// Periodic is when work is due that nobody asks for.
+func (p *Plane) Periodic() []*river.PeriodicJob {
+	const every = 30 * time.Second
+	return []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(every), func() (river.JobArgs, *river.InsertOpts) {
+		return checkNamesArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: every}}
+	}, &river.PeriodicJobOpts{RunOnStart: true})}
 }
 
 // send hands one mail to the mail server. It may come twice after a crash between

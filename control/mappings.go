@@ -170,7 +170,7 @@ func (w *write) unmapped(ctx context.Context, apiID, stage string) error {
 	err := w.QueryRow(ctx, `
 		select coalesce(array_agg(distinct d.name), '{}') from domain d
 			left join base_path_mapping m using (tenant_id, domain_num) left join routing_rule r using (tenant_id, domain_num)
-		where d.tenant_id = $1 and d.deleted_at is null and
+		where d.tenant_id = $1 and
 			(m.api_id = $2 and ($3 = '' or m.stage = $3) or r.api_id = $2 and ($3 = '' or r.rule #>> '{invoke,stage}' = $3))`, w.tenant, apiID, stage).Scan(&names)
 	if err != nil || len(names) == 0 {
 		return err
@@ -336,10 +336,11 @@ func (p *Plane) domainsOf(rows pgx.Rows, c *model.Changes) error {
 	return err
 }
 
-const domainRows = `select d.domain_num, d.tenant_id, d.name, d.settings, coalesce(d.certificate_id, ''), c.chain, c.private_key,
+// A name without a domain is served for the questions of certificate authorities.
+const domainRows = `select o.domain_num, o.tenant_id, o.name, coalesce(d.settings, '{}'), coalesce(d.certificate_id, ''), c.chain, c.private_key,
 		coalesce((select jsonb_agg(jsonb_build_object('basePath', m.base_path, 'apiId', m.api_id, 'stage', m.stage) order by m.base_path)
-			from base_path_mapping m where m.tenant_id = d.tenant_id and m.domain_num = d.domain_num), '[]'),
-		coalesce((select jsonb_agg(r.rule order by r.priority) from routing_rule r where r.tenant_id = d.tenant_id and r.domain_num = d.domain_num), '[]'),
-		coalesce((select h.answers from acme_challenge h where h.name = d.name), '{}'),
-		d.deleted_at is not null or t.gateway_id <> $1 or o.verified_at is null
-	from domain d join tenant t using (tenant_id) join owned_name o using (tenant_id, name) left join certificate c using (tenant_id, certificate_id)`
+			from base_path_mapping m where m.tenant_id = o.tenant_id and m.domain_num = o.domain_num), '[]'),
+		coalesce((select jsonb_agg(r.rule order by r.priority) from routing_rule r where r.tenant_id = o.tenant_id and r.domain_num = o.domain_num), '[]'),
+		coalesce((select h.answers from acme_challenge h where h.name = o.name), '{}'),
+		t.gateway_id <> $1 or o.verified_at is null
+	from owned_name o join tenant t using (tenant_id) left join domain d using (tenant_id, domain_num) left join certificate c using (tenant_id, certificate_id)`

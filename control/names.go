@@ -18,8 +18,8 @@ import (
 
 // Names says how host names of tenants are dealt with.
 type Names struct {
-	// LookupTXT reads DNS; default: the system's resolver.
-	LookupTXT func(ctx context.Context, name string) ([]string, error)
+	// DNS is the address of the DNS server that is asked; default: the system's.
+	DNS string
 	// Trusted names need no proof; default: none.
 	Trusted func(name string) bool
 	// Reserved hosts, and all below them, are the installation's own.
@@ -38,10 +38,13 @@ type names struct {
 }
 
 func newNames(o Names, secret []byte) names {
-	n := names{lookup: o.LookupTXT, trusted: o.Trusted, reserved: o.Reserved, acme: o.ACME}
-	if n.lookup == nil {
-		n.lookup = net.DefaultResolver.LookupTXT
+	resolver := net.DefaultResolver
+	if o.DNS != "" {
+		resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, o.DNS)
+		}}
 	}
+	n := names{lookup: resolver.LookupTXT, trusted: o.Trusted, reserved: o.Reserved, acme: o.ACME}
 	if n.trusted == nil {
 		n.trusted = func(string) bool { return false }
 	}
@@ -100,7 +103,7 @@ func (w *write) claim(ctx context.Context, p *Plane, name string) error {
 		insert into owned_name (tenant_id, name, verified_at) values ($1, $2, case when $3 then now() end)
 		on conflict (tenant_id, name) do update set claimed_at = now(), checked_at = null, message = '',
 			verified_at = coalesce(case when $3 then now() end,
-				case when exists (select from domain d where d.tenant_id = $1 and d.name = $2 and d.deleted_at is null) then owned_name.verified_at end)`,
+				case when exists (select from domain d where d.tenant_id = $1 and d.name = $2) then owned_name.verified_at end)`,
 		w.tenant, name, p.names.trusted(name))
 	return err
 }
@@ -155,7 +158,7 @@ func (p *Plane) checkName(ctx context.Context, a Actor, name string) (Proof, err
 		if err != nil || was != nil || proof.VerifiedAt == nil {
 			return err
 		}
-		if err := w.changedDomains(ctx, `select domain_num from domain where tenant_id = $1 and name = $2 and deleted_at is null`, w.tenant, name); err != nil {
+		if err := w.changedDomains(ctx, `select domain_num from owned_name where tenant_id = $1 and name = $2`, w.tenant, name); err != nil {
 			return err
 		}
 		return w.audit(ctx, "domain.proved", name, nil)
@@ -207,7 +210,7 @@ func (p *Plane) takeOver(ctx context.Context, a Actor, name string, found []stri
 			update owned_name set verified_at = null, message = 'another account has proved since that the name is its own' where tenant_id = $1 and name = $2`, w.tenant, name); err != nil {
 			return err
 		}
-		if err := w.changedDomains(ctx, `select domain_num from domain where tenant_id = $1 and name = $2 and deleted_at is null`, w.tenant, name); err != nil {
+		if err := w.changedDomains(ctx, `select domain_num from owned_name where tenant_id = $1 and name = $2`, w.tenant, name); err != nil {
 			return err
 		}
 		return w.audit(ctx, "domain.lost", name, nil)
@@ -221,8 +224,8 @@ const nextLooks = `
 	select o.tenant_id, t.account_id, o.name from owned_name o join tenant t using (tenant_id)
 	where o.verified_at is null and not t.suspended and o.claimed_at > now() - interval '30 days'
 		and (o.checked_at is null or o.checked_at < now() - greatest(interval '25 seconds', (now() - o.claimed_at) / 4))
-		and (exists (select from domain d where d.tenant_id = o.tenant_id and d.name = o.name and d.deleted_at is null)
-			or exists (select from certificate c where c.tenant_id = o.tenant_id and c.kind = 'acme' and (c.name = o.name or o.name = any(c.others))))
+		and (exists (select from domain d where d.tenant_id = o.tenant_id and d.name = o.name)
+			or exists (select from certificate c where c.tenant_id = o.tenant_id and c.kind = 'acme' and c.name = o.name))
 	order by o.checked_at nulls first limit 50`
 
 // CheckNames looks for the records of names that wait, which a background job does

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,7 +23,7 @@ type Certificate struct {
 	CreatedAt time.Time         `json:"createdAt"`
 	IssuedAt  *time.Time        `json:"issuedAt,omitempty"` // or imported
 	Domains   []string          `json:"domains,omitempty"`  // that are served with it
-	Proofs    []Proof           `json:"proofs,omitempty"`   // of the names of one to be issued
+	Proof     *Proof            `json:"proof,omitempty"`    // of the name of one to be issued
 	Tags      map[string]string `json:"tags,omitempty"`
 }
 
@@ -60,7 +59,7 @@ func (r *certificateRow) certificate() Certificate {
 }
 
 const certificateQuery = `select ` + certificateFields + `,
-	coalesce((select array_agg(d.name order by d.name) from domain d where d.tenant_id = c.tenant_id and d.certificate_id = c.certificate_id and d.deleted_at is null), '{}'),
+	coalesce((select array_agg(d.name order by d.name) from domain d where d.tenant_id = c.tenant_id and d.certificate_id = c.certificate_id), '{}'),
 	coalesce((select tags from tag g where g.tenant_id = c.tenant_id and g.resource = '/certificates/' || c.certificate_id), '{}')
 	from certificate c where c.tenant_id = $1 and not c.owned`
 
@@ -101,20 +100,14 @@ func (p *Plane) Certificate(ctx context.Context, actor Actor, id string) (out Ce
 		if out, err = readServerCertificate(ctx, tx, actor.Tenant, id); err != nil || out.Kind != CertificateACME {
 			return err
 		}
-		rows, err := tx.Query(ctx, `
-			select name, verified_at, checked_at, message from owned_name where tenant_id = $1 and name = any($2) order by name`, actor.Tenant, out.Names())
-		if err != nil {
-			return err
-		}
-		var name string
-		var proof Proof
-		_, err = pgx.ForEachRow(rows, []any{&name, &proof.VerifiedAt, &proof.CheckedAt, &proof.Message}, func() error {
-			proof.Record, proof.Value = p.proofRecord(actor.AccountID, name)
-			proof.Name = name
-			out.Proofs = append(out.Proofs, proof)
-			proof = Proof{}
+		out.Proof = &Proof{Name: out.Name}
+		out.Proof.Record, out.Proof.Value = p.proofRecord(actor.AccountID, out.Name)
+		err := tx.QueryRow(ctx, `
+			select verified_at, checked_at, message from owned_name where tenant_id = $1 and name = $2`, actor.Tenant, out.Name).
+			Scan(&out.Proof.VerifiedAt, &out.Proof.CheckedAt, &out.Proof.Message)
+		if err == pgx.ErrNoRows {
 			return nil
-		})
+		}
 		return err
 	})
 	return out, err
@@ -165,7 +158,7 @@ func (p *Plane) ImportCertificate(ctx context.Context, actor Actor, id string, i
 		if err := w.tag(ctx, "/certificates/"+id, tags, nil); err != nil {
 			return err
 		}
-		if err := w.changedDomains(ctx, `select domain_num from domain where tenant_id = $1 and certificate_id = $2 and deleted_at is null`, w.tenant, id); err != nil {
+		if err := w.changedDomains(ctx, `select domain_num from domain where tenant_id = $1 and certificate_id = $2`, w.tenant, id); err != nil {
 			return err
 		}
 		if out, err = readServerCertificate(ctx, w, w.tenant, id); err != nil {
@@ -199,42 +192,32 @@ func (p *Plane) putCertificate(ctx context.Context, w *write, id string, in *mod
 }
 
 // RequestCertificate asks for a certificate that is issued, and renewed, once the
-// ownership of its names is proved. Names with a wildcard cannot be had: a
+// ownership of its name is proved. Names with a wildcard cannot be had: a
 // certificate authority would have to be shown control of the whole zone.
-func (p *Plane) RequestCertificate(ctx context.Context, actor Actor, name string, others []string, tags map[string]string) (out Certificate, err error) {
+func (p *Plane) RequestCertificate(ctx context.Context, actor Actor, name string, tags map[string]string) (out Certificate, err error) {
+	if err := actor.May(ToBuild); err != nil {
+		return out, err
+	}
 	if !p.names.acme {
 		return out, model.Errorf(model.Invalid, "this installation gets no certificates: its operator sets TOLLGATE_ACME_EMAIL; import one instead")
 	}
-	names := append([]string{name}, others...)
-	if len(names) > 10 {
-		return out, model.Errorf(model.Limit, "a certificate is for at most 10 names, not %d", len(names))
+	if name, err = model.DomainName(name); err != nil {
+		return out, err
 	}
-	for i, n := range names {
-		if names[i], err = model.DomainName(n); err != nil {
-			return out, err
-		}
-		if err := p.names.free(names[i]); err != nil {
-			return out, err
-		}
-		if names[i][0] == '*' || model.LocalName(names[i]) {
-			return out, model.Errorf(model.Invalid, "no certificate is issued for %s: names with a wildcard and those of one machine need an imported one", names[i])
-		}
+	if err := p.names.free(name); err != nil {
+		return out, err
 	}
-	slices.Sort(names[1:])
-	rest := slices.Compact(names[1:])
-	if i := slices.Index(rest, names[0]); i >= 0 {
-		rest = slices.Delete(rest, i, i+1)
+	if name[0] == '*' || model.LocalName(name) {
+		return out, model.Errorf(model.Invalid, "no certificate is issued for %s: names with a wildcard and those of one machine need an imported one", name)
 	}
 	_, err = p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		if err := w.roomForCertificate(ctx); err != nil {
 			return err
 		}
-		for _, n := range append(rest, names[0]) {
-			if err := w.claim(ctx, p, n); err != nil {
-				return err
-			}
+		if err := w.claim(ctx, p, name); err != nil {
+			return err
 		}
-		id, err := w.requestCertificate(ctx, names[0], rest, false)
+		id, err := w.requestCertificate(ctx, name, false)
 		if err != nil {
 			return err
 		}
@@ -244,7 +227,7 @@ func (p *Plane) RequestCertificate(ctx context.Context, actor Actor, name string
 		if out, err = readServerCertificate(ctx, w, w.tenant, id); err != nil {
 			return err
 		}
-		return w.audit(ctx, "certificate.request", id, map[string]any{"name": names[0], "others": rest})
+		return w.audit(ctx, "certificate.request", id, map[string]any{"name": name})
 	})
 	if err != nil {
 		return out, err
@@ -252,13 +235,10 @@ func (p *Plane) RequestCertificate(ctx context.Context, actor Actor, name string
 	return p.Certificate(ctx, actor, out.ID)
 }
 
-func (w *write) requestCertificate(ctx context.Context, name string, others []string, owned bool) (id string, err error) {
-	if others == nil {
-		others = []string{}
-	}
+func (w *write) requestCertificate(ctx context.Context, name string, owned bool) (id string, err error) {
 	id = model.NewRequestID()
 	_, err = w.Exec(ctx, `
-		insert into certificate (tenant_id, certificate_id, kind, name, others, owned) values ($1, $2, 'acme', $3, $4, $5)`, w.tenant, id, name, others, owned)
+		insert into certificate (tenant_id, certificate_id, kind, name, owned) values ($1, $2, 'acme', $3, $4)`, w.tenant, id, name, owned)
 	return id, err
 }
 
@@ -272,7 +252,7 @@ func (p *Plane) DeleteCertificate(ctx context.Context, actor Actor, id string) e
 		if len(c.Domains) > 0 {
 			return model.Errorf(model.Conflict, "Certificate %s is in use by %d domain names, %s among them", id, len(c.Domains), c.Domains[0])
 		}
-		if err := w.forgetCertificate(ctx, id); err != nil {
+		if _, err := w.Exec(ctx, `delete from certificate where tenant_id = $1 and certificate_id = $2`, w.tenant, id); err != nil {
 			return err
 		}
 		if err := w.untag(ctx, "/certificates/"+id); err != nil {
@@ -280,16 +260,6 @@ func (p *Plane) DeleteCertificate(ctx context.Context, actor Actor, id string) e
 		}
 		return w.audit(ctx, "certificate.delete", id, map[string]any{"name": c.Name})
 	})
-	return err
-}
-
-// forgetCertificate deletes a certificate; domains that were deleted with it may
-// still name it.
-func (w *write) forgetCertificate(ctx context.Context, id string) error {
-	if _, err := w.Exec(ctx, `update domain set certificate_id = null where tenant_id = $1 and certificate_id = $2 and deleted_at is not null`, w.tenant, id); err != nil {
-		return err
-	}
-	_, err := w.Exec(ctx, `delete from certificate where tenant_id = $1 and certificate_id = $2`, w.tenant, id)
 	return err
 }
 

@@ -36,7 +36,7 @@ type mapping struct {
 
 // rule sends what fits to a stage.
 type rule struct {
-	headers [][]model.HeaderIs
+	headers [][]model.HeaderIs // names in lower case
 	bases   []string // "/a/b"; nil: any
 	api     []byte
 	stage   []byte
@@ -65,7 +65,14 @@ func (g *Gateway) applyDomain(cfg *model.DomainConfig) {
 		rules := slices.Clone(cfg.Rules)
 		slices.SortStableFunc(rules, func(a, b model.RoutingRule) int { return a.Priority - b.Priority })
 		for _, r := range rules {
-			out := rule{headers: r.Headers, api: []byte(r.Invoke.APIID), stage: []byte(r.Invoke.Stage), strip: r.Invoke.StripBasePath}
+			out := rule{api: []byte(r.Invoke.APIID), stage: []byte(r.Invoke.Stage), strip: r.Invoke.StripBasePath}
+			for _, any := range r.Headers {
+				any = slices.Clone(any)
+				for i := range any {
+					any[i].Header = strings.ToLower(any[i].Header)
+				}
+				out.headers = append(out.headers, any)
+			}
 			for _, p := range r.BasePaths {
 				out.bases = append(out.bases, base(p))
 			}

@@ -5,6 +5,7 @@
 -- one tenant at a time has it.
 create table owned_name (
   tenant_id integer not null references tenant,
+  domain_num integer generated always as identity constraint domain_num_key unique, -- nodes know it by this
   name text not null check (length(name) between 1 and 253 and name = lower(name)),
   verified_at timestamptz,
   claimed_at timestamptz not null default now(),
@@ -27,6 +28,8 @@ create table certificate (
   not_before timestamptz,
   not_after timestamptz,
   message text not null default '', -- why it is not issued yet
+  tried_at timestamptz, -- to have it issued
+  tries integer not null default 0, -- in vain
   created_at timestamptz not null default now(),
   issued_at timestamptz,
   primary key (tenant_id, certificate_id),
@@ -35,8 +38,8 @@ create table certificate (
 create index certificate_acme on certificate (not_after) where kind = 'acme';
 
 create table domain (
-  tenant_id integer not null references tenant,
-  domain_num integer generated always as identity constraint domain_num_key unique,
+  tenant_id integer not null,
+  domain_num integer not null, -- of its name
   domain_id text not null,
   name text not null,
   certificate_id text,
@@ -44,12 +47,11 @@ create table domain (
   settings jsonb not null,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  deleted_at timestamptz,
   primary key (tenant_id, domain_num),
+  constraint domain_name_key unique (tenant_id, name),
   foreign key (tenant_id, certificate_id) references certificate,
   foreign key (tenant_id, name) references owned_name
 );
-create unique index domain_name_key on domain (tenant_id, name) where deleted_at is null;
 create index domain_certificate on domain (tenant_id, certificate_id);
 
 create table base_path_mapping (
@@ -59,7 +61,7 @@ create table base_path_mapping (
   api_id text not null,
   stage text not null, -- '': the path's first segment
   primary key (tenant_id, domain_num, base_path),
-  foreign key (tenant_id, domain_num) references domain,
+  foreign key (tenant_id, domain_num) references domain on delete cascade,
   foreign key (tenant_id, api_id) references api
 );
 create index base_path_mapping_api on base_path_mapping (tenant_id, api_id);
@@ -73,7 +75,7 @@ create table routing_rule (
   api_id text not null,
   primary key (tenant_id, domain_num, rule_id),
   constraint routing_rule_priority unique (tenant_id, domain_num, priority) deferrable initially deferred,
-  foreign key (tenant_id, domain_num) references domain,
+  foreign key (tenant_id, domain_num) references domain on delete cascade,
   foreign key (tenant_id, api_id) references api
 );
 create index routing_rule_api on routing_rule (tenant_id, api_id);

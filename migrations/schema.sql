@@ -254,6 +254,8 @@ CREATE TABLE public.certificate (
     not_before timestamp with time zone,
     not_after timestamp with time zone,
     message text DEFAULT ''::text NOT NULL,
+    tried_at timestamp with time zone,
+    tries integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     issued_at timestamp with time zone,
     CONSTRAINT certificate_check CHECK (((chain IS NULL) = (private_key IS NULL))),
@@ -336,20 +338,10 @@ CREATE TABLE public.domain (
     settings jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    deleted_at timestamp with time zone,
     CONSTRAINT domain_certificate_name_check CHECK ((length(certificate_name) <= 256))
 );
 
 ALTER TABLE ONLY public.domain FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.domain ALTER COLUMN domain_num ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.domain_domain_num_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
 
 CREATE TABLE public.feed_change (
     tenant_id integer NOT NULL,
@@ -516,6 +508,7 @@ CREATE TABLE public.operator (
 
 CREATE TABLE public.owned_name (
     tenant_id integer NOT NULL,
+    domain_num integer NOT NULL,
     name text NOT NULL,
     verified_at timestamp with time zone,
     claimed_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -525,6 +518,15 @@ CREATE TABLE public.owned_name (
 );
 
 ALTER TABLE ONLY public.owned_name FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.owned_name ALTER COLUMN domain_num ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.owned_name_domain_num_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.period_close (
     tenant_id integer NOT NULL,
@@ -1176,6 +1178,9 @@ ALTER TABLE ONLY public.documentation_version
     ADD CONSTRAINT documentation_version_pkey PRIMARY KEY (tenant_id, api_id, version);
 
 ALTER TABLE ONLY public.domain
+    ADD CONSTRAINT domain_name_key UNIQUE (tenant_id, name);
+
+ALTER TABLE ONLY public.owned_name
     ADD CONSTRAINT domain_num_key UNIQUE (domain_num);
 
 ALTER TABLE ONLY public.domain
@@ -1388,8 +1393,6 @@ CREATE UNIQUE INDEX developer_email_key ON public.developer USING btree (tenant_
 
 CREATE INDEX domain_certificate ON public.domain USING btree (tenant_id, certificate_id);
 
-CREATE UNIQUE INDEX domain_name_key ON public.domain USING btree (tenant_id, name) WHERE (deleted_at IS NULL);
-
 CREATE INDEX feed_change_age ON public.feed_change USING btree (at);
 
 CREATE INDEX invoice_developer ON public.invoice USING btree (tenant_id, developer_id, period_start DESC);
@@ -1543,7 +1546,7 @@ ALTER TABLE ONLY public.base_path_mapping
     ADD CONSTRAINT base_path_mapping_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
 
 ALTER TABLE ONLY public.base_path_mapping
-    ADD CONSTRAINT base_path_mapping_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num);
+    ADD CONSTRAINT base_path_mapping_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.certificate
     ADD CONSTRAINT certificate_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
@@ -1562,9 +1565,6 @@ ALTER TABLE ONLY public.documentation_version
 
 ALTER TABLE ONLY public.domain
     ADD CONSTRAINT domain_tenant_id_certificate_id_fkey FOREIGN KEY (tenant_id, certificate_id) REFERENCES public.certificate(tenant_id, certificate_id);
-
-ALTER TABLE ONLY public.domain
-    ADD CONSTRAINT domain_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.domain
     ADD CONSTRAINT domain_tenant_id_name_fkey FOREIGN KEY (tenant_id, name) REFERENCES public.owned_name(tenant_id, name);
@@ -1651,7 +1651,7 @@ ALTER TABLE ONLY public.routing_rule
     ADD CONSTRAINT routing_rule_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
 
 ALTER TABLE ONLY public.routing_rule
-    ADD CONSTRAINT routing_rule_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num);
+    ADD CONSTRAINT routing_rule_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
