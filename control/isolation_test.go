@@ -80,7 +80,7 @@ var isolation = map[string]any{
 	"TestMail":               func(f foreign) error { return f.TestMail(f.ctx, f.mine, "x@example.com") },
 	"Mails":                  func(f foreign) error { return second(f.Mails(f.ctx, f.mine, control.MailFilter{})) },
 	"RetryMail":              func(f foreign) error { return f.RetryMail(f.ctx, f.mine, 1) },
-	"SetConsole":             "the process's own", "AddWorkers": "the process's own",
+	"SetConsole":             "the process's own", "AddWorkers": "the process's own", "Periodic": "the process's own", "ACMEFiles": "the process's own",
 	"SignUp": "nobody yet", "SignUpOpen": "for everybody", "PendingSignUp": "takes a link's token", "PendingReset": "takes a link's token",
 	"InviteToSignUp":         func(f foreign) error { return f.InviteToSignUp(f.ctx, f.mine, "x@example.com") },
 	"SignUpInvitations":      func(f foreign) error { return second(f.SignUpInvitations(f.ctx, f.mine, control.Page{})) },
@@ -187,7 +187,7 @@ var isolation = map[string]any{
 	},
 	"Certificate": func(f foreign) error { return second(f.Certificate(f.ctx, f.mine, f.server2)) },
 	"ImportCertificate": func(f foreign) error {
-		return second(f.ImportCertificate(f.ctx, f.mine, f.server2, serverCertificate(f.T, otherDomain), nil))
+		return second(f.ImportCertificate(f.ctx, f.mine, f.server2, serverCertificate(f.world, otherDomain), nil))
 	},
 	"RequestCertificate": func(f foreign) error {
 		return second(f.RequestCertificate(f.ctx, viewer(f.mine), "x.example.com", nil))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"tollgate/control"
 	"tollgate/gateway/process"
 	"tollgate/model"
 )
@@ -38,16 +40,22 @@ type Config struct {
 	Node           string        `env:"TOLLGATE_NODE" help:"name of this gateway node, unique in its gateway" shown:"host name"`
 	UpstreamAllow  string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas; none: no more" shown:"loopback while the gateway listens on loopback, else none"`
 	SecretKey      string        `env:"TOLLGATE_SECRET_KEY" secret:"true" help:"32 bytes in hex that encrypt secrets in the database" shown:"generated in the data directory"`
+	Ownership      string        `env:"TOLLGATE_DOMAIN_OWNERSHIP" envDefault:"dns" help:"how accounts prove that a custom domain name is theirs: dns (a TXT record), or trust (not at all: for an installation whose accounts are all yours)"`
+	DNS            string        `env:"TOLLGATE_DNS" help:"DNS server asked for ownership records, such as 10.0.0.2:53" shown:"the system's"`
+	ACMEEmail      string        `env:"TOLLGATE_ACME_EMAIL" help:"get certificates for custom domain names by ACME, under this address; the names must lead to the gateway on port 80" shown:"none are got"`
+	ACMEDirectory  string        `env:"TOLLGATE_ACME_DIRECTORY" help:"directory URL of the ACME certificate authority" shown:"Let's Encrypt"`
+	ACMERoots      string        `env:"TOLLGATE_ACME_ROOTS" help:"file of certificates that the ACME authority's server is verified by" shown:"the system's"`
 	MaxBody        int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body of a call in bytes"`
 	JournalKeep    int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
-	allow   []netip.Prefix
-	console *url.URL
-	gateway *url.URL
-	secret  []byte // nil: generated in the data directory
-	unknown []string
+	allow     []netip.Prefix
+	acmeRoots *x509.CertPool // nil: the system's
+	console   *url.URL
+	gateway   *url.URL
+	secret    []byte // nil: generated in the data directory
+	unknown   []string
 }
 
 // loadConfig reads and checks the settings; the first wrong one is refused by name.
@@ -93,6 +101,22 @@ func (c *Config) check() error {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
 	}) {
 		return model.Errorf(model.Invalid, "TOLLGATE_REGION %q is not lower-case letters, digits and dashes", c.Region)
+	}
+	if c.Ownership != "dns" && c.Ownership != "trust" {
+		return model.Errorf(model.Invalid, "TOLLGATE_DOMAIN_OWNERSHIP %q is not dns or trust", c.Ownership)
+	}
+	if _, _, err := net.SplitHostPort(c.DNS); c.DNS != "" && err != nil {
+		return model.Errorf(model.Invalid, "TOLLGATE_DNS %q is not an address such as 10.0.0.2:53", c.DNS)
+	}
+	if c.ACMERoots != "" {
+		b, err := os.ReadFile(c.ACMERoots)
+		if err != nil {
+			return model.Errorf(model.Invalid, "TOLLGATE_ACME_ROOTS: %v", err)
+		}
+		c.acmeRoots = x509.NewCertPool()
+		if !c.acmeRoots.AppendCertsFromPEM(b) {
+			return model.Errorf(model.Invalid, "TOLLGATE_ACME_ROOTS %s holds no certificate in PEM form", c.ACMERoots)
+		}
 	}
 	if c.Log != "text" && c.Log != "json" {
 		return model.Errorf(model.Invalid, "TOLLGATE_LOG %q is not text or json", c.Log)
@@ -168,6 +192,25 @@ func publicURL(name, text string) (*url.URL, error) {
 	}
 	u.Path = ""
 	return u, nil
+}
+
+// acme says that certificates are got.
+func (c *Config) acme() bool { return c.ACMEEmail != "" }
+
+// names is how host names of tenants are dealt with.
+func (c *Config) names() control.Names {
+	out := control.Names{DNS: c.DNS, ACME: c.acme(), Reserved: []string{"portal.localhost", "execute-api.localhost"}}
+	for _, u := range []*url.URL{c.console, c.gateway} {
+		if u != nil && net.ParseIP(u.Hostname()) == nil && u.Hostname() != "localhost" {
+			out.Reserved = append(out.Reserved, u.Hostname())
+		}
+	}
+	if host, _, _ := strings.Cut(c.PortalDomain, ":"); host != "" {
+		out.Reserved = append(out.Reserved, host)
+	}
+	local := c.local()
+	out.Trusted = func(name string) bool { return c.Ownership == "trust" || local && model.LocalName(name) }
+	return out
 }
 
 // localConsole says that the console takes requests from this machine only. With

@@ -232,7 +232,7 @@ func (p *program) startControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log})
+	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log, Names: p.cfg.names()})
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/control/acme"
 )
 
 func (p *program) startIntake(context.Context) error {
@@ -24,9 +26,18 @@ func (p *program) startWorker(ctx context.Context) error {
 	p.intake.AddWorkers(workers)
 	p.billing.AddWorkers(workers)
 	p.plane.AddWorkers(workers)
+	periodic := slices.Concat(p.intake.Periodic(), p.billing.Periodic(), p.plane.Periodic())
+	if p.cfg.acme() {
+		m, err := acme.New(acme.Options{Files: p.plane.ACMEFiles(), Directory: p.cfg.ACMEDirectory, Email: p.cfg.ACMEEmail, Roots: p.cfg.acmeRoots, Log: p.log})
+		if err != nil {
+			return err
+		}
+		m.AddWorkers(workers)
+		periodic = append(periodic, m.Periodic()...)
+	}
 	client, err := river.NewClient(riverpgxv5.New(p.pool), &river.Config{
 		Workers:      workers,
-		PeriodicJobs: append(p.intake.Periodic(), p.billing.Periodic()...),
+		PeriodicJobs: periodic,
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
 		Logger:       p.log.With("part", "worker"),
 	})
