@@ -141,10 +141,13 @@ type DueCertificate struct {
 // Due are certificates of proved names without one, and those of whose time a third
 // is left. After failures the pauses grow, as certificate authorities ask for.
 func (f ACMEFiles) Due(ctx context.Context) (due []DueCertificate, err error) {
+	if err := f.adopt(ctx); err != nil {
+		return nil, err
+	}
 	err = f.p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select c.tenant_id, t.account_id, c.certificate_id, c.name, c.chain is not null
-			from certificate c join tenant t using (tenant_id) join owned_name o using (tenant_id, name)
+			from certificate c join tenant t using (tenant_id) join owned_name o on (o.tenant_id, o.name) = (c.tenant_id, c.name)
 			where c.kind = 'acme' and o.verified_at is not null and not t.suspended
 				and (c.not_after is null or c.not_after - (c.not_after - c.not_before) / 3 < now())
 				and (c.tried_at is null or c.tried_at < now() - least(power(2, least(c.tries, 9)), 480) * interval '1 minute')
@@ -156,6 +159,46 @@ func (f ACMEFiles) Due(ctx context.Context) (due []DueCertificate, err error) {
 		return err
 	})
 	return due, err
+}
+
+// adopt asks for certificates of proved domains that have none.
+func (f ACMEFiles) adopt(ctx context.Context) error {
+	type bare struct {
+		Tenant  uint32
+		Account string
+		Num     int64
+		Name    string
+	}
+	var all []bare
+	err := f.p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select d.tenant_id, t.account_id, d.domain_num, d.name from domain d join tenant t using (tenant_id) join owned_name o using (tenant_id, domain_num)
+			where d.certificate_id is null and o.verified_at is not null and not t.suspended and d.name not like '*%' and d.name not like '%.localhost' limit 100`)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[bare])
+		return err
+	})
+	for _, b := range all {
+		_, err := f.p.writeTo(ctx, system(Actor{Tenant: b.Tenant, AccountID: b.Account}), everyTenant, b.Account, func(w *write) error {
+			var none bool
+			err := w.QueryRow(ctx, `select exists (select from domain where tenant_id = $1 and domain_num = $2 and certificate_id is null)`, w.tenant, b.Num).Scan(&none)
+			if err != nil || !none {
+				return err
+			}
+			id, err := w.requestCertificate(ctx, b.Name, true)
+			if err != nil {
+				return err
+			}
+			_, err = w.Exec(ctx, `update domain set certificate_id = $3 where tenant_id = $1 and domain_num = $2`, w.tenant, b.Num, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Issued keeps a certificate that was got, and the domains that have it follow.

@@ -55,8 +55,8 @@ type NewDomain struct {
 // DomainEdit is what of a domain can change.
 type DomainEdit struct {
 	Settings model.DomainSettings
-	// CertificateID is one of the account's certificates; "" with no Upload: one by
-	// ACME where the installation gets those, else the nodes' own.
+	// CertificateID is one of the account's certificates; "" with no Upload: the
+	// nodes' own, until one is got where the installation gets those.
 	CertificateID   string
 	CertificateName string // of what is uploaded; kept and shown
 	// Upload is a certificate for this domain alone, in place of CertificateID.
@@ -231,8 +231,6 @@ func (p *Plane) settleCertificate(ctx context.Context, w *write, name string, e 
 			return "", err
 		}
 		return c.ID, model.CertificateFits(leaf, name, p.now())
-	case p.names.acme && !model.LocalName(name) && name[0] != '*':
-		return w.requestCertificate(ctx, name, true)
 	}
 	return "", nil
 }

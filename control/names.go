@@ -129,16 +129,19 @@ func (p *Plane) CheckName(ctx context.Context, actor Actor, name string) (Proof,
 func (p *Plane) checkName(ctx context.Context, a Actor, name string) (Proof, error) {
 	proof := Proof{Name: name}
 	proof.Record, proof.Value = p.proofRecord(a.AccountID, name)
-	found, why := p.lookForRecord(ctx, proof)
-	if proof.Message = why; slices.Contains(found, proof.Value) {
-		proof.Message = ""
+	var found []string
+	trusted := p.names.trusted(name)
+	if !trusted {
+		found, proof.Message = p.lookForRecord(ctx, proof)
+	}
+	if trusted || slices.Contains(found, proof.Value) {
 		if err := p.takeOver(ctx, a, name, found); err != nil {
 			if model.KindOf(err) != model.Conflict {
 				return proof, err
 			}
 			proof.Message = model.MessageOf(err)
 		}
-	} else if why == "" {
+	} else if proof.Message == "" {
 		proof.Message = "the record has other values only"
 	}
 	var at any
@@ -202,7 +205,7 @@ func (p *Plane) takeOver(ctx context.Context, a Actor, name string, found []stri
 	if err != nil || other.Tenant == 0 {
 		return err
 	}
-	if _, value := p.proofRecord(other.AccountID, name); slices.Contains(found, value) {
+	if _, value := p.proofRecord(other.AccountID, name); found == nil || slices.Contains(found, value) {
 		return model.Errorf(model.Conflict, "another account serves the name, and its DNS record is still there: remove that first")
 	}
 	_, err = p.writeTo(ctx, system(other), everyTenant, other.AccountID, func(w *write) error {

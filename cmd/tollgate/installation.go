@@ -93,7 +93,7 @@ func (in *installation) connect(ctx context.Context, dir *dataDir, url string) e
 	}
 	before := in.close
 	in.close = func() { in.pool.Close(); before() }
-	in.plane, err = control.New(control.Options{Pool: in.pool, SecretKey: key})
+	in.plane, err = control.New(control.Options{Pool: in.pool, SecretKey: key, Names: in.cfg.names()})
 	return err
 }
 

@@ -99,7 +99,7 @@ func rootCommand() *cobra.Command {
 	}
 	add("run", upCommand(), controlCommand(), gatewayCommand(), migrateCommand())
 	add("work", tenantCommand(), operatorCommand(), apiCommand(), stageCommand(), deploymentCommand(),
-		planCommand(), keyCommand(), usageCommand(), nodeCommand())
+		domainCommand(), planCommand(), keyCommand(), usageCommand(), nodeCommand())
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {

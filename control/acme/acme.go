@@ -90,7 +90,7 @@ func (m *Manager) AddWorkers(w *river.Workers) {
 
 // Periodic is when that work is due.
 func (m *Manager) Periodic() []*river.PeriodicJob {
-	const every = 30 * time.Second
+	const every = 10 * time.Second
 	return []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(every), func() (river.JobArgs, *river.InsertOpts) {
 		return runArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: every}}
 	}, &river.PeriodicJobOpts{RunOnStart: true})}
