@@ -37,7 +37,7 @@ type mapping struct {
 // rule sends what fits to a stage.
 type rule struct {
 	headers [][]model.HeaderIs // names in lower case
-	bases   []string // "/a/b"; nil: any
+	bases   []string           // "/a/b"; nil: any
 	api     []byte
 	stage   []byte
 	strip   bool

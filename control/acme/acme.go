@@ -56,8 +56,7 @@ func New(o Options) (*Manager, error) {
 	m := &Manager{o: o}
 	store := &storage{files: o.Files, holders: map[string]string{}}
 	quiet := zap.NewNop() // what fails is reported by Run
-	var cache *certmagic.Cache
-	cache = certmagic.NewCache(certmagic.CacheOptions{Logger: quiet,
+	cache := certmagic.NewCache(certmagic.CacheOptions{Logger: quiet,
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return m.config, nil }})
 	cache.Stop() // it would renew by itself what it has: nothing is put there
 	m.config = certmagic.New(cache, certmagic.Config{Storage: store, Logger: quiet, OCSP: certmagic.OCSPConfig{DisableStapling: true}})
