@@ -71,7 +71,11 @@ func New(o Options) (*Follower, error) {
 		return nil, err
 	}
 	f := &Follower{o: o, store: st, failures: map[uint32]model.StageFailure{}, wake: make(chan struct{}, 1), done: make(chan struct{}), first: make(chan struct{})}
-	if ch := st.full(); ch.Revision > 0 {
+	keys, err := st.keys()
+	if err != nil {
+		return nil, fmt.Errorf("the node's copy: %w", err)
+	}
+	if ch := st.full(keys); ch.Revision > 0 {
 		f.note(ch, o.Apply(ch, st.deployment))
 		f.revision.Store(ch.Revision)
 		for i := range ch.Stages {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ import (
 
 // store is the copy on disk: a log of changes, the first of which is full, and
 // one file per deployment. When the log has grown to twice its first entry it is
-// written anew.
+// written anew. Keys, of which there are many, are not held in memory besides.
 type store struct {
 	dir     string
 	log     *os.File
@@ -27,12 +28,12 @@ type store struct {
 	tenants map[uint32]model.TenantConfig
 	stages  map[uint32]model.StageConfig
 	plans   map[planID]model.PlanConfig
-	keys    map[uint32]model.KeyConfig
 	domains map[uint32]model.DomainConfig
 	rev     uint64
 	warn    *slog.Logger
 	recent  map[string]*model.DeploymentContent // fetched, not compiled yet
 
+	behind   []byte   // lines that could not be written yet
 	unsynced []string // files written since settle
 }
 
@@ -55,7 +56,7 @@ func openStore(dir string, log *slog.Logger) (*store, error) {
 
 func (s *store) clear() {
 	s.tenants, s.stages = map[uint32]model.TenantConfig{}, map[uint32]model.StageConfig{}
-	s.plans, s.keys = map[planID]model.PlanConfig{}, map[uint32]model.KeyConfig{}
+	s.plans = map[planID]model.PlanConfig{}
 	s.domains = map[uint32]model.DomainConfig{}
 }
 
@@ -68,34 +69,63 @@ func (s *store) load() error {
 	if err != nil {
 		return fmt.Errorf("the node's copy: %w", err)
 	}
-	r := bufio.NewReaderSize(f, 1<<20)
-	for {
-		line, err := r.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("the node's copy: %w", err)
-		}
+	err = eachLine(f, func(line []byte) bool {
 		ch := new(model.Changes)
 		if json.Unmarshal(line, ch) != nil || (s.size == 0 && !ch.Full) {
 			s.warn.Warn("the node's copy on disk is damaged; what follows is fetched again", "at", s.size)
-			break
+			return false
 		}
 		s.merge(ch)
 		s.size += int64(len(line))
 		if s.base == 0 {
 			s.base = s.size
 		}
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("the node's copy: %w", err)
 	}
 	if err := f.Truncate(s.size); err != nil {
 		return fmt.Errorf("the node's copy: %w", err)
 	}
-	if _, err := f.Seek(s.size, io.SeekStart); err != nil {
-		return fmt.Errorf("the node's copy: %w", err)
-	}
 	s.log = f
 	return nil
+}
+
+// eachLine calls fn with each whole line until it says no.
+func eachLine(from io.Reader, fn func(line []byte) bool) error {
+	r := bufio.NewReaderSize(from, 1<<20)
+	for {
+		line, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil || !fn(line) {
+			return err
+		}
+	}
+}
+
+// keys reads those in the log.
+func (s *store) keys() ([]model.KeyConfig, error) {
+	all := map[uint32]model.KeyConfig{}
+	err := eachLine(io.NewSectionReader(s.log, 0, s.size), func(line []byte) bool {
+		var ch struct { // of a change no more than this
+			Full bool              `json:"full"`
+			Keys []model.KeyConfig `json:"keys"`
+		}
+		if json.Unmarshal(line, &ch) != nil {
+			return false // load stops here as well
+		}
+		if ch.Full {
+			clear(all)
+		}
+		for _, k := range ch.Keys {
+			set(all, k.Num, k, k.Deleted)
+		}
+		return true
+	})
+	return slices.Collect(maps.Values(all)), err
 }
 
 // merge applies changes to the copy in memory.
@@ -112,9 +142,6 @@ func (s *store) merge(ch *model.Changes) {
 	for _, p := range ch.Plans {
 		set(s.plans, planID{p.Tenant, p.ID}, p, p.Deleted)
 	}
-	for _, k := range ch.Keys {
-		set(s.keys, k.Num, k, k.Deleted)
-	}
 	for _, d := range ch.Domains {
 		set(s.domains, d.Num, d, d.Deleted)
 	}
@@ -129,31 +156,51 @@ func set[K comparable, V any](m map[K]V, k K, v V, gone bool) {
 	}
 }
 
-// full is everything in the copy, as one change.
-func (s *store) full() *model.Changes {
+// full is everything in the copy, with these keys, as one change.
+func (s *store) full(keys []model.KeyConfig) *model.Changes {
 	return &model.Changes{Revision: s.rev, Full: true,
 		Tenants: slices.Collect(maps.Values(s.tenants)), Stages: slices.Collect(maps.Values(s.stages)),
-		Plans: slices.Collect(maps.Values(s.plans)), Keys: slices.Collect(maps.Values(s.keys)),
+		Plans: slices.Collect(maps.Values(s.plans)), Keys: keys,
 		Domains: slices.Collect(maps.Values(s.domains))}
 }
 
-// add makes a change durable.
+// add makes a change durable. One that cannot be written waits for the next: no
+// later change stands in the log without it.
 func (s *store) add(ch *model.Changes) error {
 	s.merge(ch)
 	clear(s.recent)
-	if ch.Full || s.size-s.base > max(s.base, 1<<20) {
-		return s.rewrite()
-	}
 	line, err := json.Marshal(ch)
 	if err != nil {
 		return err
 	}
 	line = append(line, '\n')
-	if _, err := s.log.Write(line); err != nil {
-		return errors.Join(err, s.rewrite()) // the tail is unknown: start anew
+	if ch.Full {
+		s.behind = nil
+		if err = s.rewrite(ch.Keys); err != nil {
+			s.behind = line
+		}
+		return err
 	}
-	s.size += int64(len(line))
+	s.behind = append(s.behind, line...)
+	if _, err := s.log.WriteAt(s.behind, s.size); err != nil {
+		return errors.Join(err, s.log.Truncate(s.size))
+	}
+	s.size += int64(len(s.behind))
+	s.behind = nil
 	s.unsynced = append(s.unsynced, s.log.Name())
+	if s.size-s.base <= max(s.base, 1<<20) {
+		return nil
+	}
+	keys, err := s.keys()
+	if err != nil {
+		return err
+	}
+	if err := s.rewrite(keys); err != nil {
+		return err
+	}
+	if len(keys) > 10_000 {
+		debug.FreeOSMemory() // what reading so much left behind
+	}
 	return nil
 }
 
@@ -174,14 +221,14 @@ func (s *store) settle() {
 
 // rewrite replaces the log by one full entry and forgets deployments no stage
 // points at.
-func (s *store) rewrite() error {
+func (s *store) rewrite(keys []model.KeyConfig) error {
 	tmp := s.path() + ".new"
 	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
-	err = errors.Join(json.NewEncoder(w).Encode(s.full()), w.Flush(), f.Sync(), os.Rename(tmp, s.path()))
+	err = errors.Join(json.NewEncoder(w).Encode(s.full(keys)), w.Flush(), f.Sync(), os.Rename(tmp, s.path()))
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}

@@ -39,7 +39,7 @@ func TestStoreKeepsChanges(t *testing.T) {
 	s := open(t, dir)
 	add(t, s, model.Changes{Revision: 5, Full: true, Stages: []model.StageConfig{stage(1, "a"), stage(2, "b")}})
 	add(t, s, model.Changes{Revision: 6, Stages: []model.StageConfig{stage(1, "c"), {Num: 2, Deleted: true}}})
-	got := open(t, dir).full()
+	got := open(t, dir).full(nil)
 	if got.Revision != 6 || len(got.Stages) != 1 || got.Stages[0].DeploymentID != "c" {
 		t.Errorf("read back %+v", got)
 	}
@@ -95,6 +95,53 @@ func TestStoreRewrites(t *testing.T) {
 		if s.size > 3<<20 {
 			t.Fatalf("the log has %d bytes for one tenant and one stage", s.size)
 		}
+	}
+}
+
+// Keys are not held in memory: they come from the log, whatever it has been through.
+func TestStoreKeys(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	key := func(num uint32) model.KeyConfig {
+		return model.KeyConfig{Num: num, Tenant: 1, Hash: make([]byte, 32), Enabled: true}
+	}
+	add(t, s, model.Changes{Revision: 1, Full: true, Keys: []model.KeyConfig{key(1), key(2)}})
+	for i := range uint32(10_000) {
+		add(t, s, model.Changes{Revision: uint64(i + 2), Keys: []model.KeyConfig{key(i + 3), {Num: i + 2, Deleted: true}},
+			Domains: []model.DomainConfig{{Num: 1, Name: "a.example.com"}, {Num: 2, Deleted: true}}})
+	}
+	for _, s := range []*store{s, open(t, dir)} {
+		keys, err := s.keys()
+		if err != nil || len(keys) != 2 || s.rev != 10_001 || len(s.domains) != 1 {
+			t.Errorf("revision %d with %d keys, %d domains, %v", s.rev, len(keys), len(s.domains), err)
+		}
+		for _, k := range keys {
+			if k.Num != 1 && k.Num != 10_002 || len(k.Hash) != 32 {
+				t.Errorf("key %+v is left", k)
+			}
+		}
+	}
+}
+
+// A change that could not be written is in the log before the next one is.
+func TestStoreWritesLater(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	add(t, s, model.Changes{Revision: 1, Full: true})
+	log := s.log
+	var err error
+	if s.log, err = os.Open(s.path()); err != nil { // for reading only
+		t.Fatal(err)
+	}
+	if s.add(&model.Changes{Revision: 2, Keys: []model.KeyConfig{{Num: 7, Tenant: 1}}}) == nil {
+		t.Fatal("a write that fails was not told")
+	}
+	s.log.Close()
+	s.log = log
+	add(t, s, model.Changes{Revision: 3})
+	again := open(t, dir)
+	if keys, err := again.keys(); err != nil || len(keys) != 1 || again.rev != 3 {
+		t.Errorf("revision %d with keys %v, %v", again.rev, keys, err)
 	}
 }
 
