@@ -1,3 +1,102 @@
 package awsapi
 
-var tests = handlers{}
+import (
+	"context"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"tollgate/control"
+	"tollgate/model"
+)
+
+var tests = handlers{
+	"TestInvokeMethod":     (*call).testInvokeMethod,
+	"TestInvokeAuthorizer": (*call).testInvokeAuthorizer,
+}
+
+// Trial makes one call of a method that need not be deployed.
+type Trial func(ctx context.Context, c model.TrialCall) (model.TrialAnswer, error)
+
+// Limits of what a trial is made with.
+const (
+	maxTrialHeaders = 100
+	maxTrialTarget  = 10_240
+)
+
+func (c *call) testInvokeMethod() (any, error) {
+	var in struct {
+		PathWithQueryString string
+		Body                string
+		Headers             map[string]string
+		MultiValueHeaders   map[string][]string
+		ClientCertificateID string
+		StageVariables      map[string]string
+	}
+	if err := c.in(&in); err != nil {
+		return nil, err
+	}
+	// The call reaches an upstream with what the definition has: as a change does.
+	if err := c.actor.May(control.ToBuild); err != nil {
+		return nil, err
+	}
+	api, err := c.api()
+	if err != nil {
+		return nil, err
+	}
+	d := &api.Definition
+	i := slices.IndexFunc(d.Resources, func(r model.Resource) bool { return r.ID == c.args["resource_id"] })
+	if i < 0 {
+		return nil, notFound("Invalid Resource identifier specified")
+	}
+	verb := c.args["http_method"]
+	_, own := d.Resources[i].Methods[verb]
+	if _, any := d.Resources[i].Methods["ANY"]; !own && !any || !slices.Contains(model.Verbs, verb) {
+		return nil, notFound("Invalid Method identifier specified")
+	}
+	if len(in.PathWithQueryString) > maxTrialTarget || len(in.Headers)+len(in.MultiValueHeaders) > maxTrialHeaders {
+		return nil, badRequest("a trial has a path of at most %d bytes and at most %d headers", maxTrialTarget, maxTrialHeaders)
+	}
+	if in.PathWithQueryString != "" && !strings.HasPrefix(in.PathWithQueryString, "/") {
+		return nil, badRequest("Invalid path specified: %.200s must begin with /", in.PathWithQueryString)
+	}
+	h := http.Header{}
+	for k, v := range in.Headers {
+		h.Set(k, v)
+	}
+	for k, vs := range in.MultiValueHeaders {
+		h[textproto.CanonicalMIMEHeaderKey(k)] = vs
+	}
+	a, err := c.Try(c.ctx, model.TrialCall{ID: model.NewRequestID(), Definition: d, Path: d.Resources[i].Path, Verb: verb, Target: in.PathWithQueryString,
+		Headers: h, Body: []byte(in.Body), Variables: in.StageVariables})
+	if err != nil {
+		return nil, err
+	}
+	first := make(map[string]string, len(a.Headers))
+	for k, vs := range a.Headers {
+		first[k] = vs[len(vs)-1]
+	}
+	return struct {
+		Status            int                 `json:"status"`
+		Body              string              `json:"body"`
+		Headers           map[string]string   `json:"headers"`
+		MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
+		Log               string              `json:"log"`
+		Latency           int64               `json:"latency"`
+	}{a.Status, strings.ToValidUTF8(string(a.Body), "\uFFFD"), first, a.Headers, a.Log, a.Latency.Milliseconds()}, nil
+}
+
+// testInvokeAuthorizer goes as far as the gateway does: it keeps authorizers, and
+// keeps methods that need one from being deployed, but asks none yet.
+func (c *call) testInvokeAuthorizer() (any, error) {
+	d, err := c.apiOr(noAuthorizer)
+	if err != nil {
+		return nil, err
+	}
+	a := d.Authorizer(c.args["authorizer_id"])
+	if a == nil {
+		return nil, noAuthorizer
+	}
+	return nil, badRequest("authorizers are kept but not asked by the gateway yet, so there is nothing to test: authorizer %s", a.Name)
+}

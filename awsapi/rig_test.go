@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"tollgate/awsapi/sigv4"
 	"tollgate/billing/intake"
 	"tollgate/control"
+	"tollgate/gateway"
 	"tollgate/migrations/pgtest"
 	"tollgate/model"
 )
@@ -42,7 +44,8 @@ func newFace(t testing.TB) *face {
 	var err error
 	f.Plane, err = control.New(control.Options{Pool: f.pool, SecretKey: make([]byte, 32), AckTimeout: 10 * time.Millisecond})
 	f.must(err)
-	server, err := awsapi.New(awsapi.Options{Plane: f.Plane, Usage: intake.New(intake.Options{Pool: f.pool})})
+	server, err := awsapi.New(awsapi.Options{Plane: f.Plane, Usage: intake.New(intake.Options{Pool: f.pool}),
+		Try: gateway.NewTrials(&http.Transport{DialContext: gateway.Dialer([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}).DialContext}).Try})
 	f.must(err)
 	s := httptest.NewServer(server)
 	t.Cleanup(s.Close)

@@ -28,8 +28,10 @@ type Options struct {
 	Gateway *url.URL
 	// BehindProxy says that X-Forwarded-For is set by a proxy of the operator's.
 	BehindProxy bool
-	Log         *slog.Logger
-	Now         func() time.Time
+	// Try makes calls of methods that are not deployed.
+	Try Trial
+	Log *slog.Logger
+	Now func() time.Time
 }
 
 // Server serves the control API.

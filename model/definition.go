@@ -305,7 +305,7 @@ func (d *Definition) Undeployable() []Problem {
 		sort.Strings(verbs)
 		for _, v := range verbs {
 			m := r.Methods[v]
-			for _, why := range m.undeployable(r.Path) {
+			for _, why := range m.Undeployable(r.Path) {
 				out = append(out, Problem{Severity: SeverityError, Pointer: v + " " + r.Path, Message: why})
 			}
 		}
@@ -337,7 +337,8 @@ func (d *Definition) Undeployable() []Problem {
 	return out
 }
 
-func (m *Method) undeployable(path string) []string {
+// Undeployable is what of the method on path the gateway does not act on.
+func (m *Method) Undeployable(path string) []string {
 	var out []string
 	no := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	if m.AuthorizationType != "" && m.AuthorizationType != AuthNone {

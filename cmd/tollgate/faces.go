@@ -49,6 +49,7 @@ func (p *program) startFaces(ctx context.Context) error {
 	}
 	aws, err := awsapi.New(awsapi.Options{
 		Plane: p.plane, Usage: p.intake, Region: p.cfg.Region, Gateway: p.cfg.gateway, BehindProxy: p.cfg.BehindProxy, Log: p.log,
+		Try: gateway.NewTrials(outward).Try,
 	})
 	if err != nil {
 		return err
