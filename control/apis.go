@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 
@@ -97,21 +99,21 @@ func (p *Plane) Source(ctx context.Context, actor Actor, id string) (Source, err
 }
 
 // encodeDefinition completes and checks a whole definition and gives it its stored
-// form.
-func encodeDefinition(d *model.Definition) ([]byte, error) {
+// form, and the hash of that: what Hash gives.
+func encodeDefinition(d *model.Definition) (doc []byte, hash string, err error) {
 	d.Complete()
 	d.Sort()
 	if err := d.Validate(); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	doc, err := json.Marshal(d)
-	if err != nil {
-		return nil, err
+	if doc, err = json.Marshal(d); err != nil {
+		return nil, "", err
 	}
 	if len(doc) > model.MaxDefinitionBytes {
-		return nil, model.Errorf(model.Limit, "the definition has %d bytes; at most %d are allowed", len(doc), model.MaxDefinitionBytes)
+		return nil, "", model.Errorf(model.Limit, "the definition has %d bytes; at most %d are allowed", len(doc), model.MaxDefinitionBytes)
 	}
-	return doc, nil
+	sum := sha256.Sum256(doc)
+	return doc, hex.EncodeToString(sum[:]), nil
 }
 
 // createAPI writes a new API.
@@ -119,13 +121,13 @@ func (w *write) createAPI(ctx context.Context, d *model.Definition) (API, error)
 	var a API
 	id := model.NewID(10)
 	d.OwnModels(id)
-	doc, err := encodeDefinition(d)
+	doc, hash, err := encodeDefinition(d)
 	if err != nil {
 		return a, err
 	}
 	err = w.QueryRow(ctx, `
 		insert into api as a (tenant_id, api_id, name, definition, hash, methods, about) values ($1, $2, $3, $4, $5, $6, $7)
-		returning `+apiColumns, w.tenant, id, d.Name, doc, d.Hash(), d.MethodCount(), d.About()).Scan(a.fields()...)
+		returning `+apiColumns, w.tenant, id, d.Name, doc, hash, d.MethodCount(), d.About()).Scan(a.fields()...)
 	return a, err
 }
 
@@ -133,14 +135,14 @@ func (w *write) createAPI(ctx context.Context, d *model.Definition) (API, error)
 func (w *write) replaceDefinition(ctx context.Context, id string, d *model.Definition) (API, error) {
 	var a API
 	d.OwnModels(id)
-	doc, err := encodeDefinition(d)
+	doc, hash, err := encodeDefinition(d)
 	if err != nil {
 		return a, err
 	}
 	err = w.QueryRow(ctx, `
 		update api a set name = $3, definition = $4, hash = $5, methods = $6, about = $7, revision = a.revision + 1, updated_at = now()
 		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null
-		returning `+apiColumns, w.tenant, id, d.Name, doc, d.Hash(), d.MethodCount(), d.About()).Scan(a.fields()...)
+		returning `+apiColumns, w.tenant, id, d.Name, doc, hash, d.MethodCount(), d.About()).Scan(a.fields()...)
 	return a, missing(err, "there is no API %q", id)
 }
 

@@ -113,3 +113,13 @@ begin
       tenant_id::text = current_setting('tollgate.tenant', true) or current_setting('tollgate.tenant', true) = '*')$policy$, t);
   end loop;
 end $$;
+
+-- Definitions are read and written at every change: the quicker compression, where
+-- the server was built with it.
+do $$
+begin
+  alter table api alter column definition set compression lz4;
+  alter table deployment alter column definition set compression lz4;
+exception when feature_not_supported then
+  null;
+end $$;

@@ -124,6 +124,7 @@ CREATE TABLE public.api (
     about jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT api_check CHECK (((definition IS NULL) = (deleted_at IS NOT NULL)))
 );
+ALTER TABLE ONLY public.api ALTER COLUMN definition SET COMPRESSION lz4;
 
 ALTER TABLE ONLY public.api FORCE ROW LEVEL SECURITY;
 
@@ -290,6 +291,7 @@ CREATE TABLE public.deployment (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     source_sha256 bytea
 );
+ALTER TABLE ONLY public.deployment ALTER COLUMN definition SET COMPRESSION lz4;
 
 ALTER TABLE ONLY public.deployment FORCE ROW LEVEL SECURITY;
 
