@@ -18,6 +18,7 @@ import (
 var otherServices = map[string]handlers{
 	"sts": {"GetCallerIdentity": (*call).callerIdentity},
 	"iam": {"GetUser": (*call).getUser, "ListAccountAliases": (*call).accountAliases},
+	"acm": acm,
 	"logs": {"DescribeLogGroups": func(c *call) (any, error) {
 		return map[string]any{"logGroups": []any{}}, nil // logs are not kept in groups here
 	}},
@@ -47,14 +48,17 @@ func (c *call) serveOther() error {
 		f := failure{http.StatusBadRequest, "InvalidAction", fmt.Sprintf("action %q of service %s is not served here", action, c.service)}
 		if isJSON {
 			f.code = "UnknownOperationException"
-			return f
+			return c.refuseJSON(f)
 		}
 		return c.refuseXML(f)
 	}
 	out, err := do(c)
 	if isJSON {
 		if err != nil {
-			return err
+			return c.refuseJSON(err)
+		}
+		if out == nil {
+			out = struct{}{}
 		}
 		c.w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		return c.answer(http.StatusOK, out)

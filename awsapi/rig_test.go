@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -42,9 +43,10 @@ func newFace(t testing.TB) *face {
 	t.Helper()
 	f := &face{TB: t, pool: pgtest.New(t)}
 	var err error
-	f.Plane, err = control.New(control.Options{Pool: f.pool, SecretKey: make([]byte, 32), AckTimeout: 10 * time.Millisecond})
+	f.Plane, err = control.New(control.Options{Pool: f.pool, SecretKey: make([]byte, 32), AckTimeout: 10 * time.Millisecond,
+		Names: control.Names{Trusted: func(name string) bool { return !strings.HasSuffix(name, ".test") }, ACME: true, DNS: "127.0.0.1:1"}})
 	f.must(err)
-	server, err := awsapi.New(awsapi.Options{Plane: f.Plane, Usage: intake.New(intake.Options{Pool: f.pool}),
+	server, err := awsapi.New(awsapi.Options{Plane: f.Plane, Usage: intake.New(intake.Options{Pool: f.pool}), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Try: gateway.NewTrials(&http.Transport{DialContext: gateway.Dialer([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}).DialContext}).Try})
 	f.must(err)
 	s := httptest.NewServer(server)
@@ -96,6 +98,19 @@ func (f *face) send(a account, method, path string, body any) *reply {
 	f.must(err)
 	req.Header.Set("Accept", "application/json")
 	sigv4.SignHTTP(req, a.key, "us-east-1", "apigateway", sigv4.HashBody(b), time.Now())
+	return f.do(req)
+}
+
+// json calls another service by the JSON protocol.
+func (f *face) json(a account, service, target string, body any) *reply {
+	f.Helper()
+	b, err := json.Marshal(body)
+	f.must(err)
+	req, err := http.NewRequest("POST", f.url+"/", bytes.NewReader(b))
+	f.must(err)
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	req.Header.Set("X-Amz-Target", target)
+	sigv4.SignHTTP(req, a.key, "us-east-1", service, sigv4.HashBody(b), time.Now())
 	return f.do(req)
 }
 

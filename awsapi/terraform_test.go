@@ -1,6 +1,7 @@
 package awsapi_test
 
 import (
+	"encoding/base64"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,11 +27,13 @@ func TestConformanceTerraform(t *testing.T) {
 	f.must(os.WriteFile(filepath.Join(dir, "main.tf"), src, 0o600))
 	rc := filepath.Join(dir, "terraform.rc")
 	f.must(os.WriteFile(rc, []byte("provider_installation {\n  filesystem_mirror {\n    path = \""+plugins+"\"\n  }\n}\n"), 0o600))
+	certificate, key := serverCertificate(t, "*.example.com")
+	truststore := "data:application/x-pem-file;base64," + base64.StdEncoding.EncodeToString([]byte(certificate))
 	terraform := func(code int, args ...string) string {
 		t.Helper()
 		c := exec.CommandContext(t.Context(), "terraform", args...)
 		c.Dir = dir
-		c.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "TF_VAR_endpoint="+f.url, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
+		c.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "TF_VAR_endpoint="+f.url, "TF_VAR_certificate="+certificate, "TF_VAR_private_key="+key, "TF_VAR_truststore="+truststore, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
 			"AWS_ACCESS_KEY_ID="+f.owner.key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+f.owner.key.Secret, "AWS_SESSION_TOKEN=", "AWS_PROFILE=")
 		out, err := c.CombinedOutput()
 		if err != nil && c.ProcessState == nil {
@@ -44,7 +47,7 @@ func TestConformanceTerraform(t *testing.T) {
 	terraform(0, "init", "-no-color")
 	terraform(0, "apply", "-auto-approve", "-no-color")
 	terraform(0, "plan", "-detailed-exitcode", "-no-color") // 2: something to do
-	change := []string{"-var", "description=All-pets", "-var", "limit=30", "-var", "path=animals", "-no-color"}
+	change := []string{"-var", "description=All-pets", "-var", "limit=30", "-var", "path=animals", "-var", "tls=TLS_1_0", "-no-color"}
 	if out := terraform(0, append([]string{"apply", "-auto-approve"}, change...)...); !strings.Contains(out, "changed") {
 		t.Errorf("nothing was changed in place:\n%s", out)
 	}
@@ -53,9 +56,14 @@ func TestConformanceTerraform(t *testing.T) {
 	terraform(0, "state", "rm", "aws_api_gateway_rest_api.pets", "aws_api_gateway_stage.prod")
 	terraform(0, append(append([]string{"import"}, change...), "aws_api_gateway_rest_api.pets", api)...)
 	terraform(0, append(append([]string{"import"}, change...), "aws_api_gateway_stage.prod", api+"/prod")...)
+	for _, r := range [][2]string{{"aws_api_gateway_domain_name.regional", "api.example.com"}, {"aws_api_gateway_base_path_mapping.all", "api.example.com/"},
+		{"aws_api_gateway_base_path_mapping.path", "edge.example.com/animals"}} {
+		terraform(0, "state", "rm", r[0])
+		terraform(0, append(append([]string{"import"}, change...), r[0], r[1])...)
+	}
 	terraform(0, append([]string{"plan", "-detailed-exitcode"}, change...)...)
 	terraform(0, append([]string{"destroy", "-auto-approve"}, change...)...)
-	if got := string(f.call("GET", "/restapis", nil).want(200).Body) + string(f.call("GET", "/usageplans", nil).want(200).Body) + string(f.call("GET", "/apikeys", nil).want(200).Body); got != `{"item":[]}{"item":[]}{"item":[]}` {
+	if got := string(f.call("GET", "/restapis", nil).want(200).Body) + string(f.call("GET", "/usageplans", nil).want(200).Body) + string(f.call("GET", "/apikeys", nil).want(200).Body) + string(f.call("GET", "/domainnames", nil).want(200).Body); got != `{"item":[]}{"item":[]}{"item":[]}{"item":[]}` {
 		t.Errorf("left behind: %s", got)
 	}
 }

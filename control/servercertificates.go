@@ -23,6 +23,7 @@ type Certificate struct {
 	CreatedAt time.Time         `json:"createdAt"`
 	IssuedAt  *time.Time        `json:"issuedAt,omitempty"` // or imported
 	Domains   []string          `json:"domains,omitempty"`  // that are served with it
+	Owned     bool              `json:"owned,omitempty"`    // by one domain, with which it comes and goes
 	Proof     *Proof            `json:"proof,omitempty"`    // of the name of one to be issued
 	Tags      map[string]string `json:"tags,omitempty"`
 }
@@ -36,22 +37,23 @@ const (
 // Names are those that the certificate is for.
 func (c *Certificate) Names() []string { return append([]string{c.Name}, c.Others...) }
 
-const certificateFields = `c.certificate_id, c.kind, c.name, c.others, c.chain, c.not_before, c.not_after, c.message, c.created_at, c.issued_at`
+const certificateFields = `c.certificate_id, c.kind, c.name, c.others, c.chain, c.not_before, c.not_after, c.message, c.created_at, c.issued_at, c.owned`
 
 // certificateRow is a row of a certificate that may not be there.
 type certificateRow struct {
 	id, kind, name, chain, message *string
 	others                         []string
 	before, after, created, issued *time.Time
+	owned                          *bool
 }
 
 func (r *certificateRow) fields() []any {
-	return []any{&r.id, &r.kind, &r.name, &r.others, &r.chain, &r.before, &r.after, &r.message, &r.created, &r.issued}
+	return []any{&r.id, &r.kind, &r.name, &r.others, &r.chain, &r.before, &r.after, &r.message, &r.created, &r.issued, &r.owned}
 }
 
 func (r *certificateRow) certificate() Certificate {
 	c := Certificate{ID: *r.id, Kind: *r.kind, Name: *r.name, Others: r.others, NotBefore: r.before, NotAfter: r.after,
-		Message: *r.message, CreatedAt: *r.created, IssuedAt: r.issued}
+		Message: *r.message, CreatedAt: *r.created, IssuedAt: r.issued, Owned: *r.owned}
 	if r.chain != nil {
 		c.Chain = *r.chain
 	}

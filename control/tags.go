@@ -68,7 +68,7 @@ func taggable(ctx context.Context, tx pgx.Tx, tenant uint32, resource string) er
 	case len(parts) == 2 && parts[0] == "vpclinks":
 		err = tx.QueryRow(ctx, `select exists (select from vpc_link where tenant_id = $1 and link_id = $2)`, tenant, parts[1]).Scan(&there)
 	case len(parts) == 2 && parts[0] == "domainnames":
-		err = tx.QueryRow(ctx, `select exists (select from domain where tenant_id = $1 and name = lower($2) and deleted_at is null)`, tenant, parts[1]).Scan(&there)
+		err = tx.QueryRow(ctx, `select exists (select from domain where tenant_id = $1 and name = lower($2))`, tenant, parts[1]).Scan(&there)
 	case len(parts) == 2 && parts[0] == "certificates":
 		err = tx.QueryRow(ctx, `select exists (select from certificate where tenant_id = $1 and certificate_id = $2 and not owned)`, tenant, parts[1]).Scan(&there)
 	}

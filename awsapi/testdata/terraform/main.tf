@@ -213,3 +213,75 @@ data "aws_api_gateway_api_key" "k" {
   id = aws_api_gateway_api_key.k.id
 }
 output "api" { value = aws_api_gateway_rest_api.pets.id }
+variable "certificate" {}
+variable "private_key" {}
+variable "truststore" {}
+variable "tls" { default = "TLS_1_2" }
+resource "aws_acm_certificate" "c" {
+  certificate_body = var.certificate
+  private_key      = var.private_key
+  tags             = { team = "web" }
+}
+resource "aws_api_gateway_domain_name" "regional" {
+  domain_name              = "api.example.com"
+  regional_certificate_arn = aws_acm_certificate.c.arn
+  security_policy          = var.tls
+  endpoint_configuration { types = ["REGIONAL"] }
+  tags = { team = "web" }
+}
+resource "aws_api_gateway_domain_name" "edge" {
+  domain_name             = "edge.example.com"
+  certificate_name        = "inline"
+  certificate_body        = var.certificate
+  certificate_private_key = var.private_key
+}
+resource "aws_api_gateway_domain_name" "mutual" {
+  domain_name              = "mutual.example.com"
+  regional_certificate_arn = aws_acm_certificate.c.arn
+  endpoint_configuration { types = ["REGIONAL"] }
+  mutual_tls_authentication { truststore_uri = var.truststore }
+}
+resource "aws_api_gateway_base_path_mapping" "all" {
+  domain_name = aws_api_gateway_domain_name.regional.domain_name
+  api_id      = aws_api_gateway_rest_api.pets.id
+  stage_name  = aws_api_gateway_stage.prod.stage_name
+}
+resource "aws_api_gateway_base_path_mapping" "path" {
+  domain_name = aws_api_gateway_domain_name.edge.domain_name
+  api_id      = aws_api_gateway_rest_api.pets.id
+  base_path   = var.path
+}
+data "aws_api_gateway_domain_name" "regional" {
+  domain_name = aws_api_gateway_domain_name.regional.domain_name
+}
+data "aws_acm_certificate" "c" {
+  domain     = "*.example.com"
+  key_types  = ["EC_prime256v1"]
+  depends_on = [aws_acm_certificate.c]
+}
+resource "aws_api_gateway_rest_api" "put" {
+  name = "put"
+  lifecycle {
+    ignore_changes = [description, name]
+  }
+}
+resource "aws_api_gateway_rest_api_put" "put" {
+  rest_api_id = aws_api_gateway_rest_api.put.id
+  body = jsonencode({
+    openapi = "3.0.1", info = { title = "put", version = "1" },
+    paths = { "/${var.path}" = { get = { responses = { 200 = { description = "ok" } }, x-amazon-apigateway-integration = { type = "mock", requestTemplates = { "application/json" = "{\"statusCode\": 200}" } } } } }
+  })
+  triggers = { path = var.path }
+}
+data "aws_api_gateway_authorizer" "t" {
+  rest_api_id   = aws_api_gateway_rest_api.a.id
+  authorizer_id = aws_api_gateway_authorizer.t.id
+}
+data "aws_api_gateway_api_keys" "all" {
+  depends_on = [aws_api_gateway_api_key.k]
+}
+data "aws_api_gateway_export" "pets" {
+  rest_api_id = aws_api_gateway_rest_api.pets.id
+  stage_name  = aws_api_gateway_stage.prod.stage_name
+  export_type = "oas30"
+}

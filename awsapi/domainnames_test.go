@@ -1,0 +1,280 @@
+package awsapi_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serverCertificate is one that signs itself, and its key, in PEM.
+func serverCertificate(t testing.TB, names ...string) (certificate, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: names[0]},
+		DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 1, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pk, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pk}))
+}
+
+type patchStep map[string]string
+
+func patches(steps ...patchStep) map[string]any { return map[string]any{"patchOperations": steps} }
+
+// Domain names are made, shown, changed and deleted as the service does it.
+func TestDomainNames(t *testing.T) {
+	f := newFace(t)
+	certificate, key := serverCertificate(t, "*.example.com")
+	other, _ := serverCertificate(t, "*.example.org")
+	type shape struct {
+		DomainName, DomainNameStatus, DomainNameStatusMessage, SecurityPolicy, RegionalDomainName, RegionalCertificateName, RegionalCertificateArn string
+		DistributionDomainName, CertificateName, CertificateArn, DomainNameId, DomainNameArn, RoutingMode                                          string
+		CertificateUploadDate                                                                                                                      int64
+		EndpointConfiguration                                                                                                                      struct {
+			Types         []string
+			IpAddressType string
+		}
+		MutualTlsAuthentication *struct{ TruststoreUri, TruststoreVersion string }
+		Tags                    map[string]string
+	}
+	var d shape
+	f.call("POST", "/domainnames", map[string]any{"domainName": "Api.example.com", "regionalCertificateName": "mine", "certificateBody": certificate,
+		"certificatePrivateKey": key, "endpointConfiguration": map[string]any{"types": []string{"REGIONAL"}}, "tags": map[string]string{"a": "b"}}).want(201).into(&d)
+	if d.DomainName != "api.example.com" || d.DomainNameStatus != "AVAILABLE" || d.SecurityPolicy != "TLS_1_2" || d.RegionalCertificateName != "mine" || d.RegionalCertificateArn != "" ||
+		!strings.HasSuffix(d.RegionalDomainName, ".execute-api.localhost") || d.DistributionDomainName != "" || d.CertificateUploadDate == 0 || d.Tags["a"] != "b" ||
+		d.EndpointConfiguration.Types[0] != "REGIONAL" || d.EndpointConfiguration.IpAddressType != "ipv4" || d.RoutingMode != "BASE_PATH_MAPPING_ONLY" ||
+		d.DomainNameArn != "arn:aws:apigateway:us-east-1::/domainnames/api.example.com" {
+		t.Errorf("made as %+v", d)
+	}
+	f.call("POST", "/domainnames", map[string]any{"domainName": "api.example.com"}).wantError(400, "BadRequestException", "The domain name you provided already exists.")
+	f.call("GET", "/domainnames/none.example.com", nil).wantError(404, "NotFoundException", "Invalid domain name identifier specified")
+	f.call("GET", "/domainnames/api.example.com?domainNameId=other", nil).wantError(404, "NotFoundException", "Invalid domain name identifier specified")
+	f.call("GET", "/domainnames/api.example.com?domainNameId="+d.DomainNameId, nil).want(200)
+	d = shape{}
+	trust := "data:application/x-pem-file;base64," + base64.StdEncoding.EncodeToString([]byte(certificate))
+	f.call("PATCH", "/domainnames/api.example.com", patches(patchStep{"op": "replace", "path": "/securityPolicy", "value": "TLS_1_0"},
+		patchStep{"op": "replace", "path": "/endpointConfiguration/types/0", "value": "EDGE"}, patchStep{"op": "replace", "path": "/mutualTlsAuthentication/truststoreUri", "value": trust},
+		patchStep{"op": "replace", "path": "/mutualTlsAuthentication/truststoreVersion", "value": "7"})).want(200).into(&d)
+	if d.SecurityPolicy != "TLS_1_0" || d.CertificateName != "mine" || d.DistributionDomainName == "" || d.RegionalDomainName != "" || d.MutualTlsAuthentication == nil ||
+		d.MutualTlsAuthentication.TruststoreUri != trust || d.MutualTlsAuthentication.TruststoreVersion != "7" {
+		t.Errorf("changed to %+v", d)
+	}
+	d = shape{}
+	f.call("PATCH", "/domainnames/api.example.com", patches(patchStep{"op": "replace", "path": "/mutualTlsAuthentication/truststoreUri", "value": ""})).want(200).into(&d)
+	if d.MutualTlsAuthentication != nil {
+		t.Errorf("mutual TLS is still there: %+v", d)
+	}
+	for _, c := range []struct {
+		body    any
+		status  int
+		code    string
+		message string
+	}{
+		{map[string]any{}, 400, "ValidationException", "domainName"},
+		{map[string]any{"domainName": "not a name"}, 400, "BadRequestException", "is not a domain name"},
+		{map[string]any{"domainName": "x.example.com", "certificateBody": certificate}, 400, "BadRequestException", "private key"},
+		{map[string]any{"domainName": "x.example.com", "certificateBody": other, "certificatePrivateKey": key}, 400, "BadRequestException", "private key"},
+		{map[string]any{"domainName": "x.example.net", "certificateBody": certificate, "certificatePrivateKey": key}, 400, "BadRequestException", "not for x.example.net"},
+		{map[string]any{"domainName": "x.example.com", "certificateArn": "arn:aws:acm:us-east-1:" + f.owner.AccountID + ":certificate/00000000-0000-0000-0000-000000000000"}, 400, "BadRequestException", "Unable to get certificate"},
+		{map[string]any{"domainName": "x.example.com", "certificateArn": "arn:aws:acm:us-east-1:999999999999:certificate/00000000-0000-0000-0000-000000000000"}, 400, "BadRequestException", "belongs to account"},
+		{map[string]any{"domainName": "x.example.com", "certificateArn": "x"}, 400, "BadRequestException", "Invalid certificate ARN"},
+		{map[string]any{"domainName": "x.example.com", "endpointConfiguration": map[string]any{"types": []string{"PRIVATE"}}}, 400, "BadRequestException", "private"},
+		{map[string]any{"domainName": "x.example.com", "mutualTlsAuthentication": map[string]any{"truststoreUri": "s3://bucket/key"}}, 400, "BadRequestException", "send the certificates themselves"},
+		{map[string]any{"domainName": "x.example.com", "securityPolicy": "TLS_9"}, 400, "BadRequestException", "security policy"},
+		{map[string]any{"domainName": "x.example.com", "policy": "{}"}, 400, "BadRequestException", "private domain names"},
+		{map[string]any{"domainName": "x.execute-api.example.com"}, 400, "BadRequestException", "gateway's own"},
+		{`{"domainName": 7}`, 400, "SerializationException", "domainName"},
+	} {
+		r := f.call("POST", "/domainnames", c.body)
+		if r.Status != c.status || r.Header.Get("X-Amzn-Errortype") != c.code || !strings.Contains(string(r.Body), c.message) {
+			t.Errorf("%v: %d %s %s", c.body, r.Status, r.Header.Get("X-Amzn-Errortype"), r.Body)
+		}
+	}
+	for _, path := range []string{"/nonsense", "/certificateArn"} {
+		if r := f.call("PATCH", "/domainnames/api.example.com", patches(patchStep{"op": "replace", "path": path, "value": "x"})); r.Status != 400 {
+			t.Errorf("%s: %d %s", path, r.Status, r.Body)
+		}
+	}
+	// One that is not proved says what to do.
+	d = shape{}
+	f.call("POST", "/domainnames", map[string]any{"domainName": "api.proved.test"}).want(201).into(&d)
+	if d.DomainNameStatus != "PENDING_OWNERSHIP_VERIFICATION" || !strings.Contains(d.DomainNameStatusMessage, "_tollgate.api.proved.test TXT") {
+		t.Errorf("unproved it is %+v", d)
+	}
+	var page struct {
+		Position string
+		Item     []shape
+	}
+	f.call("GET", "/domainnames?limit=1", nil).want(200).into(&page)
+	if len(page.Item) != 1 || page.Item[0].DomainName != "api.example.com" || page.Position == "" {
+		t.Errorf("the first page is %+v", page)
+	}
+	f.call("GET", "/domainnames?limit=1&position="+page.Position, nil).want(200).into(&page)
+	if page.Item[0].DomainName != "api.proved.test" {
+		t.Errorf("the second page is %+v", page)
+	}
+	arn := "/tags/arn:aws:apigateway:us-east-1::%2Fdomainnames%2Fapi.example.com"
+	f.call("PUT", arn, map[string]any{"tags": map[string]string{"c": "d"}}).want(204)
+	if r := f.call("GET", arn, nil).want(200); !strings.Contains(string(r.Body), `"c":"d"`) {
+		t.Errorf("tags: %s", r.Body)
+	}
+	eve := f.account("Eve")
+	for _, c := range [][2]string{{"GET", ""}, {"PATCH", ""}, {"DELETE", ""}, {"GET", "/basepathmappings"}, {"GET", "/basepathmappings/(none)"}} {
+		if r := f.send(eve, c[0], "/domainnames/api.example.com"+c[1], nil); r.Status != 404 {
+			t.Errorf("another account's %s %s: %d %s", c[0], c[1], r.Status, r.Body)
+		}
+	}
+	f.call("DELETE", "/domainnames/api.example.com", nil).want(202)
+	f.call("DELETE", "/domainnames/api.example.com", nil).wantError(404, "NotFoundException", "Invalid domain name identifier specified")
+}
+
+// Base paths lead to stages; the empty one is called (none).
+func TestBasePathMappings(t *testing.T) {
+	f := newFace(t)
+	api := f.call("POST", "/restapis", map[string]any{"name": "Mapped"}).want(201).field("id")
+	var root struct{ Item []struct{ ID string } }
+	f.call("GET", "/restapis/"+api+"/resources", nil).want(200).into(&root)
+	method := "/restapis/" + api + "/resources/" + root.Item[0].ID + "/methods/GET"
+	f.call("PUT", method, map[string]any{"authorizationType": "NONE"}).want(201)
+	f.call("PUT", method+"/integration", map[string]any{"type": "MOCK", "requestTemplates": map[string]string{"application/json": `{"statusCode": 200}`}}).want(201)
+	f.call("POST", "/restapis/"+api+"/deployments", map[string]any{"stageName": "dev"}).want(201)
+	f.call("POST", "/domainnames", map[string]any{"domainName": "api.example.com"}).want(201)
+	base := "/domainnames/api.example.com/basepathmappings"
+	same := func(r *reply, want string) {
+		t.Helper()
+		if string(r.Body) != want {
+			t.Errorf("got %s, want %s", r.Body, want)
+		}
+	}
+	same(f.call("GET", base, nil).want(200), `{"item":[]}`)
+	same(f.call("POST", base, map[string]any{"basePath": "", "restApiId": api, "stage": "dev"}).want(201), fmt.Sprintf(`{"basePath":"(none)","restApiId":%q,"stage":"dev"}`, api))
+	f.call("POST", base, map[string]any{"restApiId": api}).wantError(409, "ConflictException", "Base path already exists for this domain name")
+	f.call("POST", base, map[string]any{"basePath": "v1", "restApiId": "nope"}).wantError(400, "BadRequestException", "Invalid REST API identifier specified")
+	f.call("POST", base, map[string]any{"basePath": "v1", "restApiId": api, "stage": "no"}).wantError(400, "BadRequestException", "Invalid stage identifier specified")
+	f.call("POST", base, map[string]any{"basePath": "v1"}).want(400)
+	f.call("POST", "/domainnames/none.example.com/basepathmappings", map[string]any{"restApiId": api}).wantError(404, "NotFoundException", "Invalid domain name identifier specified")
+	same(f.call("GET", base+"/(none)", nil).want(200), fmt.Sprintf(`{"basePath":"(none)","restApiId":%q,"stage":"dev"}`, api))
+	same(f.call("PATCH", base+"/(none)", patches()).want(200), fmt.Sprintf(`{"basePath":"(none)","restApiId":%q,"stage":"dev"}`, api))
+	same(f.call("PATCH", base+"/(none)", patches(patchStep{"op": "replace", "path": "/basePath", "value": "v2"}, patchStep{"op": "replace", "path": "/stage", "value": ""})).want(200),
+		fmt.Sprintf(`{"basePath":"v2","restApiId":%q}`, api))
+	f.call("GET", base+"/(none)", nil).wantError(404, "NotFoundException", "Invalid base path mapping identifier specified")
+	f.call("PATCH", base+"/v2", patches(patchStep{"op": "replace", "path": "/restapiId", "value": "nope"})).want(400)
+	f.call("POST", base, map[string]any{"basePath": "a", "restApiId": api, "stage": "dev"}).want(201)
+	f.call("PATCH", base+"/v2", patches(patchStep{"op": "replace", "path": "/basePath", "value": "a"})).wantError(409, "ConflictException", "Base path already exists for this domain name")
+	var page struct {
+		Position string
+		Item     []struct{ BasePath string }
+	}
+	f.call("GET", base+"?limit=1", nil).want(200).into(&page)
+	if len(page.Item) != 1 || page.Item[0].BasePath != "a" || page.Position == "" {
+		t.Errorf("the first page is %+v", page)
+	}
+	f.call("DELETE", "/restapis/"+api, nil).want(400)
+	f.call("DELETE", base+"/v2", nil).want(202)
+	f.call("DELETE", base+"/v2", nil).want(404)
+	f.call("DELETE", base+"/a", nil).want(202)
+	f.call("DELETE", "/restapis/"+api+"/stages/dev", nil).want(202)
+}
+
+// Certificates as AWS Certificate Manager's clients see them.
+func TestCertificateManager(t *testing.T) {
+	f := newFace(t)
+	certificate, key := serverCertificate(t, "api.example.com", "www.example.com")
+	acm := func(who account, action string, in any, into any) *reply {
+		t.Helper()
+		r := f.json(who, "acm", "CertificateManager."+action, in)
+		if into != nil {
+			if r.Status != 200 {
+				t.Fatalf("%s: %d %s", action, r.Status, r.Body)
+			}
+			r.into(into)
+		}
+		return r
+	}
+	var arn struct{ CertificateArn string }
+	acm(f.owner, "ImportCertificate", map[string]any{"Certificate": []byte(certificate), "PrivateKey": []byte(key), "Tags": []map[string]string{{"Key": "a", "Value": "b"}}}, &arn)
+	var d struct {
+		Certificate struct {
+			DomainName, Status, Type, KeyAlgorithm string
+			SubjectAlternativeNames, InUseBy       []string
+			NotAfter, ImportedAt                   float64
+			DomainValidationOptions                []struct {
+				ValidationStatus string
+				ResourceRecord   struct{ Name, Type, Value string }
+			}
+		}
+	}
+	acm(f.owner, "DescribeCertificate", arn, &d)
+	if c := d.Certificate; c.DomainName != "api.example.com" || c.Status != "ISSUED" || c.Type != "IMPORTED" || c.KeyAlgorithm != "EC_prime256v1" || len(c.SubjectAlternativeNames) != 2 || c.NotAfter == 0 || c.ImportedAt == 0 {
+		t.Errorf("imported as %+v", c)
+	}
+	var got struct{ Certificate, CertificateChain string }
+	acm(f.owner, "GetCertificate", arn, &got)
+	if got.Certificate != certificate || got.CertificateChain != "" {
+		t.Errorf("it reads back as %+v", got)
+	}
+	f.call("POST", "/domainnames", map[string]any{"domainName": "api.example.com", "certificateArn": arn.CertificateArn}).want(201)
+	refused := func(who account, action string, in any, code string) {
+		t.Helper()
+		r := acm(who, action, in, nil)
+		var e struct {
+			Type string `json:"__type"`
+		}
+		if err := json.Unmarshal(r.Body, &e); err != nil || r.Status != 400 || e.Type != code {
+			t.Errorf("%s: %d %s, want %s", action, r.Status, r.Body, code)
+		}
+	}
+	refused(f.owner, "DeleteCertificate", arn, "ResourceInUseException")
+	refused(f.account("Eve"), "DescribeCertificate", arn, "ResourceNotFoundException")
+	refused(f.owner, "DescribeCertificate", map[string]string{"CertificateArn": "x"}, "InvalidArnException")
+	refused(f.owner, "ImportCertificate", map[string]any{"Certificate": []byte("x"), "PrivateKey": []byte(key)}, "ValidationException")
+	refused(f.owner, "RequestCertificate", map[string]any{"DomainName": "*.example.com"}, "ValidationException")
+	refused(f.owner, "ExportCertificate", arn, "UnknownOperationException")
+	acm(f.owner, "AddTagsToCertificate", map[string]any{"CertificateArn": arn.CertificateArn, "Tags": []map[string]string{{"Key": "c", "Value": "d"}}}, &struct{}{})
+	acm(f.owner, "RemoveTagsFromCertificate", map[string]any{"CertificateArn": arn.CertificateArn, "Tags": []map[string]string{{"Key": "a"}}}, &struct{}{})
+	var tags struct{ Tags []struct{ Key, Value string } }
+	acm(f.owner, "ListTagsForCertificate", arn, &tags)
+	if len(tags.Tags) != 1 || tags.Tags[0].Key != "c" {
+		t.Errorf("tags: %+v", tags)
+	}
+	var asked struct{ CertificateArn string }
+	acm(f.owner, "RequestCertificate", map[string]any{"DomainName": "shop.proved.test", "ValidationMethod": "DNS"}, &asked)
+	acm(f.owner, "DescribeCertificate", asked, &d)
+	if o := d.Certificate.DomainValidationOptions; d.Certificate.Status != "PENDING_VALIDATION" || len(o) != 1 || o[0].ValidationStatus != "PENDING_VALIDATION" ||
+		o[0].ResourceRecord.Name != "_tollgate.shop.proved.test." || o[0].ResourceRecord.Type != "TXT" || o[0].ResourceRecord.Value == "" {
+		t.Errorf("asked for, it is %+v", d.Certificate)
+	}
+	refused(f.owner, "GetCertificate", asked, "RequestInProgressException")
+	var list struct {
+		CertificateSummaryList []struct {
+			CertificateArn, Status string
+			InUse                  bool
+		}
+	}
+	acm(f.owner, "ListCertificates", map[string]any{}, &list)
+	if len(list.CertificateSummaryList) != 2 {
+		t.Errorf("the list is %+v", list)
+	}
+	f.call("DELETE", "/domainnames/api.example.com", nil).want(202)
+	acm(f.owner, "DeleteCertificate", arn, &struct{}{})
+	acm(f.owner, "DeleteCertificate", asked, &struct{}{})
+}
