@@ -50,6 +50,8 @@ var rules = []rule{
 		reason: "control is what the faces share; planes meet in main, as functions"},
 	{from: []string{"tollgate/control/openapi"}, only: []string{"tollgate/model"}, reason: "documents to and from model is a pure function"},
 	{from: []string{"tollgate/control/openapi"}, never: sqlPackages, reason: "documents to and from model is a pure function"},
+	{from: []string{"tollgate/control/sdk"}, only: []string{"tollgate/model"}, reason: "clients of a definition are a pure function"},
+	{from: []string{"tollgate/control/sdk"}, never: append([]string{"net", "net/http", "os"}, sqlPackages...), reason: "clients of a definition are a pure function"},
 	{from: []string{"tollgate/billing/..."}, deep: true,
 		never:  append([]string{"tollgate/control/...", "tollgate/gateway/..."}, faces...),
 		reason: "money is computed from the journal's lines alone"},

@@ -1,5 +1,13 @@
 package awsapi
 
+import (
+	"cmp"
+	"slices"
+
+	"tollgate/control/sdk"
+	"tollgate/model"
+)
+
 var sdks = handlers{
 	"GetSdk":      (*call).getSDK,
 	"GetSdkType":  (*call).getSDKType,
@@ -21,32 +29,40 @@ type sdkProperty struct {
 	DefaultValue string `json:"defaultValue,omitempty"`
 }
 
-// sdkTypes are those that the service names, in the order of their ids.
-var sdkTypes = []sdkType{
-	{"android", "Android", "SDK for Android applications", []sdkProperty{
-		{"groupId", "Group ID", "Group of the generated library", true, ""},
-		{"artifactId", "Artifact ID", "Name of the generated library", true, ""},
-		{"artifactVersion", "Artifact Version", "Version of the generated library", true, ""},
-		{"invokerPackage", "Invoker Package", "Java package of the generated code", true, ""},
-	}},
-	{"java", "Java", "SDK for Java applications", []sdkProperty{
-		{"service.name", "Service Name", "Name of the generated client", true, ""},
-		{"java.package-name", "Java Package Name", "Java package of the generated code", true, ""},
-		{"java.build-system", "Java Build System", "Build system of the generated project: gradle or maven", false, "gradle"},
-		{"java.group-id", "Java Group ID", "Group of the generated library", false, ""},
-		{"java.artifact-id", "Java Artifact ID", "Name of the generated library", false, ""},
-		{"java.artifact-version", "Java Artifact Version", "Version of the generated library", false, ""},
-	}},
-	{"javascript", "JavaScript", "SDK for JavaScript applications", nil},
-	{"objectivec", "iOS (Objective-C)", "SDK for iOS applications in Objective-C", []sdkProperty{
-		{"classPrefix", "Prefix", "Prefix of the generated classes", true, ""},
-	}},
-	{"ruby", "Ruby", "SDK for Ruby applications", []sdkProperty{
-		{"service.name", "Service Name", "Name of the generated client", true, ""},
-	}},
-	{"swift", "iOS (Swift)", "SDK for iOS applications in Swift", []sdkProperty{
-		{"classPrefix", "Prefix", "Prefix of the generated classes", true, ""},
-	}},
+// sdkTypes are those that are generated and those that the service also names, in
+// the order of their ids. Those that are not generated say so.
+var sdkTypes = allSDKTypes()
+
+const notGenerated = ", which are not generated here: export the stage as OpenAPI for a generator of your choice"
+
+func allSDKTypes() []sdkType {
+	out := []sdkType{
+		{"android", "Android", "SDKs for Android applications" + notGenerated, []sdkProperty{
+			{"groupId", "Group ID", "Group of the generated library", true, ""},
+			{"artifactId", "Artifact ID", "Name of the generated library", true, ""},
+			{"artifactVersion", "Artifact Version", "Version of the generated library", true, ""},
+			{"invokerPackage", "Invoker Package", "Java package of the generated code", true, ""},
+		}},
+		{"java", "Java", "SDKs for Java applications" + notGenerated, nil},
+		{"objectivec", "iOS (Objective-C)", "SDKs for iOS applications in Objective-C" + notGenerated, []sdkProperty{
+			{"classPrefix", "Prefix", "Prefix of the generated classes", true, ""},
+		}},
+		{"ruby", "Ruby", "SDKs for Ruby applications" + notGenerated, []sdkProperty{
+			{"service.name", "Service Name", "Name of the generated client", true, ""},
+		}},
+		{"swift", "iOS (Swift)", "SDKs for iOS applications in Swift" + notGenerated, []sdkProperty{
+			{"classPrefix", "Prefix", "Prefix of the generated classes", true, ""},
+		}},
+	}
+	for _, l := range sdk.Languages {
+		t := sdkType{ID: l.ID, FriendlyName: l.Name, Description: "SDK for " + l.Name + " applications"}
+		for _, p := range l.Parameters {
+			t.Properties = append(t.Properties, sdkProperty{p.Name, p.Label, p.About, p.Required, p.Default})
+		}
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b sdkType) int { return cmp.Compare(a.ID, b.ID) })
+	return out
 }
 
 func findSDKType(id string) (sdkType, error) {
@@ -64,7 +80,7 @@ func (c *call) getSDKTypes() (any, error) {
 
 func (c *call) getSDKType() (any, error) { return findSDKType(c.args["sdktype_id"]) }
 
-// getSDK refuses clearly: a client made of nothing would be found out too late.
+// getSDK writes a client library of what a stage serves.
 func (c *call) getSDK() (any, error) {
 	if _, err := c.api(); err != nil {
 		return nil, err
@@ -73,5 +89,29 @@ func (c *call) getSDK() (any, error) {
 	if err != nil {
 		return nil, badRequest("Invalid SDK type specified: %.100s", c.args["sdk_type"])
 	}
-	return nil, badRequest("SDKs of type %s are not generated here; export the stage as OpenAPI and use a generator of your choice", t.ID)
+	l, err := sdk.ByID(t.ID)
+	if err != nil {
+		return nil, badRequest("SDKs of type %s are not generated here; there are %s, and the stage can be exported as OpenAPI for a generator of your choice", t.ID, sdk.IDs())
+	}
+	id, stage := c.args["restapi_id"], c.args["stage_name"]
+	o := sdk.Options{Language: l.ID, Parameters: map[string]string{}, BaseURL: "https://" + id + ".execute-api." + c.Region + ".amazonaws.com/" + stage}
+	if c.Gateway != nil { // by path, which every client resolves
+		o.BaseURL = c.Gateway.String() + "/_aws/execute-api/" + id + "/" + stage
+	}
+	for _, p := range l.Parameters {
+		o.Parameters[p.Name] = c.query.Get(p.Name)
+	}
+	got, err := c.Plane.StageClient(c.ctx, c.actor, id, stage, o)
+	if model.KindOf(err) == model.NotFound {
+		return nil, missing(err, "Invalid stage identifier specified")
+	}
+	if err != nil {
+		return nil, err
+	}
+	body, err := got.Zip(got.DeployedAt)
+	if err != nil {
+		return nil, err
+	}
+	name := l.ID + "_" + got.DeployedAt.UTC().Format("2006-01-02_15-04Z") + ".zip"
+	return file{contentType: "application/zip", disposition: `attachment; filename="` + name + `"`, body: body}, nil
 }

@@ -161,22 +161,6 @@ func TestTags(t *testing.T) {
 	f.send(other, "PUT", arn(at), map[string]any{"tags": map[string]string{"x": "1"}}).want(404)
 }
 
-func TestSDKTypes(t *testing.T) {
-	f := newFace(t)
-	var all struct{ Item []struct{ ID string } }
-	f.call("GET", "/sdktypes", nil).want(200).into(&all)
-	if len(all.Item) != 6 {
-		t.Errorf("listed %+v", all)
-	}
-	for _, s := range all.Item {
-		f.call("GET", "/sdktypes/"+s.ID, nil).want(200)
-	}
-	f.call("GET", "/sdktypes/cobol", nil).wantError(404, "NotFoundException", "Invalid SDK type specified: cobol")
-	_, at := f.newAPI()
-	f.call("GET", at+"/stages/prod/sdks/java", nil).want(400)
-	f.call("GET", at+"/stages/prod/sdks/cobol", nil).wantError(400, "BadRequestException", "Invalid SDK type specified: cobol")
-}
-
 func TestAccessAssociations(t *testing.T) {
 	f := newFace(t)
 	domain := "arn:aws:apigateway:us-west-2:111122223333:/domainnames/my.private.domain.tld+abcd1234"

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tollgate/control"
+	"tollgate/control/sdk"
 	"tollgate/model"
 )
 
@@ -287,7 +288,10 @@ var isolation = map[string]any{
 	"DeleteDeployment": func(f foreign) error {
 		return f.DeleteDeployment(f.ctx, f.mine, f.d.Stage.APIID, f.d.Deployment.ID)
 	},
-	"Stage":           func(f foreign) error { return second(f.Stage(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
+	"Stage": func(f foreign) error { return second(f.Stage(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
+	"StageClient": func(f foreign) error {
+		return second(f.StageClient(f.ctx, f.mine, f.d.Stage.APIID, "prod", sdk.Options{Language: "javascript"}))
+	},
 	"StageDefinition": func(f foreign) error { return second(f.StageDefinition(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
 	"CreateStage": func(f foreign) error {
 		return second(f.CreateStage(f.ctx, f.mine, control.NewStage{APIID: f.d.Stage.APIID, Name: "new", StageEdit: control.StageEdit{DeploymentID: f.d.Deployment.ID}}))
