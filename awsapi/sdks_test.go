@@ -20,7 +20,7 @@ func TestSDKTypes(t *testing.T) {
 		ids = append(ids, s.ID)
 		f.call("GET", "/sdktypes/"+s.ID, nil).want(200)
 	}
-	for _, id := range []string{"android", "java", "javascript", "objectivec", "ruby", "swift", "typescript"} {
+	for _, id := range []string{"android", "java", "javascript", "objectivec", "ruby", "swift", "go", "python", "typescript"} {
 		if !slices.Contains(ids, id) {
 			t.Errorf("listed %s, without %s", ids, id)
 		}

@@ -154,7 +154,8 @@ func (r *reader) readOperations() error {
 }
 
 // reservedOperations would mean something else to a language or to a client.
-var reservedOperations = set("constructor then catch finally call send request close init new client api equals getclass hashcode notify notifyall tostring wait")
+var reservedOperations = set(`constructor then catch finally call send request close init new client api equals getclass hashcode notify notifyall
+	tostring wait clone finalize baseurl apikey bearertoken header headers timeout httpclient`)
 
 // pathWords are a path as words: /pets/{petId} is pets by pet id.
 func pathWords(path string) []string {
@@ -184,6 +185,12 @@ func (r *reader) operation(op *operation, m *model.Method) error {
 		return model.DocumentationLocation{Type: kind, Path: op.path, Method: op.verb, Name: name}
 	}
 	op.summary, op.about = r.documented(at("METHOD", ""))
+	if op.summary = strings.TrimSpace(op.summary); op.summary != "" && !strings.HasSuffix(op.summary, ".") {
+		op.summary += "." // a sentence: some languages take a line without an end for a heading
+	}
+	if strings.TrimSuffix(op.summary, ".") == strings.TrimSuffix(strings.TrimSpace(op.about), ".") {
+		op.about = ""
+	}
 	op.notes = r.notes(m)
 	names := taken{}
 	for name := range reservedParameters {
@@ -365,16 +372,11 @@ func (r *reader) documented(l model.DocumentationLocation) (summary, about strin
 
 // paragraphs are an operation's documentation.
 func (o *operation) paragraphs() []string {
-	first := o.summary
-	rest := o.about
-	if first == rest {
-		rest = ""
-	}
 	verb := o.verb
 	if o.any() {
 		verb = "Any verb on"
 	}
-	return []string{first, rest, strings.Join(append([]string{fmt.Sprintf("%s %s", verb, oneLine(o.path, 500))}, o.notes...), "\n")}
+	return []string{o.summary, o.about, strings.Join(append([]string{fmt.Sprintf("%s %s", verb, oneLine(o.path, 500))}, o.notes...), "\n")}
 }
 
 // literal is a part of a path as it is sent.
@@ -384,7 +386,9 @@ func literal(s string) string {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-._~!$&'()*+,;=:@%", c) >= 0:
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-._~!$&'()*+,;=:@", c) >= 0:
+			b.WriteByte(c)
+		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
 			b.WriteByte(c)
 		default:
 			b.WriteByte('%')
@@ -393,6 +397,10 @@ func literal(s string) string {
 		}
 	}
 	return b.String()
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
 // piece is a part of a path: text, or the value of a parameter.

@@ -38,6 +38,8 @@ type Parameter struct {
 var Languages = []Language{
 	{ID: "javascript", Name: "JavaScript", write: javaScript},
 	{ID: "typescript", Name: "TypeScript", write: typeScript},
+	{ID: "python", Name: "Python", write: python},
+	{ID: "go", Name: "Go", Parameters: goParameters, write: golang},
 }
 
 // ByID finds a language. An unknown one is refused with those that there are.

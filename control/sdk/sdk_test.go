@@ -234,6 +234,33 @@ func command(t *testing.T, dir, program string, args ...string) (string, error) 
 	return string(out), err
 }
 
+func TestPython(t *testing.T) {
+	t.Parallel()
+	py := have(t, "python3")
+	dir := written(t, pets(t), sdk.Options{Language: "python", BaseURL: "http://localhost:1/none"})
+	copied(t, "testdata/driver.py", filepath.Join(dir, "driver.py"))
+	drive(t, dir, py, "-X", "utf8", "-W", "error", "driver.py")
+	if mypy, err := exec.LookPath("mypy"); err == nil {
+		if out, err := command(t, dir, mypy, "--strict", "."); err != nil && !strings.Contains(out, "driver.py") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
+func TestGo(t *testing.T) {
+	t.Parallel()
+	goTool := have(t, "go")
+	dir := written(t, pets(t), sdk.Options{Language: "go", BaseURL: "http://localhost:1/none"})
+	if err := os.Mkdir(filepath.Join(dir, "driver"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	copied(t, "testdata/driver_go/main.go", filepath.Join(dir, "driver", "main.go"))
+	if out, err := command(t, dir, goTool, "vet", "./..."); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	drive(t, dir, goTool, "run", "./driver")
+}
+
 // The same deployment gives the same archive, with everything in one folder.
 func TestZip(t *testing.T) {
 	t.Parallel()
