@@ -43,7 +43,6 @@ func allSDKTypes() []sdkType {
 			{"artifactVersion", "Artifact Version", "Version of the generated library", true, ""},
 			{"invokerPackage", "Invoker Package", "Java package of the generated code", true, ""},
 		}},
-		{"java", "Java", "SDKs for Java applications" + notGenerated, nil},
 		{"objectivec", "iOS (Objective-C)", "SDKs for iOS applications in Objective-C" + notGenerated, []sdkProperty{
 			{"classPrefix", "Prefix", "Prefix of the generated classes", true, ""},
 		}},
@@ -99,7 +98,7 @@ func (c *call) getSDK() (any, error) {
 		o.BaseURL = c.Gateway.String() + "/_aws/execute-api/" + id + "/" + stage
 	}
 	for _, p := range l.Parameters {
-		o.Parameters[p.Name] = c.query.Get(p.Name)
+		o.Parameters[p.Name] = cmp.Or(c.query.Get(p.Name), c.query.Get(p.Also))
 	}
 	got, err := c.Plane.StageClient(c.ctx, c.actor, id, stage, o)
 	if model.KindOf(err) == model.NotFound {

@@ -3,6 +3,7 @@ package awsapi_test
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"io"
 	"slices"
 	"strings"
@@ -36,7 +37,9 @@ func TestGetSDK(t *testing.T) {
 	for _, l := range sdk.Languages {
 		var given, required []string
 		for _, p := range l.Parameters {
-			given = append(given, p.Name+"=com.example.pets")
+			if p.Default == "" {
+				given = append(given, cmp.Or(p.Also, p.Name)+"=Pets")
+			}
 			if p.Required {
 				required = append(required, p.Name)
 			}

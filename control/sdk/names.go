@@ -127,7 +127,8 @@ func (t taken) typeName(ws []string) string {
 // reservedTypes mean something in a language or are part of a client, in lower case.
 var reservedTypes = set(`any apierror apirequest apiresponse array arraybuffer basemodel blob bool boolean byte bytes callable character
 	class client collections date dict double enum error exception false file float function generic headers httpclient httprequest httpresponse
-	infinity int integer interface iterable iterator json jsonobject message ptr sequences apioptions call list literal long map mapping math models module nan never none notrequired null
+	infinity int integer interface iterable iterator json jsonobject message ptr apibase apiexception stringbuilder illegalargumentexception classcastexception
+	arithmeticexception interruptedexception suppresswarnings sequences apioptions call list literal long map mapping math models module nan never none notrequired null
 	number object objects option optional options override package params partial promise readonly record request requestinit
 	requestoptions response runtime runtimeexception sequence set short string symbol system thread throwable time timeouterror true tuple type
 	typeddict aux con nul prn undefined unknown uri url urlsearchparams uint8array value void`)

@@ -32,6 +32,24 @@ type Parameter struct {
 	Name, Label, About string
 	Required           bool
 	Default            string
+	Also               string // another name of it, which Amazon's service has for it in places
+}
+
+// Defaults are the language's parameters for who does not want to choose.
+func (l Language) Defaults(api string) map[string]string {
+	if l.ID != "java" {
+		return nil
+	}
+	ws := words(api)
+	name := cutTo(pascal(ws), 60)
+	if name == "" || name[0] < 'A' || name[0] > 'Z' {
+		name = "Api" + name
+	}
+	pkg := strings.ToLower(name)
+	if javaWords[pkg] {
+		pkg += "api"
+	}
+	return map[string]string{"serviceName": name, "javaPackageName": "client." + pkg}
 }
 
 // Languages are those that there are, in the order in which they are offered.
@@ -39,6 +57,7 @@ var Languages = []Language{
 	{ID: "javascript", Name: "JavaScript", write: javaScript},
 	{ID: "typescript", Name: "TypeScript", write: typeScript},
 	{ID: "python", Name: "Python", write: python},
+	{ID: "java", Name: "Java", Parameters: javaParameters, write: java},
 	{ID: "go", Name: "Go", Parameters: goParameters, write: golang},
 }
 

@@ -261,6 +261,23 @@ func TestGo(t *testing.T) {
 	drive(t, dir, goTool, "run", "./driver")
 }
 
+func TestJava(t *testing.T) {
+	t.Parallel()
+	javac, java := have(t, "javac"), have(t, "java")
+	dir := written(t, pets(t), sdk.Options{Language: "java", BaseURL: "http://localhost:1/none",
+		Parameters: map[string]string{"serviceName": "Pets", "javaPackageName": "com.example.pets"}})
+	copied(t, "testdata/Driver.java", filepath.Join(dir, "Driver.java"))
+	sources, err := filepath.Glob(filepath.Join(dir, "src/main/java/com/example/pets/*.java"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"--release", "17", "-Xlint:all", "-Werror", "-d", filepath.Join(dir, "classes"), "Driver.java"}, sources...)
+	if out, err := command(t, dir, javac, args...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	drive(t, dir, java, "-cp", "classes", "Driver")
+}
+
 // The same deployment gives the same archive, with everything in one folder.
 func TestZip(t *testing.T) {
 	t.Parallel()
@@ -298,7 +315,7 @@ func parameters(l sdk.Language) map[string]string {
 	for _, p := range l.Parameters {
 		out[p.Name] = p.Default
 		if p.Default == "" {
-			out[p.Name] = "com.example.pets"
+			out[p.Name] = "Pets"
 		}
 	}
 	return out
