@@ -19,8 +19,8 @@ import (
 )
 
 func apiCommand() *cobra.Command {
-	return tenantVerbs(&cobra.Command{Use: "api", Short: "APIs: import, look at, deploy, delete"},
-		apiImportCommand(), apiListCommand(), apiShowCommand(), apiDeployCommand(), apiDeleteCommand())
+	return tenantVerbs(&cobra.Command{Use: "api", Short: "APIs: import, look at, deploy, delete, write clients of"},
+		apiImportCommand(), apiListCommand(), apiShowCommand(), apiDeployCommand(), apiSDKCommand(), apiDeleteCommand())
 }
 
 func apiImportCommand() *cobra.Command {

@@ -71,6 +71,7 @@ func TestVerbs(t *testing.T) {
 	if code, body := get(t, call); code != 200 || body != "upstream saw /pets/7" {
 		t.Errorf("GET %s: %d %s", call, code, body)
 	}
+	clientCalls(t, env)
 
 	// Keyed: the same API again by URL, with a plan.
 	again := cliJSON[imported](t, env, "api", "import", docs.URL+"/pets.yaml", "--api", "Pets", "--require-key")
