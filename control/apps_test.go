@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tollgate/control"
+	"tollgate/control/sdk"
 	"tollgate/model"
 )
 
@@ -133,6 +134,12 @@ func TestDevelopersAreApart(t *testing.T) {
 	}
 	if _, err := s.Documented(s.ctx, other.site, s.deployed.Stage.APIID, s.deployed.Deployment.ID); model.KindOf(err) != model.NotFound {
 		t.Errorf("a portal shows another's API: %v", err)
+	}
+	if _, err := s.SiteClient(s.ctx, other.site, s.deployed.Stage.APIID, sdk.Options{Language: "go"}); model.KindOf(err) != model.NotFound {
+		t.Errorf("a portal gives a client of another's API: %v", err)
+	}
+	if c, err := s.SiteClient(s.ctx, s.site, s.deployed.Stage.APIID, sdk.Options{Language: "go"}); err != nil || c.Folder != "pets-go" {
+		t.Errorf("a client of the portal's own API: %s, %v", c.Folder, err)
 	}
 	if _, err := s.CreateAPI(s.ctx, s.dev, "x", ""); model.KindOf(err) != model.Denied {
 		t.Errorf("a customer made an API: %v", err)

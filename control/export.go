@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tollgate/control/sdk"
 	"tollgate/model"
 )
 
@@ -39,28 +38,4 @@ func (p *Plane) StageDefinition(ctx context.Context, actor Actor, apiID, stage s
 		return json.Unmarshal(doc, &out.Definition)
 	})
 	return out, err
-}
-
-// StageClient is a client library of what a stage serves.
-type StageClient struct {
-	sdk.Client
-	DeployedAt time.Time
-}
-
-// StageClient writes a client library of what a stage serves, in the words of the
-// documentation version that the stage shows, if it shows one.
-func (p *Plane) StageClient(ctx context.Context, actor Actor, apiID, stage string, o sdk.Options) (StageClient, error) {
-	s, err := p.StageDefinition(ctx, actor, apiID, stage)
-	if err != nil {
-		return StageClient{}, err
-	}
-	if v := s.DocumentationVersion; v != "" {
-		words, err := p.DocumentationVersion(ctx, actor, apiID, v)
-		if err != nil && model.KindOf(err) != model.NotFound {
-			return StageClient{}, err
-		}
-		o.Documentation = words.Parts
-	}
-	c, err := sdk.Generate(&s.Definition, o)
-	return StageClient{c, s.DeployedAt}, err
 }

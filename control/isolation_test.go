@@ -209,7 +209,7 @@ var isolation = map[string]any{
 	},
 	"DeveloperSignUp": "nobody yet", "PendingDeveloper": "takes a link's token", "ConfirmDeveloper": "takes a link's token", "DeveloperSignIn": "who the caller is",
 	"RequestDeveloperReset": "nobody yet", "ResetDeveloperPassword": "takes a link's token",
-	"Catalogue": "for everybody", "Documented": "for everybody; TestDevelopersAreApart",
+	"Catalogue": "for everybody", "Documented": "for everybody; TestDevelopersAreApart", "SiteClient": "for everybody; TestDevelopersAreApart",
 	"LargeDocuments": "the portals' own: no visitor asks for it", "FollowPortals": "the portals' own: it tells nothing",
 	"DeveloperProfile":        func(f foreign) error { return second(f.DeveloperProfile(f.ctx, customer(f.mine))) },
 	"SetDeveloperProfile":     func(f foreign) error { return f.SetDeveloperProfile(f.ctx, customer(f.mine), control.Profile{}) },

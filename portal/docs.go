@@ -2,6 +2,7 @@ package portal
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"sort"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"tollgate/control"
+	"tollgate/control/sdk"
 	"tollgate/model"
 	"tollgate/portal/reference"
 	"tollgate/ui"
@@ -19,6 +21,7 @@ func (s *Server) docRoutes() []route {
 		{"GET", "/{$}", anyone, (*visit).home},
 		{"GET", "/apis/{api}", anyone, (*visit).api},
 		{"GET", "/apis/{api}/openapi", anyone, (*visit).document},
+		{"GET", "/apis/{api}/sdk/{language}", customer, (*visit).client},
 		{"GET", "/apis/{api}/{operation}", anyone, (*visit).operation},
 		{"GET", "/search", anyone, (*visit).search},
 		{"GET", "/plans", anyone, (*visit).plans},
@@ -135,6 +138,27 @@ func (v *visit) document() error {
 	h.Set("Content-Length", strconv.Itoa(len(d.Source)))
 	_, _ = v.w.Write(d.Source)
 	return nil
+}
+
+// client is a client library of the API, for who may get a key for it.
+func (v *visit) client() error {
+	a, _, _, err := v.published(v.path("api"))
+	if err != nil {
+		return err
+	}
+	l, err := sdk.ByID(v.path("language"))
+	if err != nil {
+		return model.Errorf(model.NotFound, "%s", model.MessageOf(err))
+	}
+	got, err := v.Plane.SiteClient(v.ctx(), v.site, a.ID, sdk.Options{Language: l.ID, BaseURL: v.baseURL(a), Parameters: l.Defaults(a.Name)})
+	if err != nil {
+		return err
+	}
+	body, err := got.Zip(got.DeployedAt)
+	if err != nil {
+		return err
+	}
+	return v.file("application/zip", got.Folder+".zip", func(w io.Writer) error { _, err := w.Write(body); return err })
 }
 
 // hit is an operation that a search found, with the API it is of.

@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"archive/zip"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control"
+	"tollgate/control/sdk"
 	"tollgate/migrations/pgtest"
 	"tollgate/model"
 	"tollgate/portal"
@@ -254,6 +256,28 @@ func TestPublicPages(t *testing.T) {
 	if h := b.get("").header; !strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("headers %v", h)
 	}
+}
+
+// Client libraries are for developers of the portal, and of its APIs alone.
+func TestClientLibraries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.browser().get("apis/"+w.api).want(200, "Client libraries", "Sign in</a> to download")
+	w.browser().get("apis/"+w.api+"/sdk/python").want(200, "Sign in")
+	b := w.signUp("dev@example.com")
+	b.get("apis/"+w.api).want(200, "/apis/"+w.api+"/sdk/python", "TypeScript")
+	for _, l := range sdk.Languages {
+		p := b.get("apis/" + w.api + "/sdk/" + l.ID)
+		if got := p.header.Get("Content-Disposition"); p.status != 200 || p.header.Get("Content-Type") != "application/zip" || !strings.HasSuffix(got, "-"+l.ID+`.zip"`) {
+			t.Errorf("%s: %d %s", l.ID, p.status, got)
+		}
+		z, err := zip.NewReader(strings.NewReader(p.body), int64(len(p.body)))
+		if err != nil || len(z.File) < 3 {
+			t.Errorf("%s: %v", l.ID, err)
+		}
+	}
+	b.get("apis/"+w.api+"/sdk/cobol").want(404, "javascript")
+	b.get("apis/nothing/sdk/python").want(404)
 }
 
 // A developer from the first visit to the invoice.

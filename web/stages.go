@@ -2,12 +2,14 @@ package web
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
 	"time"
 	"tollgate/billing/intake"
 	"tollgate/control"
+	"tollgate/control/sdk"
 	"tollgate/model"
 	"tollgate/ui"
 	"tollgate/ui/serve"
@@ -18,6 +20,7 @@ func (s *Server) stageRoutes() []route {
 		{method: "GET", pattern: "/apis/{api}/stages", who: mayRead, handle: (*visit).stages},
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}", who: mayRead, handle: (*visit).stage},
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}", who: mayBuild, handle: (*visit).saveStage},
+		{method: "GET", pattern: "/apis/{api}/stages/{stage}/sdk/{language}", who: mayRead, handle: (*visit).stageClient},
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}/delete", who: mayBuild, handle: (*visit).confirmDeleteStage},
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}/delete", who: mayBuild, handle: (*visit).deleteStage},
 		{method: "GET", pattern: "/apis/{api}/deploy", who: mayBuild, handle: (*visit).deployPage},
@@ -79,6 +82,27 @@ func (v *visit) stage() error {
 
 func (v *visit) stageWith(status int, a control.APIDetail, s control.Stage, f stageForm) error {
 	return v.renderAs(status, stageView(v.below(a.API, "Stage "+s.Name, "stages"), a.API, s, f, v.invokeURL(a.ID, s.Name), v.pathURL(a.ID, s.Name), v.may(control.ToBuild)))
+}
+
+// stageClient is a client library of what the stage serves.
+func (v *visit) stageClient() error {
+	a, err := v.Plane.API(v.ctx(), v.actor(), v.path("api"))
+	if err != nil {
+		return err
+	}
+	l, err := sdk.ByID(v.path("language"))
+	if err != nil {
+		return model.Errorf(model.NotFound, "%s", model.MessageOf(err))
+	}
+	got, err := v.Plane.StageClient(v.ctx(), v.actor(), a.ID, v.path("stage"), sdk.Options{Language: l.ID, BaseURL: v.pathURL(a.ID, v.path("stage")), Parameters: l.Defaults(a.Name)})
+	if err != nil {
+		return err
+	}
+	body, err := got.Zip(got.DeployedAt)
+	if err != nil {
+		return err
+	}
+	return v.send("application/zip", got.Folder+".zip", func(w io.Writer) error { _, err := w.Write(body); return err })
 }
 
 func (v *visit) saveStage() error {
