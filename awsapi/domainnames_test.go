@@ -278,3 +278,75 @@ func TestCertificateManager(t *testing.T) {
 	acm(f.owner, "DeleteCertificate", arn, &struct{}{})
 	acm(f.owner, "DeleteCertificate", asked, &struct{}{})
 }
+
+// Routing rules as version 2 of the service's API has them.
+func TestRoutingRules(t *testing.T) {
+	f := newFace(t)
+	api := f.mockAPI()
+	f.call("POST", "/restapis/"+api+"/deployments", map[string]any{"stageName": "dev"}).want(201)
+	f.call("POST", "/domainnames", map[string]any{"domainName": "api.example.com", "routingMode": "ROUTING_RULE_ONLY"}).want(201)
+	base := "/v2/domainnames/api.example.com/routingrules"
+	rule := func(priority int, conditions ...any) map[string]any {
+		if conditions == nil {
+			conditions = []any{}
+		}
+		return map[string]any{"priority": priority, "conditions": conditions,
+			"actions": []any{map[string]any{"invokeApi": map[string]any{"apiId": api, "stage": "dev"}}}}
+	}
+	paths := func(of ...string) any { return map[string]any{"matchBasePaths": map[string]any{"anyOf": of}} }
+	header := map[string]any{"matchHeaders": map[string]any{"anyOf": []any{map[string]any{"header": "x-version", "valueGlob": "beta*"}}}}
+	if got := string(f.call("GET", base, nil).want(200).Body); got != `{"routingRules":[]}` {
+		t.Errorf("no rules are %s", got)
+	}
+	made := f.call("POST", base, rule(50, paths("v1", "v2"), header)).want(201)
+	id := made.field("routingRuleId")
+	want := fmt.Sprintf(`{"actions":[{"invokeApi":{"apiId":%q,"stage":"dev","stripBasePath":false}}],"conditions":[{"matchBasePaths":{"anyOf":["v1","v2"]}},{"matchHeaders":{"anyOf":[{"header":"x-version","valueGlob":"beta*"}]}}],"priority":50,"routingRuleArn":"%s","routingRuleId":%q}`,
+		api, made.field("routingRuleArn"), id)
+	if got := string(f.call("GET", base+"/"+id, nil).want(200).Body); got != want || !strings.HasSuffix(made.field("routingRuleArn"), "/domainnames/api.example.com/routingrules/"+id) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	f.call("POST", base, rule(50)).wantError(409, "ConflictException", fmt.Sprintf("rule %s has priority 50 already; every rule of a domain has its own", id))
+	for _, bad := range []map[string]any{
+		{"conditions": []any{}, "actions": rule(1)["actions"]},
+		{"priority": 1, "actions": rule(1)["actions"]},
+		{"priority": 1, "conditions": []any{}, "actions": []any{}},
+		rule(1, map[string]any{}), rule(1, paths()), rule(1, paths("a"), paths("b")), rule(0), rule(1, paths("/a/")),
+	} {
+		f.call("POST", base, bad).want(400)
+		f.call("PUT", base+"/"+id, bad).want(400)
+	}
+	f.call("POST", base, rule(20)).want(201)
+	f.call("PUT", base+"/"+id, rule(10)).want(200)
+	var page struct {
+		NextToken    string
+		RoutingRules []struct {
+			Priority   int
+			Conditions []any
+		}
+	}
+	f.call("GET", base+"?maxResults=1", nil).want(200).into(&page)
+	if len(page.RoutingRules) != 1 || page.RoutingRules[0].Priority != 10 || len(page.RoutingRules[0].Conditions) != 0 || page.NextToken == "" {
+		t.Fatalf("the first page is %+v", page)
+	}
+	token := page.NextToken
+	page.NextToken, page.RoutingRules = "", nil
+	f.call("GET", base+"?maxResults=1&nextToken="+token, nil).want(200).into(&page)
+	if len(page.RoutingRules) != 1 || page.RoutingRules[0].Priority != 20 || page.NextToken != "" {
+		t.Errorf("the second page is %+v", page)
+	}
+	f.call("GET", base+"?maxResults=0", nil).want(400)
+	f.call("GET", base+"?nextToken=x", nil).want(400)
+	f.call("DELETE", base+"/"+id, nil).want(204)
+	for _, verb := range []string{"GET", "DELETE"} {
+		f.call(verb, base+"/"+id, nil).wantError(404, "NotFoundException", "Invalid routing rule identifier specified")
+		f.call(verb, "/v2/domainnames/none.example.com/routingrules/"+id, nil).wantError(404, "NotFoundException", "Invalid domain name identifier specified")
+	}
+	f.call("PUT", base+"/"+id, rule(30)).want(404)
+	f.call("GET", "/v2/domainnames/none.example.com/routingrules", nil).want(404)
+	other := f.account("other")
+	for _, r := range []struct{ verb, at string }{{"GET", base}, {"POST", base}, {"GET", base + "/x"}, {"PUT", base + "/x"}, {"DELETE", base + "/x"}} {
+		if got := f.send(other, r.verb, r.at, rule(3)); got.Status != 404 {
+			t.Errorf("another account's %s %s: %d", r.verb, r.at, got.Status)
+		}
+	}
+}

@@ -133,3 +133,13 @@ var operations = []operation{
 	{"GetVpcLink", "GET", "/vpclinks/{vpclink_id}", "", 200},
 	{"UpdateVpcLink", "PATCH", "/vpclinks/{vpclink_id}", "", 200},
 }
+
+// ruleOperations are the operations of version 2 that REST APIs take part in: they are at
+// paths and under a signature like the others.
+var ruleOperations = []operation{
+	{"CreateRoutingRule", "POST", "/v2/domainnames/{domain_name}/routingrules", "", 201},
+	{"GetRoutingRule", "GET", "/v2/domainnames/{domain_name}/routingrules/{rule_id}", "", 200},
+	{"ListRoutingRules", "GET", "/v2/domainnames/{domain_name}/routingrules", "", 200},
+	{"PutRoutingRule", "PUT", "/v2/domainnames/{domain_name}/routingrules/{rule_id}", "", 200},
+	{"DeleteRoutingRule", "DELETE", "/v2/domainnames/{domain_name}/routingrules/{rule_id}", "", 204},
+}

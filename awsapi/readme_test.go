@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,7 +29,7 @@ func TestREADME(t *testing.T) {
 	var b strings.Builder
 	served := 0
 	b.WriteString("| Operation | Path | State |\n|---|---|---|\n")
-	for _, op := range operations {
+	for _, op := range slices.Concat(operations, ruleOperations) {
 		state := "not yet: 501"
 		switch {
 		case refused[op.name]:
@@ -46,7 +47,7 @@ func TestREADME(t *testing.T) {
 	for name := range all {
 		t.Errorf("%s is no operation of the service", name)
 	}
-	table := fmt.Sprintf("%d of %d operations are served.\n\n%s", served, len(operations), b.String())
+	table := fmt.Sprintf("%d of %d operations are served.\n\n%s", served, len(operations)+len(ruleOperations), b.String())
 	old, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ func New(o Options) (*Server, error) {
 			all[name] = do
 		}
 	}
-	for _, op := range operations {
+	for _, op := range slices.Concat(operations, ruleOperations) {
 		r := route{operation: op, segments: strings.Split(op.path[1:], "/"), do: all[op.name]}
 		key := shape(op.verb, len(r.segments))
 		s.routes[key] = append(s.routes[key], r)
@@ -87,7 +88,7 @@ func shape(verb string, segments int) string { return fmt.Sprintf("%s %d", verb,
 // nouns are the operations there are, by file.
 var nouns = []handlers{
 	restAPIs, resources, methods, integrations, models, validators, authorizers, gatewayResponses, documentation,
-	deployments, stages, apiKeys, usagePlans, domainNames, accessAssociations, vpcLinks, clientCertificates, account, tags, sdks, exports, imports, tests,
+	deployments, stages, apiKeys, usagePlans, domainNames, routingRules, accessAssociations, vpcLinks, clientCertificates, account, tags, sdks, exports, imports, tests,
 }
 
 // ServeHTTP serves the control API.

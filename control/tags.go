@@ -21,6 +21,7 @@ const (
 // Tags are those of a thing that is there, by the path in its ARN
 // ("/restapis/abcdef1234").
 func (p *Plane) Tags(ctx context.Context, actor Actor, resource string) (map[string]string, error) {
+	resource = tagged(resource)
 	tags := map[string]string{}
 	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
 		if err := taggable(ctx, tx, actor.Tenant, resource); err != nil {
@@ -37,6 +38,7 @@ func (p *Plane) Tags(ctx context.Context, actor Actor, resource string) (map[str
 
 // SetTags adds tags to a thing that is there, and takes some away.
 func (p *Plane) SetTags(ctx context.Context, actor Actor, resource string, add map[string]string, remove []string) error {
+	resource = tagged(resource)
 	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		if err := taggable(ctx, w, w.tenant, resource); err != nil {
 			return err
@@ -47,6 +49,15 @@ func (p *Plane) SetTags(ctx context.Context, actor Actor, resource string, add m
 		return w.audit(ctx, "tags.change", resource, map[string]any{"add": add, "remove": remove})
 	})
 	return err
+}
+
+// tagged is a path in the form that tags are kept under: case does not matter in
+// host names.
+func tagged(resource string) string {
+	if strings.HasPrefix(resource, "/domainnames/") {
+		return strings.ToLower(resource)
+	}
+	return resource
 }
 
 // taggable says whether there is a thing at a path.
@@ -68,7 +79,7 @@ func taggable(ctx context.Context, tx pgx.Tx, tenant uint32, resource string) er
 	case len(parts) == 2 && parts[0] == "vpclinks":
 		err = tx.QueryRow(ctx, `select exists (select from vpc_link where tenant_id = $1 and link_id = $2)`, tenant, parts[1]).Scan(&there)
 	case len(parts) == 2 && parts[0] == "domainnames":
-		err = tx.QueryRow(ctx, `select exists (select from domain where tenant_id = $1 and name = lower($2))`, tenant, parts[1]).Scan(&there)
+		err = tx.QueryRow(ctx, `select exists (select from domain where tenant_id = $1 and name = $2)`, tenant, parts[1]).Scan(&there)
 	case len(parts) == 2 && parts[0] == "certificates":
 		err = tx.QueryRow(ctx, `select exists (select from certificate where tenant_id = $1 and certificate_id = $2 and not owned)`, tenant, parts[1]).Scan(&there)
 	}
