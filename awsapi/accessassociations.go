@@ -17,7 +17,6 @@ var (
 	privateDomainARN = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:\d{12}:/domainnames/[^/+\s]{1,512}\+[A-Za-z0-9]+$`)
 	associationARN   = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:\d{12}:/domainnameaccessassociations/domainname/[^/\s]{1,512}/vpcesource/vpce-[A-Za-z0-9]+$`)
 	endpointID       = regexp.MustCompile(`^vpce-[A-Za-z0-9]{1,64}$`)
-	errNoDomain      = notFound("Invalid domain name identifier specified")
 	errNoAssociation = notFound("Invalid domain name access association identifier specified")
 )
 
@@ -38,7 +37,8 @@ func (c *call) createAssociation() (any, error) {
 	case !endpointID.MatchString(in.AccessAssociationSource):
 		return nil, badRequest("Invalid VPC endpoint specified: %.200s", in.AccessAssociationSource)
 	}
-	return nil, errNoDomain
+	// The service's model has no NotFoundException here.
+	return nil, badRequest("Invalid domain name identifier specified")
 }
 
 func (c *call) getAssociations() (any, error) {

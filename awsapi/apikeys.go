@@ -221,6 +221,9 @@ func (c *call) importAPIKeys() (any, error) {
 	}
 	for i := range keys {
 		keys[i].Readable = true
+		if err := checkKeyText(&keys[i].KeySpec); err != nil {
+			return nil, err
+		}
 	}
 	fail := isTrue(c.query.Get("failonwarnings"))
 	if fail && len(ignored) > 0 {

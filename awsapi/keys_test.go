@@ -45,7 +45,8 @@ func TestImportKeys(t *testing.T) {
 	f := newFace(t)
 	file := "Name,key,description,Enabled,usageplanIds\nOne,aaaaaaaaaaaaaaaaaaaaaaaa,x,true,\nTwo,bbbbbbbbbbbbbbbbbbbbbbbb,y,false,\nThree,aaaaaaaaaaaaaaaaaaaaaaaa,z,true,\n"
 	var out struct{ IDs, Warnings []string }
-	f.call("POST", "/apikeys?mode=import&format=csv&failonwarnings=true", file).want(400)
+	f.call("POST", "/apikeys?mode=import&format=csv&failonwarnings=true", file).want(409)
+	f.call("POST", "/apikeys?mode=import&format=csv&failonwarnings=true", strings.Replace(file, "description", "colour", 1)).want(400)
 	f.call("POST", "/apikeys?mode=import&format=csv", file).want(201).into(&out)
 	if len(out.IDs) != 2 || len(out.Warnings) == 0 || !strings.Contains(strings.Join(out.Warnings, "\n"), "key 3: this key value is in use already") {
 		t.Errorf("%+v", out)

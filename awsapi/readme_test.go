@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -15,8 +16,28 @@ var update = flag.Bool("update", false, "write the table of operations in README
 // refused: see divergences.md.
 var refused = map[string]bool{"CreateDomainNameAccessAssociation": true, "DeleteDomainNameAccessAssociation": true, "RejectDomainNameAccessAssociation": true}
 
-// The table of operations in README.md is what is served.
+// driven is how many calls of each operation TestEveryOperation of cmd/tollgate makes
+// with each of its clients.
+func driven(t *testing.T) map[string]int {
+	t.Helper()
+	b, err := os.ReadFile("clients/scenario.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls []struct{ Op string }
+	if err := json.Unmarshal(b, &calls); err != nil {
+		t.Fatal(err)
+	}
+	n := map[string]int{}
+	for _, c := range calls {
+		n[c.Op]++
+	}
+	return n
+}
+
+// The table of operations in README.md is what is served, and each is tested.
 func TestREADME(t *testing.T) {
+	calls := driven(t)
 	all := handlers{}
 	for _, some := range nouns {
 		for name, do := range some {
@@ -28,7 +49,7 @@ func TestREADME(t *testing.T) {
 	}
 	var b strings.Builder
 	served := 0
-	b.WriteString("| Operation | Path | State |\n|---|---|---|\n")
+	b.WriteString("| Operation | Path | State | Calls in TestEveryOperation, with each client |\n|---|---|---|---|\n")
 	for _, op := range slices.Concat(operations, ruleOperations) {
 		state := "not yet: 501"
 		switch {
@@ -42,7 +63,10 @@ func TestREADME(t *testing.T) {
 		if op.query != "" {
 			path += "?" + op.query
 		}
-		fmt.Fprintf(&b, "| %s | %s `%s` | %s |\n", op.name, op.verb, path, state)
+		if calls[op.name] == 0 {
+			t.Errorf("no client calls %s: add it to clients/scenario.json", op.name)
+		}
+		fmt.Fprintf(&b, "| %s | %s `%s` | %s | %d |\n", op.name, op.verb, path, state, calls[op.name])
 	}
 	for name := range all {
 		t.Errorf("%s is no operation of the service", name)

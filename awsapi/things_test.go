@@ -166,7 +166,7 @@ func TestAccessAssociations(t *testing.T) {
 	domain := "arn:aws:apigateway:us-west-2:111122223333:/domainnames/my.private.domain.tld+abcd1234"
 	association := "arn:aws:apigateway:us-west-2:012345678910:/domainnameaccessassociations/domainname/my.private.domain.tld/vpcesource/vpce-abcd1234efg"
 	in := map[string]any{"domainNameArn": domain, "accessAssociationSource": "vpce-abcd1234efg", "accessAssociationSourceType": "VPCE"}
-	f.call("POST", "/domainnameaccessassociations", in).wantError(404, "NotFoundException", "Invalid domain name identifier specified")
+	f.call("POST", "/domainnameaccessassociations", in).wantError(400, "BadRequestException", "Invalid domain name identifier specified")
 	in["accessAssociationSourceType"] = "NET"
 	f.call("POST", "/domainnameaccessassociations", in).wantError(400, "ValidationException",
 		"1 validation error detected: Value 'NET' at 'createDomainNameAccessAssociationInput.accessAssociationSourceType' failed to satisfy constraint: Member must satisfy enum value set: [VPCE]")

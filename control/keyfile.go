@@ -27,10 +27,10 @@ func ParseKeys(b []byte) (keys []NewKey, ignored []string, err error) {
 	}
 	for _, name := range []string{"name", "key"} {
 		if _, ok := at[name]; !ok {
-			return nil, nil, model.Errorf(model.Invalid, "the first line of the file of keys has no column %s: it needs Name,Key and may have Enabled,UsagePlanIds", name)
+			return nil, nil, model.Errorf(model.Invalid, "the first line of the file of keys has no column %s: it needs Name,Key and may have Description,Enabled,UsagePlanIds", name)
 		}
 	}
-	known := map[string]bool{"name": true, "key": true, "enabled": true, "usageplanids": true}
+	known := map[string]bool{"name": true, "key": true, "enabled": true, "usageplanids": true, "description": true}
 	ignored = []string{}
 	for {
 		rec, err := r.Read()
@@ -66,7 +66,7 @@ func ParseKeys(b []byte) (keys []NewKey, ignored []string, err error) {
 				ignored = append(ignored, names[i])
 			}
 		}
-		k.Name, k.Value = strings.Clone(k.Name), strings.Clone(k.Value)
+		k.Name, k.Value, k.Description = strings.Clone(k.Name), strings.Clone(k.Value), strings.Clone(get("description"))
 		keys = append(keys, k)
 	}
 }

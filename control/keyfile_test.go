@@ -20,9 +20,10 @@ func TestParseKeys(t *testing.T) {
 		says       string
 	}{
 		{"AWS's example", "Name,key,description,Enabled,usageplanIds\nImportedKey1," + value + ",an imported key,TRUE,\"n371pt, abc123\"\n",
-			[]control.NewKey{{Name: "ImportedKey1", Value: value, Enabled: true, PlanIDs: []string{"n371pt", "abc123"}}}, []string{"description"}, ""},
+			[]control.NewKey{{Name: "ImportedKey1", Value: value, Enabled: true, PlanIDs: []string{"n371pt", "abc123"}, KeySpec: control.KeySpec{Description: "an imported key"}}}, []string{}, ""},
 		{"other order, mark, no last newline", "\ufeffKEY,NAME\r\n" + value + ",a\r\n" + value2 + ",b",
 			[]control.NewKey{{Name: "a", Value: value, Enabled: true}, {Name: "b", Value: value2, Enabled: true}}, []string{}, ""},
+		{"an unknown column", "name,key,colour\na," + value + ",red\n", []control.NewKey{{Name: "a", Value: value, Enabled: true}}, []string{"colour"}, ""},
 		{"disabled, empty description", "name,key,description,enabled\na," + value + ",,false\n",
 			[]control.NewKey{{Name: "a", Value: value}}, []string{}, ""},
 		{"empty", "", nil, nil, "no first line"},

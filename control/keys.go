@@ -228,19 +228,19 @@ func (p *Plane) ImportKeys(ctx context.Context, actor Actor, planID string, keys
 		// COPY is refused on tables with row-level security, so it fills a
 		// temporary one.
 		if _, err := w.Exec(ctx, `
-			create temporary table imported_key (key_id text, name text, hash bytea, prefix text, last4 text, enabled boolean)
+			create temporary table imported_key (key_id text, name text, hash bytea, prefix text, last4 text, enabled boolean, description text)
 			on commit drop`); err != nil {
 			return err
 		}
 		if _, err := w.CopyFrom(ctx, pgx.Identifier{"imported_key"},
-			[]string{"key_id", "name", "hash", "prefix", "last4", "enabled"}, pgx.CopyFromRows(rows())); err != nil {
+			[]string{"key_id", "name", "hash", "prefix", "last4", "enabled", "description"}, pgx.CopyFromRows(rows())); err != nil {
 			return err
 		}
 		var first, last *int64
 		if err := w.QueryRow(ctx, `
 			with k as (
-				insert into api_key (tenant_id, key_id, name, hash, prefix, last4, enabled)
-				select $1, key_id, name, hash, prefix, last4, enabled from imported_key
+				insert into api_key (tenant_id, key_id, name, hash, prefix, last4, enabled, description)
+				select $1, key_id, name, hash, prefix, last4, enabled, description from imported_key
 				returning key_num),
 			n as (
 				select key_num, nextval(pg_get_serial_sequence('subscription', 'subscription_id')) as subscription_id from k where $2 <> ''),
@@ -303,7 +303,7 @@ func keyRows(keys []NewKey) (func() [][]any, error) {
 		rows := make([][]any, len(keys))
 		for i := range keys {
 			v := keys[i].Value
-			rows[i] = []any{model.NewID(10), keys[i].Name, hashes[i][:], v[:8], v[len(v)-4:], keys[i].Enabled}
+			rows[i] = []any{model.NewID(10), keys[i].Name, hashes[i][:], v[:8], v[len(v)-4:], keys[i].Enabled, keys[i].Description}
 		}
 		return rows
 	}, nil

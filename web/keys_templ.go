@@ -2081,7 +2081,7 @@ func keyFileEditor(p ui.Page, f keyFileForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 115, "<div class=\"field\"><label for=\"f-file\">File</label> <input class=\"input\" type=\"file\" id=\"f-file\" name=\"file\" accept=\".csv,text/csv,text/plain\" aria-describedby=\"f-file-hint\"><div class=\"hint\" id=\"f-file-hint\">Its first line names the columns: Name and Key are needed; Enabled and UsagePlanIds are read</div></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 115, "<div class=\"field\"><label for=\"f-file\">File</label> <input class=\"input\" type=\"file\" id=\"f-file\" name=\"file\" accept=\".csv,text/csv,text/plain\" aria-describedby=\"f-file-hint\"><div class=\"hint\" id=\"f-file-hint\">Its first line names the columns: Name and Key are needed; Description, Enabled and UsagePlanIds are read</div></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -120,7 +120,7 @@ func TestKeyImportPage(t *testing.T) {
 	p := b.get("/keys").link("Import").want(200, "All are taken, or none")
 	p.press("Import keys").want(422, "Choose a file")
 	p.press("Import keys", "text", "Name,Key\na,short").want(422, "Line 2").want(422, "20 to 128")
-	p.press("Import keys", "plan", plan.ID, "text", "Name,Key,Description\na,abcdef1234ghijklmnop8901234567,mine").want(200, "1 key is imported", "Not kept: Description", "Gold")
+	p.press("Import keys", "plan", plan.ID, "text", "Name,Key,Colour\na,abcdef1234ghijklmnop8901234567,mine").want(200, "1 key is imported", "Not kept: Colour", "Gold")
 
 	// As a browser sends a file.
 	var body bytes.Buffer

@@ -59,7 +59,7 @@ func keyImportCommand() *cobra.Command {
 	var plan string
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Import API keys from a CSV file as Amazon API Gateway's", Args: cobra.ExactArgs(1),
-		Long: "Import API keys from a CSV file (- for standard input) whose first line names its columns, as Amazon API\nGateway's: Name and Key are needed; Enabled (default TRUE) is read; UsagePlanIds may name one plan,\nthe same for all; Description is not kept. All keys are taken or none.",
+		Long: "Import API keys from a CSV file (- for standard input) whose first line names its columns, as Amazon API\nGateway's: Name and Key are needed; Description and Enabled (default TRUE) are read; UsagePlanIds may name\none plan, the same for all. All keys are taken or none.",
 		RunE: asOwner(func(v *verb, args []string) error {
 			var b []byte
 			var err error

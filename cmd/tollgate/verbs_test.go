@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -166,7 +167,7 @@ func TestVerbs(t *testing.T) {
 	cliJSON[any](t, env, "key", "import", csv)
 	cliJSON[control.Subscription](t, env, "key", "move", "ours", "--to", "gold")
 	keys := cliJSON[items[control.Key]](t, env, "key", "list", "--plan", "gold").Items
-	if len(keys) != 2 {
+	if len(keys) != 2 || !slices.ContainsFunc(keys, func(k control.Key) bool { return k.Name == "ours" && k.Description == "mine" }) {
 		t.Errorf("in plan gold: %+v", keys)
 	}
 	eventually(t, call, "abcdef1234ghijklmnop8901234567", 200)
