@@ -15,12 +15,16 @@ import (
 func TestConformanceTerraform(t *testing.T) {
 	plugins := os.Getenv("TOLLGATE_TERRAFORM_PLUGINS")
 	if plugins == "" {
-		t.Skip("TOLLGATE_TERRAFORM_PLUGINS does not name a folder with Terraform's AWS provider: Terraform is not tried")
+		t.Skip("TERRAFORM IS NOT TRIED: TOLLGATE_TERRAFORM_PLUGINS does not name a folder with its AWS provider. TestTerraformCalls plays its recorded calls instead")
 	}
 	if _, err := exec.LookPath("terraform"); err != nil {
-		t.Skip("terraform is not on this machine: it is not tried")
+		t.Skip("TERRAFORM IS NOT TRIED: it is not on this machine. TestTerraformCalls plays its recorded calls instead")
 	}
 	f := newFace(t)
+	endpoint, parallel := f.url, "-parallelism=10"
+	if *recordTerraform {
+		endpoint, parallel = recorder(t, f.url), "-parallelism=1"
+	}
 	dir := t.TempDir()
 	src, err := os.ReadFile(filepath.Join("testdata", "terraform", "main.tf"))
 	f.must(err)
@@ -28,12 +32,18 @@ func TestConformanceTerraform(t *testing.T) {
 	rc := filepath.Join(dir, "terraform.rc")
 	f.must(os.WriteFile(rc, []byte("provider_installation {\n  filesystem_mirror {\n    path = \""+plugins+"\"\n  }\n}\n"), 0o600))
 	certificate, key := serverCertificate(t, "*.example.com")
+	if *recordTerraform {
+		recording.hide(f.owner.AccountID, certificate, key)
+	}
 	truststore := "data:application/x-pem-file;base64," + base64.StdEncoding.EncodeToString([]byte(certificate))
 	terraform := func(code int, args ...string) string {
 		t.Helper()
+		if args[0] == "apply" || args[0] == "destroy" || args[0] == "plan" {
+			args = append(args, parallel)
+		}
 		c := exec.CommandContext(t.Context(), "terraform", args...)
 		c.Dir = dir
-		c.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "TF_VAR_endpoint="+f.url, "TF_VAR_certificate="+certificate, "TF_VAR_private_key="+key, "TF_VAR_truststore="+truststore, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
+		c.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "TF_VAR_endpoint="+endpoint, "TF_VAR_certificate="+certificate, "TF_VAR_private_key="+key, "TF_VAR_truststore="+truststore, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
 			"AWS_ACCESS_KEY_ID="+f.owner.key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+f.owner.key.Secret, "AWS_SESSION_TOKEN=", "AWS_PROFILE=")
 		out, err := c.CombinedOutput()
 		if err != nil && c.ProcessState == nil {
@@ -65,5 +75,8 @@ func TestConformanceTerraform(t *testing.T) {
 	terraform(0, append([]string{"destroy", "-auto-approve"}, change...)...)
 	if got := string(f.call("GET", "/restapis", nil).want(200).Body) + string(f.call("GET", "/usageplans", nil).want(200).Body) + string(f.call("GET", "/apikeys", nil).want(200).Body) + string(f.call("GET", "/domainnames", nil).want(200).Body); got != `{"item":[]}{"item":[]}{"item":[]}{"item":[]}` {
 		t.Errorf("left behind: %s", got)
+	}
+	if *recordTerraform {
+		recording.save(t)
 	}
 }

@@ -286,3 +286,8 @@ data "aws_api_gateway_export" "pets" {
   stage_name  = aws_api_gateway_stage.prod.stage_name
   export_type = "oas30"
 }
+data "aws_api_gateway_sdk" "pets" {
+  rest_api_id = aws_api_gateway_rest_api.pets.id
+  stage_name  = aws_api_gateway_stage.prod.stage_name
+  sdk_type    = "javascript"
+}
