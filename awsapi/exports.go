@@ -19,18 +19,8 @@ func (c *call) getExport() (any, error) {
 		return nil, badRequest("Invalid export type specified: %.100s. Must be one of: [oas30, swagger]", kind)
 	}
 	o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: strings.Contains(c.r.Header.Get("Accept"), "yaml")}
-	for _, e := range strings.Split(c.query.Get("extensions"), ",") {
-		switch strings.TrimSpace(e) {
-		case "", "postman":
-		case "integrations":
-			o.Integrations = true
-		case "authorizers":
-			o.Authorizers = true
-		case "apigateway":
-			o.All = true
-		default:
-			return nil, badRequest("Invalid extension specified: %.100s. Must be one of: [integrations, authorizers, apigateway, postman]", e)
-		}
+	if err := o.Extensions(c.query.Get("extensions")); err != nil {
+		return nil, badRequest("%s", model.MessageOf(err))
 	}
 	out, err := c.Plane.StageDefinition(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"])
 	if err != nil {

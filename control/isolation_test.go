@@ -293,6 +293,12 @@ var isolation = map[string]any{
 		return second(f.StageClient(f.ctx, f.mine, f.d.Stage.APIID, "prod", sdk.Options{Language: "javascript"}))
 	},
 	"StageDefinition": func(f foreign) error { return second(f.StageDefinition(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
+	"CompareVersions": func(f foreign) error {
+		if _, err := f.CompareVersions(f.ctx, f.mine, f.d.Stage.APIID, control.Version{}, control.Version{Stage: "prod"}); model.KindOf(err) != model.NotFound {
+			return err
+		}
+		return second(f.CompareVersions(f.ctx, f.mine, f.d.Stage.APIID, control.Version{}, control.Version{Deployment: f.d.Deployment.ID}))
+	},
 	"CreateStage": func(f foreign) error {
 		return second(f.CreateStage(f.ctx, f.mine, control.NewStage{APIID: f.d.Stage.APIID, Name: "new", StageEdit: control.StageEdit{DeploymentID: f.d.Deployment.ID}}))
 	},

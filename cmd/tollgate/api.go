@@ -19,8 +19,8 @@ import (
 )
 
 func apiCommand() *cobra.Command {
-	return tenantVerbs(&cobra.Command{Use: "api", Short: "APIs: import, look at, deploy, delete, write clients of"},
-		apiImportCommand(), apiListCommand(), apiShowCommand(), apiDeployCommand(), apiSDKCommand(), apiDeleteCommand())
+	return tenantVerbs(&cobra.Command{Use: "api", Short: "APIs: import, look at, compare, deploy, export, delete, write clients of"},
+		apiImportCommand(), apiListCommand(), apiShowCommand(), apiDeployCommand(), apiDiffCommand(), apiExportCommand(), apiSDKCommand(), apiDeleteCommand())
 }
 
 func apiImportCommand() *cobra.Command {
@@ -217,14 +217,19 @@ func apiDeleteCommand() *cobra.Command {
 func apiDeployCommand() *cobra.Command {
 	var d control.Deploy
 	var throttle throttleFlags
+	var fail failOn
 	cmd := &cobra.Command{
 		Use: "deploy API --stage S", Short: "Deploy an API's definition to a stage; returns when every node serves it", Args: cobra.ExactArgs(1),
+		Long: "Deploy an API's definition to a stage; returns when every node serves it. With --fail-on nothing is deployed\nwhen a change from what the stage serves is of that level or a graver one: see `tollgate api diff`.",
 		RunE: asOwner(func(v *verb, args []string) error {
 			var err error
 			if d.APIID, err = v.api(args[0]); err != nil {
 				return err
 			}
 			if d.StageThrottle, err = throttle.apply(v.cmd, nil); err != nil {
+				return err
+			}
+			if err := v.refuseChanges(d, fail); err != nil {
 				return err
 			}
 			got, err := v.plane.Deploy(v.ctx, v.actor, d)
@@ -236,9 +241,29 @@ func apiDeployCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&d.Stage, "stage", "", "name of the stage; made when there is none")
 	cmd.Flags().StringVar(&d.Description, "description", "", "what is new")
+	cmd.Flags().Var(&fail, "fail-on", "deploy nothing when a change for callers is of this level or a graver one")
 	throttle.add(cmd, "of every method on the stage")
 	_ = cmd.MarkFlagRequired("stage")
 	return cmd
+}
+
+// refuseChanges compares a deployment with what its stage serves, if there is one.
+func (v *verb) refuseChanges(d control.Deploy, fail failOn) error {
+	if fail == "" {
+		return nil
+	}
+	state, err := v.version(d.APIID, d.Stage)
+	if err != nil || state.Stage == "" {
+		return err
+	}
+	got, err := v.plane.CompareVersions(v.ctx, v.actor, d.APIID, state, control.Version{})
+	if err != nil {
+		return err
+	}
+	if err := fail.refuse(got, "nothing was deployed; `tollgate api diff "+d.APIID+" --from "+d.Stage+"` lists them"); err != nil {
+		return err
+	}
+	return nil
 }
 
 // showDeployed prints what is served now, and fails when a node refused it.

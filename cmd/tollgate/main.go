@@ -97,10 +97,10 @@ func rootCommand() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("run", upCommand(), controlCommand(), gatewayCommand(), migrateCommand())
+	add("run", upCommand(), devCommand(), controlCommand(), gatewayCommand(), migrateCommand(), doctorCommand())
 	add("work", tenantCommand(), operatorCommand(), apiCommand(), stageCommand(), deploymentCommand(),
 		domainCommand(), planCommand(), keyCommand(), usageCommand(), nodeCommand())
-	root.AddCommand(&cobra.Command{
+	root.AddCommand(manCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "tollgate", version)

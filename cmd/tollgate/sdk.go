@@ -116,6 +116,15 @@ func knownParameter(l sdk.Language, name string) error {
 }
 
 // pathURL is a stage's address by path, which every client resolves.
+// gatewayHost is what the hosts of APIs end in.
+func (in *installation) gatewayHost() string {
+	if in.cfg.gateway != nil {
+		return in.cfg.gateway.Host
+	}
+	_, port, _ := net.SplitHostPort(in.gatewayAddr())
+	return "localhost:" + port
+}
+
 func (in *installation) pathURL(api, stage string) string {
 	base := ""
 	if in.cfg.gateway != nil {

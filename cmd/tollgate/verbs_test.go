@@ -14,6 +14,7 @@ import (
 
 	"tollgate/billing/intake"
 	"tollgate/control"
+	"tollgate/control/changes"
 	"tollgate/model"
 )
 
@@ -172,6 +173,23 @@ func TestVerbs(t *testing.T) {
 	}
 	eventually(t, call, "abcdef1234ghijklmnop8901234567", 200)
 
+	// What changed for callers, between deployments and to a document.
+	diff := cliJSON[items[changes.Change]](t, env, "api", "diff", "Pets", "--from", d1.Deployment.ID, "--to", "dev").Items
+	if changes.Worst(diff) != changes.Error || diff[0].Rule != "api-key-required" {
+		t.Errorf("from the open deployment to the keyed one: %+v", diff)
+	}
+	if diff := cliJSON[items[changes.Change]](t, env, "api", "diff", "Pets", "--from", "dev").Items; len(diff) != 0 {
+		t.Errorf("what is deployed differs from the definition: %+v", diff)
+	}
+	cli(t, env, "api", "diff", "Pets", "--from", d1.Deployment.ID, "--to", "dev", "--fail-on", "error").refusal(t, "break callers")
+	cli(t, env, "api", "diff", "Pets", "--from", "none").refusal(t, "no deployment")
+	exported := filepath.Join(t.TempDir(), "pets.yaml")
+	cliJSON[any](t, env, "api", "export", "Pets", "--stage", "dev", "--extensions", "apigateway", "--yaml", "--out", exported)
+	if diff := cliJSON[items[changes.Change]](t, env, "api", "diff", "Pets", "--from", "dev", "--to", exported).Items; len(diff) != 0 {
+		t.Errorf("what is exported differs: %+v", diff)
+	}
+	cli(t, env, "api", "export", "Pets", "--stage", "dev", "--extensions", "x").refusal(t, "Invalid extension")
+
 	// Back to the open deployment, and away.
 	back := cliJSON[deployed](t, env, "deployment", "rollback", "Pets", "--stage", "dev")
 	if back.Deployment.ID != d1.Deployment.ID {
@@ -180,6 +198,7 @@ func TestVerbs(t *testing.T) {
 	if code, _ := get(t, call); code != 200 {
 		t.Errorf("after the rollback, without a key: %d", code)
 	}
+	cli(t, env, "api", "deploy", "Pets", "--stage", "dev", "--fail-on", "error").refusal(t, "nothing was deployed")
 	if l := cliJSON[items[control.Deployment]](t, env, "deployment", "list", "Pets").Items; len(l) != 2 || l[0].Description != "keyed" {
 		t.Errorf("deployments: %+v", l)
 	}

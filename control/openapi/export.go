@@ -32,6 +32,24 @@ type ExportOptions struct {
 	Tags                 map[string]string
 }
 
+// Extensions takes the names of extensions to write, separated by commas.
+func (o *ExportOptions) Extensions(names string) error {
+	for _, e := range strings.Split(names, ",") {
+		switch strings.TrimSpace(e) {
+		case "", "postman":
+		case "integrations":
+			o.Integrations = true
+		case "authorizers":
+			o.Authorizers = true
+		case "apigateway":
+			o.All = true
+		default:
+			return model.Errorf(model.Invalid, "Invalid extension specified: %.100s. Must be one of: [integrations, authorizers, apigateway, postman]", e)
+		}
+	}
+	return nil
+}
+
 // Version is what an exported document calls the API's version.
 func (o *ExportOptions) Version(d *model.Definition) string {
 	return cmp.Or(d.Version, o.Made.UTC().Format(time.RFC3339))
