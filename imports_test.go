@@ -54,6 +54,8 @@ var rules = []rule{
 	{from: []string{"tollgate/control/sdk"}, never: append([]string{"net", "net/http", "os"}, sqlPackages...), reason: "clients of a definition are a pure function"},
 	{from: []string{"tollgate/control/changes"}, only: []string{"tollgate/model"}, reason: "what changed between two definitions is a pure function"},
 	{from: []string{"tollgate/control/changes"}, never: append([]string{"net", "net/http", "os"}, sqlPackages...), reason: "what changed between two definitions is a pure function"},
+	{from: []string{"tollgate/control/cfn"}, only: []string{"tollgate/control/openapi", "tollgate/model"}, reason: "templates to plans is a pure function"},
+	{from: []string{"tollgate/control/cfn"}, never: append([]string{"net", "net/http", "os"}, sqlPackages...), reason: "templates to plans is a pure function"},
 	{from: []string{"tollgate/billing/..."}, deep: true,
 		never:  append([]string{"tollgate/control/...", "tollgate/gateway/..."}, faces...),
 		reason: "money is computed from the journal's lines alone"},

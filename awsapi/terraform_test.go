@@ -80,3 +80,28 @@ func TestConformanceTerraform(t *testing.T) {
 		recording.save(t)
 	}
 }
+
+// The example in deploy/examples is applied, needs nothing more, and goes away.
+func TestConformanceTerraformExample(t *testing.T) {
+	plugins := os.Getenv("TOLLGATE_TERRAFORM_PLUGINS")
+	if plugins == "" {
+		t.Skip("TERRAFORM IS NOT TRIED: TOLLGATE_TERRAFORM_PLUGINS does not name a folder with its AWS provider")
+	}
+	if _, err := exec.LookPath("terraform"); err != nil {
+		t.Skip("TERRAFORM IS NOT TRIED: it is not on this machine")
+	}
+	f := newFace(t)
+	dir := t.TempDir()
+	f.must(os.CopyFS(dir, os.DirFS(filepath.Join("..", "deploy", "examples", "terraform"))))
+	rc := filepath.Join(dir, "terraform.rc")
+	f.must(os.WriteFile(rc, []byte("provider_installation {\n  filesystem_mirror {\n    path = \""+plugins+"\"\n  }\n}\n"), 0o600))
+	for _, args := range [][]string{{"init"}, {"apply", "-auto-approve"}, {"plan", "-detailed-exitcode"}, {"destroy", "-auto-approve"}} {
+		c := exec.CommandContext(t.Context(), "terraform", append(args, "-no-color")...)
+		c.Dir = dir
+		c.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "TF_VAR_endpoint="+f.url, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
+			"AWS_ACCESS_KEY_ID="+f.owner.key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+f.owner.key.Secret, "AWS_SESSION_TOKEN=", "AWS_PROFILE=")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("terraform %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}

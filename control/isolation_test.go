@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tollgate/control"
+	"tollgate/control/cfn"
 	"tollgate/control/sdk"
 	"tollgate/model"
 )
@@ -293,6 +294,13 @@ var isolation = map[string]any{
 		return second(f.StageClient(f.ctx, f.mine, f.d.Stage.APIID, "prod", sdk.Options{Language: "javascript"}))
 	},
 	"StageDefinition": func(f foreign) error { return second(f.StageDefinition(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
+	"TakeStack": func(f foreign) error {
+		got, err := f.TakeStack(f.ctx, f.mine, &cfn.Plan{Stack: "s", Plans: []cfn.UsagePlan{{Logical: "P", Name: "p", Stages: []model.PlanStage{{APIID: f.d.Stage.APIID, Stage: "prod"}}}}})
+		if err != nil || got.Things[0].Done != "refused" {
+			return err
+		}
+		return model.Errorf(model.NotFound, "%s", got.Things[0].Why)
+	},
 	"CompareVersions": func(f foreign) error {
 		if _, err := f.CompareVersions(f.ctx, f.mine, f.d.Stage.APIID, control.Version{}, control.Version{Stage: "prod"}); model.KindOf(err) != model.NotFound {
 			return err

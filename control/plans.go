@@ -74,34 +74,39 @@ func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Pla
 		return Plan{}, err
 	}
 	var out Plan
-	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
-		id := model.NewID(6)
-		limit, period, offset := quotaColumns(spec.Quota)
-		var num int64
-		err := w.QueryRow(ctx, `
-			insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning plan_num`,
-			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode).Scan(&num)
-		if err != nil {
-			return err
-		}
-		if err := w.setPrice(ctx, id, nil, spec.Price); err != nil {
-			return err
-		}
-		if err := w.setPlanStages(ctx, id, spec.Stages); err != nil {
-			return err
-		}
-		w.changed(kindPlan, num)
-		if err := w.audit(ctx, "plan.create", id, map[string]any{"plan": spec}); err != nil {
-			return err
-		}
-		out, err = readPlan(ctx, w, w.tenant, id)
+	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) (err error) {
+		out, err = w.createPlan(ctx, spec)
 		return err
 	})
 	if err != nil {
 		return Plan{}, err
 	}
 	return out, nil
+}
+
+// createPlan writes a plan that was checked.
+func (w *write) createPlan(ctx context.Context, spec PlanSpec) (Plan, error) {
+	id := model.NewID(6)
+	limit, period, offset := quotaColumns(spec.Quota)
+	var num int64
+	err := w.QueryRow(ctx, `
+		insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning plan_num`,
+		w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode).Scan(&num)
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := w.setPrice(ctx, id, nil, spec.Price); err != nil {
+		return Plan{}, err
+	}
+	if err := w.setPlanStages(ctx, id, spec.Stages); err != nil {
+		return Plan{}, err
+	}
+	w.changed(kindPlan, num)
+	if err := w.audit(ctx, "plan.create", id, map[string]any{"plan": spec}); err != nil {
+		return Plan{}, err
+	}
+	return readPlan(ctx, w, w.tenant, id)
 }
 
 // UpdatePlan changes a plan: edit gets it as it is; what it makes of it takes

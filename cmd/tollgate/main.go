@@ -24,6 +24,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // refused or failed
 	exitUsage  = 2 // the command line itself is wrong
+
+	exitUnsupported = 2 // import-cfn --fail-on-unsupported, as its users expect
 )
 
 // version is set by the Makefile.
@@ -50,6 +52,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	fmt.Fprintln(stderr, "tollgate: "+oneLine(err))
+	if _, ok := errors.AsType[*unsupported](err); ok {
+		return exitUnsupported
+	}
 	if _, ok := errors.AsType[*failure](err); ok {
 		return exitFailed
 	}
@@ -99,7 +104,7 @@ func rootCommand() *cobra.Command {
 	}
 	add("run", upCommand(), devCommand(), controlCommand(), gatewayCommand(), migrateCommand(), doctorCommand())
 	add("work", tenantCommand(), operatorCommand(), apiCommand(), stageCommand(), deploymentCommand(),
-		domainCommand(), planCommand(), keyCommand(), usageCommand(), nodeCommand())
+		domainCommand(), planCommand(), keyCommand(), importCFNCommand(), usageCommand(), nodeCommand())
 	root.AddCommand(manCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
