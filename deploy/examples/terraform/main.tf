@@ -59,9 +59,11 @@ resource "aws_api_gateway_integration" "list" {
 
 resource "aws_api_gateway_deployment" "pets" {
   rest_api_id = aws_api_gateway_rest_api.pets.id
+  # A changed file or variable is deployed.
   triggers = {
-    definition = sha1(jsonencode([aws_api_gateway_resource.pets, aws_api_gateway_method.list, aws_api_gateway_integration.list]))
+    definition = "${filesha1("${path.module}/main.tf")} ${var.upstream}"
   }
+  depends_on = [aws_api_gateway_integration.list]
   lifecycle {
     create_before_destroy = true
   }
