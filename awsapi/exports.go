@@ -22,25 +22,14 @@ func (c *call) getExport() (any, error) {
 	if err := o.Extensions(c.query.Get("extensions")); err != nil {
 		return nil, badRequest("%s", model.MessageOf(err))
 	}
-	out, err := c.Plane.StageDefinition(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"])
-	if err != nil {
-		return nil, missing(err, "Invalid stage identifier specified")
-	}
 	id := c.args["restapi_id"]
-	o.Host, o.Stage, o.Made, o.Tags = id+".execute-api."+c.Region+".amazonaws.com", c.args["stage_name"], out.DeployedAt, out.Tags
+	o.Host = id + ".execute-api." + c.Region + ".amazonaws.com"
 	if c.Gateway != nil {
 		o.Host = id + ".execute-api." + c.Gateway.Host
 	}
-	if v := out.DocumentationVersion; v != "" {
-		words, err := c.Plane.DocumentationVersion(c.ctx, c.actor, id, v)
-		if err != nil && model.KindOf(err) != model.NotFound {
-			return nil, err
-		}
-		o.Documentation, o.DocumentationVersion = words.Parts, v
-	}
-	body, err := openapi.Export(&out.Definition, o)
+	out, err := c.Plane.ExportStage(c.ctx, c.actor, id, c.args["stage_name"], o)
 	if err != nil {
-		return nil, err
+		return nil, missing(err, "Invalid stage identifier specified")
 	}
 	ending := "json"
 	if o.YAML {
@@ -51,6 +40,6 @@ func (c *call) getExport() (any, error) {
 			return '_'
 		}
 		return r
-	}, fmt.Sprintf("%s_%s.%s", kind, o.Version(&out.Definition), ending))
-	return file{contentType: "application/octet-stream", disposition: `attachment; filename="` + name + `"`, body: body}, nil
+	}, fmt.Sprintf("%s_%s.%s", kind, out.Version, ending))
+	return file{contentType: "application/octet-stream", disposition: `attachment; filename="` + name + `"`, body: out.Body}, nil
 }

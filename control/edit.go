@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tollgate/control/changes"
 	"tollgate/model"
 )
 
@@ -47,6 +48,7 @@ type Comparison struct {
 	From    string              `json:"from"` // a deployment's id; empty: nothing yet
 	To      string              `json:"to"`   // empty: the API as it is now
 	Changes []model.RouteChange `json:"changes"`
+	Effects []changes.Change    `json:"effects"` // for callers
 }
 
 // Compare says what a definition of an API has that an earlier one has not: each
@@ -68,7 +70,7 @@ func (p *Plane) Compare(ctx context.Context, actor Actor, apiID, from, to string
 		if err != nil {
 			return err
 		}
-		out.Changes = model.Compare(was, now)
+		out.Changes, out.Effects = model.Compare(was, now), changes.Compare(changes.State{Definition: was}, changes.State{Definition: now})
 		return nil
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tollgate/control/openapi"
 	"tollgate/model"
 )
 
@@ -38,4 +39,30 @@ func (p *Plane) StageDefinition(ctx context.Context, actor Actor, apiID, stage s
 		return json.Unmarshal(doc, &out.Definition)
 	})
 	return out, err
+}
+
+// Exported is a stage's document.
+type Exported struct {
+	Body    []byte
+	Version string // what the document calls the API's
+}
+
+// ExportStage writes what a stage serves as an OpenAPI document, in the words of the
+// documentation version that it shows, if it shows one. Of the options it sets those
+// that come from the stage.
+func (p *Plane) ExportStage(ctx context.Context, actor Actor, apiID, stage string, o openapi.ExportOptions) (Exported, error) {
+	s, err := p.StageDefinition(ctx, actor, apiID, stage)
+	if err != nil {
+		return Exported{}, err
+	}
+	o.Stage, o.Made, o.Tags = stage, s.DeployedAt, s.Tags
+	if v := s.DocumentationVersion; v != "" {
+		words, err := p.DocumentationVersion(ctx, actor, apiID, v)
+		if err != nil && model.KindOf(err) != model.NotFound {
+			return Exported{}, err
+		}
+		o.Documentation, o.DocumentationVersion = words.Parts, v
+	}
+	body, err := openapi.Export(&s.Definition, o)
+	return Exported{body, o.Version(&s.Definition)}, err
 }

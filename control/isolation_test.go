@@ -11,6 +11,7 @@ import (
 
 	"tollgate/control"
 	"tollgate/control/cfn"
+	"tollgate/control/openapi"
 	"tollgate/control/sdk"
 	"tollgate/model"
 )
@@ -292,6 +293,9 @@ var isolation = map[string]any{
 	"Stage": func(f foreign) error { return second(f.Stage(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
 	"StageClient": func(f foreign) error {
 		return second(f.StageClient(f.ctx, f.mine, f.d.Stage.APIID, "prod", sdk.Options{Language: "javascript"}))
+	},
+	"ExportStage": func(f foreign) error {
+		return second(f.ExportStage(f.ctx, f.mine, f.d.Stage.APIID, "prod", openapi.ExportOptions{}))
 	},
 	"StageDefinition": func(f foreign) error { return second(f.StageDefinition(f.ctx, f.mine, f.d.Stage.APIID, "prod")) },
 	"TakeStack": func(f foreign) error {

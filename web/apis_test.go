@@ -72,9 +72,22 @@ func TestAPIByHand(t *testing.T) {
 	b.get("/apis/"+api+"/method?path=/ships&verb=POST").want(200).press("Save method", "mock-status", "202").want(200)
 	b.get("/apis/"+api).want(200, "has changes that this stage does not serve")
 	b.get("/overview").want(200)
-	b.get("/apis/"+api+"/deploy?stage=prod").want(200, "1 change", "responses").press("Deploy", "stage", "prod", "note", "second")
+	b.get("/apis/"+api+"/deploy?stage=prod").want(200, "1 change", "responses", "Nothing here breaks").press("Deploy", "stage", "prod", "note", "second")
 	h := b.get("/apis/"+api+"/deployments").want(200, "first", "second", a.Name)
 	h.link("Changes").want(200, "1 change")
+	b.get("/apis/"+api+"/method?path=/ships/{id}&verb=GET").want(200).press("Save method", "key", "true").want(200)
+	b.get("/apis/"+api+"/deploy?stage=prod").want(200, "1 change breaks who calls it already", "An API key is required")
+	stage := b.get("/apis/"+api+"/stages/prod").want(200, "Document")
+	if doc := stage.press("Download", "as", "swagger.yaml", "extensions", "apigateway"); doc.status != 200 || doc.header.Get("Content-Type") != "application/yaml" ||
+		!strings.Contains(doc.body, `swagger: "2.0"`) || !strings.Contains(doc.body, "https://ships.example.com/v1/{id}") {
+		t.Errorf("the stage's document: %d %s %s", doc.status, doc.header, doc.body)
+	}
+	if doc := b.get("/apis/" + api + "/stages/prod/export"); doc.status != 200 || strings.Contains(doc.body, "ships.example.com") || !strings.Contains(doc.body, `"openapi"`) {
+		t.Errorf("the stage's document without extensions: %d %s", doc.status, doc.body)
+	}
+	b.get("/apis/" + api + "/stages/prod/export?as=odt.xml").want(422)
+	b.get("/apis/" + api + "/stages/prod/export?extensions=x").want(422)
+	b.get("/apis/" + api + "/stages/none/export").want(404)
 	h.link("Serve on prod").want(200, "1 difference").press(regexp.MustCompile(`Serve \w+ on prod`).FindString(h.link("Serve on prod").text())).want(200)
 	b.get("/apis/"+api+"/stages").want(200, "prod", "has changed since").link("prod").
 		press("Save", "rate", "x", "burst", "1").want(422, "both numbers").press("Save", "rate", "5", "burst", "10").want(200, "holds on every node")

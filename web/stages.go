@@ -9,6 +9,7 @@ import (
 	"time"
 	"tollgate/billing/intake"
 	"tollgate/control"
+	"tollgate/control/openapi"
 	"tollgate/control/sdk"
 	"tollgate/model"
 	"tollgate/ui"
@@ -21,6 +22,7 @@ func (s *Server) stageRoutes() []route {
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}", who: mayRead, handle: (*visit).stage},
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}", who: mayBuild, handle: (*visit).saveStage},
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}/sdk/{language}", who: mayRead, handle: (*visit).stageClient},
+		{method: "GET", pattern: "/apis/{api}/stages/{stage}/export", who: mayRead, handle: (*visit).exportStage},
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}/delete", who: mayBuild, handle: (*visit).confirmDeleteStage},
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}/delete", who: mayBuild, handle: (*visit).deleteStage},
 		{method: "GET", pattern: "/apis/{api}/deploy", who: mayBuild, handle: (*visit).deployPage},
@@ -104,6 +106,36 @@ func (v *visit) stageClient() error {
 	}
 	return v.send("application/zip", got.Folder+".zip", func(w io.Writer) error { _, err := w.Write(body); return err })
 }
+
+// exportStage is what the stage serves as an OpenAPI document.
+func (v *visit) exportStage() error {
+	kind, format, ok := strings.Cut(v.query("as"), ".")
+	if !ok {
+		kind, format = "oas30", "json"
+	}
+	if kind != "oas30" && kind != "swagger" || format != "json" && format != "yaml" {
+		return model.Errorf(model.Invalid, "a document is oas30 or swagger, .json or .yaml")
+	}
+	a, err := v.Plane.API(v.ctx(), v.actor(), v.path("api"))
+	if err != nil {
+		return err
+	}
+	o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: format == "yaml", Host: a.ID + ".execute-api." + v.Gateway.Host}
+	if err := o.Extensions(v.query("extensions")); err != nil {
+		return err
+	}
+	got, err := v.Plane.ExportStage(v.ctx(), v.actor(), a.ID, v.path("stage"), o)
+	if err != nil {
+		return err
+	}
+	return v.send("application/"+format, v.path("stage")+"-"+kind+"."+format, func(w io.Writer) error { _, err := w.Write(got.Body); return err })
+}
+
+var exportForms = []ui.Option{{Value: "oas30.json", Label: "OpenAPI 3.0, JSON"}, {Value: "oas30.yaml", Label: "OpenAPI 3.0, YAML"},
+	{Value: "swagger.json", Label: "Swagger 2.0, JSON"}, {Value: "swagger.yaml", Label: "Swagger 2.0, YAML"}}
+
+var exportExtensions = []ui.Option{{Value: "", Label: "None: for readers and other tools"}, {Value: "integrations", Label: "Back ends"},
+	{Value: "authorizers", Label: "Authorizers"}, {Value: "apigateway", Label: "All: an import makes the same API again"}}
 
 func (v *visit) saveStage() error {
 	a, s, err := v.oneStage()

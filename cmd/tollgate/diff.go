@@ -151,26 +151,15 @@ func apiExportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			got, err := v.plane.StageDefinition(v.ctx, v.actor, id, stage)
-			if err != nil {
-				return err
-			}
-			o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: yaml, Made: got.DeployedAt, Tags: got.Tags, Stage: stage}
+			o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: yaml, Host: id + ".execute-api." + v.gatewayHost()}
 			if err := o.Extensions(extensions); err != nil {
 				return err
 			}
-			o.Host = id + ".execute-api." + v.gatewayHost()
-			if name := got.DocumentationVersion; name != "" {
-				words, err := v.plane.DocumentationVersion(v.ctx, v.actor, id, name)
-				if err != nil && model.KindOf(err) != model.NotFound {
-					return err
-				}
-				o.Documentation, o.DocumentationVersion = words.Parts, name
-			}
-			body, err := openapi.Export(&got.Definition, o)
+			got, err := v.plane.ExportStage(v.ctx, v.actor, id, stage, o)
 			if err != nil {
 				return err
 			}
+			body := got.Body
 			if file == "" || file == "-" {
 				_, err = v.cmd.OutOrStdout().Write(body)
 				return err
