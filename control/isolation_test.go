@@ -305,6 +305,10 @@ var isolation = map[string]any{
 		}
 		return model.Errorf(model.NotFound, "%s", got.Things[0].Why)
 	},
+	"StageNames": func(f foreign) error {
+		l, err := f.StageNames(f.ctx, f.mine)
+		return only(l, err, func(n control.StageName) bool { return n.APIID != f.d.Stage.APIID })
+	},
 	"CompareVersions": func(f foreign) error {
 		if _, err := f.CompareVersions(f.ctx, f.mine, f.d.Stage.APIID, control.Version{}, control.Version{Stage: "prod"}); model.KindOf(err) != model.NotFound {
 			return err
@@ -430,7 +434,7 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "Domains": true, "Certificates": true, "SetUp": true, "Members": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	showNothing  = map[string]bool{"KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "Domains": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
 	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "CreateDomain": true, "RequestCertificate": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "SignUpInvitation": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,

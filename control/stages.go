@@ -325,3 +325,19 @@ func (w *write) dropStage(ctx context.Context, num uint32) error {
 	w.changed(kindStage, int64(num))
 	return nil
 }
+
+// StageNames are all stages of the account, with the names of their APIs.
+func (p *Plane) StageNames(ctx context.Context, actor Actor) ([]StageName, error) {
+	var out []StageName
+	err := p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select a.api_id, a.name, s.name from stage s join api a using (tenant_id, api_id)
+			where s.tenant_id = $1 and s.deleted_at is null and a.deleted_at is null order by a.name, a.api_id, s.name limit 10000`, actor.Tenant)
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (n StageName, err error) { return n, r.Scan(&n.APIID, &n.API, &n.Stage) })
+		return err
+	})
+	return out, err
+}

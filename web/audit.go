@@ -102,7 +102,7 @@ func (a auditLog) clear() string {
 
 // auditKinds are what a realm's log can be narrowed to: how actions begin.
 var auditKinds = map[string][]ui.Option{
-	control.RealmConsole: {{Value: "", Label: "Everything"}, {Value: "api.", Label: "APIs"}, {Value: "stage.", Label: "Stages"}, {Value: "plan.", Label: "Plans"}, {Value: "key.", Label: "Keys"},
+	control.RealmConsole: {{Value: "", Label: "Everything"}, {Value: "api.", Label: "APIs"}, {Value: "stage.", Label: "Stages"}, {Value: "domain.", Label: "Domains"}, {Value: "plan.", Label: "Plans"}, {Value: "key.", Label: "Keys"},
 		{Value: "portal.", Label: "Portal"}, {Value: "developer.", Label: "Developers"}, {Value: "app.", Label: "Apps"}, {Value: "subscription.", Label: "Subscriptions"},
 		{Value: "invoice.", Label: "Invoices"}, {Value: "billing.", Label: "Billing"}, {Value: "member.", Label: "Members"}, {Value: "person.", Label: "Passwords"},
 		{Value: "access-key.", Label: "Access keys"}, {Value: "account.", Label: "Account"}, {Value: "tenant.", Label: "Account, by the operator"}},

@@ -22,6 +22,7 @@ func (s *Server) routes() []route {
 		s.apiRoutes(),
 		s.methodRoutes(),
 		s.stageRoutes(),
+		s.domainRoutes(),
 		s.planRoutes(),
 		s.keyRoutes(),
 		s.portalSettingsRoutes(),
@@ -77,7 +78,8 @@ func consoleNav(a control.Actor) []ui.NavGroup {
 		return ui.NavItem{Label: label, URL: url, Icon: icon, Hidden: !ok}
 	}
 	return []ui.NavGroup{
-		{Items: []ui.NavItem{item(may(control.ToRead), "Overview", "/overview", "gauge"), item(may(control.ToRead), "APIs", "/apis", "waypoints")}},
+		{Items: []ui.NavItem{item(may(control.ToRead), "Overview", "/overview", "gauge"), item(may(control.ToRead), "APIs", "/apis", "waypoints"),
+			item(may(control.ToRead), "Domains", "/domains", "globe")}},
 		{Label: "Sell", Items: []ui.NavItem{
 			item(may(control.ToRead), "Plans", "/plans", "layers"), item(may(control.ToRead), "Keys", "/keys", "key-round"),
 			item(may(control.ToRead), "Developers", "/developers", "users"), item(may(control.ToRead), "Portal", "/portal-settings", "store")}},
