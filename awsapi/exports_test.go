@@ -35,3 +35,30 @@ func TestImportAndExport(t *testing.T) {
 		t.Errorf("warnings %q", out.Warnings)
 	}
 }
+
+// The bytes that a client sends are kept as they were.
+func TestImportKeepsTheDocument(t *testing.T) {
+	f := newFace(t)
+	doc := func(title string) string {
+		return "openapi: 3.0.3   # as its author wrote it\ninfo: {title: " + title + ", version: '1'}\ntags: []\npaths:\n  /a: {get: {responses: {'200': {description: ok}}, x-amazon-apigateway-integration: {type: mock}}}\n"
+	}
+	id := f.call("POST", "/restapis?mode=import", doc("First")).want(201).field("id")
+	kept := func() string {
+		t.Helper()
+		s, err := f.Source(t.Context(), f.owner.Actor, id)
+		f.must(err)
+		return string(s.Bytes)
+	}
+	if got := kept(); got != doc("First") {
+		t.Errorf("kept %q", got)
+	}
+	f.call("PUT", "/restapis/"+id+"?mode=merge", strings.Replace(doc("Part"), "/a", "/b", 1)).want(200)
+	if got := kept(); got != doc("First") {
+		t.Errorf("after a part was merged: %q", got)
+	}
+	f.call("PUT", "/restapis/"+id+"?mode=overwrite", doc("Second")).want(200)
+	if got := kept(); got != doc("Second") {
+		t.Errorf("after it was overwritten: %q", got)
+	}
+	f.call("PUT", "/restapis/none?mode=overwrite", doc("x")).wantError(404, "NotFoundException", "Invalid API identifier specified "+f.owner.AccountID+":none")
+}

@@ -49,12 +49,17 @@ func (c *call) document() (*openapi.Result, error) {
 	return r, nil
 }
 
+// sent is the document as the client sent it.
+func (c *call) sent(r *openapi.Result) *control.Document {
+	return &control.Document{Name: c.op.name, Format: r.Format, Source: c.body, Problems: r.Problems}
+}
+
 func (c *call) importRestAPI() (any, error) {
 	r, err := c.document()
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.Plane.AddAPI(c.ctx, c.actor, &r.Definition, r.Tags)
+	a, err := c.Plane.AddAPI(c.ctx, c.actor, &r.Definition, r.Tags, c.sent(r))
 	if err != nil {
 		return nil, err
 	}
@@ -75,20 +80,19 @@ func (c *call) putRestAPI() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.change(func(d *model.Definition) error {
+	var whole *control.Document // a merged document is a part of the API
+	if mode == "overwrite" {
+		whole = c.sent(r)
+	}
+	a, err := c.Plane.PutDocument(c.ctx, c.actor, c.args["restapi_id"], whole, r.Tags, func(d *model.Definition) error {
 		openapi.Merge(d, &r.Definition, mode == "overwrite")
 		return checkAPI(d)
 	})
+	if model.KindOf(err) == model.NotFound {
+		return nil, c.noAPI(err)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if len(r.Tags) > 0 {
-		if err := c.Plane.SetTags(c.ctx, c.actor, "/restapis/"+a.ID, r.Tags, nil); err != nil {
-			return nil, err
-		}
-		if a.API.Tags, err = c.Plane.Tags(c.ctx, c.actor, "/restapis/"+a.ID); err != nil {
-			return nil, err
-		}
 	}
 	return putAnswer(&a.API, r.Warnings), nil
 }

@@ -35,7 +35,7 @@ func TestInvokeMethod(t *testing.T) {
 		{ID: "pets000001", Path: "/pets/{id}", Methods: map[string]model.Method{"ANY": method(integration(upstream.URL + "/animals/{id}?kind=dog")),
 			"GET": method(model.FixedMock(201, "text/plain", "a mock"))}},
 		{ID: "meta000001", Path: "/meta", Methods: map[string]model.Method{"GET": method(&model.Integration{Type: "HTTP_PROXY", URI: "http://169.254.169.254/latest", HTTPMethod: "GET"})}},
-	}}, nil)
+	}}, nil, nil)
 	f.must(err)
 	type answer struct {
 		Status            int

@@ -148,7 +148,7 @@ func (c *call) createRestAPI() (any, error) {
 	if err := checkAPI(d); err != nil {
 		return nil, err
 	}
-	a, err := c.Plane.AddAPI(c.ctx, c.actor, d, in.Tags)
+	a, err := c.Plane.AddAPI(c.ctx, c.actor, d, in.Tags, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -19,11 +19,12 @@ type APIStage struct {
 
 // CreateAPI makes an API with nothing but its root, to be edited by hand.
 func (p *Plane) CreateAPI(ctx context.Context, actor Actor, name, description string) (API, error) {
-	return p.AddAPI(ctx, actor, &model.Definition{Name: name, Description: description}, nil)
+	return p.AddAPI(ctx, actor, &model.Definition{Name: name, Description: description}, nil, nil)
 }
 
-// AddAPI makes an API with a definition.
-func (p *Plane) AddAPI(ctx context.Context, actor Actor, d *model.Definition, tags map[string]string) (API, error) {
+// AddAPI makes an API with a definition, and keeps the document that it was read from,
+// if it was.
+func (p *Plane) AddAPI(ctx context.Context, actor Actor, d *model.Definition, tags map[string]string, doc *Document) (API, error) {
 	if err := checkName("an API", d.Name, 1024); err != nil {
 		return API{}, err
 	}
@@ -37,6 +38,11 @@ func (p *Plane) AddAPI(ctx context.Context, actor Actor, d *model.Definition, ta
 			return err
 		}
 		out.Tags = tags
+		if doc != nil {
+			if err := w.keepDocument(ctx, out.ID, doc); err != nil {
+				return err
+			}
+		}
 		return w.audit(ctx, "api.create", out.ID, map[string]any{"name": d.Name})
 	})
 	return out, err

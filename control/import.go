@@ -30,7 +30,6 @@ func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Impor
 	if out.Problems == nil {
 		out.Problems = []model.Problem{}
 	}
-	sum := sha256.Sum256(in.Source)
 	_, err = p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		var err error
 		if in.APIID == "" {
@@ -41,19 +40,7 @@ func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Impor
 		if err != nil {
 			return err
 		}
-		if _, err := w.Exec(ctx, `
-			insert into api_source (tenant_id, api_id, name, format, sha256, bytes, problems) values ($1, $2, $3, $4, $5, $6, $7)
-			on conflict (tenant_id, api_id, sha256) do update set name = excluded.name, format = excluded.format, problems = excluded.problems, imported_at = now()`,
-			w.tenant, out.API.ID, in.SourceName, doc.Format, sum[:], in.Source, out.Problems); err != nil {
-			return err
-		}
-		// The document before is kept while a deployment was made from it.
-		if _, err := w.Exec(ctx, `
-			with now as (
-				update api set source_sha256 = $3 where tenant_id = $1 and api_id = $2)
-			delete from api_source s where s.tenant_id = $1 and s.api_id = $2 and s.sha256 <> $3
-				and not exists (select from deployment d where (d.tenant_id, d.api_id, d.source_sha256) = (s.tenant_id, s.api_id, s.sha256))`,
-			w.tenant, out.API.ID, sum[:]); err != nil {
+		if err := w.keepDocument(ctx, out.API.ID, &Document{in.SourceName, doc.Format, in.Source, out.Problems}); err != nil {
 			return err
 		}
 		return w.audit(ctx, "api.import", out.API.ID, map[string]any{"name": out.API.Name, "source": in.SourceName,
@@ -61,6 +48,73 @@ func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Impor
 	})
 	if err != nil {
 		return Imported{}, err
+	}
+	return out, nil
+}
+
+// Document is what a definition was read from, byte for byte.
+type Document struct {
+	Name     string // of the file or URL
+	Format   string // "openapi 3.0.3"
+	Source   []byte
+	Problems []model.Problem // of reading it
+}
+
+// keepDocument makes a document the API's present one.
+func (w *write) keepDocument(ctx context.Context, apiID string, doc *Document) error {
+	sum := sha256.Sum256(doc.Source)
+	problems := doc.Problems
+	if problems == nil {
+		problems = []model.Problem{}
+	}
+	if _, err := w.Exec(ctx, `
+		insert into api_source (tenant_id, api_id, name, format, sha256, bytes, problems) values ($1, $2, $3, $4, $5, $6, $7)
+		on conflict (tenant_id, api_id, sha256) do update set name = excluded.name, format = excluded.format, problems = excluded.problems, imported_at = now()`,
+		w.tenant, apiID, doc.Name, doc.Format, sum[:], doc.Source, problems); err != nil {
+		return err
+	}
+	// The document before is kept while a deployment was made from it.
+	_, err := w.Exec(ctx, `
+		with now as (
+			update api set source_sha256 = $3 where tenant_id = $1 and api_id = $2)
+		delete from api_source s where s.tenant_id = $1 and s.api_id = $2 and s.sha256 <> $3
+			and not exists (select from deployment d where (d.tenant_id, d.api_id, d.source_sha256) = (s.tenant_id, s.api_id, s.sha256))`,
+		w.tenant, apiID, sum[:])
+	return err
+}
+
+// PutDocument takes a document into an API that is there: edit makes the definition
+// that it comes to, and its tags join those of the API. The document becomes the API's
+// own when it is all that the API is made of; nil: it is a part.
+func (p *Plane) PutDocument(ctx context.Context, actor Actor, id string, doc *Document, tags map[string]string, edit func(*model.Definition) error) (APIDetail, error) {
+	var out APIDetail
+	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
+		var err error
+		if out, err = readAPI(ctx, w, w.tenant, id); err != nil {
+			return err
+		}
+		if err := edit(&out.Definition); err != nil {
+			return err
+		}
+		if out.API, err = w.replaceDefinition(ctx, id, &out.Definition); err != nil {
+			return err
+		}
+		if err := w.tag(ctx, "/restapis/"+id, tags, nil); err != nil {
+			return err
+		}
+		if doc != nil {
+			if err := w.keepDocument(ctx, id, doc); err != nil {
+				return err
+			}
+		}
+		err = w.QueryRow(ctx, `select coalesce((select tags from tag where tenant_id = $1 and resource = '/restapis/' || $2), '{}')`, w.tenant, id).Scan(&out.API.Tags)
+		if err != nil {
+			return err
+		}
+		return w.audit(ctx, "api.import", id, map[string]any{"revision": out.Revision, "hash": out.Hash})
+	})
+	if err != nil {
+		return APIDetail{}, err
 	}
 	return out, nil
 }

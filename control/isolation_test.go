@@ -112,7 +112,7 @@ var isolation = map[string]any{
 	"QuotaExtension": func(f foreign) error { return second(f.QuotaExtension(f.ctx, f.mine, f.plan2, f.key2.ID)) },
 	"ExtendQuota":    func(f foreign) error { return f.ExtendQuota(f.ctx, f.mine, f.plan2, f.key2.ID, 1) },
 	"AddAPI": func(f foreign) error {
-		return second(f.AddAPI(f.ctx, viewer(f.mine), &model.Definition{Name: "x"}, nil))
+		return second(f.AddAPI(f.ctx, viewer(f.mine), &model.Definition{Name: "x"}, nil, nil))
 	},
 	"Tags": func(f foreign) error { return second(f.Tags(f.ctx, f.mine, "/restapis/"+f.d.Stage.APIID)) },
 	"CreateDocumentationVersion": func(f foreign) error {
@@ -308,6 +308,9 @@ var isolation = map[string]any{
 	"StageNames": func(f foreign) error {
 		l, err := f.StageNames(f.ctx, f.mine)
 		return only(l, err, func(n control.StageName) bool { return n.APIID != f.d.Stage.APIID })
+	},
+	"PutDocument": func(f foreign) error {
+		return second(f.PutDocument(f.ctx, f.mine, f.d.Stage.APIID, &control.Document{Name: "x"}, nil, func(*model.Definition) error { return nil }))
 	},
 	"CompareVersions": func(f foreign) error {
 		if _, err := f.CompareVersions(f.ctx, f.mine, f.d.Stage.APIID, control.Version{}, control.Version{Stage: "prod"}); model.KindOf(err) != model.NotFound {
