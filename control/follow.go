@@ -26,6 +26,9 @@ func (p *Plane) Changes(ctx context.Context, n NodeIdentity, hello model.NodeHel
 	if err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	visit, err := p.arrive(ctx, n, node, hello)
 	if err != nil {
 		return nil, err
@@ -60,6 +63,10 @@ func rowName(n NodeIdentity, hello model.NodeHello) (string, error) {
 // arrive records a node's question and wakes those who wait for what it
 // acknowledges.
 func (p *Plane) arrive(ctx context.Context, n NodeIdentity, node string, h model.NodeHello) (visit int64, err error) {
+	// A node that hangs up meanwhile does not break it off: whether a visit that is
+	// broken off was recorded cannot be told, and one nobody ends is waited for.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
 	if h.Applied > 1<<62 {
 		return 0, model.Errorf(model.Invalid, "revision %d was never given out", h.Applied)
 	}
