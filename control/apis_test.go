@@ -326,12 +326,20 @@ func TestDeployNamesTheSilentNode(t *testing.T) {
 	gone := make(chan struct{})
 	ctx := contextUntil(w.ctx, gone)
 	at := w.changes(control.SharedNode("left"), hello(0)).Revision
+	ended := make(chan error, 1)
+	go func() {
+		_, err := w.Changes(ctx, control.SharedNode("left"), model.NodeHello{Boot: "boot-1", Applied: at, Wait: time.Minute})
+		ended <- err
+	}()
+	for visits := 0; visits < 2; { // until its question is known
+		w.all(`select visit from node where name = 'left'`, &visits)
+	}
 	close(gone)
-	if _, err := w.Changes(ctx, control.SharedNode("left"), model.NodeHello{Boot: "boot-1", Applied: at, Wait: time.Minute}); err == nil {
+	if err := <-ended; err == nil {
 		t.Fatal("an ended context was answered")
 	}
 	d := w.deployed(a, "prod")
-	if len(d.Receipts) != 2 || d.Receipts[1].Node != "silent" || d.Receipts[1].Applied || !strings.Contains(d.Receipts[1].Error, "not answered") {
+	if len(d.Receipts) != 1 || d.Receipts[0].Node != "silent" || d.Receipts[0].Applied || !strings.Contains(d.Receipts[0].Error, "not answered") {
 		t.Errorf("receipts %+v", d.Receipts)
 	}
 }
