@@ -1,0 +1,791 @@
+package vtl
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"math/big"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"tollgate/gateway/vtl/jsonpath"
+)
+
+// Objects that every template has.
+type (
+	inputObject struct{}
+	utilObject  struct{}
+	entry       struct { // of a map's entrySet
+		m   *Map
+		key string
+	}
+)
+
+// body is the body as JSON; an empty one is an empty object.
+func (r *renderer) body() any {
+	if !r.read {
+		r.read = true
+		text := r.in.Body
+		if strings.TrimSpace(text) == "" {
+			text = "{}"
+		}
+		if v, err := ParseJSON(text); err == nil {
+			r.json = v
+		} else {
+			r.json = text
+		}
+	}
+	return r.json
+}
+
+// tree lets paths of JSON walk over values.
+type tree struct{}
+
+func (tree) Object(v any) ([]string, func(string) (any, bool), bool) {
+	m, ok := v.(*Map)
+	if !ok {
+		return nil, nil, false
+	}
+	return m.keys, m.Get, true
+}
+
+func (tree) Array(v any) ([]any, bool) {
+	l, ok := v.(*List)
+	if !ok {
+		return nil, false
+	}
+	return l.Items, true
+}
+
+func (tree) List(items []any) any { return &List{Items: items, JSON: true} }
+
+// Choose makes an object of some names of another.
+func (tree) Choose(v any, names []string) any {
+	m, out := v.(*Map), NewMap()
+	for _, n := range names {
+		if x, ok := m.Get(n); ok {
+			out.Set(n, x)
+		}
+	}
+	return out
+}
+
+func (tree) Number(v any) (float64, bool) { return double(v) }
+
+// path works out a JSONPath on the body.
+func (r *renderer) path(expr string) (any, bool, error) {
+	p, err := jsonpath.Parse(expr)
+	if err != nil {
+		return nil, false, nil
+	}
+	v, ok, err := p.Find(tree{}, r.body(), r.limits.Steps-r.steps)
+	if err != nil {
+		return nil, false, err
+	}
+	return v, ok, nil
+}
+
+// arguments are those of a method, with texts and numbers at hand.
+type arguments struct {
+	r   *renderer
+	all []any
+	err error
+}
+
+func (a *arguments) text(i int) string {
+	if i >= len(a.all) {
+		return ""
+	}
+	s, err := a.r.text(a.all[i])
+	if err != nil && a.err == nil {
+		a.err = err
+	}
+	return s
+}
+
+func (a *arguments) int(i int) (int, bool) {
+	if i >= len(a.all) {
+		return 0, false
+	}
+	n, ok := a.all[i].(int64)
+	if !ok || n > 1<<31 || n < -1<<31 {
+		return 0, false
+	}
+	return int(n), true
+}
+
+// method calls one of Java's; what there is none of is nothing.
+func (r *renderer) method(v any, name string, args []any) (out any, ok bool, err error) {
+	a := &arguments{r: r, all: args}
+	switch v := v.(type) {
+	case inputObject:
+		out, ok, err = r.inputMethod(name, a)
+	case utilObject:
+		out, ok, err = r.utilMethod(name, a)
+	case string:
+		out, ok, err = r.stringMethod(v, name, a)
+	case *block:
+		s, e := r.captured(v)
+		if e != nil {
+			return nil, false, e
+		}
+		out, ok, err = r.stringMethod(s, name, a)
+	case *List:
+		out, ok, err = r.listMethod(v, name, a)
+	case *Map:
+		out, ok, err = r.mapMethod(v, name, a)
+	case *entry:
+		switch name {
+		case "getKey":
+			out, ok = v.key, true
+		case "getValue":
+			out, ok = v.m.of[v.key], true
+		}
+	case bool:
+		switch name {
+		case "booleanValue":
+			out, ok = v, true
+		case "parseBoolean", "valueOf":
+			out, ok = strings.EqualFold(a.text(0), "true"), true
+		}
+	case int64, *big.Int, float64:
+		out, ok = numberMethod(v, name, a)
+	case *loop:
+		if n, found := strings.CutPrefix(name, "get"); found && n != "" {
+			return r.property(v, strings.ToLower(n[:1])+n[1:])
+		}
+		if name == "hasNext" || name == "isFirst" || name == "isLast" {
+			return r.property(v, strings.ToLower(strings.TrimPrefix(name, "is")[:1])+strings.TrimPrefix(name, "is")[1:])
+		}
+	}
+	if err == nil {
+		err = a.err
+	}
+	if err != nil || ok {
+		return out, ok, err
+	}
+	switch name { // what every object has
+	case "toString":
+		s, err := r.text(v)
+		return s, true, err
+	case "equals":
+		if len(args) == 1 {
+			if _, number := rational(v); number { // of the same class
+				if _, other := rational(args[0]); !other {
+					return false, true, nil
+				}
+			}
+			same, err := r.same(v, args[0])
+			return same, true, err
+		}
+	case "hashCode":
+		if s, isText := v.(string); isText {
+			return hashCode(s), true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+func hashCode(s string) int64 {
+	var h int32
+	for _, u := range utf16.Encode([]rune(s)) {
+		h = 31*h + int32(u)
+	}
+	return int64(h)
+}
+
+func (r *renderer) inputMethod(name string, a *arguments) (any, bool, error) {
+	switch name {
+	case "body":
+		return r.in.Body, true, nil
+	case "json":
+		v, ok, err := r.path(a.text(0))
+		if err != nil || !ok {
+			return "", true, err
+		}
+		p := printer{left: r.limits.Output}
+		if err := p.json(v, 0); err != nil {
+			return nil, false, err
+		}
+		return p.String(), true, r.made(p.Len())
+	case "path":
+		return r.path(a.text(0))
+	case "params":
+		if len(a.all) == 0 {
+			m := NewMap()
+			for _, of := range []struct {
+				name string
+				from map[string]string
+			}{{"path", r.in.Path}, {"querystring", r.in.Query}, {"header", r.in.Header}} {
+				inner := NewMap()
+				for _, k := range slices.Sorted(maps.Keys(of.from)) {
+					inner.Set(k, of.from[k])
+				}
+				m.Set(of.name, inner)
+			}
+			return m, true, nil
+		}
+		n := a.text(0)
+		for _, from := range []map[string]string{r.in.Path, r.in.Query, r.in.Header} {
+			if v, ok := from[n]; ok {
+				return v, true, nil
+			}
+		}
+		for k, v := range r.in.Header { // names of headers have no case
+			if strings.EqualFold(k, n) {
+				return v, true, nil
+			}
+		}
+	}
+	return nil, false, nil
+}
+
+func (r *renderer) utilMethod(name string, a *arguments) (any, bool, error) {
+	s := a.text(0)
+	switch name {
+	case "escapeJavaScript":
+		out := escapeJavaScript(s)
+		return out, true, r.made(len(out))
+	case "parseJson":
+		v, err := ParseJSON(s)
+		if err != nil {
+			return nil, false, nil
+		}
+		return v, true, r.made(8 * len(s))
+	case "urlEncode":
+		return urlEncode(s), true, r.made(3 * len(s))
+	case "urlDecode":
+		out, err := url.QueryUnescape(s)
+		return out, err == nil, r.made(len(out))
+	case "base64Encode":
+		return base64.StdEncoding.EncodeToString([]byte(s)), true, r.made(2 * len(s))
+	case "base64Decode":
+		b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(s))
+		if err != nil {
+			b, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(s), "="))
+		}
+		return string(b), err == nil, r.made(len(b))
+	}
+	return nil, false, nil
+}
+
+// urlEncode is URLEncoder.encode.
+func urlEncode(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(".-*_", c) >= 0:
+			b.WriteByte(c)
+		case c == ' ':
+			b.WriteByte('+')
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// escapeJavaScript is StringEscapeUtils.escapeJavaScript: quotes of both kinds, slashes
+// and all that is not ASCII.
+func escapeJavaScript(s string) string {
+	var b strings.Builder
+	b.Grow(len(s) + 8)
+	for _, c := range s {
+		switch {
+		case c == '\b':
+			b.WriteString(`\b`)
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case c == '\f':
+			b.WriteString(`\f`)
+		case c == '\r':
+			b.WriteString(`\r`)
+		case c == '\'' || c == '"' || c == '\\' || c == '/':
+			b.WriteByte('\\')
+			b.WriteRune(c)
+		case c < ' ' || c > '~':
+			for _, u := range utf16.Encode([]rune{c}) {
+				fmt.Fprintf(&b, `\u%04X`, u)
+			}
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
+// javaText is a text by its characters, as Java counts them (UTF-16).
+type javaText []uint16
+
+func asJava(s string) (javaText, bool) {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return utf16.Encode([]rune(s)), false
+		}
+	}
+	return nil, true // bytes are characters
+}
+
+func length(s string) int {
+	if u, ascii := asJava(s); !ascii {
+		return len(u)
+	}
+	return len(s)
+}
+
+// cut is substring(from, to); !ok where Java throws.
+func cut(s string, from, to int) (string, bool) {
+	u, ascii := asJava(s)
+	n := len(s)
+	if !ascii {
+		n = len(u)
+	}
+	if from < 0 || to > n || from > to {
+		return "", false
+	}
+	if ascii {
+		return s[from:to], true
+	}
+	return string(utf16.Decode(u[from:to])), true
+}
+
+// position turns a place in bytes into one in Java's characters.
+func position(s string, at int) int64 {
+	if at < 0 {
+		return -1
+	}
+	return int64(length(s[:at]))
+}
+
+// pattern compiles a regular expression of Java's, as far as RE2 has it.
+func (r *renderer) pattern(expr string) *regexp.Regexp {
+	if len(expr) > 1000 {
+		return nil
+	}
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil
+	}
+	return re
+}
+
+// replacement turns Java's $1 and \$ into Go's.
+func replacement(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+			if s[i] == '$' {
+				b.WriteString("$$")
+			} else {
+				b.WriteByte(s[i])
+			}
+		case s[i] == '$' && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9':
+			b.WriteString("${" + s[i+1:i+2] + "}")
+			i++
+		case s[i] == '$':
+			b.WriteString("$$")
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+func (r *renderer) stringMethod(s, name string, a *arguments) (any, bool, error) {
+	n := len(a.all)
+	make := func(out string) (any, bool, error) { return out, true, r.made(len(out)) }
+	switch name {
+	case "length":
+		return int64(length(s)), true, nil
+	case "isEmpty":
+		return s == "", true, nil
+	case "isBlank":
+		return strings.TrimSpace(s) == "", true, nil
+	case "trim", "strip":
+		return make(strings.Trim(s, "\x00\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f "))
+	case "toUpperCase":
+		return make(strings.ToUpper(s))
+	case "toLowerCase":
+		return make(strings.ToLower(s))
+	case "toCharArray":
+		l := &List{}
+		for _, c := range s {
+			l.Items = append(l.Items, string(c))
+		}
+		return l, true, r.made(16 * len(l.Items))
+	}
+	if n == 0 {
+		return nil, false, nil
+	}
+	t := a.text(0)
+	switch name {
+	case "equalsIgnoreCase":
+		return strings.EqualFold(s, t), true, nil
+	case "contains":
+		return strings.Contains(s, t), true, nil
+	case "startsWith":
+		if i, ok := a.int(1); ok {
+			rest, ok := cut(s, i, length(s))
+			return ok && strings.HasPrefix(rest, t), true, nil
+		}
+		return strings.HasPrefix(s, t), true, nil
+	case "endsWith":
+		return strings.HasSuffix(s, t), true, nil
+	case "indexOf":
+		if i, ok := a.int(1); ok {
+			rest, ok := cut(s, max(i, 0), length(s))
+			if at := strings.Index(rest, t); ok && at >= 0 {
+				return int64(max(i, 0)) + position(rest, at), true, nil
+			}
+			return int64(-1), true, nil
+		}
+		return position(s, strings.Index(s, t)), true, nil
+	case "lastIndexOf":
+		return position(s, strings.LastIndex(s, t)), true, nil
+	case "compareTo":
+		return int64(strings.Compare(s, t)), true, nil
+	case "compareToIgnoreCase":
+		return int64(strings.Compare(strings.ToLower(s), strings.ToLower(t))), true, nil
+	case "concat":
+		return make(s + t)
+	case "charAt", "substring":
+		from, ok := a.int(0)
+		to := length(s)
+		if name == "charAt" {
+			to = from + 1
+		} else if n > 1 {
+			if to, ok = a.int(1); !ok {
+				return nil, false, nil
+			}
+		}
+		if !ok {
+			return nil, false, nil
+		}
+		out, ok := cut(s, from, to)
+		return out, ok, r.made(len(out))
+	case "repeat":
+		i, ok := a.int(0)
+		if !ok || i < 0 {
+			return nil, false, nil
+		}
+		if len(s)*i > r.limits.Output || i > r.limits.Output {
+			return nil, false, errOutput
+		}
+		return make(strings.Repeat(s, i))
+	case "matches":
+		re := r.pattern(`\A(?:` + t + `)\z`)
+		if re == nil {
+			return nil, false, nil
+		}
+		return re.MatchString(s), true, r.scan(s)
+	case "replace":
+		if n < 2 {
+			return nil, false, nil
+		}
+		if err := r.growth(s, t, a.text(1)); err != nil {
+			return nil, false, err
+		}
+		return make(strings.ReplaceAll(s, t, a.text(1)))
+	case "replaceAll", "replaceFirst":
+		re := r.pattern(t)
+		if re == nil || n < 2 {
+			return nil, false, nil
+		}
+		if err := r.growth(s, "", a.text(1)); err != nil {
+			return nil, false, err
+		}
+		with := replacement(a.text(1))
+		if name == "replaceAll" {
+			return make(re.ReplaceAllString(s, with))
+		}
+		at := re.FindStringSubmatchIndex(s)
+		if at == nil {
+			return s, true, nil
+		}
+		return make(s[:at[0]] + string(re.ExpandString(nil, with, s, at)) + s[at[1]:])
+	case "split":
+		re := r.pattern(t)
+		if re == nil {
+			return nil, false, nil
+		}
+		limit, _ := a.int(1)
+		most := -1
+		if limit > 0 {
+			most = limit
+		}
+		parts := re.Split(s, most)
+		if len(parts) > 1 && parts[0] == "" && t == "" {
+			parts = parts[1:]
+		}
+		if limit == 0 {
+			for len(parts) > 1 && parts[len(parts)-1] == "" {
+				parts = parts[:len(parts)-1]
+			}
+		}
+		l := &List{}
+		for _, x := range parts {
+			l.Items = append(l.Items, x)
+		}
+		return l, true, r.made(len(s) + 16*len(parts))
+	case "valueOf":
+		return make(t)
+	}
+	return nil, false, nil
+}
+
+// scan counts the work of looking through a text.
+func (r *renderer) scan(s string) error {
+	r.steps += len(s) / 100
+	return r.step()
+}
+
+// growth refuses a replacement that could make far more than may be put out.
+func (r *renderer) growth(s, old, with string) error {
+	times := len(s) + 1
+	if old != "" {
+		times = strings.Count(s, old)
+	}
+	if times*len(with) > 4*r.limits.Output {
+		return errOutput
+	}
+	return r.scan(s)
+}
+
+func numberMethod(v any, name string, a *arguments) (any, bool) {
+	switch name {
+	case "intValue", "longValue", "shortValue":
+		switch v := v.(type) {
+		case int64:
+			return v, true
+		case float64:
+			if v >= -9.2e18 && v <= 9.2e18 {
+				return int64(v), true
+			}
+		case *big.Int:
+			if v.IsInt64() {
+				return v.Int64(), true
+			}
+		}
+	case "doubleValue", "floatValue":
+		return double(v)
+	case "parseInt", "parseLong":
+		if n, err := strconv.ParseInt(a.text(0), 10, 64); err == nil {
+			return n, true
+		}
+	case "parseDouble", "parseFloat":
+		if f, err := strconv.ParseFloat(strings.TrimSpace(a.text(0)), 64); err == nil {
+			return f, true
+		}
+	case "valueOf":
+		if s := a.text(0); s != "" {
+			if _, whole := v.(int64); whole {
+				n, err := strconv.ParseInt(s, 10, 64)
+				return n, err == nil
+			}
+			f, err := strconv.ParseFloat(s, 64)
+			return f, err == nil
+		}
+	case "compareTo":
+		if len(a.all) == 1 {
+			x, _ := rational(v)
+			if y, ok := rational(a.all[0]); ok && x != nil {
+				return int64(x.Cmp(y)), true
+			}
+		}
+	}
+	return nil, false
+}
+
+func (r *renderer) listMethod(l *List, name string, a *arguments) (any, bool, error) {
+	find := func(v any, from, to, by int) (int64, error) {
+		for i := from; i != to; i += by {
+			if err := r.step(); err != nil {
+				return 0, err
+			}
+			same, err := r.same(l.Items[i], v)
+			if err != nil || same {
+				return int64(i), err
+			}
+		}
+		return -1, nil
+	}
+	n := len(a.all)
+	switch name {
+	case "size", "length":
+		return int64(len(l.Items)), true, nil
+	case "isEmpty":
+		return len(l.Items) == 0, true, nil
+	case "iterator", "listIterator":
+		return l, true, nil
+	case "clear":
+		l.Items = nil
+		return "", true, nil
+	}
+	if n == 0 {
+		return nil, false, nil
+	}
+	switch name {
+	case "get":
+		if i, ok := a.int(0); ok && i >= 0 && i < len(l.Items) {
+			return l.Items[i], true, nil
+		}
+	case "add":
+		if n == 1 {
+			l.Items = append(l.Items, a.all[0])
+			return true, true, r.made(16)
+		}
+		if i, ok := a.int(0); ok && i >= 0 && i <= len(l.Items) {
+			l.Items = append(l.Items, nil)
+			copy(l.Items[i+1:], l.Items[i:])
+			l.Items[i] = a.all[1]
+			r.steps += len(l.Items) / 10
+			return "", true, r.made(16)
+		}
+	case "addAll":
+		if other, ok := a.all[0].(*List); ok {
+			l.Items = append(l.Items, append([]any(nil), other.Items...)...)
+			return true, true, r.made(16 * len(other.Items))
+		}
+	case "set":
+		if i, ok := a.int(0); ok && n == 2 && i >= 0 && i < len(l.Items) {
+			old := l.Items[i]
+			l.Items[i] = a.all[1]
+			return old, true, nil
+		}
+	case "remove":
+		if i, ok := a.int(0); ok {
+			if i < 0 || i >= len(l.Items) {
+				return nil, false, nil
+			}
+			old := l.Items[i]
+			l.Items = append(l.Items[:i:i], l.Items[i+1:]...)
+			return old, true, r.made(8 * len(l.Items))
+		}
+		i, err := find(a.all[0], 0, len(l.Items), 1)
+		if err == nil && i >= 0 {
+			l.Items = append(l.Items[:i:i], l.Items[i+1:]...)
+			err = r.made(8 * len(l.Items))
+		}
+		return i >= 0, true, err
+	case "contains":
+		i, err := find(a.all[0], 0, len(l.Items), 1)
+		return i >= 0, true, err
+	case "containsAll":
+		other, ok := a.all[0].(*List)
+		if !ok {
+			return nil, false, nil
+		}
+		for _, v := range other.Items {
+			if i, err := find(v, 0, len(l.Items), 1); err != nil || i < 0 {
+				return false, true, err
+			}
+		}
+		return true, true, nil
+	case "indexOf":
+		i, err := find(a.all[0], 0, len(l.Items), 1)
+		return i, true, err
+	case "lastIndexOf":
+		i, err := find(a.all[0], len(l.Items)-1, -1, -1)
+		return i, true, err
+	case "subList":
+		from, ok1 := a.int(0)
+		to, ok2 := a.int(1)
+		if ok1 && ok2 && from >= 0 && to <= len(l.Items) && from <= to {
+			return &List{append([]any(nil), l.Items[from:to]...), l.JSON}, true, r.made(16 * (to - from))
+		}
+	}
+	return nil, false, nil
+}
+
+func (r *renderer) mapMethod(m *Map, name string, a *arguments) (any, bool, error) {
+	n := len(a.all)
+	switch name {
+	case "size":
+		return int64(m.Len()), true, nil
+	case "isEmpty":
+		return m.Len() == 0, true, nil
+	case "keySet", "values", "entrySet":
+		l := &List{Items: make([]any, 0, m.Len())}
+		for _, k := range m.keys {
+			switch name {
+			case "keySet":
+				l.Items = append(l.Items, k)
+			case "values":
+				l.Items = append(l.Items, m.of[k])
+			default:
+				l.Items = append(l.Items, &entry{m, k})
+			}
+		}
+		return l, true, r.made(32 * m.Len())
+	case "clear":
+		m.keys, m.of = nil, map[string]any{}
+		return "", true, nil
+	}
+	if n == 0 {
+		return nil, false, nil
+	}
+	if name == "putAll" {
+		if other, ok := a.all[0].(*Map); ok {
+			for _, k := range append([]string(nil), other.keys...) {
+				m.Set(k, other.of[k])
+			}
+			return "", true, r.made(48 * other.Len())
+		}
+		return nil, false, nil
+	}
+	if name == "containsValue" {
+		for _, k := range m.keys {
+			if err := r.step(); err != nil {
+				return nil, false, err
+			}
+			if same, err := r.same(m.of[k], a.all[0]); err != nil || same {
+				return same, true, err
+			}
+		}
+		return false, true, nil
+	}
+	k := a.text(0)
+	old, had := m.Get(k)
+	switch name {
+	case "get":
+		return old, had, nil
+	case "getOrDefault":
+		if had {
+			return old, true, nil
+		}
+		if n > 1 {
+			return a.all[1], true, nil
+		}
+	case "containsKey":
+		return had, true, nil
+	case "put":
+		if n < 2 {
+			return nil, false, nil
+		}
+		m.Set(k, a.all[1])
+		return old, had, r.made(len(k) + 48)
+	case "putIfAbsent":
+		if n < 2 {
+			return nil, false, nil
+		}
+		if !had {
+			m.Set(k, a.all[1])
+		}
+		return old, had, r.made(len(k) + 48)
+	case "remove":
+		m.Delete(k)
+		r.steps += m.Len() / 10
+		return old, had, nil
+	}
+	return nil, false, nil
+}

@@ -1,0 +1,789 @@
+package vtl
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"strings"
+)
+
+// Limits of one rendering; zero is the default.
+type Limits struct {
+	Output     int // bytes
+	Iterations int // of one #foreach; 1000, as on the service
+	Steps      int // nodes and expressions worked out
+}
+
+// Defaults of Limits.
+const (
+	DefaultOutput     = 10 << 20
+	DefaultIterations = 1000
+	DefaultSteps      = 1_000_000
+)
+
+// Input is what a template is rendered with.
+type Input struct {
+	Body           string // $input.body
+	Path           map[string]string
+	Query          map[string]string
+	Header         map[string]string
+	Context        *Map // $context: templates may set overrides in it
+	StageVariables *Map
+	Limits         Limits
+}
+
+var (
+	errSteps     = errors.New("the template takes too many steps")
+	errRecursion = errors.New("macros, definitions or #evaluate nest too deeply")
+	errStop      = errors.New("#stop")
+	errBreak     = errors.New("#break")
+)
+
+// maxRecursion bounds how deeply macros, definitions and #evaluate call each other.
+const maxRecursion = 50
+
+// Render appends the template's output to dst. An error is of a limit: what a template
+// asks for and cannot have is the empty text.
+func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
+	if t.plain {
+		return append(dst, t.text...), nil
+	}
+	r := &renderer{in: in, macros: t.macros, vars: map[string]any{}, limits: in.Limits}
+	if r.limits.Output == 0 {
+		r.limits.Output = DefaultOutput
+	}
+	if r.limits.Iterations == 0 {
+		r.limits.Iterations = DefaultIterations
+	}
+	if r.limits.Steps == 0 {
+		r.limits.Steps = DefaultSteps
+	}
+	r.out = dst
+	r.most = len(dst) + r.limits.Output
+	err := r.run(t.body)
+	if err == errStop || err == errBreak {
+		err = nil
+	}
+	return r.out, err
+}
+
+type renderer struct {
+	in     *Input
+	macros map[string]*macro
+	vars   map[string]any
+	limits Limits
+	out    []byte
+	most   int
+	steps  int
+	depth  int
+	loop   *loop
+	json   any // the body, read once
+	read   bool
+	memory int // bytes of texts and members that were made
+}
+
+// loop is $foreach.
+type loop struct {
+	index, size int
+	parent      *loop
+}
+
+// block is what #define gives a name to: it is rendered when it is printed.
+type block struct{ body []node }
+
+func (r *renderer) step() error {
+	if r.steps++; r.steps > r.limits.Steps {
+		return errSteps
+	}
+	return nil
+}
+
+// made counts memory that a template uses.
+func (r *renderer) made(bytes int) error {
+	if r.memory += bytes; r.memory > 4*r.limits.Output {
+		return errOutput
+	}
+	return nil
+}
+
+func (r *renderer) put(s string) error {
+	if len(r.out)+len(s) > r.most {
+		return errOutput
+	}
+	r.out = append(r.out, s...)
+	return nil
+}
+
+// captured renders a block to a text.
+func (r *renderer) captured(b *block) (string, error) { return r.capture(b.body) }
+
+func (r *renderer) capture(body []node) (string, error) {
+	if r.depth++; r.depth > maxRecursion {
+		return "", errRecursion
+	}
+	defer func() { r.depth-- }()
+	start := len(r.out)
+	err := r.run(body)
+	s := string(r.out[start:])
+	r.out = r.out[:start]
+	if err == nil {
+		err = r.made(len(s))
+	}
+	return s, err
+}
+
+func (r *renderer) run(nodes []node) error {
+	for _, n := range nodes {
+		if err := r.step(); err != nil {
+			return err
+		}
+		if err := r.node(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *renderer) node(n node) error {
+	switch n := n.(type) {
+	case textNode:
+		return r.put(string(n))
+	case refNode:
+		v, err := r.value(n.ref)
+		if err != nil {
+			return err
+		}
+		if b, ok := v.(*block); ok {
+			if r.depth++; r.depth > maxRecursion {
+				return errRecursion
+			}
+			err := r.run(b.body)
+			r.depth--
+			return err
+		}
+		s, err := r.text(v)
+		if err != nil {
+			return err
+		}
+		return r.put(s)
+	case setNode:
+		v, err := r.eval(n.value)
+		if err != nil {
+			return err
+		}
+		return r.set(n.target, v)
+	case ifNode:
+		for _, b := range n.branches {
+			if b.cond != nil {
+				v, err := r.eval(b.cond)
+				if err != nil {
+					return err
+				}
+				if !truth(v) {
+					continue
+				}
+			}
+			return r.run(b.body)
+		}
+	case foreachNode:
+		return r.foreach(n)
+	case defineNode:
+		r.vars[n.name] = &block{n.body}
+	case callNode:
+		return r.call(n)
+	case evaluateNode:
+		v, err := r.eval(n.of)
+		if err != nil {
+			return err
+		}
+		s, err := r.text(v)
+		if err != nil {
+			return err
+		}
+		t, err := Parse(s)
+		if err != nil {
+			return nil // as what is not there
+		}
+		if t.plain {
+			return r.put(t.text)
+		}
+		if r.depth++; r.depth > maxRecursion {
+			return errRecursion
+		}
+		err = r.run(t.body)
+		r.depth--
+		return err
+	case stopNode:
+		return errStop
+	case breakNode:
+		return errBreak
+	}
+	return nil
+}
+
+// truth is what Velocity takes for true: all but false. What is not there is the empty
+// text, and so true.
+func truth(v any) bool {
+	b, ok := v.(bool)
+	return !ok || b
+}
+
+func (r *renderer) foreach(n foreachNode) error {
+	in, err := r.eval(n.in)
+	if err != nil {
+		return err
+	}
+	var items []any
+	switch v := in.(type) {
+	case *List:
+		items = v.Items
+	case *Map:
+		for _, k := range v.keys {
+			items = append(items, v.of[k])
+		}
+	default:
+		return nil
+	}
+	before, had := r.vars[n.name]
+	r.loop = &loop{size: len(items), parent: r.loop}
+	defer func() {
+		r.loop = r.loop.parent
+		if had {
+			r.vars[n.name] = before
+		} else {
+			delete(r.vars, n.name)
+		}
+	}()
+	for i, x := range items {
+		if i >= r.limits.Iterations {
+			return fmt.Errorf("#foreach has more than %d iterations", r.limits.Iterations)
+		}
+		r.loop.index = i
+		r.vars[n.name] = x
+		if err := r.run(n.body); err == errBreak {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call renders a macro with its parameters set.
+func (r *renderer) call(n callNode) error {
+	m := r.macros[n.name]
+	if m == nil || m.body == nil && m.params == nil {
+		return r.put(n.raw)
+	}
+	if r.depth++; r.depth > maxRecursion {
+		return errRecursion
+	}
+	defer func() { r.depth-- }()
+	type saved struct {
+		name string
+		v    any
+		had  bool
+	}
+	var before []saved
+	bind := func(name string, v any) {
+		old, had := r.vars[name]
+		before = append(before, saved{name, old, had})
+		r.vars[name] = v
+	}
+	args := make([]any, len(n.args))
+	for i, a := range n.args {
+		v, err := r.eval(a)
+		if err != nil {
+			return err
+		}
+		args[i] = v
+	}
+	for i, p := range m.params {
+		if i < len(args) {
+			bind(p, args[i])
+		} else {
+			bind(p, nil)
+		}
+	}
+	if n.body != nil {
+		bind("bodyContent", &block{n.body})
+	}
+	err := r.run(m.body)
+	for i := len(before) - 1; i >= 0; i-- {
+		if before[i].had {
+			r.vars[before[i].name] = before[i].v
+		} else {
+			delete(r.vars, before[i].name)
+		}
+	}
+	return err
+}
+
+// set gives a variable, a property or a member a value.
+func (r *renderer) set(ref *reference, v any) error {
+	if err := r.made(16); err != nil {
+		return err
+	}
+	if len(ref.steps) == 0 {
+		switch ref.name {
+		case "input", "util", "context", "stageVariables":
+			return nil // they are the rendering's
+		}
+		r.vars[ref.name] = v
+		return nil
+	}
+	last := ref.steps[len(ref.steps)-1]
+	of, err := r.value(&reference{ref.name, ref.steps[:len(ref.steps)-1]})
+	if err != nil {
+		return err
+	}
+	key := any(last.name)
+	if last.index != nil {
+		if key, err = r.eval(last.index); err != nil {
+			return err
+		}
+	} else if last.method {
+		return nil
+	}
+	switch of := of.(type) {
+	case *Map:
+		k, err := r.text(key)
+		if err != nil {
+			return err
+		}
+		of.Set(k, v)
+		return r.made(len(k) + 32)
+	case *List:
+		if i, ok := index(key, len(of.Items)); ok {
+			of.Items[i] = v
+		}
+	}
+	return nil
+}
+
+// value is what a reference comes to; the empty text when it comes to nothing.
+func (r *renderer) value(ref *reference) (any, error) {
+	v, ok := r.variable(ref.name)
+	for i := range ref.steps {
+		if err := r.step(); err != nil {
+			return nil, err
+		}
+		if !ok || v == nil {
+			return "", nil
+		}
+		s := &ref.steps[i]
+		var err error
+		switch {
+		case s.index != nil:
+			key, e := r.eval(s.index)
+			if e != nil {
+				return nil, e
+			}
+			v, ok, err = r.member(v, key)
+		case s.method:
+			args := make([]any, len(s.args))
+			for j, a := range s.args {
+				if args[j], err = r.eval(a); err != nil {
+					return nil, err
+				}
+			}
+			v, ok, err = r.method(v, s.name, args)
+		default:
+			v, ok, err = r.property(v, s.name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if !ok || v == nil {
+		return "", nil
+	}
+	return v, nil
+}
+
+func (r *renderer) variable(name string) (any, bool) {
+	if v, ok := r.vars[name]; ok {
+		return v, true
+	}
+	switch name {
+	case "input":
+		return inputObject{}, true
+	case "util":
+		return utilObject{}, true
+	case "context":
+		return r.in.Context, r.in.Context != nil
+	case "stageVariables":
+		return r.in.StageVariables, r.in.StageVariables != nil
+	case "foreach":
+		return r.loop, r.loop != nil
+	case "velocityCount":
+		if r.loop != nil {
+			return int64(r.loop.index + 1), true
+		}
+	case "velocityHasNext":
+		if r.loop != nil {
+			return r.loop.index+1 < r.loop.size, true
+		}
+	}
+	return nil, false
+}
+
+func (r *renderer) eval(e expr) (any, error) {
+	if err := r.step(); err != nil {
+		return nil, err
+	}
+	switch e := e.(type) {
+	case literal:
+		return e.v, nil
+	case *reference:
+		return r.value(e)
+	case quotedBy:
+		return r.capture(e.body)
+	case listOf:
+		l := &List{Items: make([]any, 0, len(e.items))}
+		for _, x := range e.items {
+			v, err := r.eval(x)
+			if err != nil {
+				return nil, err
+			}
+			l.Items = append(l.Items, v)
+		}
+		return l, r.made(16 * len(l.Items))
+	case mapOf:
+		m := NewMap()
+		for i := range e.keys {
+			k, err := r.eval(e.keys[i])
+			if err != nil {
+				return nil, err
+			}
+			key, err := r.text(k)
+			if err != nil {
+				return nil, err
+			}
+			v, err := r.eval(e.values[i])
+			if err != nil {
+				return nil, err
+			}
+			m.Set(key, v)
+		}
+		return m, r.made(48 * m.Len())
+	case rangeOf:
+		a, err := r.eval(e.from)
+		if err != nil {
+			return nil, err
+		}
+		b, err := r.eval(e.to)
+		if err != nil {
+			return nil, err
+		}
+		from, ok1 := a.(int64)
+		to, ok2 := b.(int64)
+		if !ok1 || !ok2 {
+			return "", nil
+		}
+		l := &List{}
+		for i := from; ; {
+			if len(l.Items) > r.limits.Iterations {
+				break // a loop over it ends in the error
+			}
+			l.Items = append(l.Items, i)
+			if i == to {
+				break
+			}
+			if from < to {
+				i++
+			} else {
+				i--
+			}
+		}
+		return l, r.made(16 * len(l.Items))
+	case not:
+		v, err := r.eval(e.of)
+		return !truth(v), err
+	case binary:
+		return r.binary(e)
+	}
+	return "", nil
+}
+
+func (r *renderer) binary(e binary) (any, error) {
+	a, err := r.eval(e.left)
+	if err != nil {
+		return nil, err
+	}
+	switch e.op {
+	case "&&":
+		if !truth(a) {
+			return false, nil
+		}
+		b, err := r.eval(e.right)
+		return truth(b), err
+	case "||":
+		if truth(a) {
+			return true, nil
+		}
+		b, err := r.eval(e.right)
+		return truth(b), err
+	}
+	b, err := r.eval(e.right)
+	if err != nil {
+		return nil, err
+	}
+	switch e.op {
+	case "==", "!=":
+		same, err := r.same(a, b)
+		return same == (e.op == "=="), err
+	case "<", ">", "<=", ">=":
+		x, ok1 := rational(a)
+		y, ok2 := rational(b)
+		if !ok1 || !ok2 {
+			return false, nil
+		}
+		c := x.Cmp(y)
+		switch e.op {
+		case "<":
+			return c < 0, nil
+		case ">":
+			return c > 0, nil
+		case "<=":
+			return c <= 0, nil
+		}
+		return c >= 0, nil
+	}
+	if e.op == "+" {
+		_, s1 := a.(string)
+		_, s2 := b.(string)
+		if s1 || s2 {
+			x, err := r.text(a)
+			if err != nil {
+				return nil, err
+			}
+			y, err := r.text(b)
+			if err != nil {
+				return nil, err
+			}
+			return x + y, r.made(len(x) + len(y))
+		}
+	}
+	return arithmetic(e.op, a, b), nil
+}
+
+// same is Velocity's ==: numbers by value, what is of two kinds by its text.
+func (r *renderer) same(a, b any) (bool, error) {
+	if x, ok := rational(a); ok {
+		if y, ok := rational(b); ok {
+			return x.Cmp(y) == 0, nil
+		}
+	}
+	if a == nil {
+		a = ""
+	}
+	if b == nil {
+		b = ""
+	}
+	switch x := a.(type) {
+	case string:
+		if y, ok := b.(string); ok {
+			return x == y, nil
+		}
+	case bool:
+		if y, ok := b.(bool); ok {
+			return x == y, nil
+		}
+	}
+	x, err := r.text(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := r.text(b)
+	return x == y, err
+}
+
+// rational is a number for comparisons.
+func rational(v any) (*big.Rat, bool) {
+	switch v := v.(type) {
+	case int64:
+		return new(big.Rat).SetInt64(v), true
+	case *big.Int:
+		return new(big.Rat).SetInt(v), true
+	case float64:
+		if q := new(big.Rat).SetFloat64(v); q != nil {
+			return q, true
+		}
+	}
+	return nil, false
+}
+
+// maxBits bounds whole numbers: products of products grow without end.
+const maxBits = 1 << 16
+
+// arithmetic works as Velocity's: whole numbers stay whole, and grow when they have to.
+// What cannot be worked out is nothing.
+func arithmetic(op string, a, b any) any {
+	x, okX := whole(a)
+	y, okY := whole(b)
+	if okX && okY {
+		out := new(big.Int)
+		switch op {
+		case "+":
+			out.Add(x, y)
+		case "-":
+			out.Sub(x, y)
+		case "*":
+			if x.BitLen()+y.BitLen() > maxBits {
+				return ""
+			}
+			out.Mul(x, y)
+		case "/", "%":
+			if y.Sign() == 0 {
+				return ""
+			}
+			if op == "/" {
+				out.Quo(x, y)
+			} else {
+				out.Rem(x, y)
+			}
+		}
+		if out.IsInt64() {
+			return out.Int64()
+		}
+		return out
+	}
+	f, okF := double(a)
+	g, okG := double(b)
+	if !okF || !okG {
+		return ""
+	}
+	switch op {
+	case "+":
+		return f + g
+	case "-":
+		return f - g
+	case "*":
+		return f * g
+	}
+	if g == 0 {
+		return ""
+	}
+	if op == "/" {
+		return f / g
+	}
+	return math.Mod(f, g) // as Java's %
+}
+
+func whole(v any) (*big.Int, bool) {
+	switch v := v.(type) {
+	case int64:
+		return big.NewInt(v), true
+	case *big.Int:
+		return v, true
+	}
+	return nil, false
+}
+
+func double(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case *big.Int:
+		f, _ := new(big.Float).SetInt(v).Float64()
+		return f, true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
+// index is a place in a list of n.
+func index(v any, n int) (int, bool) {
+	i, ok := v.(int64)
+	if !ok {
+		return 0, false
+	}
+	if i < 0 { // from the end, as Velocity has it
+		i += int64(n)
+	}
+	if i < 0 || i >= int64(n) {
+		return 0, false
+	}
+	return int(i), true
+}
+
+func (r *renderer) member(v, key any) (any, bool, error) {
+	switch v := v.(type) {
+	case *List:
+		if i, ok := index(key, len(v.Items)); ok {
+			return v.Items[i], true, nil
+		}
+		return nil, false, nil
+	case *Map:
+		k, err := r.text(key)
+		if err != nil {
+			return nil, false, err
+		}
+		x, ok := v.Get(k)
+		return x, ok, nil
+	}
+	if s, ok := key.(string); ok {
+		return r.property(v, s)
+	}
+	return nil, false, nil
+}
+
+// property is $v.name: a key of a map, or what a getter gives.
+func (r *renderer) property(v any, name string) (any, bool, error) {
+	switch v := v.(type) {
+	case *Map:
+		if x, ok := v.Get(name); ok {
+			return x, true, nil
+		}
+		if name == "empty" {
+			return v.Len() == 0, true, nil
+		}
+		return nil, false, nil
+	case *List:
+		if name == "empty" {
+			return len(v.Items) == 0, true, nil
+		}
+	case string:
+		switch name {
+		case "empty":
+			return v == "", true, nil
+		case "blank":
+			return strings.TrimSpace(v) == "", true, nil
+		}
+	case *entry:
+		switch name {
+		case "key":
+			return v.key, true, nil
+		case "value":
+			return v.m.of[v.key], true, nil
+		}
+	case *loop:
+		switch name {
+		case "index":
+			return int64(v.index), true, nil
+		case "count":
+			return int64(v.index + 1), true, nil
+		case "hasNext":
+			return v.index+1 < v.size, true, nil
+		case "first":
+			return v.index == 0, true, nil
+		case "last":
+			return v.index+1 == v.size, true, nil
+		case "parent":
+			return v.parent, v.parent != nil, nil
+		case "topmost":
+			for v.parent != nil {
+				v = v.parent
+			}
+			return v, true, nil
+		}
+	case inputObject:
+		if name == "body" {
+			return r.in.Body, true, nil
+		}
+	}
+	return nil, false, nil
+}

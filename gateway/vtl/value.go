@@ -1,0 +1,362 @@
+package vtl
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Values of templates are nil, bool, int64, *big.Int, float64, string, *List, *Map, and
+// the objects of a rendering. nil is null of JSON, and what is not there: in a template
+// both are the empty text.
+
+// List is a list of Java. One that JSON has prints as JSON, one that a template makes as
+// Java prints lists.
+type List struct {
+	Items []any
+	JSON  bool
+}
+
+// Map is a map in the order of its making.
+type Map struct {
+	keys []string
+	of   map[string]any
+}
+
+// NewMap makes an empty one.
+func NewMap() *Map { return &Map{of: map[string]any{}} }
+
+// Get is the value of a key.
+func (m *Map) Get(key string) (any, bool) {
+	v, ok := m.of[key]
+	return v, ok
+}
+
+// Set gives a key a value.
+func (m *Map) Set(key string, v any) {
+	if _, ok := m.of[key]; !ok {
+		m.keys = append(m.keys, key)
+	}
+	m.of[key] = v
+}
+
+// Delete takes a key away.
+func (m *Map) Delete(key string) {
+	if _, ok := m.of[key]; !ok {
+		return
+	}
+	delete(m.of, key)
+	for i, k := range m.keys {
+		if k == key {
+			m.keys = append(m.keys[:i:i], m.keys[i+1:]...)
+			return
+		}
+	}
+}
+
+// Len is the number of keys.
+func (m *Map) Len() int { return len(m.keys) }
+
+// Keys are the keys in order.
+func (m *Map) Keys() []string { return m.keys }
+
+// maxNesting bounds how deeply values contain each other, when they are read and when
+// they are printed: a template can put a map into itself.
+const maxNesting = 200
+
+var errNesting = errors.New("values nest too deeply")
+
+// ParseJSON reads a JSON text, with objects in order and numbers exact.
+func ParseJSON(text string) (any, error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	v, err := readJSON(d, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("more follows the value")
+	}
+	return v, nil
+}
+
+func readJSON(d *json.Decoder, depth int) (any, error) {
+	if depth > maxNesting {
+		return nil, errNesting
+	}
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := t.(type) {
+	case json.Delim:
+		if t == '[' {
+			l := &List{JSON: true, Items: []any{}}
+			for d.More() {
+				v, err := readJSON(d, depth+1)
+				if err != nil {
+					return nil, err
+				}
+				l.Items = append(l.Items, v)
+			}
+			_, err := d.Token()
+			return l, err
+		}
+		m := NewMap()
+		for d.More() {
+			k, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			v, err := readJSON(d, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			m.Set(k.(string), v)
+		}
+		_, err := d.Token()
+		return m, err
+	case json.Number:
+		return number(string(t)), nil
+	}
+	return t, nil
+}
+
+// number is the value of a number's text: whole ones are exact, others doubles.
+func number(s string) any {
+	if !strings.ContainsAny(s, ".eE") {
+		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return i
+		}
+		if len(s) < 1000 {
+			if b, ok := new(big.Int).SetString(s, 10); ok {
+				return b
+			}
+		}
+	}
+	f, _ := strconv.ParseFloat(s, 64)
+	return f
+}
+
+// text is how Java prints a value.
+func (r *renderer) text(v any) (string, error) {
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	case *block:
+		return r.captured(v)
+	}
+	var b printer
+	b.left = r.limits.Output
+	if err := b.java(v, 0); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
+
+// printer writes values, up to a number of bytes.
+type printer struct {
+	strings.Builder
+	left int
+}
+
+var errOutput = errors.New("the output is larger than it may be")
+
+func (p *printer) put(s string) error {
+	if p.left -= len(s); p.left < 0 {
+		return errOutput
+	}
+	p.WriteString(s)
+	return nil
+}
+
+func (p *printer) java(v any, depth int) error {
+	if depth > maxNesting {
+		return errNesting
+	}
+	switch v := v.(type) {
+	case nil:
+		return p.put("null")
+	case string:
+		return p.put(v)
+	case bool:
+		return p.put(strconv.FormatBool(v))
+	case int64:
+		return p.put(strconv.FormatInt(v, 10))
+	case *big.Int:
+		return p.put(v.String())
+	case float64:
+		return p.put(javaDouble(v))
+	case *List:
+		if v.JSON {
+			return p.json(v, depth)
+		}
+		if err := p.put("["); err != nil {
+			return err
+		}
+		for i, x := range v.Items {
+			if i > 0 {
+				if err := p.put(", "); err != nil {
+					return err
+				}
+			}
+			if err := p.java(x, depth+1); err != nil {
+				return err
+			}
+		}
+		return p.put("]")
+	case *Map:
+		if err := p.put("{"); err != nil {
+			return err
+		}
+		for i, k := range v.keys {
+			if i > 0 {
+				if err := p.put(", "); err != nil {
+					return err
+				}
+			}
+			if err := p.put(k + "="); err != nil {
+				return err
+			}
+			if err := p.java(v.of[k], depth+1); err != nil {
+				return err
+			}
+		}
+		return p.put("}")
+	case *entry:
+		if err := p.put(v.key + "="); err != nil {
+			return err
+		}
+		return p.java(v.m.of[v.key], depth+1)
+	}
+	return p.put("")
+}
+
+// json writes a value as JSON.
+func (p *printer) json(v any, depth int) error {
+	if depth > maxNesting {
+		return errNesting
+	}
+	switch v := v.(type) {
+	case nil:
+		return p.put("null")
+	case string:
+		return p.put(quoted(v))
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return p.put("null")
+		}
+		return p.put(javaDouble(v))
+	case *List:
+		if err := p.put("["); err != nil {
+			return err
+		}
+		for i, x := range v.Items {
+			if i > 0 {
+				if err := p.put(","); err != nil {
+					return err
+				}
+			}
+			if err := p.json(x, depth+1); err != nil {
+				return err
+			}
+		}
+		return p.put("]")
+	case *Map:
+		if err := p.put("{"); err != nil {
+			return err
+		}
+		for i, k := range v.keys {
+			if i > 0 {
+				if err := p.put(","); err != nil {
+					return err
+				}
+			}
+			if err := p.put(quoted(k) + ":"); err != nil {
+				return err
+			}
+			if err := p.json(v.of[k], depth+1); err != nil {
+				return err
+			}
+		}
+		return p.put("}")
+	}
+	return p.java(v, depth)
+}
+
+// quoted is a text as JSON writes it, letters beyond ASCII as they are.
+func quoted(s string) string {
+	var b strings.Builder
+	b.Grow(len(s) + 2)
+	b.WriteByte('"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			b.WriteRune(r)
+			i += n
+			continue
+		}
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c == '\r':
+			b.WriteString(`\r`)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case c == '\b':
+			b.WriteString(`\b`)
+		case c == '\f':
+			b.WriteString(`\f`)
+		case c < ' ':
+			fmt.Fprintf(&b, `\u%04x`, c)
+		default:
+			b.WriteByte(c)
+		}
+		i++
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// javaDouble prints a double as Double.toString does.
+func javaDouble(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 1):
+		return "Infinity"
+	case math.IsInf(f, -1):
+		return "-Infinity"
+	case f == 0:
+		if math.Signbit(f) {
+			return "-0.0"
+		}
+		return "0.0"
+	}
+	if a := math.Abs(f); a >= 1e-3 && a < 1e7 {
+		s := strconv.FormatFloat(f, 'f', -1, 64)
+		if !strings.Contains(s, ".") {
+			s += ".0"
+		}
+		return s
+	}
+	s := strconv.FormatFloat(f, 'e', -1, 64)
+	mantissa, exponent, _ := strings.Cut(s, "e")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	n, _ := strconv.Atoi(exponent)
+	return mantissa + "E" + strconv.Itoa(n)
+}
