@@ -36,6 +36,7 @@ type Page struct {
 	Suspended  bool   // the account can be looked at but not changed
 	Reason     string // for the suspension
 	Wide       bool   // the content takes the whole width
+	Endpoint   string // of the control API, for those who use it instead of a page
 	Portal     Portal // of portal pages
 }
 

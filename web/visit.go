@@ -80,6 +80,7 @@ func (v *visit) page(title string) ui.Page {
 	}
 	p.User.ProfileURL, p.User.SignOutURL, p.User.ThemeURL = "/profile", "/sign-out", "/theme"
 	p.User.SwitchURL = "/switch"
+	p.Endpoint = strings.TrimSuffix(v.Console.String(), "/")
 	for _, a := range v.visitor.Accounts {
 		p.User.Accounts = append(p.User.Accounts, ui.Account{ID: a.ID, Name: a.Name, Role: string(a.Role), Current: a.ID == v.visitor.Account.ID})
 	}
