@@ -111,25 +111,54 @@ func (d *Definition) DocumentedAt(l DocumentationLocation) *DocumentationPart {
 	return nil
 }
 
-// Undocumented lists the places of the API that no part is about, neither its own
-// nor one that it inherits: that of a path above, of any method, of any status.
-func (d *Definition) Undocumented() []DocumentationLocation {
-	there := make(map[DocumentationLocation]bool, len(d.Documentation))
+// Place is one place of an API that documentation can be about.
+type Place struct {
+	DocumentationLocation
+	// Part is what is written there: its own, or one that it inherits; nil: nothing.
+	Part      *DocumentationPart
+	Inherited bool
+	Gone      bool // a part is about it, but the API has it no more, or it stands for several places
+}
+
+// Places lists the places of the API with what is written about each, and after them
+// those that parts are about and that are no places by themselves. A place inherits
+// from that of a path above, of any method, of any status.
+func (d *Definition) Places() []Place {
+	parts := make(map[DocumentationLocation]*DocumentationPart, len(d.Documentation))
 	for i := range d.Documentation {
-		there[d.Documentation[i].Location.Full()] = true
+		parts[d.Documentation[i].Location.Full()] = &d.Documentation[i]
 	}
-	var out []DocumentationLocation
-	for _, l := range d.documentable() {
-		if !inherits(there, l) {
-			out = append(out, l)
+	all := d.documentable()
+	out := make([]Place, 0, len(all))
+	seen := make(map[DocumentationLocation]bool, len(all))
+	for _, l := range all {
+		p := placeOf(parts, l)
+		seen[p.Full()] = true
+		out = append(out, p)
+	}
+	for i := range d.Documentation {
+		if l := d.Documentation[i].Location.Full(); !seen[l] {
+			out = append(out, Place{DocumentationLocation: l, Part: &d.Documentation[i], Gone: true})
 		}
 	}
 	return out
 }
 
-func inherits(there map[DocumentationLocation]bool, l DocumentationLocation) bool {
-	if l.Method == "" { // what has no method inherits from nothing
-		return there[l]
+// Place is one place by itself, whether or not the API has it.
+func (d *Definition) Place(l DocumentationLocation) Place {
+	parts := make(map[DocumentationLocation]*DocumentationPart, len(d.Documentation))
+	for i := range d.Documentation {
+		parts[d.Documentation[i].Location.Full()] = &d.Documentation[i]
+	}
+	p := placeOf(parts, l.Full())
+	p.Gone = !slices.ContainsFunc(d.documentable(), func(o DocumentationLocation) bool { return o.Full() == p.DocumentationLocation })
+	return p
+}
+
+func placeOf(parts map[DocumentationLocation]*DocumentationPart, l DocumentationLocation) Place {
+	out := Place{DocumentationLocation: l, Part: parts[l.Full()]}
+	if out.Part != nil || l.Method == "" { // what has no method inherits from nothing
+		return out
 	}
 	statuses := []string{l.StatusCode, "*"}
 	if l.StatusCode == "" {
@@ -138,15 +167,28 @@ func inherits(there map[DocumentationLocation]bool, l DocumentationLocation) boo
 	for path := l.Path; ; path = Parent(path) {
 		for _, verb := range []string{l.Method, "*"} {
 			for _, status := range statuses {
-				if there[DocumentationLocation{l.Type, path, verb, status, l.Name}] {
-					return true
+				if p := parts[DocumentationLocation{l.Type, path, verb, status, l.Name}]; p != nil {
+					out.Part, out.Inherited = p, true
+					return out
 				}
 			}
 		}
 		if path == "/" {
-			return false
+			return out
 		}
 	}
+}
+
+// Undocumented lists the places of the API that no part is about, neither its own
+// nor one that it inherits.
+func (d *Definition) Undocumented() []DocumentationLocation {
+	var out []DocumentationLocation
+	for _, p := range d.Places() {
+		if p.Part == nil {
+			out = append(out, p.DocumentationLocation)
+		}
+	}
+	return out
 }
 
 // documentable are all places of the API that there can be a part about.

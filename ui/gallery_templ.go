@@ -383,7 +383,7 @@ func gallery(p Page) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = Commands("a-command", []Shown{{"AWS CLI", "aws --endpoint-url http://localhost:8080 apigateway create-usage-plan --name gold"}, {"tollgate", "tollgate plan create --name gold --rate 10 --quota 1000 --stage pets:prod"}}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Commands("a-command", []Shown{{Label: "AWS CLI", Text: "aws --endpoint-url http://localhost:8080 apigateway create-usage-plan --name gold"}, {Label: "tollgate", Text: "tollgate plan create --name gold --rate 10 --quota 1000 --stage pets:prod"}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -101,6 +101,19 @@ func (s *site) harbour() (owner control.Actor, pages map[string]string) {
 				owner.Tenant, time.Now().Truncate(time.Hour).Add(-time.Duration(h)*time.Hour), second.Stage.Num, c.status, c.calls)
 		}
 	}
+	for i, words := range []string{`{"summary": "All ships", "description": "Every ship of the **harbour**, the newest first.\n\n| flag | country |\n|---|---|\n| de | Germany |\n\n- one\n- two\n", "tags": ["ships"]}`, `{"description": "Problems of any kind."}`} {
+		at := []model.DocumentationLocation{{Type: "METHOD", Path: "/ships", Method: "GET"}, {Type: "RESPONSE", Path: "/", Method: "*", StatusCode: "*"}}[i]
+		edit(func(d *model.Definition) error {
+			if p := d.DocumentedAt(at); p != nil {
+				p.Properties = words
+				return nil
+			}
+			d.Documentation = append(d.Documentation, model.DocumentationPart{ID: model.NewID(6), Location: at, Properties: words})
+			return nil
+		})
+	}
+	_, err = s.CreateDocumentationVersion(ctx, owner, control.NewDocumentationVersion{APIID: id, Version: "2026-11", Description: "For the autumn release", Stage: "prod"})
+	s.must(err)
 	api := "/apis/" + id
 	return owner, map[string]string{
 		"overview": "/overview", "apis": "/apis", "apis-none": "/apis?q=nothing", "api-new": "/apis/new", "api": api, "api-start": "/apis/" + stopped.API.ID + "/start", "api-start-ok": api + "/start",
@@ -110,6 +123,9 @@ func (s *site) harbour() (owner control.Actor, pages map[string]string) {
 		"stages": api + "/stages", "stages-empty": "/apis/" + empty.ID + "/stages", "stage": api + "/stages/prod", "stage-delete": api + "/stages/prod/delete",
 		"deploy": api + "/deploy?stage=prod", "deploy-stopped": "/apis/" + stopped.API.ID + "/deploy", "deployments": api + "/deployments", "deployments-empty": "/apis/" + empty.ID + "/deployments",
 		"compare": api + "/compare?from=" + first.Deployment.ID + "&to=", "rollback": api + "/rollback?stage=prod&to=" + first.Deployment.ID,
+		"documentation": api + "/documentation", "documentation-empty": "/apis/" + empty.ID + "/documentation", "documentation-none": api + "/documentation?q=nothing",
+		"part": api + "/documentation/part?type=METHOD&path=/ships&method=GET", "part-inherits": api + "/documentation/part?type=RESPONSE&path=/ships&method=POST&status=201",
+		"part-wide": api + "/documentation/part?type=RESPONSE&path=/&method=*&status=*", "version": api + "/documentation/versions/2026-11", "version-delete": api + "/documentation/versions/2026-11/delete",
 		"api-settings": api + "/settings", "api-settings-empty": "/apis/" + empty.ID + "/settings", "api-delete": api + "/delete", "try": api + "/try", "first-call": api + "/first-call", "first-call-none": "/apis/" + empty.ID + "/first-call",
 	}
 }
@@ -141,4 +157,29 @@ func TestAPIPagesInBrowser(t *testing.T) {
 	none.Click("Run it here")
 	none.Await("200 in")
 	none.Sound("try-answer")
+}
+
+// Commands follow what is typed, quoted for where they are run, and go back to what
+// stands for it.
+func TestCommandsFollowInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	p := chromium.Start(t).Visitor(t)
+	s.as(s.tenant()).in(p)
+	p.Goto(s.url + "/apis/new")
+	shown := func(id string) (text string) {
+		p.Eval(`document.getElementById("`+id+`").textContent`, &text)
+		return text
+	}
+	before := shown("c-create-0")
+	p.Fill("name", `It's "${a}" & <b>`)
+	for id, want := range map[string]string{"c-create-0": `{"name":"It'\''s \"${a}\" & <b>"}'`, "c-create-1": `-d '{"name":"It'\''s \"${a}\" & <b>"}'`, "c-create-2": `name = "It's \"$${a}\" & <b>"`} {
+		if got := shown(id); !strings.Contains(got, want) {
+			t.Errorf("%s: %s\nhas no %s", id, got, want)
+		}
+	}
+	p.Fill("name", "")
+	if now := shown("c-create-0"); now != before || !strings.Contains(now, `"NAME"`) {
+		t.Errorf("%s\nwas %s", now, before)
+	}
 }

@@ -34,37 +34,40 @@ func TestCommands(t *testing.T) {
 	id, secret, err := s.CreateAccessKey(s.Context(), owner)
 	s.must(err)
 	dir := t.TempDir()
+	s.must(os.WriteFile(filepath.Join(dir, "keys.csv"), []byte("Name,Key\nfrom a file,abcdefghij0123456789xyzw\n"), 0o600))
 	s.must(os.WriteFile(filepath.Join(dir, "openapi.yaml"), []byte("openapi: 3.0.3\ninfo: {title: From a file, version: '1'}\npaths:\n  /f:\n    get:\n      responses: {'200': {description: ok}}\n      x-amazon-apigateway-integration: {type: http_proxy, httpMethod: GET, uri: 'https://f.example.com'}\n"), 0o600))
 	b := s.as(owner)
 	command := func(page, name string, label int) string {
 		t.Helper()
-		m := regexp.MustCompile(`(?s)<code id="` + name + `-` + string(rune('0'+label)) + `">(.*?)</code>`).FindStringSubmatch(b.get(page).want(200, "Show as command").body)
+		m := regexp.MustCompile(`(?s)<code id="` + regexp.QuoteMeta(name) + `-` + string(rune('0'+label)) + `">(.*?)</code>`).FindStringSubmatch(b.get(page).want(200, "Show as command").body)
 		if m == nil {
 			t.Fatalf("%s shows no command %s", page, name)
 		}
-		return html.UnescapeString(m[1])
+		return html.UnescapeString(regexp.MustCompile(`</?span[^>]*>`).ReplaceAllString(m[1], ""))
+	}
+	one := func(page, name string, label int, replace ...string) {
+		t.Helper()
+		text, tool := command(page, name, label), []string{"aws", "curl"}[label]
+		if !strings.HasPrefix(text, tool+" ") {
+			t.Fatalf("%s: %s", page, text)
+		}
+		text = "set -e\n" + strings.NewReplacer(append(replace, s.url, wire.URL)...).Replace(text)
+		if tool == "curl" {
+			text = strings.ReplaceAll(text, "curl --aws", "curl --fail-with-body --silent --aws")
+		}
+		c := exec.CommandContext(t.Context(), "bash", "-c", text)
+		c.Dir = dir
+		c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+id, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_DEFAULT_REGION=us-east-1", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1",
+			"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s\n%v\n%s", text, err, out)
+		}
 	}
 	run := func(page, name string) {
 		t.Helper()
-		for i, tool := range []string{"aws", "curl"} {
-			if tool == "curl" && name == "c-delete" { // it is gone already
-				continue
-			}
-			text := command(page, name, i)
-			if !strings.HasPrefix(text, tool+" ") {
-				t.Fatalf("%s: %s", page, text)
-			}
-			text = strings.ReplaceAll(text, s.url, wire.URL)
-			if tool == "curl" {
-				text += " --fail-with-body --silent"
-			}
-			c := exec.CommandContext(t.Context(), "bash", "-c", text)
-			c.Dir = dir
-			c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+id, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_DEFAULT_REGION=us-east-1", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1",
-				"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true")
-			if out, err := c.CombinedOutput(); err != nil {
-				t.Fatalf("%s\n%v\n%s", text, err, out)
-			}
+		one(page, name, 0)
+		if name != "c-delete" { // it is gone already
+			one(page, name, 1)
 		}
 	}
 	count := func(match string) int {
@@ -98,6 +101,53 @@ func TestCommands(t *testing.T) {
 	if d, err := s.API(s.Context(), owner, api); err != nil || d.Definition.Method("/f", "GET") == nil {
 		t.Errorf("%+v %v", d.Definition, err)
 	}
+	definition := func() *model.Definition {
+		t.Helper()
+		d, err := s.API(s.Context(), owner, api)
+		s.must(err)
+		return &d.Definition
+	}
+	one(at+"/routes", "c-route", 0, "PART", "by-cli")
+	one(at+"/routes", "c-route", 1, "PART", "by-curl")
+	for label, path := range []string{"/by-cli", "/by-curl"} {
+		method := at + "/method?verb=POST&path=" + path
+		one(method, "c-method", label) // anew
+		m := definition().Method(path, "POST")
+		if m == nil || !m.APIKeyRequired || m.Integration == nil || m.Integration.URI != "https://backend.example.com" {
+			t.Fatalf("%s: %+v", path, m)
+		}
+		one(method, "c-method", label) // over what is there
+		// A fixed answer, as the form shows it after it was refused.
+		b.get(method).press("Save method", "kind", model.IntegrationMock, "mock-status", "202", "mock-body", "it's \"taken\"")
+		form := definition().Method(path, "POST")
+		one(method, "c-method", label)
+		m = definition().Method(path, "POST")
+		if was, _ := model.ParseMock(form.Integration); was == nil {
+			t.Fatal("the form made no fixed answer")
+		} else if now, err := model.ParseMock(m.Integration); err != nil || now.Status != was.Status || now.Body != was.Body {
+			t.Errorf("%s: %+v, %v; the form made %+v", path, now, err, was)
+		}
+	}
+	words := at + "/documentation/part?type=METHOD&method=POST&path="
+	one(words+"/by-cli", "c-part", 0)
+	one(words+"/by-curl", "c-part", 1)
+	run(words+"/by-cli", "c-part")
+	for _, path := range []string{"/by-cli", "/by-curl"} {
+		if p := definition().DocumentedAt(model.DocumentationLocation{Type: "METHOD", Path: path, Method: "POST"}); p == nil || p.Properties != `{"description":"WORDS"}` {
+			t.Errorf("%s: %+v", path, p)
+		}
+	}
+	one(at+"/documentation", "c-version", 0, "VERSION", "1")
+	one(at+"/documentation", "c-version", 1, "VERSION", "2")
+	run(at+"/documentation/versions/1/delete", "c-delete")
+	if l, err := s.DocumentationVersions(s.Context(), owner, api, control.Page{}); err != nil || len(l.Items) != 1 {
+		t.Errorf("%+v %v", l, err)
+	}
+	run(at+"/method/delete?verb=POST&path=/by-cli", "c-delete")
+	run(at+"/resource/delete?path=/by-curl", "c-delete")
+	if d := definition(); d.Method("/by-cli", "POST") != nil || d.ByPath("/by-curl") != nil {
+		t.Error("they are not removed")
+	}
 	run(at+"/deploy?stage=prod", "c-deploy")
 	_, err = s.SetStageThrottle(s.Context(), owner, api, "prod", &model.Throttle{Rate: 2.5, Burst: 7})
 	s.must(err)
@@ -108,21 +158,54 @@ func TestCommands(t *testing.T) {
 		t.Errorf("the command does not have the form's values: %s", throttle)
 	}
 	run(at+"/stages/prod", "c-throttle")
+	history, err := s.Deployments(s.Context(), owner, api, control.Page{})
+	s.must(err)
+	first := history.Items[len(history.Items)-1].ID
+	run(at+"/rollback?stage=prod&to="+first, "c-rollback")
+	if d, err := s.API(s.Context(), owner, api); err != nil || d.Stages[0].DeploymentID != first {
+		t.Errorf("%+v %v", d.Stages, err)
+	}
+	run("/plans/new", "c-plan")
+	plans, err := s.Plans(s.Context(), owner, control.Page{Match: "NAME"})
+	s.must(err)
+	if len(plans.Items) != 2 {
+		t.Fatalf("%d plans were made", len(plans.Items))
+	}
+	plan := "/plans/" + plans.Items[0].ID
+	b.get(plan+"/edit").press("Save plan", "name", "Gold", "rate", "2.5", "quota", "1,000", "period", model.Week)
+	gold, err := s.Plan(s.Context(), owner, plans.Items[0].ID)
+	s.must(err)
+	run(plan+"/edit", "c-plan")
+	if now, err := s.Plan(s.Context(), owner, gold.ID); err != nil || now.Name != "Gold" || *now.Throttle != *gold.Throttle || *now.Quota != *gold.Quota {
+		t.Errorf("%+v instead of %+v, %v", now, gold, err)
+	}
 	run("/keys/new", "c-key")
 	keys, err := s.Keys(s.Context(), owner, control.KeyFilter{})
 	s.must(err)
 	if len(keys.Items) != 2 {
 		t.Errorf("%d keys were made", len(keys.Items))
 	}
+	one("/keys/"+keys.Items[0].ID, "c-join", 0)
+	one("/keys/"+keys.Items[1].ID, "c-join", 1)
+	for label, k := range keys.Items {
+		d, err := s.Key(s.Context(), owner, k.ID)
+		s.must(err)
+		if len(d.Plans) != 1 {
+			t.Fatalf("the key has %d plans", len(d.Plans))
+		}
+		one("/keys/"+k.ID, "c-leave-"+d.Plans[0].PlanID, label)
+		if d, err = s.Key(s.Context(), owner, k.ID); err != nil || len(d.Plans) != 0 {
+			t.Errorf("the key has %d plans, %v", len(d.Plans), err)
+		}
+	}
+	one("/keys/import", "c-keys", 0)
+	s.must(os.WriteFile(filepath.Join(dir, "keys.csv"), []byte("Name,Key\nfrom a file,abcdefghij0123456789xyzx\n"), 0o600))
+	one("/keys/import", "c-keys", 1)
+	run(plan+"/delete", "c-delete")
 	_, err = s.CreateDomain(s.Context(), owner, control.NewDomain{Name: "ours.example.com"})
 	s.must(err)
 	for _, label := range []int{0, 1} { // it can be made once
-		text := strings.ReplaceAll(command("/domains/new", "c-domain", label), "api.your-company.com", []string{"a", "b"}[label]+".example.com")
-		c := exec.CommandContext(t.Context(), "bash", "-c", strings.ReplaceAll(text, s.url, wire.URL))
-		c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+id, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_DEFAULT_REGION=us-east-1", "AWS_PAGER=", "AWS_CONFIG_FILE=/dev/null")
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("%s\n%v\n%s", text, err, out)
-		}
+		one("/domains/new", "c-domain", label, "api.your-company.com", []string{"a", "b"}[label]+".example.com")
 	}
 	if l, err := s.Domains(s.Context(), owner, control.Page{}); err != nil || len(l.Items) != 3 {
 		t.Errorf("%d domains %v", len(l.Items), err)

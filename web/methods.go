@@ -146,6 +146,8 @@ type methodForm struct {
 	MockStatus, MockType, MockBody string
 	Problems                       []ui.Problem
 	Stops                          []model.Problem
+	Resource                       string             // id
+	Unanswered                     bool               // the method does not declare the fixed answer's status
 	Other                          *model.Integration // of a kind that is not edited here
 }
 
@@ -169,12 +171,32 @@ func (v *visit) methodPage() error {
 		return model.Errorf(model.NotFound, "the API has no resource %s", f.Path)
 	}
 	f.read(a.Definition.Method(f.Path, f.Verb))
+	f.declared(&a.Definition)
 	for _, s := range a.Definition.Undeployable() {
 		if s.Pointer == f.Verb+" "+f.Path && !f.New {
 			f.Stops = append(f.Stops, s)
 		}
 	}
 	return v.render(methodView(v.below(a.API, f.Verb+" "+f.Path, "routes"), a.API, f, v.may(control.ToBuild)))
+}
+
+// resourceID is the id of the resource at a path; empty: there is none.
+func resourceID(d *model.Definition, path string) string {
+	if r := d.ByPath(path); r != nil {
+		return r.ID
+	}
+	return ""
+}
+
+// declared says what the commands need to know of the method as it is.
+func (f *methodForm) declared(d *model.Definition) {
+	f.Resource = resourceID(d, f.Path)
+	m := d.Method(f.Path, f.Verb)
+	if f.New = m == nil; f.New {
+		return
+	}
+	_, declared := m.Responses[f.MockStatus]
+	f.Unanswered = !declared
 }
 
 func (f *methodForm) read(m *model.Method) {
@@ -296,6 +318,7 @@ func (v *visit) saveMethod() error {
 		return e
 	}
 	f.Revision = now.Revision
+	f.declared(&now.Definition)
 	return v.renderAs(serve.Status(err), methodView(v.below(now.API, f.Verb+" "+f.Path, "routes"), now.API, f, true))
 }
 
@@ -308,7 +331,7 @@ func (v *visit) confirmDeleteMethod() error {
 	if a.Definition.Method(path, verb) == nil {
 		return model.Errorf(model.NotFound, "there is no method %s %s", verb, path)
 	}
-	return v.render(deleteMethodView(v.below(a.API, "Remove "+verb+" "+path, "routes"), a.API, path, verb))
+	return v.render(deleteMethodView(v.below(a.API, "Remove "+verb+" "+path, "routes"), a.API, a.Definition.ByPath(path).ID, path, verb))
 }
 
 func (v *visit) deleteMethod() error {
@@ -327,7 +350,7 @@ func (v *visit) confirmDeleteResource() error {
 	if resources == 0 || path == "/" {
 		return model.Errorf(model.NotFound, "there is no resource %s to remove", path)
 	}
-	return v.render(deleteResourceView(v.below(a.API, "Remove "+path, "routes"), a.API, path, resources, methods))
+	return v.render(deleteResourceView(v.below(a.API, "Remove "+path, "routes"), a.API, resourceID(&a.Definition, path), path, resources, methods))
 }
 
 func (v *visit) deleteResource() error {

@@ -3,6 +3,8 @@ package reference
 import (
 	"fmt"
 	"strings"
+
+	"tollgate/ui/markdown"
 )
 
 // Page is everything one operation's page shows.
@@ -94,7 +96,7 @@ type builder struct {
 // Page builds an operation's. base is the address its calls go to.
 func (d *Doc) Page(op *Operation, base string) Page {
 	b := &builder{d: d, left: maxSchemaNodes}
-	p := Page{Operation: op, Description: markdown(op.n.get("description").str())}
+	p := Page{Operation: op, Description: markdown.HTML(op.n.get("description").str())}
 	b.parameters(&p)
 	if !d.v2 {
 		p.Body = b.body(d.follow(op.n.get("requestBody")))
@@ -122,7 +124,7 @@ func (b *builder) parameters(p *Page) {
 			seen[in+" "+name] = true
 			switch {
 			case b.d.v2 && in == "body":
-				p.Body = &Body{Required: x.get("required").yes(), Description: markdown(x.get("description").str()),
+				p.Body = &Body{Required: x.get("required").yes(), Description: markdown.HTML(x.get("description").str()),
 					Contents: []Content{b.content(b.consumes(p.Operation, "application/json"), x, x.get("schema"))}}
 				continue
 			case b.d.v2 && in == "formData":
@@ -150,7 +152,7 @@ func (b *builder) parameter(x *node, name, in string) Parameter {
 		}
 	}
 	p := Parameter{Name: name, In: in, Required: x.get("required").yes() || in == "path", Deprecated: x.get("deprecated").yes(),
-		Description: markdown(x.get("description").str()), Schema: b.schema(s, 0)}
+		Description: markdown.HTML(x.get("description").str()), Schema: b.schema(s, 0)}
 	if b.d.v2 && s == x {
 		p.Schema.Description = ""
 	}
@@ -191,7 +193,7 @@ func (b *builder) body(x *node) *Body {
 	if !x.there() {
 		return nil
 	}
-	out := &Body{Required: x.get("required").yes(), Description: markdown(x.get("description").str())}
+	out := &Body{Required: x.get("required").yes(), Description: markdown.HTML(x.get("description").str())}
 	c := x.get("content")
 	for i, kind := range c.keys {
 		if i < 8 {
@@ -220,7 +222,7 @@ func (b *builder) content(kind string, x, schema *node) Content {
 }
 
 func (b *builder) response(op *Operation, status string, x *node) Response {
-	r := Response{Status: status, Description: markdown(x.get("description").str())}
+	r := Response{Status: status, Description: markdown.HTML(x.get("description").str())}
 	hs := x.get("headers")
 	for i, name := range hs.keys {
 		if i < 30 {
@@ -281,7 +283,7 @@ func (b *builder) schema(x *node, depth int) *Schema {
 		}
 	}
 	b.left--
-	s.Type, s.Description = typeText(x), markdown(orStr(x.get("description").str(), x.get("title").str()))
+	s.Type, s.Description = typeText(x), markdown.HTML(orStr(x.get("description").str(), x.get("title").str()))
 	s.ReadOnly, s.WriteOnly, s.Deprecated = x.get("readOnly").yes(), x.get("writeOnly").yes(), x.get("deprecated").yes()
 	b.facts(s, x)
 	if b.left < 0 || depth >= maxSchemaDepth {

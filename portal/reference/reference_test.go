@@ -1,7 +1,6 @@
 package reference
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -247,25 +246,5 @@ func FuzzNew(f *testing.F) {
 			d.Page(op, "https://x")
 		}
 		d.Search(string(b[:min(len(b), 50)]), 10)
-	})
-}
-
-// What goes the short way is what the long way makes of it.
-func FuzzIsPlain(f *testing.F) {
-	for _, s := range []string{"The pet's name, at most 50 characters (letters only).", "a", "Reads 1. and 2; a/b = 50% + $3 - why?", "A  b", "ftp.x.y", "setext\n-"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if s == "" || !isPlain(s) {
-			return
-		}
-		short := markdown(s)
-		var b bytes.Buffer
-		if err := md.Convert([]byte(s), &b); err != nil {
-			t.Fatal(err)
-		}
-		if long := clean.Sanitize(b.String()); short != long {
-			t.Errorf("%q becomes %q instead of %q", s, short, long)
-		}
 	})
 }

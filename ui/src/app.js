@@ -50,6 +50,15 @@ const copy = async (button) => {
   }
 };
 
+// Commands on a page follow what is typed into the form that they stand in.
+const follow = (field) => {
+  if (!field.name || !field.form || field.type === "password") return;
+  for (const at of field.form.querySelectorAll(`[data-of="${CSS.escape(field.name)}"]`)) {
+    const text = JSON.stringify(field.value || at.dataset.empty).slice(1, -1);
+    at.textContent = "hcl" in at.dataset ? text.replace(/[$%](?=\{)/g, "$&$&") : text.replaceAll("'", "'\\''");
+  }
+};
+
 // A row of names and values more, without asking the server.
 const addRow = (button) => {
   const rows = button.closest("fieldset")?.querySelector("[data-rows]");
@@ -117,7 +126,10 @@ document.addEventListener("keydown", (e) => {
 
 // A form that was changed asks before it is left.
 let changed = false;
-document.addEventListener("input", (e) => { if (e.target.closest("form[data-guard]")) changed = true; });
+document.addEventListener("input", (e) => {
+  if (e.target.closest("form[data-guard]")) changed = true;
+  follow(e.target);
+});
 document.addEventListener("submit", (e) => {
   const form = e.target;
   if (form.matches("[data-guard]")) changed = false;
