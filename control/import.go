@@ -3,7 +3,9 @@ package control
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 
+	"tollgate/control/changes"
 	"tollgate/control/openapi"
 	"tollgate/model"
 )
@@ -15,14 +17,7 @@ const MaxSourceBytes = 32 << 20
 // all or nothing. The author's bytes are kept. What the document says and the
 // definition cannot hold is in Problems.
 func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Imported, error) {
-	if err := actor.May(ToBuild); err != nil { // before work is spent on it
-		return Imported{}, err
-	}
-	if len(in.Source) > MaxSourceBytes {
-		return Imported{}, model.Errorf(model.Limit, "the document has %d bytes; at most %d are allowed", len(in.Source), MaxSourceBytes)
-	}
-	doc, err := openapi.Import(in.Source, openapi.Options{
-		RequireKey: in.RequireKey, Upstream: in.Upstream, BaseURL: in.BaseURL, Name: in.Name})
+	doc, err := readDocument(actor, in)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -32,16 +27,25 @@ func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Impor
 	}
 	_, err = p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		var err error
-		if in.APIID == "" {
+		switch {
+		case in.APIID == "":
 			out.API, err = w.createAPI(ctx, &doc.Definition)
-		} else {
+		case in.Merge:
+			var a APIDetail
+			if a, err = readAPI(ctx, w, w.tenant, in.APIID); err == nil {
+				openapi.Merge(&a.Definition, &doc.Definition, false)
+				out.API, err = w.replaceDefinition(ctx, in.APIID, &a.Definition)
+			}
+		default:
 			out.API, err = w.replaceDefinition(ctx, in.APIID, &doc.Definition)
 		}
 		if err != nil {
 			return err
 		}
-		if err := w.keepDocument(ctx, out.API.ID, &Document{in.SourceName, doc.Format, in.Source, out.Problems}); err != nil {
-			return err
+		if in.APIID == "" || !in.Merge { // a merged document is a part of the API
+			if err := w.keepDocument(ctx, out.API.ID, &Document{in.SourceName, doc.Format, in.Source, out.Problems}); err != nil {
+				return err
+			}
 		}
 		return w.audit(ctx, "api.import", out.API.ID, map[string]any{"name": out.API.Name, "source": in.SourceName,
 			"format": doc.Format, "revision": out.API.Revision, "operations": doc.Operations, "problems": len(doc.Problems)})
@@ -49,6 +53,64 @@ func (p *Plane) ImportAPI(ctx context.Context, actor Actor, in ImportAPI) (Impor
 	if err != nil {
 		return Imported{}, err
 	}
+	return out, nil
+}
+
+// readDocument reads what is to be imported.
+func readDocument(actor Actor, in ImportAPI) (*openapi.Result, error) {
+	if err := actor.May(ToBuild); err != nil { // before work is spent on it
+		return nil, err
+	}
+	if len(in.Source) > MaxSourceBytes {
+		return nil, model.Errorf(model.Limit, "the document has %d bytes; at most %d are allowed", len(in.Source), MaxSourceBytes)
+	}
+	return openapi.Import(in.Source, openapi.Options{RequireKey: in.RequireKey, Upstream: in.Upstream, BaseURL: in.BaseURL, Name: in.Name})
+}
+
+// Checked is what an import would come to.
+type Checked struct {
+	Name, Format string
+	Operations   int
+	Methods      int // of the API
+	Problems     []model.Problem
+	Stops        []model.Problem     // what would keep the API from being deployed
+	Changes      []model.RouteChange // of the API that is there
+	Effects      []changes.Change    // for callers, against the API that is there
+}
+
+// CheckImport says what ImportAPI would do, and changes nothing.
+func (p *Plane) CheckImport(ctx context.Context, actor Actor, in ImportAPI) (Checked, error) {
+	doc, err := readDocument(actor, in)
+	if err != nil {
+		return Checked{}, err
+	}
+	now := &doc.Definition
+	out := Checked{Name: now.Name, Format: doc.Format, Operations: doc.Operations, Problems: doc.Problems}
+	if in.APIID != "" {
+		a, err := p.API(ctx, actor, in.APIID)
+		if err != nil {
+			return Checked{}, err
+		}
+		was := a.Definition
+		if in.Merge {
+			// What is joined must not reach into what it is compared with.
+			kept, _, err := encodeDefinition(&was)
+			if err != nil {
+				return Checked{}, err
+			}
+			joined := &model.Definition{}
+			if err := json.Unmarshal(kept, joined); err != nil {
+				return Checked{}, err
+			}
+			openapi.Merge(joined, now, false)
+			now = joined
+		}
+		out.Changes, out.Effects = model.Compare(&was, now), changes.Compare(changes.State{Definition: &was}, changes.State{Definition: now})
+	}
+	if _, _, err := encodeDefinition(now); err != nil { // as it would be refused
+		return Checked{}, err
+	}
+	out.Methods, out.Stops = now.MethodCount(), now.Undeployable()
 	return out, nil
 }
 

@@ -260,6 +260,9 @@ var isolation = map[string]any{
 	"ImportAPI": func(f foreign) error {
 		return second(f.ImportAPI(f.ctx, f.mine, control.ImportAPI{Source: []byte(petsDocument), APIID: f.d.Stage.APIID}))
 	},
+	"CheckImport": func(f foreign) error {
+		return second(f.CheckImport(f.ctx, f.mine, control.ImportAPI{Source: []byte(petsDocument), APIID: f.d.Stage.APIID}))
+	},
 	"APIs": func(f foreign) error {
 		l, err := f.APIs(f.ctx, f.mine, control.Page{})
 		return empty(l.Items, err)

@@ -59,6 +59,7 @@ type ImportAPI struct {
 	Upstream   string // instead of the document's servers
 	RequireKey bool   // every method asks for an API key
 	APIID      string // replace this API's definition; empty: a new API
+	Merge      bool   // join it with that definition instead
 }
 
 // Imported is the outcome of an import.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"sort"
 	"strconv"
@@ -21,15 +20,10 @@ import (
 	"tollgate/ui/serve"
 )
 
-// maxImportForm is a document with the form around it.
-const maxImportForm = control.MaxSourceBytes + 1<<20
-
 func (s *Server) apiRoutes() []route {
 	return []route{
 		{method: "GET", pattern: "/overview", who: mayRead, handle: (*visit).overview},
 		{method: "GET", pattern: "/apis", who: mayRead, handle: (*visit).apis},
-		{method: "GET", pattern: "/apis/new", who: mayBuild, handle: (*visit).newAPI},
-		{method: "POST", pattern: "/apis/new", who: mayBuild, handle: (*visit).importAPI, form: maxImportForm},
 		{method: "POST", pattern: "/apis/new/hand", who: mayBuild, handle: (*visit).createAPI},
 		{method: "GET", pattern: "/apis/{api}", who: mayRead, handle: (*visit).api},
 		{method: "GET", pattern: "/apis/{api}/start", who: mayBuild, handle: (*visit).startPage},
@@ -39,7 +33,6 @@ func (s *Server) apiRoutes() []route {
 		{method: "POST", pattern: "/apis/{api}/try", who: mayBuild, handle: (*visit).try},
 		{method: "GET", pattern: "/apis/{api}/settings", who: mayRead, handle: (*visit).apiSettings},
 		{method: "POST", pattern: "/apis/{api}/settings", who: mayBuild, handle: (*visit).saveAPISettings},
-		{method: "POST", pattern: "/apis/{api}/import", who: mayBuild, handle: (*visit).reimport, form: maxImportForm},
 		{method: "GET", pattern: "/apis/{api}/source", who: mayRead, handle: (*visit).download},
 		{method: "GET", pattern: "/apis/{api}/delete", who: mayBuild, handle: (*visit).confirmDeleteAPI},
 		{method: "POST", pattern: "/apis/{api}/delete", who: mayBuild, handle: (*visit).deleteAPI},
@@ -174,71 +167,6 @@ func (v *visit) apis() error {
 	return v.render(apisView(v.page("APIs"), l, v.query("q"), v.next(l.Next), v.may(control.ToBuild), v.Now()))
 }
 
-// importForm is what was asked to be imported.
-type importForm struct {
-	Document, Upstream string
-	RequireKey         bool
-	Name, Proxy        string // of the other form: by hand
-	Problems           []ui.Problem
-}
-
-func (v *visit) newAPI() error {
-	return v.render(newAPIView(v.newAPIPage(), importForm{RequireKey: true}))
-}
-
-func (v *visit) newAPIPage() ui.Page {
-	p := v.page("Make an API")
-	p.Crumbs = apiCrumbs
-	return p
-}
-
-// source is the document that a form holds: a file, a text, or what is behind a URL.
-func (v *visit) document() (in control.ImportAPI, err error) {
-	text := v.raw("document")
-	if v.value("sample") != "" {
-		return control.ImportAPI{Source: []byte(sampleDocument), SourceName: "sample.yaml"}, nil
-	}
-	if f, h, err := v.r.FormFile("file"); err == nil {
-		defer func() { _ = f.Close() }()
-		b, err := io.ReadAll(io.LimitReader(f, control.MaxSourceBytes+1))
-		if err != nil {
-			return in, err
-		}
-		if len(b) > 0 {
-			return control.ImportAPI{Source: b, SourceName: path.Base(strings.ReplaceAll(h.Filename, "\\", "/"))}, nil
-		}
-	}
-	one := strings.TrimSpace(text)
-	switch {
-	case one == "":
-		return in, model.Errorf(model.Invalid, "nothing to import; paste an OpenAPI document or its URL, or choose a file")
-	case !strings.ContainsAny(one, " \n\r\t") && (strings.HasPrefix(one, "http://") || strings.HasPrefix(one, "https://")):
-		if v.Fetch == nil {
-			return in, model.Errorf(model.Invalid, "documents cannot be fetched by URL here; paste it or choose a file")
-		}
-		b, err := v.Fetch(v.ctx(), one)
-		return control.ImportAPI{Source: b, SourceName: one, BaseURL: one}, err
-	}
-	return control.ImportAPI{Source: []byte(text), SourceName: "pasted"}, nil
-}
-
-func (v *visit) importAPI() error {
-	f := importForm{Document: v.raw("document"), Upstream: v.value("upstream"), RequireKey: v.checked("require-key")}
-	in, err := v.document()
-	if err == nil {
-		in.Upstream, in.RequireKey = f.Upstream, f.RequireKey
-		var out control.Imported
-		if out, err = v.Plane.ImportAPI(v.ctx(), v.actor(), in); err == nil {
-			return v.redirect(apiURL(out.API.ID, "start"))
-		}
-	}
-	if !invalid(err) && model.KindOf(err) != model.Unavailable {
-		return err
-	}
-	f.Problems = []ui.Problem{{Name: "document", Text: sentence(model.MessageOf(err))}}
-	return v.renderAs(422, newAPIView(v.newAPIPage(), f))
-}
-
 // createAPI makes an API by hand: empty, or one that sends everything on.
 func (v *visit) createAPI() error {
 	f := importForm{RequireKey: true, Name: v.value("name"), Proxy: v.value("proxy")}
@@ -340,7 +268,7 @@ func (v *visit) startWith(status int, stage string, problems []ui.Problem) error
 	if err != nil && model.KindOf(err) != model.NotFound {
 		return err
 	}
-	return v.renderAs(status, startView(v.below(a.API, "Deploy "+a.Name, ""), a, src.Problems, a.Definition.Undeployable(), stage, problems))
+	return v.renderAs(status, startView(v.below(a.API, "Deploy "+a.Name, ""), a, src.Problems, src.Bytes, a.Definition.Undeployable(), stage, problems))
 }
 
 // started is the page after the first deployment: the way to the first call.
@@ -595,22 +523,6 @@ func (v *visit) saveAPISettings() error {
 		return err
 	}
 	return v.done("Saved. Names are part of the definition: deploy to bring them to a stage.", apiURL(v.path("api"), "settings"))
-}
-
-func (v *visit) reimport() error {
-	in, err := v.document()
-	if err == nil {
-		in.APIID, in.Upstream, in.RequireKey = v.path("api"), v.value("upstream"), v.checked("require-key")
-		var out control.Imported
-		if out, err = v.Plane.ImportAPI(v.ctx(), v.actor(), in); err == nil {
-			return v.done(fmt.Sprintf("Imported: %s, %s to look at. Nothing is served differently until you deploy.",
-				ui.Plural(out.Operations, "operation", "operations"), ui.Plural(len(out.Problems), "problem", "problems")), apiURL(v.path("api"), "deploy"))
-		}
-	}
-	if !invalid(err) && model.KindOf(err) != model.Unavailable {
-		return err
-	}
-	return v.apiSettingsWith(422, []ui.Problem{{Name: "document", Text: sentence(model.MessageOf(err))}})
 }
 
 // download is the document the API was imported from, byte for byte.

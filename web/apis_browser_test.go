@@ -126,7 +126,7 @@ func (s *site) harbour() (owner control.Actor, pages map[string]string) {
 		"documentation": api + "/documentation", "documentation-empty": "/apis/" + empty.ID + "/documentation", "documentation-none": api + "/documentation?q=nothing",
 		"part": api + "/documentation/part?type=METHOD&path=/ships&method=GET", "part-inherits": api + "/documentation/part?type=RESPONSE&path=/ships&method=POST&status=201",
 		"part-wide": api + "/documentation/part?type=RESPONSE&path=/&method=*&status=*", "version": api + "/documentation/versions/2026-11", "version-delete": api + "/documentation/versions/2026-11/delete",
-		"api-settings": api + "/settings", "api-settings-empty": "/apis/" + empty.ID + "/settings", "api-delete": api + "/delete", "try": api + "/try", "first-call": api + "/first-call", "first-call-none": "/apis/" + empty.ID + "/first-call",
+		"import": api + "/import", "api-settings": api + "/settings", "api-settings-empty": "/apis/" + empty.ID + "/settings", "api-delete": api + "/delete", "try": api + "/try", "first-call": api + "/first-call", "first-call-none": "/apis/" + empty.ID + "/first-call",
 	}
 }
 
@@ -144,6 +144,16 @@ func TestAPIPagesInBrowser(t *testing.T) {
 		}
 		p.Sound(name)
 	}
+	// What an import would come to, and what cannot be read.
+	p.Goto(s.url + pages["import"])
+	p.Fill("document", strings.Replace(strings.Replace(shipsDocument, "delete: {summary: Scrap it,", "head: {summary: Is it there,", 1), "in: query,", "in: limbo,", 1))
+	p.Click("See what changes")
+	p.Await("Nothing is imported yet")
+	p.Sound("import-checked")
+	p.Fill("document", "openapi: 3.0.3\ninfo:\n  title: Ships\npaths:\n\t/ships: {get: {}}\n")
+	p.Click("Check again")
+	p.Await("has to be put right")
+	p.Sound("import-wrong")
 	none := chromium.Start(t).Visitor(t)
 	s.as(s.tenant()).in(none)
 	for _, path := range []string{"/overview", "/apis", "/apis/new"} {

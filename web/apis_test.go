@@ -93,7 +93,7 @@ func TestAPIByHand(t *testing.T) {
 		press("Save", "rate", "x", "burst", "1").want(422, "both numbers").press("Save", "rate", "5", "burst", "10").want(200, "holds on every node")
 	b.get("/apis/"+api+"/routes").link("remove").want(200, "Remove /ships").press("Remove /ships").want(200, "is removed")
 	b.get("/apis/"+api+"/settings").press("Save", "name", "Boats").want(200, "Saved")
-	b.get("/apis/"+api+"/settings").press("Import again", "document", pastedDocument).want(200, "Imported: 1 operation")
+	b.get("/apis/"+api+"/import").press("Import", "document", pastedDocument).want(200, "Imported: 1 operation")
 	if src := b.get("/apis/" + api + "/source"); src.body != pastedDocument {
 		t.Errorf("the document came back as %q", src.body)
 	}

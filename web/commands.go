@@ -114,9 +114,9 @@ func importAct() act {
 		terraform: "resource \"aws_api_gateway_rest_api\" \"api\" {\n  name = \"NAME\"\n  body = file(\"openapi.yaml\")\n}"}
 }
 
-func putDocumentAct(api string) act {
-	return act{op: "put-rest-api", verb: "PUT", path: "/restapis/" + url.PathEscape(api), query: "?mode=overwrite",
-		ids: map[string]any{"rest-api-id": api}, params: map[string]any{"mode": "overwrite"}, file: "openapi.yaml"}
+func putDocumentAct(api, mode string) act {
+	return act{op: "put-rest-api", verb: "PUT", path: "/restapis/" + url.PathEscape(api), query: "?mode=" + mode,
+		ids: map[string]any{"rest-api-id": api}, params: map[string]any{"mode": mode}, file: "openapi.yaml"}
 }
 
 func updateAPIAct(api, name, description string) act {

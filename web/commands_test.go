@@ -97,7 +97,7 @@ func TestCommands(t *testing.T) {
 	if d, err := s.API(s.Context(), owner, api); err != nil || d.Name != "It's a \"name\"" || d.Definition.Description != "of $(ls) & <more>" {
 		t.Errorf("%+v %v", d.API, err)
 	}
-	run(at+"/settings", "c-import")
+	run(at+"/import", "c-import")
 	if d, err := s.API(s.Context(), owner, api); err != nil || d.Definition.Method("/f", "GET") == nil {
 		t.Errorf("%+v %v", d.Definition, err)
 	}

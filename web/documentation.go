@@ -347,7 +347,7 @@ func (v *visit) makeVersion() error {
 }
 
 func versionURL(id, version string, more ...string) string {
-	return apiURL(id, append([]string{"documentation", "versions", url.PathEscape(version)}, more...)...)
+	return apiURL(id, append([]string{"documentation", "versions", version}, more...)...)
 }
 
 // versionOf reads the API and one of its versions.

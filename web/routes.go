@@ -21,6 +21,7 @@ func (s *Server) routes() []route {
 		s.profileRoutes(),
 		s.apiRoutes(),
 		s.methodRoutes(),
+		s.importRoutes(),
 		s.documentationRoutes(),
 		s.stageRoutes(),
 		s.domainRoutes(),

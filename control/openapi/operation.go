@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"tollgate/model"
@@ -289,6 +290,8 @@ func (im *importer) parameters(m *method, r route, layers []loc, op loc) {
 				set("querystring."+name, p.get("required").isTrue())
 			case in == "header":
 				set("header."+name, p.get("required").isTrue())
+			case !slices.Contains([]string{"path", "cookie", "body", "formData"}, in):
+				im.warnOnce(p, "parameter %s is left out: \"in\" is %s, and not path, query, header or cookie", quote(name), quote(in))
 			}
 		}
 	}
