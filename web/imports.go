@@ -14,7 +14,6 @@ import (
 	"tollgate/control"
 	"tollgate/model"
 	"tollgate/ui"
-	"tollgate/ui/serve"
 )
 
 // maxImportForm is a document with the form around it.
@@ -168,7 +167,7 @@ func (v *visit) importInto() error {
 	}
 	status := 200
 	if err != nil {
-		if status = serve.Status(err); !f.refused(err) {
+		if !f.refused(err) {
 			return err
 		}
 		status = 422
