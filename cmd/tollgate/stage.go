@@ -13,7 +13,7 @@ import (
 func stageCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list [API]", Short: "List the stages of an API, or of all", Args: cobra.MaximumNArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id := ""
 			if len(args) > 0 {
 				var err error
@@ -44,7 +44,7 @@ func limits(t *model.Throttle) (rate, burst any) {
 func deploymentCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list API", Short: "List an API's deployments, newest first", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id, err := v.api(args[0])
 			if err != nil {
 				return err
@@ -60,11 +60,19 @@ func deploymentCommand() *cobra.Command {
 			})
 		}),
 	}
+	return tenantVerbs(&cobra.Command{Use: "deployment", Short: "Deployments"}, list, rollbackCommand())
+}
+
+func rollbackCommand() *cobra.Command {
 	var stage, to string
-	rollback := &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "rollback API --stage S", Short: "Point a stage at an older deployment: the one before, or --to", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id, err := v.api(args[0])
+			if err != nil {
+				return err
+			}
+			gateway, err := v.gateway()
 			if err != nil {
 				return err
 			}
@@ -72,13 +80,13 @@ func deploymentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return v.showDeployed(d)
+			return v.showDeployed(d, gateway)
 		}),
 	}
-	rollback.Flags().StringVar(&stage, "stage", "", "name of the stage")
-	rollback.Flags().StringVar(&to, "to", "", "id of the deployment (default: the one the stage served before)")
-	_ = rollback.MarkFlagRequired("stage")
-	return tenantVerbs(&cobra.Command{Use: "deployment", Short: "Deployments"}, list, rollback)
+	cmd.Flags().StringVar(&stage, "stage", "", "name of the stage")
+	cmd.Flags().StringVar(&to, "to", "", "id of the deployment (default: the one the stage served before)")
+	_ = cmd.MarkFlagRequired("stage")
+	return cmd
 }
 
 // throttleFlags are --rate and --burst.

@@ -25,6 +25,7 @@ import (
 // Options of a Client. Endpoint and Credentials are needed.
 type Options struct {
 	Endpoint    *url.URL // of the console, without a path
+	Said        string   // who named the endpoint, for errors
 	Credentials sigv4.Credentials
 	Region      string // any: it is part of what is signed
 	Agent       string // the User-Agent
@@ -79,7 +80,7 @@ func call[A, R any](ctx context.Context, c *Client, m method[A, R], in A) (out R
 		if inner := errors.Unwrap(err); inner != nil && ctx.Err() == nil {
 			err = inner
 		}
-		return out, model.Errorf(model.Unavailable, "%s cannot be reached: %v", c.Endpoint, err)
+		return out, model.Errorf(model.Unavailable, "%s cannot be reached: %v", c.named(), err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
@@ -116,13 +117,21 @@ func (p *Problem) err() error {
 	return errors.New(p.Detail)
 }
 
+// named is the endpoint with who named it.
+func (c *Client) named() string {
+	if c.Said == "" {
+		return c.Endpoint.String()
+	}
+	return fmt.Sprintf("%s (%s)", c.Endpoint, c.Said)
+}
+
 // strange is the error for an answer that no installation gives.
 func (c *Client) strange(res *http.Response) error {
 	what := "answered " + res.Status
 	if to := res.Header.Get("Location"); to != "" {
 		what = fmt.Sprintf("leads on to %.200q, which is not followed", to)
 	}
-	return model.Errorf(model.Unavailable, "%s %s: is that the address of a Tollgate console?", c.Endpoint, what)
+	return model.Errorf(model.Unavailable, "%s %s: is that the address of a Tollgate console?", c.named(), what)
 }
 
 // Gateway is where calls go.
