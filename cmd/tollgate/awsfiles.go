@@ -51,7 +51,7 @@ func parseAWSFile(path, text string) (*awsFile, error) {
 	wrong := func(line int, format string, a ...any) error {
 		return model.Errorf(model.Invalid, "%s:%d: %s", path, line+1, model.MessageOf(model.Errorf(model.Invalid, format, a...)))
 	}
-	for i, line := range strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n") {
+	for i, line := range strings.Split(text, "\n") {
 		trimmed := strings.TrimSpace(line)
 		if trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';' {
 			continue
