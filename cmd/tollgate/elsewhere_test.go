@@ -8,8 +8,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -260,5 +262,57 @@ func TestNoInstallationElsewhere(t *testing.T) {
 	case path := <-followed:
 		t.Errorf("a redirect was followed to %s", path)
 	default:
+	}
+}
+
+// README's section for other machines is followed to the letter, but for the address
+// and the key.
+func TestFromAnotherMachine(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../README.md")
+	must(t, err)
+	_, section, _ := strings.Cut(string(b), "\n## From another machine\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	local := environ(newDir(t))
+	p := start(t, local, "up")
+	ada := cliJSON[control.TenantCredentials](t, local, "tenant", "create", "--email", "ada@example.com", "--name", "Ada")
+	home := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(home, ".aws"), 0o700))
+	must(t, os.WriteFile(filepath.Join(home, "openapi.yaml"), fmt.Appendf(nil, document, "https://upstream.example.com"), 0o600))
+	files, script := 0, ""
+	for i, block := range strings.Split(section, "```\n") {
+		name, isFile := strings.CutPrefix(block, "# ~/.aws/")
+		switch {
+		case i%2 == 0: // between blocks
+		case isFile:
+			name, _, _ = strings.Cut(name, "\n")
+			for from, to := range map[string]string{"https://tollgate.example.com": p.console, "AKIAEXAMPLE": ada.AccessKeyID, "SECRET": ada.SecretAccessKey} {
+				block = strings.ReplaceAll(block, from, to)
+			}
+			must(t, os.WriteFile(filepath.Join(home, ".aws", name), []byte(block), 0o600))
+			files++
+		default:
+			script += block
+		}
+	}
+	if files != 2 || strings.Count(script, "\ntollgate ") < 6 {
+		t.Fatalf("the section has %d files and the commands %q", files, script)
+	}
+	if _, err := exec.LookPath("aws"); err != nil {
+		t.Log("THE AWS CLI IS NOT ON THIS MACHINE: its line was left out")
+		script = regexp.MustCompile(`(?m)^aws .*$`).ReplaceAllString(script, "")
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
+	cmd.Dir = home
+	cmd.Env = append(slices.DeleteFunc(environ(filepath.Join(home, "none")), func(e string) bool { return strings.HasPrefix(e, "AWS_") }),
+		"HOME="+home, "PATH="+filepath.Dir(built)+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, says := range []string{"imported Pets as", "serves deployment", "nothing changes for callers", "tg_live_"} {
+		if !strings.Contains(string(out), says) {
+			t.Errorf("there is no %q in\n%s", says, out)
+		}
 	}
 }
