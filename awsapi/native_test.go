@@ -76,6 +76,7 @@ func (f *furnished) nativeCalls() map[string]struct {
 		"Deploy":          {op{"apiId": api, "stage": stage}, true},
 		"CompareVersions": {op{"apiId": api, "from": op{"stage": stage}, "to": op{}}, false},
 		"Rollback":        {op{"apiId": api, "stage": stage, "deploymentId": f.ids["deployment_id"]}, true},
+		"Stage":           {op{"apiId": api, "stage": stage}, false},
 		"Stages":          {op{"apiId": api}, false},
 		"Deployments":     {op{"apiId": api, "limit": 10}, false},
 		"ExportStage":     {op{"apiId": api, "stage": stage, "yaml": true, "all": true}, false},

@@ -31,6 +31,7 @@ type plane interface {
 	Deploy(context.Context, control.Actor, control.Deploy) (control.Deployed, error)
 	CompareVersions(ctx context.Context, actor control.Actor, apiID string, from, to control.Version) ([]changes.Change, error)
 	Rollback(ctx context.Context, actor control.Actor, apiID, stage, deploymentID string) (control.Deployed, error)
+	Stage(ctx context.Context, actor control.Actor, apiID, name string) (control.Stage, error)
 	Stages(ctx context.Context, actor control.Actor, apiID string) ([]control.Stage, error)
 	Deployments(ctx context.Context, actor control.Actor, apiID string, pg control.Page) (control.List[control.Deployment], error)
 	ExportStage(ctx context.Context, actor control.Actor, apiID, stage string, o openapi.ExportOptions) (control.Exported, error)

@@ -16,7 +16,7 @@ const maxKeyFile = 64 << 20
 
 func keyCommand() *cobra.Command {
 	return tenantVerbs(&cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "API keys (also `keys`)"},
-		keyCreateCommand(), keyImportCommand(), keyListCommand(),
+		keyCreateCommand(), keyImportCommand(), keyListCommand(), keyShowCommand(),
 		keyEnableCommand("enable", "Enable a key; nodes follow within a second", true),
 		keyEnableCommand("disable", "Disable a key; nodes follow within a second", false),
 		keyMoveCommand(), keyDeleteCommand())
@@ -137,6 +137,26 @@ func keyListCommand() *cobra.Command {
 	cmd.Flags().StringVar(&plan, "plan", "", "only keys subscribed to this plan, by id or name")
 	cmd.Flags().StringVar(&match, "match", "", "only keys whose name contains this, or whose value ends so")
 	return cmd
+}
+
+func keyShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "show KEY", Short: "Show an API key, without its value", Args: cobra.ExactArgs(1),
+		RunE: anywhere(func(v *verb, args []string) error {
+			id, err := v.key(args[0])
+			if err != nil {
+				return err
+			}
+			k, err := v.plane.Key(v.ctx, v.actor, id)
+			if err != nil {
+				return err
+			}
+			return show(v.cmd, k, func(w io.Writer) {
+				fmt.Fprintf(w, "key\t%s\nname\t%s\nvalue\t%s\nenabled\t%s\nplans\t%s\ncreated\t%s\n",
+					k.ID, cell(k.Name), cell(k.Prefix+"…"+k.Last4), cell(k.Enabled), cell(keyPlans(k.Plans)), cell(k.CreatedAt))
+			})
+		}),
+	}
 }
 
 func keyPlans(l []control.KeyPlan) string {

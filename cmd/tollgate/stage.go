@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"math"
 	"strings"
 
@@ -31,7 +33,32 @@ func stageCommand() *cobra.Command {
 			})
 		}),
 	}
-	return tenantVerbs(&cobra.Command{Use: "stage", Short: "Stages"}, list)
+	return tenantVerbs(&cobra.Command{Use: "stage", Short: "Stages"}, list, stageShowCommand())
+}
+
+func stageShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "show API STAGE", Short: "Show a stage; with --output json, all its settings", Args: cobra.ExactArgs(2),
+		RunE: anywhere(func(v *verb, args []string) error {
+			id, err := v.api(args[0])
+			if err != nil {
+				return err
+			}
+			gateway, err := v.gateway()
+			if err != nil {
+				return err
+			}
+			s, err := v.plane.Stage(v.ctx, v.actor, id, args[1])
+			if err != nil {
+				return err
+			}
+			return show(v.cmd, s, func(w io.Writer) {
+				rate, burst := limits(s.Throttle)
+				fmt.Fprintf(w, "api\t%s\nstage\t%s\ndeployment\t%s\nrate\t%s\nburst\t%s\ncreated\t%s\nupdated\t%s\naddress\t%s/\n",
+					s.APIID, s.Name, s.DeploymentID, cell(rate), cell(burst), cell(s.CreatedAt), cell(s.UpdatedAt), pathURL(gateway, s.APIID, s.Name))
+			})
+		}),
+	}
 }
 
 func limits(t *model.Throttle) (rate, burst any) {

@@ -186,6 +186,11 @@ func (c *Client) Rollback(ctx context.Context, _ control.Actor, apiID, stage, de
 	return call(ctx, c, rolledBack, rollback{apiID, stage, deploymentID})
 }
 
+// Stage is the plane's.
+func (c *Client) Stage(ctx context.Context, _ control.Actor, apiID, name string) (control.Stage, error) {
+	return call(ctx, c, stage, stageOfAPI{apiID, name})
+}
+
 // Stages is the plane's.
 func (c *Client) Stages(ctx context.Context, _ control.Actor, apiID string) ([]control.Stage, error) {
 	return call(ctx, c, stages, ofAPI{apiID})

@@ -46,6 +46,10 @@ type (
 	ofAPI struct {
 		APIID string `json:"apiId"` // empty: of all
 	}
+	stageOfAPI struct {
+		APIID string `json:"apiId"`
+		Stage string `json:"stage"`
+	}
 	pageOfAPI struct {
 		APIID string `json:"apiId"`
 		control.Page
@@ -112,6 +116,9 @@ var (
 	rolledBack = ofPlane("Rollback", func(p *control.Plane, ctx context.Context, a control.Actor, in rollback) (control.Deployed, error) {
 		return p.Rollback(ctx, a, in.APIID, in.Stage, in.DeploymentID)
 	})
+	stage = ofPlane("Stage", func(p *control.Plane, ctx context.Context, a control.Actor, in stageOfAPI) (control.Stage, error) {
+		return p.Stage(ctx, a, in.APIID, in.Stage)
+	})
 	stages = ofPlane("Stages", func(p *control.Plane, ctx context.Context, a control.Actor, in ofAPI) ([]control.Stage, error) {
 		return p.Stages(ctx, a, in.APIID)
 	})
@@ -139,7 +146,7 @@ var (
 )
 
 // methods are all there are.
-var methods = []served{gateway, importAPI, apis, api, deleteAPI, deploy, compared, rolledBack, stages, deployments, exportStage, clientOfStage,
+var methods = []served{gateway, importAPI, apis, api, deleteAPI, deploy, compared, rolledBack, stage, stages, deployments, exportStage, clientOfStage,
 	plans, createKey, keys, key, setKeyEnabled, deleteKey}
 
 type served interface {
