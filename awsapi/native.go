@@ -20,6 +20,7 @@ func isNative(r *http.Request) bool {
 }
 
 func (c *call) serveNative() {
+	c.w.Header().Set("X-Request-Id", c.id)
 	out, err := c.native()
 	if err == nil {
 		err = c.answer(http.StatusOK, out)

@@ -94,11 +94,11 @@ var nouns = []handlers{
 // ServeHTTP serves the control API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Server: s, w: w, r: r, ctx: r.Context(), id: model.NewRequestID()}
-	w.Header().Set("X-Amzn-Requestid", c.id)
 	if isNative(r) {
 		c.serveNative()
 		return
 	}
+	w.Header().Set("X-Amzn-Requestid", c.id)
 	if err := c.serve(); err != nil {
 		c.refuse(err)
 	}
