@@ -4,6 +4,10 @@
 // unchanged. It holds no state and no SQL: every operation is a call of a method
 // of control, the same one that the console uses.
 //
+// Beside it, in native.go, are the calls of Tollgate's own client (control/remote):
+// signed by the same keys, with problem details (RFC 9457) in place of the service's
+// errors. The two never mix.
+//
 // A file holds one noun: its shapes, its operations and the paths it can be
 // patched at. Facts are from the service model and from recorded answers of the
 // service; where we differ, divergences.md says so.

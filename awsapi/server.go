@@ -94,6 +94,10 @@ var nouns = []handlers{
 // ServeHTTP serves the control API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Server: s, w: w, r: r, ctx: r.Context(), id: model.NewRequestID()}
+	if isNative(r) {
+		c.serveNative()
+		return
+	}
 	w.Header().Set("X-Amzn-Requestid", c.id)
 	if err := c.serve(); err != nil {
 		c.refuse(err)
@@ -104,10 +108,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const maxBody = 16 << 20
 
 // read takes in the body.
-func (c *call) read() (err error) {
-	c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+func (c *call) read(limit int64) (err error) {
+	c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return failure{http.StatusRequestEntityTooLarge, "RequestTooLargeException", fmt.Sprintf("the body has more than %d bytes", maxBody)}
+		return failure{http.StatusRequestEntityTooLarge, "RequestTooLargeException", fmt.Sprintf("the body has more than %d bytes", limit)}
 	}
 	if err != nil {
 		return badRequest("the body broke off")
@@ -117,7 +121,7 @@ func (c *call) read() (err error) {
 
 func (c *call) serve() error {
 	if err := c.authenticate(); err != nil {
-		return err
+		return unsigned(err)
 	}
 	if c.service != "apigateway" {
 		return c.serveOther()

@@ -14,7 +14,7 @@ import (
 // StageClient is a client library of what a stage serves.
 type StageClient struct {
 	sdk.Client
-	DeployedAt time.Time
+	DeployedAt time.Time `json:"deployedAt"`
 }
 
 // StageClient writes a client library of what a stage serves, in the words of the

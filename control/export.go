@@ -43,8 +43,8 @@ func (p *Plane) StageDefinition(ctx context.Context, actor Actor, apiID, stage s
 
 // Exported is a stage's document.
 type Exported struct {
-	Body    []byte
-	Version string // what the document calls the API's
+	Body    []byte `json:"body"`
+	Version string `json:"version"` // what the document calls the API's
 }
 
 // ExportStage writes what a stage serves as an OpenAPI document, in the words of the

@@ -8,11 +8,11 @@ import (
 
 // Page asks for a part of a list. The zero value is the first 100.
 type Page struct {
-	After string // Next of the page before
-	Limit int    // 1 to 1000; 0: 100
-	Match string // only things whose name contains it, whatever its case
+	After string `json:"after,omitempty"` // Next of the page before
+	Limit int    `json:"limit,omitempty"` // 1 to 1000; 0: 100
+	Match string `json:"match,omitempty"` // only things whose name contains it, whatever its case
 	// Oldest lists APIs in the order that they were made in, instead of by name.
-	Oldest bool
+	Oldest bool `json:"oldest,omitempty"`
 }
 
 // List is one page; Next is empty on the last.
@@ -52,14 +52,14 @@ type Tenant struct {
 
 // ImportAPI is an API described by an OpenAPI or Swagger document.
 type ImportAPI struct {
-	Source     []byte // as the author wrote it
-	SourceName string // file name or URL, for messages
-	BaseURL    string // where relative server URLs start from
-	Name       string // instead of the document's title
-	Upstream   string // instead of the document's servers
-	RequireKey bool   // every method asks for an API key
-	APIID      string // replace this API's definition; empty: a new API
-	Merge      bool   // join it with that definition instead
+	Source     []byte `json:"source"`               // as the author wrote it
+	SourceName string `json:"sourceName,omitempty"` // file name or URL, for messages
+	BaseURL    string `json:"baseUrl,omitempty"`    // where relative server URLs start from
+	Name       string `json:"name,omitempty"`       // instead of the document's title
+	Upstream   string `json:"upstream,omitempty"`   // instead of the document's servers
+	RequireKey bool   `json:"requireKey,omitempty"` // every method asks for an API key
+	APIID      string `json:"apiId,omitempty"`      // replace this API's definition; empty: a new API
+	Merge      bool   `json:"merge,omitempty"`      // join it with that definition instead
 }
 
 // Imported is the outcome of an import.
@@ -106,10 +106,10 @@ type Source struct {
 // Deploy publishes an API's definition on a stage. A nil StageThrottle leaves
 // the stage's throttle as it is.
 type Deploy struct {
-	APIID         string
-	Stage         string
-	Description   string
-	StageThrottle *model.Throttle
+	APIID         string          `json:"apiId"`
+	Stage         string          `json:"stage"`
+	Description   string          `json:"description,omitempty"`
+	StageThrottle *model.Throttle `json:"stageThrottle,omitempty"`
 }
 
 // NewDeployment is a deployment to be made.
@@ -223,25 +223,25 @@ type PlanDetail struct {
 
 // NewKey asks for an API key. An empty Value is minted, for test or live use.
 type NewKey struct {
-	Name    string
-	Value   string
-	Enabled bool
-	PlanIDs []string
-	Test    bool
-	KeySpec // but for its Name and Enabled
-	Tags    map[string]string
+	Name    string            `json:"name"`
+	Value   string            `json:"value,omitempty"`
+	Enabled bool              `json:"enabled"`
+	PlanIDs []string          `json:"planIds,omitempty"`
+	Test    bool              `json:"test,omitempty"`
+	KeySpec                   // but for its Name and Enabled
+	Tags    map[string]string `json:"tags,omitempty"`
 	// Readable keeps the value, sealed with the installation's secret, so that
 	// KeyValues can tell it later.
-	Readable bool
+	Readable bool `json:"readable,omitempty"`
 }
 
 // KeySpec is what an author decides of a key.
 type KeySpec struct {
-	Name        string
-	Enabled     bool
-	Description string
-	CustomerID  string
-	StageKeys   []string // "api/stage", as keys were tied to stages before there were plans
+	Name        string   `json:"name"`
+	Enabled     bool     `json:"enabled"`
+	Description string   `json:"description,omitempty"`
+	CustomerID  string   `json:"customerId,omitempty"`
+	StageKeys   []string `json:"stageKeys,omitempty"` // "api/stage", as keys were tied to stages before there were plans
 }
 
 // Key is an API key without its value, which is not kept unless it was made to be
@@ -318,13 +318,13 @@ type CreatedKey struct {
 // KeyFilter asks for keys; Page.Match also finds a key by its value or its last four characters.
 type KeyFilter struct {
 	Page
-	PlanID string // only keys subscribed to it
+	PlanID string `json:"planId,omitempty"` // only keys subscribed to it
 	// Newest lists the newest first, instead of by name; then a name has to begin with
 	// Prefix, and the customer to be CustomerID, where they are not empty.
-	Newest     bool
-	Prefix     string
-	CustomerID string
-	State      string // "enabled", "disabled" or, empty, any
+	Newest     bool   `json:"newest,omitempty"`
+	Prefix     string `json:"prefix,omitempty"`
+	CustomerID string `json:"customerId,omitempty"`
+	State      string `json:"state,omitempty"` // "enabled", "disabled" or, empty, any
 }
 
 // Subscription ties a key, or an app with all its keys, to a plan. A key that

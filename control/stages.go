@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 
@@ -32,16 +31,24 @@ var (
 	ErrNoDeployment = errors.New("no such deployment")
 )
 
+// absent is a refusal that says, to errors.Is, what is not there.
+type absent struct {
+	error
+	what error
+}
+
+func (a absent) Unwrap() []error { return []error{a.error, a.what} }
+
 func noStage(err error, apiID, stage string) error {
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w (%w)", model.Errorf(model.NotFound, "API %q has no stage %.140q", apiID, stage), ErrNoStage)
+		return absent{model.Errorf(model.NotFound, "API %q has no stage %.140q", apiID, stage), ErrNoStage}
 	}
 	return err
 }
 
 func noDeployment(err error, apiID, id string) error {
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w (%w)", model.Errorf(model.NotFound, "API %q has no deployment %.140q", apiID, id), ErrNoDeployment)
+		return absent{model.Errorf(model.NotFound, "API %q has no deployment %.140q", apiID, id), ErrNoDeployment}
 	}
 	return err
 }

@@ -13,9 +13,10 @@ import (
 // Version names one state of an API: what a stage serves, what a deployment holds, or,
 // when it names neither, the definition as it is now.
 type Version struct {
-	Stage, Deployment string
+	Stage      string `json:"stage,omitempty"`
+	Deployment string `json:"deployment,omitempty"`
 	// Document is a state that is not kept: a definition read from a file.
-	Document *model.Definition
+	Document *model.Definition `json:"document,omitempty"`
 }
 
 // CompareVersions compares two states of an API as its callers see them. What stages admit is
@@ -51,7 +52,7 @@ func readVersion(ctx context.Context, tx pgx.Tx, tenant uint32, apiID string, v 
 	}
 	if v.Document != nil {
 		out.Definition = v.Document
-		return out, nil
+		return out, v.Document.Validate()
 	}
 	if v.Deployment != "" {
 		err = tx.QueryRow(ctx, `select definition from deployment where tenant_id = $1 and api_id = $2 and deployment_id = $3`, tenant, apiID, v.Deployment).Scan(&doc)

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"sort"
 	"strings"
@@ -27,9 +27,13 @@ func apiImportCommand() *cobra.Command {
 	var in control.ImportAPI
 	cmd := &cobra.Command{
 		Use: "import FILE|URL", Short: "Import an OpenAPI 3 or Swagger 2 document as an API", Args: cobra.ExactArgs(1),
+		Example: "  tollgate import openapi.yaml\n  tollgate import https://example.com/openapi.json --name Pets --require-key\n  tollgate import openapi.yaml --api Pets",
 		Long: "Import an OpenAPI 3.0, 3.1 or Swagger 2.0 document, JSON or YAML, from a file, a URL, or - for standard input.\n" +
 			"What cannot be represented is listed with its place in the document.",
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
+			if in.Merge && in.APIID == "" {
+				return model.Errorf(model.Invalid, "--merge needs --api: the API that the document is joined with")
+			}
 			var err error
 			in.SourceName = args[0]
 			if isURL(args[0]) {
@@ -64,6 +68,7 @@ func apiImportCommand() *cobra.Command {
 	cmd.Flags().StringVar(&in.Upstream, "upstream", "", "where calls go, instead of the document's servers")
 	cmd.Flags().BoolVar(&in.RequireKey, "require-key", false, "every operation requires an API key")
 	cmd.Flags().StringVar(&in.APIID, "api", "", "replace this API's definition (id or name) instead of making a new API")
+	cmd.Flags().BoolVar(&in.Merge, "merge", false, "with --api: join the document with the definition instead of replacing it")
 	return cmd
 }
 
@@ -138,7 +143,7 @@ func download(ctx context.Context, rt http.RoundTripper, url string) ([]byte, er
 func apiListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List APIs", Args: cobra.NoArgs,
-		RunE: asOwner(func(v *verb, _ []string) error {
+		RunE: anywhere(func(v *verb, _ []string) error {
 			l, err := v.apis("")
 			if err != nil {
 				return err
@@ -160,7 +165,7 @@ func (v *verb) apis(match string) ([]control.API, error) {
 func apiShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "show API", Short: "Show an API with its methods; with --output json, its whole definition", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id, err := v.api(args[0])
 			if err != nil {
 				return err
@@ -199,7 +204,7 @@ func apiDeleteCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use: "delete API", Short: "Delete an API; refused while a stage serves it", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id, err := v.api(args[0])
 			if err != nil {
 				return err
@@ -220,8 +225,8 @@ func apiDeployCommand() *cobra.Command {
 	var fail failOn
 	cmd := &cobra.Command{
 		Use: "deploy API --stage S", Short: "Deploy an API's definition to a stage; returns when every node serves it", Args: cobra.ExactArgs(1),
-		Long: "Deploy an API's definition to a stage; returns when every node serves it. With --fail-on nothing is deployed\nwhen a change from what the stage serves is of that level or a graver one: see `tollgate api diff`.",
-		RunE: asOwner(func(v *verb, args []string) error {
+		Long: "Deploy an API's definition to a stage; returns when every node serves it. With --fail-on nothing is deployed\nwhen a change from what the stage serves is of that level or a graver one: see `tollgate diff`.",
+		RunE: anywhere(func(v *verb, args []string) error {
 			var err error
 			if d.APIID, err = v.api(args[0]); err != nil {
 				return err
@@ -232,11 +237,15 @@ func apiDeployCommand() *cobra.Command {
 			if err := v.refuseChanges(d, fail); err != nil {
 				return err
 			}
+			gateway, err := v.gateway() // before anything is changed
+			if err != nil {
+				return err
+			}
 			got, err := v.plane.Deploy(v.ctx, v.actor, d)
 			if err != nil {
 				return err
 			}
-			return v.showDeployed(got)
+			return v.showDeployed(got, gateway)
 		}),
 	}
 	cmd.Flags().StringVar(&d.Stage, "stage", "", "name of the stage; made when there is none")
@@ -260,22 +269,21 @@ func (v *verb) refuseChanges(d control.Deploy, fail failOn) error {
 	if err != nil {
 		return err
 	}
-	if err := fail.refuse(got, "nothing was deployed; `tollgate api diff "+d.APIID+" --from "+d.Stage+"` lists them"); err != nil {
+	if err := fail.refuse(got, "nothing was deployed; `tollgate diff "+d.APIID+" --from "+d.Stage+"` lists them"); err != nil {
 		return err
 	}
 	return nil
 }
 
 // showDeployed prints what is served now, and fails when a node refused it.
-func (v *verb) showDeployed(d control.Deployed) error {
-	_, port, _ := net.SplitHostPort(v.gatewayAddr())
+func (v *verb) showDeployed(d control.Deployed, gateway *url.URL) error {
 	out := struct {
 		control.Deployed
 		InvokeURL string `json:"invokeUrl"`
 		PathURL   string `json:"pathUrl"`
 	}{d,
-		fmt.Sprintf("http://%s.execute-api.localhost:%s/%s/", d.Stage.APIID, port, d.Stage.Name),
-		fmt.Sprintf("http://localhost:%s/_aws/execute-api/%s/%s/", port, d.Stage.APIID, d.Stage.Name)}
+		fmt.Sprintf("%s://%s.execute-api.%s/%s/", gateway.Scheme, d.Stage.APIID, gateway.Host, d.Stage.Name),
+		pathURL(gateway, d.Stage.APIID, d.Stage.Name) + "/"}
 	if out.Receipts == nil {
 		out.Receipts = []model.NodeReceipt{}
 	}

@@ -26,7 +26,7 @@ func importCFNCommand() *cobra.Command {
 			"the rest; things are known by the stack's name. With --fail-on-unsupported nothing is made, and the exit code\n" +
 			"is 2, when something of API Gateway cannot be taken.",
 		Example: "  tollgate import-cfn template.yaml --stack pets --parameter Env=prod\n  tollgate import-cfn template.yaml --stack pets --dry-run --output json",
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			src, err := readSource(v.ctx, v.cmd.InOrStdin(), args[0])
 			if err != nil {
 				return err

@@ -97,9 +97,7 @@ func (c *Config) check() error {
 			return model.Errorf(model.Invalid, "%s %q has no valid port", a.name, a.addr)
 		}
 	}
-	if c.Region == "" || strings.ContainsFunc(c.Region, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
-	}) {
+	if !regionName(c.Region) {
 		return model.Errorf(model.Invalid, "TOLLGATE_REGION %q is not lower-case letters, digits and dashes", c.Region)
 	}
 	if c.Ownership != "dns" && c.Ownership != "trust" {
@@ -149,6 +147,12 @@ func (c *Config) check() error {
 		return err
 	}
 	return c.checkAllow()
+}
+
+func regionName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+	})
 }
 
 // checkURLs reads the public addresses.
@@ -310,6 +314,7 @@ func unknownSettings(vars map[string]string) []string {
 		known[s.name+"_FILE"] = s.secret
 	}
 	known["TOLLGATE_NODE_TOKEN_FILE"] = true
+	known[endpointVariable] = true // of the command line, elsewhere.go
 	var out []string
 	for name := range vars {
 		if strings.HasPrefix(name, "TOLLGATE_") && !known[name] {

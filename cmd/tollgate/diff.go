@@ -54,8 +54,8 @@ func apiDiffCommand() *cobra.Command {
 			"notice, info the rest. A state is the name of a stage, the id of a deployment, the word definition, or the\n" +
 			"name of an OpenAPI file (with a dot or a slash in it), which is compared as if it had been imported.\n" +
 			"With --fail-on the exit code is 1 when there is a change of that level or a graver one.",
-		Example: "  tollgate api diff Pets --from prod\n  tollgate api diff Pets --from prod --to ./openapi.yaml --fail-on error",
-		RunE: asOwner(func(v *verb, args []string) error {
+		Example: "  tollgate diff Pets --from prod\n  tollgate diff Pets --from prod --to ./openapi.yaml --fail-on error",
+		RunE: anywhere(func(v *verb, args []string) error {
 			id, err := v.api(args[0])
 			if err != nil {
 				return err
@@ -143,7 +143,7 @@ func apiExportCommand() *cobra.Command {
 		Long: "Write what a stage serves as an OpenAPI 3.0 or Swagger 2.0 document, as Amazon API Gateway exports it.\n" +
 			"With --extensions apigateway it holds all that an import needs to make the same API again.",
 		Example: "  tollgate api export Pets --stage prod --extensions apigateway --yaml --out pets.yaml",
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			if kind != "oas30" && kind != "swagger" {
 				return model.Errorf(model.Invalid, "--type %q is not oas30 or swagger", kind)
 			}
@@ -151,10 +151,15 @@ func apiExportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: yaml, Host: id + ".execute-api." + v.gatewayHost()}
+			o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: yaml}
 			if err := o.Extensions(extensions); err != nil {
 				return err
 			}
+			gateway, err := v.gateway()
+			if err != nil {
+				return err
+			}
+			o.Host = id + ".execute-api." + gateway.Host
 			got, err := v.plane.ExportStage(v.ctx, v.actor, id, stage, o)
 			if err != nil {
 				return err

@@ -25,7 +25,7 @@ type shownDomain struct {
 	Mappings []model.Mapping `json:"mappings"`
 }
 
-func (v *verb) shownDomain(d control.Domain) (shownDomain, error) {
+func (v *localVerb) shownDomain(d control.Domain) (shownDomain, error) {
 	s := shownDomain{Domain: d}
 	s.Status, s.Message = d.Status()
 	l, err := v.plane.Mappings(v.ctx, v.actor, d.Name, control.Page{Limit: model.MaxMappingsPerDomain})
@@ -33,7 +33,7 @@ func (v *verb) shownDomain(d control.Domain) (shownDomain, error) {
 	return s, err
 }
 
-func (v *verb) showDomain(d control.Domain) error {
+func (v *localVerb) showDomain(d control.Domain) error {
 	s, err := v.shownDomain(d)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func domainCreateCommand() *cobra.Command {
 	var cert, key, chain, clients, policy string
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Add a domain name; it serves once its DNS record is there", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			in := control.NewDomain{Name: args[0]}
 			in.Settings.SecurityPolicy = policy
 			if (cert == "") != (key == "") {
@@ -107,7 +107,7 @@ func domainCreateCommand() *cobra.Command {
 func domainListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the domain names", Args: cobra.NoArgs,
-		RunE: asOwner(func(v *verb, _ []string) error {
+		RunE: asOwner(func(v *localVerb, _ []string) error {
 			var all []shownDomain
 			for pg := (control.Page{}); ; {
 				l, err := v.plane.Domains(v.ctx, v.actor, pg)
@@ -134,7 +134,7 @@ func domainListCommand() *cobra.Command {
 func domainShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Show a domain name, and what it waits for", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			d, err := v.plane.Domain(v.ctx, v.actor, args[0])
 			if err != nil {
 				return err
@@ -147,7 +147,7 @@ func domainShowCommand() *cobra.Command {
 func domainCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "check NAME", Short: "Look for the name's DNS record now", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			if _, err := v.plane.CheckName(v.ctx, v.actor, args[0]); err != nil {
 				return err
 			}
@@ -165,7 +165,7 @@ func domainMapCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "map NAME API [STAGE]", Short: "Let a domain name, or a path below it, lead to a stage", Args: cobra.RangeArgs(2, 3),
 		Long: "Let a domain name, or with --path a path below it, lead to a stage. Without STAGE the path's next segment names it.",
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			id, err := v.api(args[1])
 			if err != nil {
 				return err
@@ -192,7 +192,7 @@ func domainUnmapCommand() *cobra.Command {
 	var base string
 	cmd := &cobra.Command{
 		Use: "unmap NAME", Short: "End what a base path of a domain name leads to", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			return v.plane.DeleteMapping(v.ctx, v.actor, args[0], strings.Trim(base, "/"))
 		}),
 	}
@@ -203,6 +203,6 @@ func domainUnmapCommand() *cobra.Command {
 func domainDeleteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "delete NAME", Short: "Take a domain name away, with what it leads to", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error { return v.plane.DeleteDomain(v.ctx, v.actor, args[0]) }),
+		RunE: asOwner(func(v *localVerb, args []string) error { return v.plane.DeleteDomain(v.ctx, v.actor, args[0]) }),
 	}
 }

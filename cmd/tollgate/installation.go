@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -117,35 +119,72 @@ func onInstallation(f func(cmd *cobra.Command, in *installation, args []string) 
 	})
 }
 
-// asOwner is the body of a verb of a tenant, done as its owner.
-func asOwner(f func(v *verb, args []string) error) func(*cobra.Command, []string) error {
-	return onInstallation(func(cmd *cobra.Command, in *installation, args []string) error {
-		account, err := cmd.Flags().GetString("tenant")
-		if err != nil {
+// gatewayURL is the public address of the gateway.
+func (in *installation) gatewayURL() *url.URL {
+	if in.cfg.gateway != nil {
+		return in.cfg.gateway
+	}
+	_, port, _ := net.SplitHostPort(in.gatewayAddr())
+	return &url.URL{Scheme: "http", Host: "localhost:" + port}
+}
+
+// asOwner is the body of a verb of a tenant, done as its owner on the installation's
+// own machine.
+func asOwner(f func(v *localVerb, args []string) error) func(*cobra.Command, []string) error {
+	return work(func(cmd *cobra.Command, args []string) error {
+		if err := notElsewhere(cmd); err != nil {
 			return err
 		}
-		actor, err := in.plane.Owner(cmd.Context(), account)
-		if err != nil {
-			return err
-		}
-		return f(&verb{installation: in, cmd: cmd, ctx: cmd.Context(), actor: actor}, args)
+		return here(cmd, func(v *localVerb) error { return f(v, args) })
 	})
+}
+
+// here does a verb on this machine's installation, as the tenant's owner.
+func here(cmd *cobra.Command, f func(v *localVerb) error) error {
+	in, err := openInstallation(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	account, err := cmd.Flags().GetString("tenant")
+	if err != nil {
+		return err
+	}
+	actor, err := in.plane.Owner(cmd.Context(), account)
+	if err != nil {
+		return err
+	}
+	v := &verb{cmd: cmd, ctx: cmd.Context(), actor: actor, plane: in.plane, gateway: func() (*url.URL, error) { return in.gatewayURL(), nil }}
+	return f(&localVerb{verb: v, installation: in, plane: in.plane})
 }
 
 // verb is one run of a tenant's command.
 type verb struct {
+	cmd     *cobra.Command
+	ctx     context.Context
+	actor   control.Actor // of the machine's own installation; elsewhere the access key says who acts
+	plane   plane
+	gateway func() (*url.URL, error) // its public address
+}
+
+// localVerb is one on the installation's own machine.
+type localVerb struct {
+	*verb
 	*installation
-	cmd   *cobra.Command
-	ctx   context.Context
-	actor control.Actor
+	plane *control.Plane // all of it
 }
 
 // tenantVerbs gives a group of commands the flags all verbs of a tenant have.
 func tenantVerbs(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
 	parent.Args = cobra.NoArgs
 	parent.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	parent.PersistentFlags().String("tenant", "", "account id to act for (default: the only tenant)")
-	outputFlag(parent)
 	parent.AddCommand(children...)
-	return parent
+	return tenantFlags(parent)
+}
+
+func tenantFlags(cmd *cobra.Command) *cobra.Command {
+	cmd.PersistentFlags().String("tenant", "", "account id to act for (default: the only tenant)")
+	elsewhereFlags(cmd.PersistentFlags())
+	outputFlag(cmd)
+	return cmd
 }

@@ -15,8 +15,8 @@ import (
 const maxKeyFile = 64 << 20
 
 func keyCommand() *cobra.Command {
-	return tenantVerbs(&cobra.Command{Use: "key", Short: "API keys"},
-		keyCreateCommand(), keyImportCommand(), keyListCommand(),
+	return tenantVerbs(&cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "API keys (also `keys`)"},
+		keyCreateCommand(), keyImportCommand(), keyListCommand(), keyShowCommand(),
 		keyEnableCommand("enable", "Enable a key; nodes follow within a second", true),
 		keyEnableCommand("disable", "Disable a key; nodes follow within a second", false),
 		keyMoveCommand(), keyDeleteCommand())
@@ -28,7 +28,7 @@ func keyCreateCommand() *cobra.Command {
 	var plans []string
 	cmd := &cobra.Command{
 		Use: "create --name N", Short: "Make an API key; its value is shown once", Args: cobra.NoArgs,
-		RunE: asOwner(func(v *verb, _ []string) error {
+		RunE: anywhere(func(v *verb, _ []string) error {
 			n.Enabled = !disabled
 			for _, ref := range plans {
 				id, err := v.plan(ref)
@@ -60,7 +60,7 @@ func keyImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Import API keys from a CSV file as Amazon API Gateway's", Args: cobra.ExactArgs(1),
 		Long: "Import API keys from a CSV file (- for standard input) whose first line names its columns, as Amazon API\nGateway's: Name and Key are needed; Description and Enabled (default TRUE) are read; UsagePlanIds may name\none plan, the same for all. All keys are taken or none.",
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			var b []byte
 			var err error
 			if args[0] == "-" {
@@ -114,7 +114,7 @@ func keyListCommand() *cobra.Command {
 	var plan, match string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List API keys; values are not kept, only how they begin and end", Args: cobra.NoArgs,
-		RunE: asOwner(func(v *verb, _ []string) error {
+		RunE: anywhere(func(v *verb, _ []string) error {
 			id := ""
 			if plan != "" {
 				var err error
@@ -137,6 +137,26 @@ func keyListCommand() *cobra.Command {
 	cmd.Flags().StringVar(&plan, "plan", "", "only keys subscribed to this plan, by id or name")
 	cmd.Flags().StringVar(&match, "match", "", "only keys whose name contains this, or whose value ends so")
 	return cmd
+}
+
+func keyShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "show KEY", Short: "Show an API key, without its value", Args: cobra.ExactArgs(1),
+		RunE: anywhere(func(v *verb, args []string) error {
+			id, err := v.key(args[0])
+			if err != nil {
+				return err
+			}
+			k, err := v.plane.Key(v.ctx, v.actor, id)
+			if err != nil {
+				return err
+			}
+			return show(v.cmd, k, func(w io.Writer) {
+				fmt.Fprintf(w, "key\t%s\nname\t%s\nvalue\t%s\nenabled\t%s\nplans\t%s\ncreated\t%s\n",
+					k.ID, cell(k.Name), cell(k.Prefix+"…"+k.Last4), cell(k.Enabled), cell(keyPlans(k.Plans)), cell(k.CreatedAt))
+			})
+		}),
+	}
 }
 
 func keyPlans(l []control.KeyPlan) string {
@@ -169,7 +189,7 @@ func (v *verb) key(ref string) (string, error) {
 func keyEnableCommand(name, short string, enabled bool) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " KEY", Short: short, Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id, err := v.key(args[0])
 			if err != nil {
 				return err
@@ -190,7 +210,7 @@ func keyMoveCommand() *cobra.Command {
 	var from, to string
 	cmd := &cobra.Command{
 		Use: "move KEY --to PLAN", Short: "Move a key from one plan to another", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			id, err := v.key(args[0])
 			if err != nil {
 				return err
@@ -236,7 +256,7 @@ func keyMoveCommand() *cobra.Command {
 func keyDeleteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "delete KEY", Short: "Delete a key", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id, err := v.key(args[0])
 			if err != nil {
 				return err

@@ -93,6 +93,7 @@ func rootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run:"},
 		&cobra.Group{ID: "work", Title: "Work on an installation, running or stopped:"})
@@ -103,6 +104,8 @@ func rootCommand() *cobra.Command {
 		}
 	}
 	add("run", upCommand(), devCommand(), controlCommand(), gatewayCommand(), migrateCommand(), doctorCommand())
+	// The verbs of every day go by their own names too.
+	add("work", tenantFlags(apiImportCommand()), tenantFlags(apiDeployCommand()), tenantFlags(apiDiffCommand()), tenantFlags(rollbackCommand()))
 	add("work", tenantCommand(), operatorCommand(), apiCommand(), stageCommand(), deploymentCommand(),
 		domainCommand(), planCommand(), keyCommand(), importCFNCommand(), usageCommand(), nodeCommand())
 	root.AddCommand(manCommand(), &cobra.Command{

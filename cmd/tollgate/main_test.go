@@ -49,14 +49,14 @@ func buildAndRun(m *testing.M) int {
 func environ(dir string, settings ...string) []string {
 	var out []string
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "TOLLGATE_") && !strings.HasPrefix(e, "DATABASE_URL") {
+		if !strings.HasPrefix(e, "TOLLGATE_") && !strings.HasPrefix(e, "DATABASE_URL") && !strings.HasPrefix(e, "AWS_") {
 			out = append(out, e)
 		}
 	}
 	if bin := os.Getenv("TOLLGATE_PG_BIN"); bin != "" {
 		out = append(out, "TOLLGATE_PG_BIN="+bin)
 	}
-	out = append(out, "TOLLGATE_DATA_DIR="+dir)
+	out = append(out, "TOLLGATE_DATA_DIR="+dir, "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
 	for _, a := range []string{"CONTROL", "GATEWAY", "GATEWAY_TLS", "ADMIN"} {
 		out = append(out, "TOLLGATE_"+a+"_ADDR=127.0.0.1:0")
 	}

@@ -128,7 +128,7 @@ func planCreateCommand() *cobra.Command {
 	var f planFlags
 	cmd := &cobra.Command{
 		Use: "create --name N", Short: "Make a usage plan", Args: cobra.NoArgs,
-		RunE: asOwner(func(v *verb, _ []string) error {
+		RunE: asOwner(func(v *localVerb, _ []string) error {
 			stages, err := v.planStages(f.stages)
 			if err != nil {
 				return err
@@ -153,7 +153,7 @@ func planUpdateCommand() *cobra.Command {
 	var f planFlags
 	cmd := &cobra.Command{
 		Use: "update PLAN", Short: "Change what is given of a usage plan; nodes follow within a second", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			id, err := v.plan(args[0])
 			if err != nil {
 				return err
@@ -185,7 +185,7 @@ func planUpdateCommand() *cobra.Command {
 func planListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List usage plans", Args: cobra.NoArgs,
-		RunE: asOwner(func(v *verb, _ []string) error {
+		RunE: anywhere(func(v *verb, _ []string) error {
 			l, err := v.plans()
 			if err != nil {
 				return err

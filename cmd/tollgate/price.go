@@ -101,7 +101,7 @@ func planRepriceCommand() *cobra.Command {
 		Long: "Changing a plan's price is for new subscriptions; this brings the others to it, at once. Calls made before stay charged by the\n" +
 			"price they were made under. Keys, limits and used quota go on unbroken.",
 		Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: asOwner(func(v *localVerb, args []string) error {
 			id, err := v.plan(args[0])
 			if err != nil {
 				return err

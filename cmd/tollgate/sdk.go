@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +27,7 @@ func apiSDKCommand() *cobra.Command {
 		Long: "Write a client library of what a stage serves: " + sdk.IDs() + ".\n" +
 			"It is typed by the API's models, documented by its documentation parts, and needs nothing but the language.\n\n" +
 			"Parameters of languages:\n" + parameterHelp(),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			l, err := sdk.ByID(language)
 			if err != nil {
 				return err
@@ -54,7 +54,11 @@ func apiSDKCommand() *cobra.Command {
 				o.Parameters[name] = value
 			}
 			if o.BaseURL == "" {
-				o.BaseURL = v.pathURL(id, stage)
+				gateway, err := v.gateway()
+				if err != nil {
+					return err
+				}
+				o.BaseURL = pathURL(gateway, id, stage)
 			} else if !isURL(o.BaseURL) {
 				return model.Errorf(model.Invalid, "--url %s is not an address such as https://api.example.com/v1", o.BaseURL)
 			}
@@ -116,24 +120,8 @@ func knownParameter(l sdk.Language, name string) error {
 }
 
 // pathURL is a stage's address by path, which every client resolves.
-// gatewayHost is what the hosts of APIs end in.
-func (in *installation) gatewayHost() string {
-	if in.cfg.gateway != nil {
-		return in.cfg.gateway.Host
-	}
-	_, port, _ := net.SplitHostPort(in.gatewayAddr())
-	return "localhost:" + port
-}
-
-func (in *installation) pathURL(api, stage string) string {
-	base := ""
-	if in.cfg.gateway != nil {
-		base = in.cfg.gateway.String()
-	} else {
-		_, port, _ := net.SplitHostPort(in.gatewayAddr())
-		base = "http://localhost:" + port
-	}
-	return base + "/_aws/execute-api/" + api + "/" + stage
+func pathURL(gateway *url.URL, api, stage string) string {
+	return gateway.String() + "/_aws/execute-api/" + api + "/" + stage
 }
 
 // emptyDir makes a directory, which has to be empty unless forced.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"math"
 	"strings"
 
@@ -13,7 +15,7 @@ import (
 func stageCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list [API]", Short: "List the stages of an API, or of all", Args: cobra.MaximumNArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id := ""
 			if len(args) > 0 {
 				var err error
@@ -31,7 +33,32 @@ func stageCommand() *cobra.Command {
 			})
 		}),
 	}
-	return tenantVerbs(&cobra.Command{Use: "stage", Short: "Stages"}, list)
+	return tenantVerbs(&cobra.Command{Use: "stage", Short: "Stages"}, list, stageShowCommand())
+}
+
+func stageShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "show API STAGE", Short: "Show a stage; with --output json, all its settings", Args: cobra.ExactArgs(2),
+		RunE: anywhere(func(v *verb, args []string) error {
+			id, err := v.api(args[0])
+			if err != nil {
+				return err
+			}
+			gateway, err := v.gateway()
+			if err != nil {
+				return err
+			}
+			s, err := v.plane.Stage(v.ctx, v.actor, id, args[1])
+			if err != nil {
+				return err
+			}
+			return show(v.cmd, s, func(w io.Writer) {
+				rate, burst := limits(s.Throttle)
+				fmt.Fprintf(w, "api\t%s\nstage\t%s\ndeployment\t%s\nrate\t%s\nburst\t%s\ncreated\t%s\nupdated\t%s\naddress\t%s/\n",
+					s.APIID, s.Name, s.DeploymentID, cell(rate), cell(burst), cell(s.CreatedAt), cell(s.UpdatedAt), pathURL(gateway, s.APIID, s.Name))
+			})
+		}),
+	}
 }
 
 func limits(t *model.Throttle) (rate, burst any) {
@@ -44,7 +71,7 @@ func limits(t *model.Throttle) (rate, burst any) {
 func deploymentCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list API", Short: "List an API's deployments, newest first", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id, err := v.api(args[0])
 			if err != nil {
 				return err
@@ -60,11 +87,19 @@ func deploymentCommand() *cobra.Command {
 			})
 		}),
 	}
+	return tenantVerbs(&cobra.Command{Use: "deployment", Short: "Deployments"}, list, rollbackCommand())
+}
+
+func rollbackCommand() *cobra.Command {
 	var stage, to string
-	rollback := &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "rollback API --stage S", Short: "Point a stage at an older deployment: the one before, or --to", Args: cobra.ExactArgs(1),
-		RunE: asOwner(func(v *verb, args []string) error {
+		RunE: anywhere(func(v *verb, args []string) error {
 			id, err := v.api(args[0])
+			if err != nil {
+				return err
+			}
+			gateway, err := v.gateway()
 			if err != nil {
 				return err
 			}
@@ -72,13 +107,13 @@ func deploymentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return v.showDeployed(d)
+			return v.showDeployed(d, gateway)
 		}),
 	}
-	rollback.Flags().StringVar(&stage, "stage", "", "name of the stage")
-	rollback.Flags().StringVar(&to, "to", "", "id of the deployment (default: the one the stage served before)")
-	_ = rollback.MarkFlagRequired("stage")
-	return tenantVerbs(&cobra.Command{Use: "deployment", Short: "Deployments"}, list, rollback)
+	cmd.Flags().StringVar(&stage, "stage", "", "name of the stage")
+	cmd.Flags().StringVar(&to, "to", "", "id of the deployment (default: the one the stage served before)")
+	_ = cmd.MarkFlagRequired("stage")
+	return cmd
 }
 
 // throttleFlags are --rate and --burst.

@@ -298,8 +298,8 @@ func nextSteps(cfg *Config, gatewayAddr string) string {
 	return fmt.Sprintf(`
 Next, in another terminal:
   %[1]s tenant create --email you@example.com --name You
-  %[1]s api import openapi.yaml
-  %[1]s api deploy API --stage dev
+  %[1]s import openapi.yaml
+  %[1]s deploy API --stage dev
   curl http://localhost:%[2]s/_aws/execute-api/API/dev/
 `, me, port)
 }

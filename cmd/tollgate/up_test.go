@@ -24,7 +24,7 @@ func TestUp(t *testing.T) {
 	if !strings.HasPrefix(p.console, "http://127.0.0.1:") || !strings.HasPrefix(p.gateway, "http://127.0.0.1:") {
 		t.Errorf("the ready line names console %q and gateway %q", p.console, p.gateway)
 	}
-	for _, next := range []string{"tenant create", "api import", "127.0.0.0/8"} {
+	for _, next := range []string{"tenant create", "tollgate import", "127.0.0.0/8"} {
 		until(t, 5*time.Second, "it to mention "+next, func() bool { return strings.Contains(p.said(), next) })
 	}
 	admin := p.admin(t)

@@ -16,7 +16,7 @@ func usageCommand() *cobra.Command {
 		Use: "usage", Short: "Show calls by API, stage, method, key and status", Args: cobra.NoArgs,
 		Long: "Show calls by API, stage, method, key and answer status, some seconds after they were made.\n" +
 			"Times are RFC 3339 (2026-01-31T15:00:00Z), days (2026-01-31, UTC), or how long ago (24h).",
-		RunE: asOwner(func(v *verb, _ []string) error {
+		RunE: asOwner(func(v *localVerb, _ []string) error {
 			var err error
 			if api != "" {
 				if q.APIID, err = v.api(api); err != nil {

@@ -18,18 +18,23 @@ import (
 
 // ExportOptions say what a definition is written as.
 type ExportOptions struct {
-	Swagger bool // 2.0 instead of OpenAPI 3.0
-	YAML    bool // instead of JSON
+	Swagger bool `json:"swagger,omitempty"` // 2.0 instead of OpenAPI 3.0
+	YAML    bool `json:"yaml,omitempty"`    // instead of JSON
 
-	Integrations, Authorizers bool // Amazon API Gateway's extensions for them
-	All                       bool // all of its extensions
+	// Amazon API Gateway's extensions for them, and all of its extensions.
+	Integrations bool `json:"integrations,omitempty"`
+	Authorizers  bool `json:"authorizers,omitempty"`
+	All          bool `json:"all,omitempty"`
 
-	Host, Stage string    // where it is served
-	Made        time.Time // instead of a version, for an API that has none
+	Host string `json:"host,omitempty"` // where it is served
 
-	Documentation        []model.DocumentationPart
-	DocumentationVersion string
-	Tags                 map[string]string
+	// What follows is the stage's, not asked for.
+	Stage string    `json:"-"`
+	Made  time.Time `json:"-"` // instead of a version, for an API that has none
+
+	Documentation        []model.DocumentationPart `json:"-"`
+	DocumentationVersion string                    `json:"-"`
+	Tags                 map[string]string         `json:"-"`
 }
 
 // Extensions takes the names of extensions to write, separated by commas.

@@ -82,23 +82,23 @@ func IDs() string {
 
 // Options of one client.
 type Options struct {
-	Language string
-	BaseURL  string // where the stage is called, without a slash at the end
+	Language string `json:"language"`
+	BaseURL  string `json:"baseUrl"` // where the stage is called, without a slash at the end
 	// Documentation takes the place of the definition's own parts where it is not nil.
-	Documentation []model.DocumentationPart
-	Parameters    map[string]string
+	Documentation []model.DocumentationPart `json:"-"`
+	Parameters    map[string]string         `json:"parameters,omitempty"`
 }
 
 // File is one of a client; its name has slashes.
 type File struct {
-	Name string
-	Body []byte
+	Name string `json:"name"`
+	Body []byte `json:"body"`
 }
 
 // Client is a library in one language.
 type Client struct {
-	Folder string // what the library is called: letters, digits and dashes
-	Files  []File
+	Folder string `json:"folder"` // what the library is called: letters, digits and dashes
+	Files  []File `json:"files"`
 }
 
 // Generate writes the client of what is deployed.
