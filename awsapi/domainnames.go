@@ -60,7 +60,7 @@ func (c *call) asDomainName(d control.Domain) domainName {
 		EndpointConfiguration: endpoint{Types: []string{s.EndpointType}, IPAddressType: s.IPAddressType},
 		SecurityPolicy:        s.SecurityPolicy, EndpointAccessMode: s.EndpointAccessMode, RoutingMode: s.RoutingMode, Tags: d.Tags,
 		OwnershipVerificationCertificateARN: s.OwnershipCertificateARN,
-		Policy:                              escapedPolicy(s.Policy), ManagementPolicy: escapedPolicy(s.ManagementPolicy),
+		Policy:                              s.Policy, ManagementPolicy: s.ManagementPolicy, // as they were sent, unlike those of APIs
 	}
 	out.DomainNameStatus, out.DomainNameStatusMessage = d.Status()
 	arn := ""

@@ -63,17 +63,11 @@ func asRestAPI(a *control.API) restAPI {
 	if len(d.Resources) > 0 {
 		out.RootResourceID = d.Resources[0].ID
 	}
-	out.Policy = escapedPolicy(d.Policy)
-	return out
-}
-
-// escapedPolicy is a policy as the service shows it: escaped once more than JSON asks for.
-func escapedPolicy(policy string) string {
-	if policy == "" {
-		return ""
+	if d.Policy != "" { // escaped once more than JSON asks for, as the service does
+		b, _ := json.Marshal(d.Policy)
+		out.Policy = string(b[1 : len(b)-1])
 	}
-	b, _ := json.Marshal(policy)
-	return string(b[1 : len(b)-1])
+	return out
 }
 
 // noAPI gives "not found" the service's words.
