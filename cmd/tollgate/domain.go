@@ -28,7 +28,7 @@ type shownDomain struct {
 func (v *verb) shownDomain(d control.Domain) (shownDomain, error) {
 	s := shownDomain{Domain: d}
 	s.Status, s.Message = d.Status()
-	l, err := v.plane.Mappings(v.ctx, v.actor, d.Name, control.Page{Limit: model.MaxMappingsPerDomain})
+	l, err := v.plane.Mappings(v.ctx, v.actor, d.Key(), control.Page{Limit: model.MaxMappingsPerDomain})
 	s.Mappings = l.Items
 	return s, err
 }
@@ -126,7 +126,7 @@ func domainListCommand() *cobra.Command {
 				}
 			}
 			return showList(v.cmd, all, "There is no domain name yet: tollgate domain create NAME", []string{"NAME", "STATUS", "MAPPINGS"},
-				func(s shownDomain) []any { return []any{s.Name, s.Status, len(s.Mappings)} })
+				func(s shownDomain) []any { return []any{s.Key(), s.Status, len(s.Mappings)} })
 		}),
 	}
 }
