@@ -62,7 +62,7 @@ func (r *certificateRow) certificate() Certificate {
 }
 
 const certificateQuery = `select ` + certificateFields + `,
-	coalesce((select array_agg(d.key order by d.key) from domain d where d.tenant_id = c.tenant_id and d.certificate_id = c.certificate_id), '{}'),
+	coalesce((select array_agg(d.key order by d.name, d.domain_num) from domain d where d.tenant_id = c.tenant_id and d.certificate_id = c.certificate_id), '{}'),
 	coalesce((select tags from tag g where g.tenant_id = c.tenant_id and g.resource = '/certificates/' || c.certificate_id), '{}')
 	from certificate c where c.tenant_id = $1 and not c.owned`
 
