@@ -39,7 +39,7 @@ func (v *verb) showDomain(d control.Domain) error {
 		return err
 	}
 	return show(v.cmd, s, func(w io.Writer) {
-		fmt.Fprintf(w, "name\t%s\nstatus\t%s\n", s.Name, s.Status)
+		fmt.Fprintf(w, "name\t%s\nstatus\t%s\n", s.Key(), s.Status)
 		if s.Message != "" {
 			fmt.Fprintf(w, "\t%s\n", cell(s.Message))
 		}
