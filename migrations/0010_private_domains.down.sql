@@ -1,5 +1,7 @@
-drop table access_association;
+select set_config('tollgate.tenant', '*', true);
+delete from tag where starts_with(resource, '/domainnameaccessassociations/');
 delete from tag g using domain d where d.private and g.tenant_id = d.tenant_id and g.resource = '/domainnames/' || d.key;
+drop table access_association;
 delete from domain where private;
 alter table domain
   drop constraint domain_tenant_id_public_name_fkey,
