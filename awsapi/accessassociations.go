@@ -2,10 +2,13 @@ package awsapi
 
 import (
 	"regexp"
+
+	"tollgate/control"
+	"tollgate/model"
 )
 
-// Access associations open private domain names to networks. There are no private
-// domain names here, so no association can be made or found.
+// Access associations open private domain names to VPC endpoints. They are between
+// things of one account: names are not shared with other accounts yet.
 var accessAssociations = handlers{
 	"CreateDomainNameAccessAssociation": (*call).createAssociation,
 	"GetDomainNameAccessAssociations":   (*call).getAssociations,
@@ -13,15 +16,44 @@ var accessAssociations = handlers{
 	"RejectDomainNameAccessAssociation": (*call).rejectAssociation,
 }
 
+// accessAssociation is an association's shape.
+type accessAssociation struct {
+	ARN        string            `json:"domainNameAccessAssociationArn"`
+	DomainARN  string            `json:"domainNameArn"`
+	SourceType string            `json:"accessAssociationSourceType"`
+	Source     string            `json:"accessAssociationSource"`
+	Tags       map[string]string `json:"tags,omitempty"`
+}
+
+func (c *call) asAssociation(a control.AccessAssociation) any {
+	return accessAssociation{"arn:aws:apigateway:" + c.Region + ":" + c.actor.AccountID + ":" + a.Path(), c.domainARN(a.Domain), "VPCE", a.Source, a.Tags}
+}
+
 var (
-	privateDomainARN = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:\d{12}:/domainnames/[^/+\s]{1,512}\+[A-Za-z0-9]+$`)
-	associationARN   = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:\d{12}:/domainnameaccessassociations/domainname/[^/\s]{1,512}/vpcesource/vpce-[A-Za-z0-9]+$`)
-	endpointID       = regexp.MustCompile(`^vpce-[A-Za-z0-9]{1,64}$`)
-	errNoAssociation = notFound("Invalid domain name access association identifier specified")
+	privateDomainARN = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:(\d{12}):/domainnames/([^/+\s]{1,512}\+[A-Za-z0-9]+)$`)
+	associationARN   = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:(\d{12}):/domainnameaccessassociations/domainname/([^/\s]{1,512})/vpcesource/(vpce-[A-Za-z0-9]+)$`)
 )
 
+const noAssociationText = "Invalid domain name access association identifier specified"
+
+// associationOf reads the domain's key and the endpoint in an association's ARN. One of
+// another account is as if it were not there.
+func (c *call) associationOf(arn string) (domain, source string, err error) {
+	m := associationARN.FindStringSubmatch(arn)
+	switch {
+	case m == nil:
+		return "", "", badRequest("Invalid ARN specified in the request: %.200s is not the ARN of a domain name access association", arn)
+	case m[1] != c.actor.AccountID:
+		return "", "", notFound(noAssociationText)
+	}
+	return m[2], m[3], nil
+}
+
 func (c *call) createAssociation() (any, error) {
-	var in struct{ DomainNameARN, AccessAssociationSourceType, AccessAssociationSource string }
+	var in struct {
+		DomainNameARN, AccessAssociationSourceType, AccessAssociationSource string
+		Tags                                                                map[string]string
+	}
 	if err := c.in(&in); err != nil {
 		return nil, err
 	}
@@ -29,42 +61,61 @@ func (c *call) createAssociation() (any, error) {
 	if t := in.AccessAssociationSourceType; t != "" && t != "VPCE" {
 		bad = append(bad, constraint{t, c.input("accessAssociationSourceType"), oneOf("VPCE")})
 	}
-	switch {
-	case len(bad) > 0:
+	if len(bad) > 0 {
 		return nil, invalid(bad...)
-	case !privateDomainARN.MatchString(in.DomainNameARN):
+	}
+	m := privateDomainARN.FindStringSubmatch(in.DomainNameARN)
+	if m == nil {
 		return nil, badRequest("Invalid ARN specified in the request: %.200s is not the ARN of a private domain name", in.DomainNameARN)
-	case !endpointID.MatchString(in.AccessAssociationSource):
-		return nil, badRequest("Invalid VPC endpoint specified: %.200s", in.AccessAssociationSource)
 	}
 	// The service's model has no NotFoundException here.
-	return nil, badRequest("Invalid domain name identifier specified")
+	noDomain := badRequest("Invalid domain name identifier specified")
+	if m[1] != c.actor.AccountID {
+		return nil, noDomain
+	}
+	a, err := c.Plane.Associate(c.ctx, c.actor, m[2], in.AccessAssociationSource, in.Tags)
+	if model.KindOf(err) == model.NotFound {
+		return nil, noDomain
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.asAssociation(a), nil
 }
 
 func (c *call) getAssociations() (any, error) {
 	switch o := c.query.Get("resourceOwner"); o {
-	case "", "SELF", "OTHER_ACCOUNTS":
+	case "", "SELF":
+	case "OTHER_ACCOUNTS": // none of them can be made yet
+		if _, err := c.limit(); err != nil {
+			return nil, err
+		}
+		return list{Item: []any{}}, nil
 	default:
 		return nil, invalid(constraint{o, "resourceOwner", oneOf("SELF", "OTHER_ACCOUNTS")})
 	}
-	return paged(c, nil, func(s string) string { return s }, func(s string) any { return s })
+	return readList(c, c.Plane.AccessAssociations, c.asAssociation)
 }
 
 func (c *call) deleteAssociation() (any, error) {
-	arn := c.args["domain_name_access_association_arn"]
-	if !associationARN.MatchString(arn) {
-		return nil, badRequest("Invalid ARN specified in the request: %.200s is not the ARN of a domain name access association", arn)
+	domain, source, err := c.associationOf(c.args["domain_name_access_association_arn"])
+	if err != nil {
+		return nil, err
 	}
-	return nil, errNoAssociation
+	return nil, missing(c.Plane.Dissociate(c.ctx, c.actor, domain, source), noAssociationText)
 }
 
 func (c *call) rejectAssociation() (any, error) {
-	arn, domain := c.query.Get("domainNameAccessAssociationArn"), c.query.Get("domainNameArn")
-	switch {
-	case !associationARN.MatchString(arn):
-		return nil, badRequest("Invalid ARN specified in the request: %.200s is not the ARN of a domain name access association", arn)
-	case !privateDomainARN.MatchString(domain):
-		return nil, badRequest("Invalid ARN specified in the request: %.200s is not the ARN of a private domain name", domain)
+	arn, of := c.query.Get("domainNameAccessAssociationArn"), c.query.Get("domainNameArn")
+	domain, source, err := c.associationOf(arn)
+	if err != nil {
+		return nil, err
 	}
-	return nil, errNoAssociation
+	switch m := privateDomainARN.FindStringSubmatch(of); {
+	case m == nil:
+		return nil, badRequest("Invalid ARN specified in the request: %.200s is not the ARN of a private domain name", of)
+	case m[1] != c.actor.AccountID || m[2] != domain:
+		return nil, notFound(noAssociationText)
+	}
+	return nil, missing(c.Plane.RejectAssociation(c.ctx, c.actor, domain, source), noAssociationText)
 }

@@ -198,8 +198,8 @@ func (c *call) describeCertificate() (any, error) {
 		d.IssuedAt, d.RenewalEligibility = at(got.IssuedAt), "ELIGIBLE"
 		d.Options["CertificateTransparencyLoggingPreference"] = "ENABLED"
 	}
-	for _, name := range got.Domains {
-		d.InUseBy = append(d.InUseBy, fmt.Sprintf("arn:aws:apigateway:%s::/domainnames/%s", c.Region, name))
+	for _, key := range got.Domains {
+		d.InUseBy = append(d.InUseBy, c.domainARN(key))
 	}
 	if p := got.Proof; p != nil {
 		v := acmValidation{DomainName: got.Name, ValidationDomain: got.Name, ValidationStatus: "PENDING_VALIDATION", ValidationMethod: "DNS",

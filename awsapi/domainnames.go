@@ -43,6 +43,8 @@ type domainName struct {
 	MutualTLSAuthentication             *mutualTLS        `json:"mutualTlsAuthentication,omitempty"`
 	OwnershipVerificationCertificateARN string            `json:"ownershipVerificationCertificateArn,omitempty"`
 	RoutingMode                         string            `json:"routingMode"`
+	Policy                              string            `json:"policy,omitempty"`
+	ManagementPolicy                    string            `json:"managementPolicy,omitempty"`
 }
 
 type mutualTLS struct {
@@ -54,10 +56,11 @@ type mutualTLS struct {
 func (c *call) asDomainName(d control.Domain) domainName {
 	s := &d.Settings
 	out := domainName{
-		DomainName: d.Name, DomainNameID: d.ID, DomainNameARN: fmt.Sprintf("arn:aws:apigateway:%s::/domainnames/%s", c.Region, d.Name),
+		DomainName: d.Name, DomainNameID: d.ID, DomainNameARN: c.domainARN(d.Key()),
 		EndpointConfiguration: endpoint{Types: []string{s.EndpointType}, IPAddressType: s.IPAddressType},
 		SecurityPolicy:        s.SecurityPolicy, EndpointAccessMode: s.EndpointAccessMode, RoutingMode: s.RoutingMode, Tags: d.Tags,
 		OwnershipVerificationCertificateARN: s.OwnershipCertificateARN,
+		Policy:                              s.Policy, ManagementPolicy: s.ManagementPolicy, // as they were sent, unlike those of APIs
 	}
 	out.DomainNameStatus, out.DomainNameStatusMessage = d.Status()
 	arn := ""
@@ -65,9 +68,12 @@ func (c *call) asDomainName(d control.Domain) domainName {
 		arn = c.certificateARN(d.CertificateID)
 	}
 	target := "d-" + d.ID + ".execute-api." + c.gatewayHost()
-	if s.EndpointType == model.EndpointEdge {
+	switch s.EndpointType {
+	case model.EndpointPrivate: // no public host leads to it
+		out.CertificateName, out.CertificateARN = d.CertificateName, arn
+	case model.EndpointEdge:
 		out.CertificateName, out.CertificateARN, out.DistributionDomainName = d.CertificateName, arn, target
-	} else {
+	default:
 		out.RegionalCertificateName, out.RegionalCertificateARN, out.RegionalDomainName = d.CertificateName, arn, target
 	}
 	if d.Certificate != nil && d.Certificate.IssuedAt != nil {
@@ -78,6 +84,15 @@ func (c *call) asDomainName(d control.Domain) domainName {
 		out.MutualTLSAuthentication = &mutualTLS{TruststoreURI: m.TruststoreURI, TruststoreVersion: m.TruststoreVersion}
 	}
 	return out
+}
+
+// domainARN is of the domain with a key. That of a private one has the account's id.
+func (c *call) domainARN(key string) string {
+	account := ""
+	if strings.Contains(key, "+") {
+		account = c.actor.AccountID
+	}
+	return fmt.Sprintf("arn:aws:apigateway:%s:%s:/domainnames/%s", c.Region, account, key)
 }
 
 // gatewayHost is the name that the gateway's hosts end in.
@@ -129,10 +144,7 @@ func (c *call) createDomainName() (any, error) {
 	n := control.NewDomain{Name: in.DomainName, Tags: in.Tags}
 	s := &n.Settings
 	s.SecurityPolicy, s.EndpointAccessMode, s.RoutingMode = in.SecurityPolicy, in.EndpointAccessMode, in.RoutingMode
-	s.OwnershipCertificateARN = in.OwnershipVerificationCertificateARN
-	if in.Policy != "" {
-		return nil, badRequest("Policy is only supported for private domain names")
-	}
+	s.OwnershipCertificateARN, s.Policy = in.OwnershipVerificationCertificateARN, in.Policy
 	if e := in.EndpointConfiguration; e != nil {
 		if len(e.Types) > 1 {
 			return nil, badRequest("Only one endpoint type is allowed per domain name")
@@ -141,7 +153,7 @@ func (c *call) createDomainName() (any, error) {
 			s.EndpointType = e.Types[0]
 		}
 		if len(e.VPCEndpointIDs) > 0 {
-			return nil, badRequest("VPC endpoints are only supported for private domain names, which are not served here")
+			return nil, badRequest("VPC endpoints are not set for a domain name: associate them with a private one")
 		}
 		s.IPAddressType = e.IPAddressType
 	}
@@ -154,6 +166,9 @@ func (c *call) createDomainName() (any, error) {
 	}
 	if in.CertificateARN != "" && in.RegionalCertificateARN != "" {
 		return nil, badRequest("Only one of certificateArn and regionalCertificateArn can be given: a domain name has one endpoint")
+	}
+	if s.Private() && in.RegionalCertificateARN+in.RegionalCertificateName != "" {
+		return nil, badRequest("A private domain name has no regional certificate: use certificateArn")
 	}
 	if arn := in.CertificateARN + in.RegionalCertificateARN; arn != "" {
 		var err error
@@ -188,17 +203,22 @@ func (c *call) createDomainName() (any, error) {
 	return c.asDomainName(d), nil
 }
 
-// domain reads the one that the path names. Public names have no namesakes, so an
-// id that is sent must be its own.
+// domainKey is of the domain that the path names: of private ones, which may share a
+// name, domainNameId says which.
+func (c *call) domainKey() string {
+	name, id := c.args["domain_name"], c.query.Get("domainNameId")
+	switch {
+	case strings.Contains(name, "+"): // a key is no name
+		return ""
+	case id != "":
+		return name + "+" + id
+	}
+	return name
+}
+
 func (c *call) domain() (control.Domain, error) {
-	d, err := c.Plane.Domain(c.ctx, c.actor, c.args["domain_name"])
-	if err != nil {
-		return d, noDomain(err)
-	}
-	if id := c.query.Get("domainNameId"); id != "" && id != d.ID {
-		return d, notFound("Invalid domain name identifier specified")
-	}
-	return d, nil
+	d, err := c.Plane.Domain(c.ctx, c.actor, c.domainKey())
+	return d, noDomain(err)
 }
 
 func (c *call) getDomainName() (any, error) {
@@ -212,7 +232,7 @@ func (c *call) getDomainName() (any, error) {
 func (c *call) getDomainNames() (any, error) {
 	switch owner := c.query.Get("resourceOwner"); owner {
 	case "", "SELF":
-	case "OTHER_ACCOUNTS": // private names are shared, which there are none of
+	case "OTHER_ACCOUNTS": // private names are not shared with other accounts yet
 		return list{Item: []any{}}, nil
 	default:
 		return nil, invalid(constraint{owner, c.input("resourceOwner"), oneOf("SELF", "OTHER_ACCOUNTS")})
@@ -225,10 +245,11 @@ func (c *call) updateDomainName() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.domain(); err != nil {
+	d, err := c.domain()
+	if err != nil {
 		return nil, err
 	}
-	d, err := c.Plane.UpdateDomain(c.ctx, c.actor, c.args["domain_name"], func(e *control.DomainEdit) error {
+	d, err = c.Plane.UpdateDomain(c.ctx, c.actor, d.Key(), func(e *control.DomainEdit) error {
 		return patch(steps, c.domainRules(e))
 	})
 	if err != nil {
@@ -283,12 +304,8 @@ func (c *call) domainRules(e *control.DomainEdit) []patchRule {
 			s.MutualTLS.TruststoreVersion = p.value()
 			return nil
 		}},
-		{ops: "replace", pattern: "/policy", hidden: true, apply: func(p *patchOp, _ []string) error {
-			if p.value() == "" {
-				return nil
-			}
-			return badRequest("Policy is only supported for private domain names")
-		}},
+		{ops: "replace", pattern: "/policy", apply: setText(&s.Policy)},
+		{ops: "replace", pattern: "/managementPolicy", apply: setText(&s.ManagementPolicy)},
 	}
 }
 
@@ -297,7 +314,7 @@ func (c *call) deleteDomainName() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, noDomain(c.Plane.DeleteDomain(c.ctx, c.actor, d.Name))
+	return nil, noDomain(c.Plane.DeleteDomain(c.ctx, c.actor, d.Key()))
 }
 
 // basePathMapping is a mapping's shape. An empty path is called "(none)".
@@ -344,7 +361,7 @@ func (c *call) createBasePathMapping() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := c.Plane.CreateMapping(c.ctx, c.actor, d.Name, model.Mapping{BasePath: basePath(in.BasePath), APIID: in.RestAPIID, Stage: in.Stage})
+	m, err := c.Plane.CreateMapping(c.ctx, c.actor, d.Key(), model.Mapping{BasePath: basePath(in.BasePath), APIID: in.RestAPIID, Stage: in.Stage})
 	if err != nil {
 		return nil, noMapping(err)
 	}
@@ -356,7 +373,7 @@ func (c *call) getBasePathMapping() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := c.Plane.Mapping(c.ctx, c.actor, d.Name, basePath(c.args["base_path"]))
+	m, err := c.Plane.Mapping(c.ctx, c.actor, d.Key(), basePath(c.args["base_path"]))
 	if err != nil {
 		return nil, noMapping(err)
 	}
@@ -376,7 +393,7 @@ func (c *call) getBasePathMappings() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.Plane.Mappings(c.ctx, c.actor, d.Name, control.Page{After: after, Limit: n})
+	all, err := c.Plane.Mappings(c.ctx, c.actor, d.Key(), control.Page{After: after, Limit: n})
 	if err != nil {
 		return nil, noMapping(err)
 	}
@@ -396,7 +413,7 @@ func (c *call) updateBasePathMapping() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := c.Plane.UpdateMapping(c.ctx, c.actor, d.Name, basePath(c.args["base_path"]), func(m *model.Mapping) error {
+	m, err := c.Plane.UpdateMapping(c.ctx, c.actor, d.Key(), basePath(c.args["base_path"]), func(m *model.Mapping) error {
 		return patch(steps, []patchRule{
 			{ops: "replace", pattern: "/basePath", apply: func(p *patchOp, _ []string) error { m.BasePath = basePath(p.value()); return nil }},
 			{ops: "replace", pattern: "/restapiId", apply: setText(&m.APIID)},
@@ -416,5 +433,5 @@ func (c *call) deleteBasePathMapping() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, noMapping(c.Plane.DeleteMapping(c.ctx, c.actor, d.Name, basePath(c.args["base_path"])))
+	return nil, noMapping(c.Plane.DeleteMapping(c.ctx, c.actor, d.Key(), basePath(c.args["base_path"])))
 }

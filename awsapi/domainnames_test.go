@@ -11,6 +11,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,7 +99,8 @@ func TestDomainNames(t *testing.T) {
 		{map[string]any{"domainName": "x.example.com", "certificateArn": "arn:aws:acm:us-east-1:" + f.owner.AccountID + ":certificate/00000000-0000-0000-0000-000000000000"}, 400, "BadRequestException", "Unable to get certificate"},
 		{map[string]any{"domainName": "x.example.com", "certificateArn": "arn:aws:acm:us-east-1:999999999999:certificate/00000000-0000-0000-0000-000000000000"}, 400, "BadRequestException", "belongs to account"},
 		{map[string]any{"domainName": "x.example.com", "certificateArn": "x"}, 400, "BadRequestException", "Invalid certificate ARN"},
-		{map[string]any{"domainName": "x.example.com", "endpointConfiguration": map[string]any{"types": []string{"PRIVATE"}}}, 400, "BadRequestException", "private"},
+		{map[string]any{"domainName": "x.example.com", "endpointConfiguration": map[string]any{"types": []string{"PRIVATE"}}}, 400, "BadRequestException", "has a certificate"},
+		{map[string]any{"domainName": "x.example.com", "endpointConfiguration": map[string]any{"types": []string{"REGIONAL"}, "vpcEndpointIds": []string{"vpce-1"}}}, 400, "BadRequestException", "associate them"},
 		{map[string]any{"domainName": "x.example.com", "mutualTlsAuthentication": map[string]any{"truststoreUri": "s3://bucket/key"}}, 400, "BadRequestException", "send the certificates themselves"},
 		{map[string]any{"domainName": "x.example.com", "securityPolicy": "TLS_9"}, 400, "BadRequestException", "security policy"},
 		{map[string]any{"domainName": "x.example.com", "policy": "{}"}, 400, "BadRequestException", "private domain names"},
@@ -145,6 +148,133 @@ func TestDomainNames(t *testing.T) {
 	}
 	f.call("DELETE", "/domainnames/api.example.com", nil).want(202)
 	f.call("DELETE", "/domainnames/api.example.com", nil).wantError(404, "NotFoundException", "Invalid domain name identifier specified")
+}
+
+// Private names share a name and are told apart by their ids, on every operation.
+func TestPrivateDomainNames(t *testing.T) {
+	f := newFace(t)
+	certificate, key := serverCertificate(t, "*.example.com")
+	var c struct{ CertificateArn string }
+	f.json(f.owner, "acm", "CertificateManager.ImportCertificate", map[string]any{"Certificate": []byte(certificate), "PrivateKey": []byte(key)}).into(&c)
+	type shape struct {
+		DomainName, DomainNameId, DomainNameArn, DomainNameStatus, DomainNameStatusMessage, SecurityPolicy, RegionalDomainName, DistributionDomainName string
+		CertificateArn, RegionalCertificateArn, Policy, ManagementPolicy, RoutingMode                                                                  string
+		EndpointConfiguration                                                                                                                          struct {
+			Types         []string
+			IpAddressType string
+		}
+		Tags map[string]string
+	}
+	in := func(more map[string]any) map[string]any {
+		out := map[string]any{"domainName": "in.example.com", "certificateArn": c.CertificateArn, "endpointConfiguration": map[string]any{"types": []string{"PRIVATE"}}}
+		for k, v := range more {
+			out[k] = v
+		}
+		return out
+	}
+	var one, two shape
+	f.call("POST", "/domainnames", in(map[string]any{"policy": `{"Version": "2012-10-17"}`, "tags": map[string]string{"a": "b"}, "securityPolicy": "TLS_1_2"})).want(201).into(&one)
+	f.call("POST", "/domainnames", in(nil)).want(201).into(&two)
+	if one.DomainNameId == two.DomainNameId || one.DomainNameArn != "arn:aws:apigateway:us-east-1:"+f.owner.AccountID+":/domainnames/in.example.com+"+one.DomainNameId ||
+		one.DomainNameStatus != "AVAILABLE" || !strings.Contains(one.DomainNameStatusMessage, "not served yet") || one.RegionalDomainName+one.DistributionDomainName+one.RegionalCertificateArn != "" ||
+		one.CertificateArn != c.CertificateArn || one.EndpointConfiguration.Types[0] != "PRIVATE" || one.EndpointConfiguration.IpAddressType != "dualstack" || one.SecurityPolicy != "TLS_1_2" ||
+		one.Policy != `{"Version": "2012-10-17"}` || one.RoutingMode != "BASE_PATH_MAPPING_ONLY" || one.Tags["a"] != "b" || two.Policy != "" {
+		t.Errorf("made as %+v", one)
+	}
+	const none = "Invalid domain name identifier specified"
+	at, id := "/domainnames/in.example.com", "?domainNameId="+one.DomainNameId
+	f.call("GET", at, nil).wantError(404, "NotFoundException", none)
+	f.call("GET", at+"?domainNameId=abcdefgh12", nil).wantError(404, "NotFoundException", none)
+	f.call("GET", "/domainnames/in.example.com%2B"+one.DomainNameId, nil).wantError(404, "NotFoundException", none)
+	f.call("GET", "/domainnames/other.example.com"+id, nil).wantError(404, "NotFoundException", none)
+	f.call("GET", at+id, nil).want(200)
+	replace := func(path, value string) any { return patches(patchStep{"op": "replace", "path": path, "value": value}) }
+	var d shape
+	f.call("PATCH", at+id, patches(patchStep{"op": "replace", "path": "/policy", "value": "{}"}, patchStep{"op": "replace", "path": "/managementPolicy", "value": `{"Statement":[]}`},
+		patchStep{"op": "replace", "path": "/routingMode", "value": "ROUTING_RULE_THEN_BASE_PATH_MAPPING"})).want(200).into(&d)
+	if d.Policy != "{}" || d.ManagementPolicy != `{"Statement":[]}` || d.DomainNameId != one.DomainNameId {
+		t.Errorf("changed to %+v", d)
+	}
+	for _, bad := range [][3]string{{"/policy", "{", "Invalid policy document"}, {"/managementPolicy", "7", "Invalid policy document"}, {"/policy", `{"a":"` + strings.Repeat("x", 8192) + `"}`, "at most 8192"},
+		{"/endpointConfiguration/types/0", "REGIONAL", "cannot be made private"}, {"/endpointConfiguration/ipAddressType", "ipv4", "dualstack"}, {"/securityPolicy", "TLS_1_0", "TLS_1_2"},
+		{"/certificateArn", "x", "Invalid certificate ARN"}, {"/nonsense", "x", "Invalid patch path"}} {
+		if r := f.call("PATCH", at+id, patches(patchStep{"op": "replace", "path": "/policy", "value": ""}, patchStep{"op": "replace", "path": bad[0], "value": bad[1]})); r.Status != 400 || !strings.Contains(string(r.Body), bad[2]) {
+			t.Errorf("%s: %d %s", bad[0], r.Status, r.Body)
+		}
+	}
+	f.call("GET", at+id, nil).want(200).into(&d)
+	if d.Policy != "{}" {
+		t.Errorf("a refused PATCH changed it: %+v", d)
+	}
+	for _, bad := range []map[string]any{{"regionalCertificateArn": c.CertificateArn, "certificateArn": ""}, {"policy": "nonsense"}, {"domainName": "*.example.com"}, {"securityPolicy": "TLS_1_0"}} {
+		f.call("POST", "/domainnames", in(bad)).want(400)
+	}
+	f.call("PATCH", "/domainnames/in.example.com?domainNameId="+two.DomainNameId, replace("/policy", "")).want(200)
+	// A public namesake is what the name alone means.
+	var pub shape
+	f.call("POST", "/domainnames", map[string]any{"domainName": "in.example.com"}).want(201).into(&pub)
+	f.call("PATCH", at, replace("/policy", "{}")).wantError(400, "BadRequestException", "policies are only supported for private domain names")
+	f.call("PATCH", at, replace("/endpointConfiguration/types/0", "PRIVATE")).want(400)
+	f.call("GET", at, nil).want(200).into(&d)
+	if d.DomainNameId != pub.DomainNameId {
+		t.Errorf("the name alone is %+v", d)
+	}
+	var seen []string
+	for position := ""; ; {
+		var page struct {
+			Position string
+			Item     []shape
+		}
+		f.call("GET", "/domainnames?limit=1&position="+position, nil).want(200).into(&page)
+		for _, d := range page.Item {
+			seen = append(seen, d.DomainNameArn)
+		}
+		if position = page.Position; position == "" {
+			break
+		}
+	}
+	if len(seen) != 3 || seen[0] != pub.DomainNameArn || !slices.Contains(seen, one.DomainNameArn) || !slices.Contains(seen, two.DomainNameArn) {
+		t.Errorf("the list is %q", seen)
+	}
+	f.call("GET", "/domainnames?resourceOwner=OTHER_ACCOUNTS", nil).wantJSON(200, `{"item":[]}`)
+	// What leads from one is its own.
+	api := f.mockAPI()
+	f.call("POST", "/restapis/"+api+"/deployments", map[string]any{"stageName": "dev"}).want(201)
+	f.call("POST", at+"/basepathmappings"+id, map[string]any{"basePath": "v1", "restApiId": api, "stage": "dev"}).want(201)
+	f.call("POST", at+"/basepathmappings"+id, map[string]any{"basePath": "v1/x", "restApiId": api, "stage": "dev"}).wantError(400, "BadRequestException", "a base path of a private domain name has one segment; routing rules take longer ones")
+	f.call("PATCH", at+"/basepathmappings/v1"+id, replace("/basePath", "v2")).want(200)
+	f.call("GET", at+"/basepathmappings/v2"+id, nil).want(200)
+	f.call("GET", at+"/basepathmappings/v2", nil).want(404)
+	f.call("GET", at+"/basepathmappings", nil).wantJSON(200, `{"item":[]}`)
+	rule := map[string]any{"priority": 1, "conditions": []any{}, "actions": []any{map[string]any{"invokeApi": map[string]any{"apiId": api, "stage": "dev"}}}}
+	made := f.call("POST", "/v2"+at+"/routingrules"+id, rule).want(201)
+	if arn := made.field("routingRuleArn"); arn != one.DomainNameArn+"/routingrules/"+made.field("routingRuleId") {
+		t.Errorf("its rule is %s", arn)
+	}
+	f.call("GET", "/v2"+at+"/routingrules/"+made.field("routingRuleId")+id, nil).want(200)
+	f.call("GET", "/v2"+at+"/routingrules/"+made.field("routingRuleId"), nil).want(404)
+	f.call("DELETE", "/v2"+at+"/routingrules/"+made.field("routingRuleId")+id, nil).want(204)
+	f.call("DELETE", at+"/basepathmappings/v2"+id, nil).want(202)
+	tags := "/tags/" + url.PathEscape(one.DomainNameArn)
+	f.call("PUT", tags, map[string]any{"tags": map[string]string{"c": "d"}}).want(204)
+	f.call("GET", tags, nil).wantJSON(200, `{"tags":{"a":"b","c":"d"}}`)
+	var inUse struct {
+		Certificate struct{ InUseBy []string }
+	}
+	f.json(f.owner, "acm", "CertificateManager.DescribeCertificate", c).into(&inUse)
+	if u := inUse.Certificate.InUseBy; len(u) != 2 || !slices.Contains(u, one.DomainNameArn) {
+		t.Errorf("the certificate is in use by %q", u)
+	}
+	eve := f.account("Eve")
+	for _, verb := range []string{"GET", "PATCH", "DELETE"} {
+		if r := f.send(eve, verb, at+id, patches()); r.Status != 404 {
+			t.Errorf("another account's %s: %d %s", verb, r.Status, r.Body)
+		}
+	}
+	f.call("DELETE", at+id, nil).want(202)
+	f.call("DELETE", at+id, nil).wantError(404, "NotFoundException", none)
+	f.call("DELETE", at, nil).want(202)
+	f.call("GET", at+"?domainNameId="+two.DomainNameId, nil).want(200)
 }
 
 // Base paths lead to stages; the empty one is called (none).

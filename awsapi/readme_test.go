@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "write the table of operations in README
 
 // refused are operations whose requests are read and checked, and then always
 // refused: see divergences.md.
-var refused = map[string]bool{"CreateDomainNameAccessAssociation": true, "DeleteDomainNameAccessAssociation": true, "RejectDomainNameAccessAssociation": true}
+var refused = map[string]bool{"RejectDomainNameAccessAssociation": true}
 
 // driven is how many calls of each operation TestEveryOperation of cmd/tollgate makes
 // with each of its clients.

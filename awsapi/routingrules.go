@@ -50,7 +50,7 @@ func (c *call) asRule(r model.RoutingRule) any {
 		ARN        string          `json:"routingRuleArn"`
 		ID         string          `json:"routingRuleId"`
 	}{[]any{map[string]any{"invokeApi": invoke}}, []ruleCondition{}, r.Priority,
-		"arn:aws:apigateway:" + c.Region + ":" + c.actor.AccountID + ":/domainnames/" + c.args["domain_name"] + "/routingrules/" + r.ID, r.ID}
+		"arn:aws:apigateway:" + c.Region + ":" + c.actor.AccountID + ":/domainnames/" + c.domainKey() + "/routingrules/" + r.ID, r.ID}
 	if len(r.BasePaths) > 0 {
 		out.Conditions = append(out.Conditions, ruleCondition{MatchBasePaths: &matchBasePaths{r.BasePaths}})
 	}
@@ -101,7 +101,7 @@ func (c *call) ruleIn() (out model.RoutingRule, err error) {
 // noRule tells a domain that is not there from a rule that is not.
 func (c *call) noRule(err error) error {
 	if model.KindOf(err) == model.NotFound {
-		if _, err := c.Plane.Domain(c.ctx, c.actor, c.args["domain_name"]); err != nil {
+		if _, err := c.Plane.Domain(c.ctx, c.actor, c.domainKey()); err != nil {
 			return noDomain(err)
 		}
 	}
@@ -113,7 +113,7 @@ func (c *call) createRule() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r, err = c.Plane.CreateRoutingRule(c.ctx, c.actor, c.args["domain_name"], r); err != nil {
+	if r, err = c.Plane.CreateRoutingRule(c.ctx, c.actor, c.domainKey(), r); err != nil {
 		return nil, noDomain(err)
 	}
 	return c.asRule(r), nil
@@ -125,14 +125,14 @@ func (c *call) putRule() (any, error) {
 		return nil, err
 	}
 	r.ID = c.args["rule_id"]
-	if err := c.Plane.PutRoutingRule(c.ctx, c.actor, c.args["domain_name"], r); err != nil {
+	if err := c.Plane.PutRoutingRule(c.ctx, c.actor, c.domainKey(), r); err != nil {
 		return nil, c.noRule(err)
 	}
 	return c.asRule(r), nil
 }
 
 func (c *call) getRule() (any, error) {
-	r, err := c.Plane.RoutingRule(c.ctx, c.actor, c.args["domain_name"], c.args["rule_id"])
+	r, err := c.Plane.RoutingRule(c.ctx, c.actor, c.domainKey(), c.args["rule_id"])
 	if err != nil {
 		return nil, c.noRule(err)
 	}
@@ -154,7 +154,7 @@ func (c *call) listRules() (any, error) {
 			return nil, badRequest("Invalid nextToken: %.50s", s)
 		}
 	}
-	rules, err := c.Plane.RoutingRules(c.ctx, c.actor, c.args["domain_name"])
+	rules, err := c.Plane.RoutingRules(c.ctx, c.actor, c.domainKey())
 	if err != nil {
 		return nil, noDomain(err)
 	}
@@ -177,5 +177,5 @@ func (c *call) listRules() (any, error) {
 }
 
 func (c *call) deleteRule() (any, error) {
-	return nil, c.noRule(c.Plane.DeleteRoutingRule(c.ctx, c.actor, c.args["domain_name"], c.args["rule_id"]))
+	return nil, c.noRule(c.Plane.DeleteRoutingRule(c.ctx, c.actor, c.domainKey(), c.args["rule_id"]))
 }

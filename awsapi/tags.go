@@ -42,7 +42,7 @@ func (c *call) noThing(err error, path string) error {
 	}
 	what, ok := map[string]string{"apikeys": "Invalid API Key identifier specified", "usageplans": "Invalid Usage Plan ID specified",
 		"clientcertificates": "Invalid Client Certificate identifier specified", "vpclinks": "Invalid Vpc Link identifier specified",
-		"domainnames": "Invalid domain name identifier specified"}[parts[0]]
+		"domainnames": "Invalid domain name identifier specified", "domainnameaccessassociations": noAssociationText}[parts[0]]
 	if !ok {
 		what = "Invalid resource specified: " + path
 	}

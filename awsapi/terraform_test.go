@@ -66,14 +66,16 @@ func TestConformanceTerraform(t *testing.T) {
 	terraform(0, "state", "rm", "aws_api_gateway_rest_api.pets", "aws_api_gateway_stage.prod")
 	terraform(0, append(append([]string{"import"}, change...), "aws_api_gateway_rest_api.pets", api)...)
 	terraform(0, append(append([]string{"import"}, change...), "aws_api_gateway_stage.prod", api+"/prod")...)
-	for _, r := range [][2]string{{"aws_api_gateway_domain_name.regional", "api.example.com"}, {"aws_api_gateway_base_path_mapping.all", "api.example.com/"},
+	id, association := terraform(0, "output", "-raw", "private"), terraform(0, "output", "-raw", "association")
+	for _, r := range [][2]string{{"aws_api_gateway_domain_name.private", "in.example.com/" + id}, {"aws_api_gateway_domain_name_access_association.private", association},
+		{"aws_api_gateway_base_path_mapping.private", "in.example.com/animals/" + id}, {"aws_api_gateway_domain_name.regional", "api.example.com"}, {"aws_api_gateway_base_path_mapping.all", "api.example.com/"},
 		{"aws_api_gateway_base_path_mapping.path", "edge.example.com/animals"}} {
 		terraform(0, "state", "rm", r[0])
 		terraform(0, append(append([]string{"import"}, change...), r[0], r[1])...)
 	}
 	terraform(0, append([]string{"plan", "-detailed-exitcode"}, change...)...)
 	terraform(0, append([]string{"destroy", "-auto-approve"}, change...)...)
-	if got := string(f.call("GET", "/restapis", nil).want(200).Body) + string(f.call("GET", "/usageplans", nil).want(200).Body) + string(f.call("GET", "/apikeys", nil).want(200).Body) + string(f.call("GET", "/domainnames", nil).want(200).Body); got != `{"item":[]}{"item":[]}{"item":[]}{"item":[]}` {
+	if got := string(f.call("GET", "/restapis", nil).want(200).Body) + string(f.call("GET", "/usageplans", nil).want(200).Body) + string(f.call("GET", "/apikeys", nil).want(200).Body) + string(f.call("GET", "/domainnames", nil).want(200).Body) + string(f.call("GET", "/domainnameaccessassociations", nil).want(200).Body); got != strings.Repeat(`{"item":[]}`, 5) {
 		t.Errorf("left behind: %s", got)
 	}
 	if *recordTerraform {

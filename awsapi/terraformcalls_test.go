@@ -188,7 +188,7 @@ func (p *callPlay) now(s string) string {
 
 var (
 	mintedID  = regexp.MustCompile(`^[a-z0-9]{6,12}$|^tg_live_\w+$|^[0-9a-f]{8}-[0-9a-f-]{27}$`)
-	inID      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|d-[a-z0-9]{10}`) // in ARNs and hosts
+	inID      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|d-[a-z0-9]{10}|\+[a-z0-9]{10}\b`) // in ARNs and hosts
 	ownMember = regexp.MustCompile(`(?i)date$|at$|^pem|^lastUsed|^notBefore|^notAfter|serial`)
 )
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -161,20 +162,78 @@ func TestTags(t *testing.T) {
 	f.send(other, "PUT", arn(at), map[string]any{"tags": map[string]string{"x": "1"}}).want(404)
 }
 
+// Associations are between private names and VPC endpoints of one account.
 func TestAccessAssociations(t *testing.T) {
 	f := newFace(t)
-	domain := "arn:aws:apigateway:us-west-2:111122223333:/domainnames/my.private.domain.tld+abcd1234"
-	association := "arn:aws:apigateway:us-west-2:012345678910:/domainnameaccessassociations/domainname/my.private.domain.tld/vpcesource/vpce-abcd1234efg"
-	in := map[string]any{"domainNameArn": domain, "accessAssociationSource": "vpce-abcd1234efg", "accessAssociationSourceType": "VPCE"}
-	f.call("POST", "/domainnameaccessassociations", in).wantError(400, "BadRequestException", "Invalid domain name identifier specified")
-	in["accessAssociationSourceType"] = "NET"
-	f.call("POST", "/domainnameaccessassociations", in).wantError(400, "ValidationException",
+	certificate, key := serverCertificate(t, "*.example.com")
+	domain := f.call("POST", "/domainnames", map[string]any{"domainName": "in.example.com", "certificateName": "mine", "certificateBody": certificate, "certificatePrivateKey": key,
+		"endpointConfiguration": map[string]any{"types": []string{"PRIVATE"}}}).want(201)
+	arn, at := domain.field("domainNameArn"), "/domainnameaccessassociations"
+	own := "arn:aws:apigateway:us-east-1:" + f.owner.AccountID + ":" + at + "/domainname/in.example.com+" + domain.field("domainNameId") + "/vpcesource/"
+	in := func(domain, source string) map[string]any {
+		return map[string]any{"domainNameArn": domain, "accessAssociationSource": source, "accessAssociationSourceType": "VPCE"}
+	}
+	associate := in(arn, "vpce-abcd1234efg")
+	associate["tags"] = map[string]string{"a": "b"}
+	want := fmt.Sprintf(`{"domainNameAccessAssociationArn":%q,"domainNameArn":%q,"accessAssociationSourceType":"VPCE","accessAssociationSource":"vpce-abcd1234efg","tags":{"a":"b"}}`, own+"vpce-abcd1234efg", arn)
+	f.call("POST", at, associate).wantJSON(201, want)
+	f.call("POST", at, associate).wantError(409, "ConflictException", "The domain name access association already exists.")
+	f.call("POST", at, in(arn, "vpce-2")).want(201)
+	foreign := "arn:aws:apigateway:us-west-2:111122223333:/domainnames/my.private.domain.tld+abcd1234"
+	for _, no := range []string{foreign, strings.Replace(foreign, "111122223333", f.owner.AccountID, 1)} {
+		f.call("POST", at, in(no, "vpce-1")).wantError(400, "BadRequestException", "Invalid domain name identifier specified")
+	}
+	f.call("POST", at, in("arn:aws:apigateway:us-east-1::/domainnames/in.example.com", "vpce-1")).want(400)
+	f.call("POST", at, in(arn, "vpc-1")).wantError(400, "BadRequestException", "Invalid VPC endpoint specified: vpc-1")
+	f.call("POST", at, map[string]any{}).want(400)
+	bad := in(arn, "vpce-1")
+	bad["accessAssociationSourceType"] = "NET"
+	f.call("POST", at, bad).wantError(400, "ValidationException",
 		"1 validation error detected: Value 'NET' at 'createDomainNameAccessAssociationInput.accessAssociationSourceType' failed to satisfy constraint: Member must satisfy enum value set: [VPCE]")
-	f.call("GET", "/domainnameaccessassociations?resourceOwner=SELF", nil).wantJSON(200, `{"item":[]}`)
-	f.call("GET", "/domainnameaccessassociations?resourceOwner=ME", nil).want(400)
-	f.call("DELETE", "/domainnameaccessassociations/"+url.PathEscape(association), nil).wantError(404, "NotFoundException", "Invalid domain name access association identifier specified")
-	f.call("DELETE", "/domainnameaccessassociations/x", nil).want(400)
-	reject := "/rejectdomainnameaccessassociations?domainNameAccessAssociationArn=" + url.QueryEscape(association) + "&domainNameArn="
-	f.call("POST", reject+url.QueryEscape(domain), nil).want(404)
-	f.call("POST", reject+"x", nil).want(400)
+
+	var page struct {
+		Position string
+		Item     []struct{ AccessAssociationSource string }
+	}
+	f.call("GET", at+"?resourceOwner=SELF&limit=1", nil).want(200).into(&page)
+	if len(page.Item) != 1 || page.Item[0].AccessAssociationSource != "vpce-2" || page.Position == "" {
+		t.Errorf("the first page is %+v", page)
+	}
+	f.call("GET", at+"?limit=1&position="+page.Position, nil).wantJSON(200, `{"item":[`+want+`]}`)
+	f.call("GET", at+"?resourceOwner=OTHER_ACCOUNTS", nil).wantJSON(200, `{"item":[]}`)
+	f.call("GET", at+"?resourceOwner=ME", nil).want(400)
+	f.call("GET", at+"?resourceOwner=OTHER_ACCOUNTS&limit=x", nil).want(400)
+
+	tags := "/tags/" + url.PathEscape(own+"vpce-2")
+	f.call("PUT", tags, map[string]any{"tags": map[string]string{"c": "d", "e": "f"}}).want(204)
+	f.call("DELETE", tags+"?tagKeys=c", nil).want(204)
+	f.call("GET", tags, nil).wantJSON(200, `{"tags":{"e":"f"}}`)
+	f.call("GET", "/tags/"+url.PathEscape(own+"vpce-3"), nil).wantError(404, "NotFoundException", noAssociation)
+
+	reject := func(association, domain string) string {
+		return "/rejectdomainnameaccessassociations?domainNameAccessAssociationArn=" + url.QueryEscape(association) + "&domainNameArn=" + url.QueryEscape(domain)
+	}
+	f.call("POST", reject(own+"vpce-2", arn), nil).wantError(400, "BadRequestException", "You can't reject a domain name access association in your own account. Delete it instead.")
+	f.call("POST", reject(own+"vpce-3", arn), nil).wantError(404, "NotFoundException", noAssociation)
+	f.call("POST", reject(own+"vpce-2", foreign), nil).wantError(404, "NotFoundException", noAssociation)
+	f.call("POST", reject(own+"vpce-2", "x"), nil).want(400)
+	f.call("POST", reject("x", arn), nil).want(400)
+
+	eve := f.account("Eve")
+	f.send(eve, "GET", at, nil).wantJSON(200, `{"item":[]}`)
+	f.send(eve, "POST", at, associate).wantError(400, "BadRequestException", "Invalid domain name identifier specified")
+	f.send(eve, "DELETE", at+"/"+url.PathEscape(own+"vpce-2"), nil).wantError(404, "NotFoundException", noAssociation)
+	f.send(eve, "POST", reject(own+"vpce-2", arn), nil).wantError(404, "NotFoundException", noAssociation)
+
+	remove := "/domainnames/in.example.com?domainNameId=" + domain.field("domainNameId")
+	f.call("DELETE", remove, nil).wantError(400, "BadRequestException", "Please remove all domain name access associations of the domain name first: vpce-2, vpce-abcd1234efg")
+	f.call("DELETE", at+"/"+url.PathEscape(own+"vpce-2"), nil).want(202)
+	f.call("DELETE", at+"/"+url.PathEscape(own+"vpce-2"), nil).wantError(404, "NotFoundException", noAssociation)
+	f.call("DELETE", at+"/"+url.PathEscape("arn:aws:apigateway:us-west-2:012345678910:/domainnameaccessassociations/domainname/my.private.domain.tld/vpcesource/vpce-abcd1234efg"), nil).
+		wantError(404, "NotFoundException", noAssociation)
+	f.call("DELETE", at+"/x", nil).want(400)
+	f.call("DELETE", at+"/"+url.PathEscape(own+"vpce-abcd1234efg"), nil).want(202)
+	f.call("DELETE", remove, nil).want(202)
 }
+
+const noAssociation = "Invalid domain name access association identifier specified"

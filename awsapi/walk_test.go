@@ -63,7 +63,13 @@ func furnish(t testing.TB) *furnished {
 	f.ids["base_path"] = "v1"
 	f.ids["rule_id"] = post("/v2/domainnames/"+f.ids["domain_name"]+"/routingrules", op{"priority": 1, "conditions": []op{}, "actions": []op{{"invokeApi": op{"apiId": id, "stage": "dev"}}}}).field("routingRuleId")
 	f.ids["resource_arn"] = "arn:aws:apigateway:us-east-1::/restapis/" + id
-	f.ids["domain_name_access_association_arn"] = "arn:aws:apigateway:us-east-1:" + f.owner.AccountID + ":/domainnameaccessassociations/domainname/" + f.ids["domain_name"] + "/vpcesource/vpce-1"
+	certificate, pk := serverCertificate(f, "in."+f.ids["domain_name"])
+	f.ids["private_name"] = "in." + f.ids["domain_name"]
+	d := post("/domainnames", op{"domainName": f.ids["private_name"], "certificateBody": certificate, "certificatePrivateKey": pk, "endpointConfiguration": op{"types": []string{"PRIVATE"}},
+		"policy": `{"Id":"` + mark + `"}`})
+	f.ids["private_id"], f.ids["private_arn"] = d.field("domainNameId"), d.field("domainNameArn")
+	f.ids["domain_name_access_association_arn"] = post("/domainnameaccessassociations", op{"domainNameArn": f.ids["private_arn"], "accessAssociationSourceType": "VPCE", "accessAssociationSource": "vpce-1",
+		"tags": op{"a": mark}}).field("domainNameAccessAssociationArn")
 	return f
 }
 
@@ -194,6 +200,13 @@ func TestForeignIDs(t *testing.T) {
 		{"POST", "/restapis", op{"name": "x", "cloneFrom": f.ids["restapi_id"]}},
 		{"POST", "/usageplans", op{"name": "x", "apiStages": []op{{"apiId": f.ids["restapi_id"], "stage": "dev"}}}},
 		{"PUT", "/tags/" + url.PathEscape(f.ids["resource_arn"]), op{"tags": op{"a": "b"}}},
+		{"GET", "/domainnames/" + f.ids["private_name"] + "?domainNameId=" + f.ids["private_id"], nil},
+		{"PATCH", "/domainnames/" + f.ids["private_name"] + "?domainNameId=" + f.ids["private_id"], patches(patchStep{"op": "replace", "path": "/policy", "value": ""})},
+		{"DELETE", "/domainnames/" + f.ids["private_name"] + "?domainNameId=" + f.ids["private_id"], nil},
+		{"POST", "/domainnames/" + f.ids["private_name"] + "/basepathmappings?domainNameId=" + f.ids["private_id"], op{"restApiId": f.ids["restapi_id"]}},
+		{"POST", "/domainnameaccessassociations", op{"domainNameArn": f.ids["private_arn"], "accessAssociationSourceType": "VPCE", "accessAssociationSource": "vpce-2"}},
+		{"PUT", "/tags/" + url.PathEscape(f.ids["private_arn"]), op{"tags": op{"a": "b"}}},
+		{"PUT", "/tags/" + url.PathEscape(f.ids["domain_name_access_association_arn"]), op{"tags": op{"a": "b"}}},
 	} {
 		if r := f.send(eve, c.verb, c.path, c.in); r.Status < 400 || r.Status >= 500 {
 			t.Errorf("%s %s with another's thing: %d %s", c.verb, c.path, r.Status, r.Body)

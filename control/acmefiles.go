@@ -211,7 +211,7 @@ func (f ACMEFiles) Issued(ctx context.Context, d DueCertificate, in *model.Serve
 		if err != nil || tag.RowsAffected() == 0 { // deleted meanwhile
 			return err
 		}
-		if err := w.changedDomains(ctx, `select domain_num from domain where tenant_id = $1 and certificate_id = $2`, w.tenant, d.ID); err != nil {
+		if err := w.changedDomains(ctx, `select domain_num from domain where tenant_id = $1 and certificate_id = $2 and not private`, w.tenant, d.ID); err != nil {
 			return err
 		}
 		return w.audit(ctx, "certificate.issued", d.ID, map[string]any{"name": d.Name, "until": in.Leaf.NotAfter})

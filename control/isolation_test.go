@@ -30,6 +30,7 @@ type foreign struct {
 	portal2             control.Portal
 	certificate2, link2 string
 	server2             string               // certificate of a domain, otherDomain
+	private2            string               // key of a private domain, which vpce-1 is associated with
 	node                control.NodeIdentity // of the asker's dedicated gateway
 }
 
@@ -161,14 +162,25 @@ var isolation = map[string]any{
 		l, err := f.Domains(f.ctx, f.mine, control.Page{})
 		return empty(l.Items, err)
 	},
-	"Domain": func(f foreign) error { return second(f.Domain(f.ctx, f.mine, otherDomain)) },
+	"Domain": func(f foreign) error {
+		return both(second(f.Domain(f.ctx, f.mine, otherDomain)), second(f.Domain(f.ctx, f.mine, f.private2)))
+	},
 	"UpdateDomain": func(f foreign) error {
 		return second(f.UpdateDomain(f.ctx, f.mine, otherDomain, func(*control.DomainEdit) error { return nil }))
 	},
-	"DeleteDomain":  func(f foreign) error { return f.DeleteDomain(f.ctx, f.mine, otherDomain) },
-	"Mappings":      func(f foreign) error { return second(f.Mappings(f.ctx, f.mine, otherDomain, control.Page{})) },
-	"Mapping":       func(f foreign) error { return second(f.Mapping(f.ctx, f.mine, otherDomain, "")) },
-	"CreateMapping": func(f foreign) error { return second(f.CreateMapping(f.ctx, f.mine, otherDomain, model.Mapping{})) },
+	"DeleteDomain": func(f foreign) error {
+		return both(f.DeleteDomain(f.ctx, f.mine, otherDomain), f.DeleteDomain(f.ctx, f.mine, f.private2))
+	},
+	"AccessAssociations": func(f foreign) error {
+		l, err := f.AccessAssociations(f.ctx, f.mine, control.Page{})
+		return empty(l.Items, err)
+	},
+	"Associate":         func(f foreign) error { return second(f.Associate(f.ctx, f.mine, f.private2, "vpce-2", nil)) },
+	"Dissociate":        func(f foreign) error { return f.Dissociate(f.ctx, f.mine, f.private2, "vpce-1") },
+	"RejectAssociation": func(f foreign) error { return f.RejectAssociation(f.ctx, f.mine, f.private2, "vpce-1") },
+	"Mappings":          func(f foreign) error { return second(f.Mappings(f.ctx, f.mine, otherDomain, control.Page{})) },
+	"Mapping":           func(f foreign) error { return second(f.Mapping(f.ctx, f.mine, otherDomain, "")) },
+	"CreateMapping":     func(f foreign) error { return second(f.CreateMapping(f.ctx, f.mine, otherDomain, model.Mapping{})) },
 	"UpdateMapping": func(f foreign) error {
 		return second(f.UpdateMapping(f.ctx, f.mine, otherDomain, "", func(*model.Mapping) error { return nil }))
 	},
@@ -440,7 +452,7 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "Domains": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	showNothing  = map[string]bool{"KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "Domains": true, "AccessAssociations": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
 	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "CreateDomain": true, "RequestCertificate": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "SignUpInvitation": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
@@ -540,6 +552,11 @@ func TestTenantIsolation(t *testing.T) {
 	_, err = w.CreateMapping(w.ctx, owner, otherDomain, model.Mapping{APIID: f.d.Stage.APIID, Stage: "prod"})
 	w.must(err)
 	f.server2 = s.ID
+	d, err := w.CreateDomain(w.ctx, owner, private(otherDomain, s.ID))
+	w.must(err)
+	f.private2 = d.Key()
+	_, err = w.Associate(w.ctx, owner, f.private2, "vpce-1", map[string]string{"a": "b"})
+	w.must(err)
 	p, err := w.CreatePlan(w.ctx, f.mine, control.PlanSpec{Name: "Own"})
 	w.must(err)
 	f.plan, f.key = p.ID, w.key(f.mine, p.ID).ID

@@ -118,6 +118,9 @@ func (p *Plane) UpdateMapping(ctx context.Context, actor Actor, domain, basePath
 }
 
 func (w *write) putMapping(ctx context.Context, d Domain, old string, m model.Mapping, action string) error {
+	if d.Settings.Private() && strings.Contains(m.BasePath, "/") {
+		return model.Errorf(model.Invalid, "a base path of a private domain name has one segment; routing rules take longer ones")
+	}
 	if err := w.leadsTo(ctx, m.APIID, m.Stage); err != nil {
 		return err
 	}
@@ -126,8 +129,8 @@ func (w *write) putMapping(ctx context.Context, d Domain, old string, m model.Ma
 		w.tenant, d.Num, m.BasePath, m.APIID, m.Stage); err != nil {
 		return err
 	}
-	w.changed(kindDomain, int64(d.Num))
-	return w.audit(ctx, action, d.Name, map[string]any{"basePath": m.BasePath, "was": old, "api": m.APIID, "stage": m.Stage})
+	w.changedDomain(&d)
+	return w.audit(ctx, action, d.Key(), map[string]any{"basePath": m.BasePath, "was": old, "api": m.APIID, "stage": m.Stage})
 }
 
 // leadsTo reports that there is no such API, or no such stage of it.
@@ -157,8 +160,8 @@ func (p *Plane) DeleteMapping(ctx context.Context, actor Actor, domain, basePath
 		if _, err := w.Exec(ctx, `delete from base_path_mapping where tenant_id = $1 and domain_num = $2 and base_path = $3`, w.tenant, d.Num, basePath); err != nil {
 			return err
 		}
-		w.changed(kindDomain, int64(d.Num))
-		return w.audit(ctx, "domain.unmap", d.Name, map[string]any{"basePath": basePath})
+		w.changedDomain(&d)
+		return w.audit(ctx, "domain.unmap", d.Key(), map[string]any{"basePath": basePath})
 	})
 	return err
 }
@@ -168,7 +171,7 @@ func (p *Plane) DeleteMapping(ctx context.Context, actor Actor, domain, basePath
 func (w *write) unmapped(ctx context.Context, apiID, stage string) error {
 	var names []string
 	err := w.QueryRow(ctx, `
-		select coalesce(array_agg(distinct d.name), '{}') from domain d
+		select coalesce(array_agg(distinct d.key), '{}') from domain d
 			left join base_path_mapping m using (tenant_id, domain_num) left join routing_rule r using (tenant_id, domain_num)
 		where d.tenant_id = $1 and
 			(m.api_id = $2 and ($3 = '' or m.stage = $3) or r.api_id = $2 and ($3 = '' or r.rule #>> '{invoke,stage}' = $3))`, w.tenant, apiID, stage).Scan(&names)
@@ -280,8 +283,8 @@ func (p *Plane) editRules(ctx context.Context, actor Actor, domain string, r mod
 			w.tenant, d.Num, r.ID, r.Priority, r, r.Invoke.APIID); err != nil {
 			return err
 		}
-		w.changed(kindDomain, int64(d.Num))
-		return w.audit(ctx, action, d.Name, map[string]any{"rule": r.ID, "priority": r.Priority, "api": r.Invoke.APIID, "stage": r.Invoke.Stage})
+		w.changedDomain(&d)
+		return w.audit(ctx, action, d.Key(), map[string]any{"rule": r.ID, "priority": r.Priority, "api": r.Invoke.APIID, "stage": r.Invoke.Stage})
 	})
 	return err
 }
@@ -300,8 +303,8 @@ func (p *Plane) DeleteRoutingRule(ctx context.Context, actor Actor, domain, id s
 		if tag.RowsAffected() == 0 {
 			return noRule(id)
 		}
-		w.changed(kindDomain, int64(d.Num))
-		return w.audit(ctx, "domain.rule-delete", d.Name, map[string]any{"rule": id})
+		w.changedDomain(&d)
+		return w.audit(ctx, "domain.rule-delete", d.Key(), map[string]any{"rule": id})
 	})
 	return err
 }
@@ -336,11 +339,12 @@ func (p *Plane) domainsOf(rows pgx.Rows, c *model.Changes) error {
 	return err
 }
 
-// A name without a domain is served for the questions of certificate authorities.
+// A name without a domain is served for the questions of certificate authorities. A
+// private domain is never told of.
 const domainRows = `select o.domain_num, o.tenant_id, o.name, coalesce(d.settings, '{}'), coalesce(d.certificate_id, ''), c.chain, c.private_key,
 		coalesce((select jsonb_agg(jsonb_build_object('basePath', m.base_path, 'apiId', m.api_id, 'stage', m.stage) order by m.base_path)
 			from base_path_mapping m where m.tenant_id = o.tenant_id and m.domain_num = o.domain_num), '[]'),
 		coalesce((select jsonb_agg(r.rule order by r.priority) from routing_rule r where r.tenant_id = o.tenant_id and r.domain_num = o.domain_num), '[]'),
 		coalesce((select h.answers from acme_challenge h where h.name = o.name), '{}'),
 		t.gateway_id <> $1 or o.verified_at is null
-	from owned_name o join tenant t using (tenant_id) left join domain d using (tenant_id, domain_num) left join certificate c using (tenant_id, certificate_id)`
+	from owned_name o join tenant t using (tenant_id) left join (select * from domain where not private) d using (tenant_id, domain_num) left join certificate c using (tenant_id, certificate_id)`

@@ -103,7 +103,7 @@ func (w *write) claim(ctx context.Context, p *Plane, name string) error {
 		insert into owned_name (tenant_id, name, verified_at) values ($1, $2, case when $3 then now() end)
 		on conflict (tenant_id, name) do update set claimed_at = now(), checked_at = null, message = '',
 			verified_at = coalesce(case when $3 then now() end,
-				case when exists (select from domain d where d.tenant_id = $1 and d.name = $2) then owned_name.verified_at end)`,
+				case when exists (select from domain d where d.tenant_id = $1 and d.public_name = $2) then owned_name.verified_at end)`,
 		w.tenant, name, p.names.trusted(name))
 	return err
 }
@@ -227,7 +227,7 @@ const nextLooks = `
 	select o.tenant_id, t.account_id, o.name from owned_name o join tenant t using (tenant_id)
 	where o.verified_at is null and not t.suspended and o.claimed_at > now() - interval '30 days'
 		and (o.checked_at is null or o.checked_at < now() - greatest(interval '25 seconds', (now() - o.claimed_at) / 4))
-		and (exists (select from domain d where d.tenant_id = o.tenant_id and d.name = o.name)
+		and (exists (select from domain d where d.tenant_id = o.tenant_id and d.public_name = o.name)
 			or exists (select from certificate c where c.tenant_id = o.tenant_id and c.kind = 'acme' and c.name = o.name))
 	order by o.checked_at nulls first limit 50`
 

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -61,7 +62,7 @@ func (r *certificateRow) certificate() Certificate {
 }
 
 const certificateQuery = `select ` + certificateFields + `,
-	coalesce((select array_agg(d.name order by d.name) from domain d where d.tenant_id = c.tenant_id and d.certificate_id = c.certificate_id), '{}'),
+	coalesce((select array_agg(d.key order by d.name, d.domain_num) from domain d where d.tenant_id = c.tenant_id and d.certificate_id = c.certificate_id), '{}'),
 	coalesce((select tags from tag g where g.tenant_id = c.tenant_id and g.resource = '/certificates/' || c.certificate_id), '{}')
 	from certificate c where c.tenant_id = $1 and not c.owned`
 
@@ -148,8 +149,14 @@ func (p *Plane) ImportCertificate(ctx context.Context, actor Actor, id string, i
 			if old.Kind != CertificateImported {
 				return model.Errorf(model.Invalid, "certificate %s is issued and renewed by itself; only an imported one can be imported anew", id)
 			}
-			for _, d := range old.Domains {
-				if err := model.CertificateFits(in.Leaf, d, p.now()); err != nil {
+			for _, key := range old.Domains {
+				name, _, private := strings.Cut(key, "+")
+				if private {
+					if err := model.FitsPrivate(in.Leaf); err != nil {
+						return err
+					}
+				}
+				if err := model.CertificateFits(in.Leaf, name, p.now()); err != nil {
 					return err
 				}
 			}
@@ -160,7 +167,7 @@ func (p *Plane) ImportCertificate(ctx context.Context, actor Actor, id string, i
 		if err := w.tag(ctx, "/certificates/"+id, tags, nil); err != nil {
 			return err
 		}
-		if err := w.changedDomains(ctx, `select domain_num from domain where tenant_id = $1 and certificate_id = $2`, w.tenant, id); err != nil {
+		if err := w.changedDomains(ctx, `select domain_num from domain where tenant_id = $1 and certificate_id = $2 and not private`, w.tenant, id); err != nil {
 			return err
 		}
 		if out, err = readServerCertificate(ctx, w, w.tenant, id); err != nil {

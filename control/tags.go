@@ -54,7 +54,7 @@ func (p *Plane) SetTags(ctx context.Context, actor Actor, resource string, add m
 // tagged is a path in the form that tags are kept under: case does not matter in
 // host names.
 func tagged(resource string) string {
-	if strings.HasPrefix(resource, "/domainnames/") {
+	if strings.HasPrefix(resource, "/domainnames/") || strings.HasPrefix(resource, "/domainnameaccessassociations/") {
 		return strings.ToLower(resource)
 	}
 	return resource
@@ -79,7 +79,11 @@ func taggable(ctx context.Context, tx pgx.Tx, tenant uint32, resource string) er
 	case len(parts) == 2 && parts[0] == "vpclinks":
 		err = tx.QueryRow(ctx, `select exists (select from vpc_link where tenant_id = $1 and link_id = $2)`, tenant, parts[1]).Scan(&there)
 	case len(parts) == 2 && parts[0] == "domainnames":
-		err = tx.QueryRow(ctx, `select exists (select from domain where tenant_id = $1 and name = $2)`, tenant, parts[1]).Scan(&there)
+		err = tx.QueryRow(ctx, `select exists (select from domain where tenant_id = $1 and key = $2)`, tenant, parts[1]).Scan(&there)
+	case len(parts) == 5 && parts[0] == "domainnameaccessassociations" && parts[1] == "domainname" && parts[3] == "vpcesource":
+		err = tx.QueryRow(ctx, `
+			select exists (select from access_association a join domain d using (tenant_id, domain_num)
+				where a.tenant_id = $1 and d.key = $2 and a.source = $3)`, tenant, parts[2], parts[4]).Scan(&there)
 	case len(parts) == 2 && parts[0] == "certificates":
 		err = tx.QueryRow(ctx, `select exists (select from certificate where tenant_id = $1 and certificate_id = $2 and not owned)`, tenant, parts[1]).Scan(&there)
 	}

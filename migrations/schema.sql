@@ -72,6 +72,17 @@ begin
     tenant_id::text = current_setting('tollgate.tenant', true) or current_setting('tollgate.tenant', true) = '*')$policy$, t);
 end $_$;
 
+CREATE TABLE public.access_association (
+    tenant_id integer NOT NULL,
+    domain_num integer NOT NULL,
+    name text NOT NULL,
+    source text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT access_association_source_check CHECK (((length(source) >= 6) AND (length(source) <= 69)))
+);
+
+ALTER TABLE ONLY public.access_association FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.access_key (
     tenant_id integer NOT NULL,
     access_key_id text NOT NULL,
@@ -340,6 +351,17 @@ CREATE TABLE public.domain (
     settings jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    private boolean DEFAULT false NOT NULL,
+    key text GENERATED ALWAYS AS (
+CASE
+    WHEN private THEN ((name || '+'::text) || domain_id)
+    ELSE name
+END) STORED NOT NULL,
+    public_name text GENERATED ALWAYS AS (
+CASE
+    WHEN private THEN NULL::text
+    ELSE name
+END) STORED,
     CONSTRAINT domain_certificate_name_check CHECK ((length(certificate_name) <= 256))
 );
 
@@ -1098,6 +1120,12 @@ ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.ri
 
 ALTER TABLE ONLY public.river_notification ALTER COLUMN id SET DEFAULT nextval('public.river_notification_id_seq'::regclass);
 
+ALTER TABLE ONLY public.access_association
+    ADD CONSTRAINT access_association_once UNIQUE (tenant_id, name, source);
+
+ALTER TABLE ONLY public.access_association
+    ADD CONSTRAINT access_association_pkey PRIMARY KEY (tenant_id, domain_num, source);
+
 ALTER TABLE ONLY public.access_key
     ADD CONSTRAINT access_key_id_key UNIQUE (access_key_id);
 
@@ -1180,7 +1208,7 @@ ALTER TABLE ONLY public.documentation_version
     ADD CONSTRAINT documentation_version_pkey PRIMARY KEY (tenant_id, api_id, version);
 
 ALTER TABLE ONLY public.domain
-    ADD CONSTRAINT domain_name_key UNIQUE (tenant_id, name);
+    ADD CONSTRAINT domain_key_key UNIQUE (tenant_id, key);
 
 ALTER TABLE ONLY public.owned_name
     ADD CONSTRAINT domain_num_key UNIQUE (domain_num);
@@ -1517,6 +1545,9 @@ CREATE TRIGGER final_line_is_immutable BEFORE INSERT OR DELETE OR UPDATE ON publ
 
 CREATE TRIGGER price_sheet_is_immutable BEFORE DELETE OR UPDATE ON public.price_sheet FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
 
+ALTER TABLE ONLY public.access_association
+    ADD CONSTRAINT access_association_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num);
+
 ALTER TABLE ONLY public.access_key
     ADD CONSTRAINT access_key_tenant_id_member_id_fkey FOREIGN KEY (tenant_id, member_id) REFERENCES public.member(tenant_id, member_id) ON DELETE CASCADE;
 
@@ -1569,7 +1600,7 @@ ALTER TABLE ONLY public.domain
     ADD CONSTRAINT domain_tenant_id_certificate_id_fkey FOREIGN KEY (tenant_id, certificate_id) REFERENCES public.certificate(tenant_id, certificate_id);
 
 ALTER TABLE ONLY public.domain
-    ADD CONSTRAINT domain_tenant_id_name_fkey FOREIGN KEY (tenant_id, name) REFERENCES public.owned_name(tenant_id, name);
+    ADD CONSTRAINT domain_tenant_id_public_name_fkey FOREIGN KEY (tenant_id, public_name) REFERENCES public.owned_name(tenant_id, name);
 
 ALTER TABLE ONLY public.feed_change
     ADD CONSTRAINT feed_change_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
@@ -1712,6 +1743,8 @@ ALTER TABLE ONLY public.usage_boot
 ALTER TABLE ONLY public.vpc_link
     ADD CONSTRAINT vpc_link_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE public.access_association ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.access_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.account_settings ENABLE ROW LEVEL SECURITY;
@@ -1787,6 +1820,8 @@ ALTER TABLE public.tag ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.tenant ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenant_left ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON public.access_association USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.access_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"net/url"
@@ -20,7 +21,7 @@ import (
 // DomainSettings are what a custom domain name decides besides its certificate and
 // what answers on it. Fields and values are Amazon API Gateway's.
 type DomainSettings struct {
-	EndpointType       string     `json:"endpointType"` // EDGE or REGIONAL: served alike
+	EndpointType       string     `json:"endpointType"` // EDGE or REGIONAL: served alike; PRIVATE: not served
 	IPAddressType      string     `json:"ipAddressType,omitempty"`
 	SecurityPolicy     string     `json:"securityPolicy,omitempty"`
 	EndpointAccessMode string     `json:"endpointAccessMode,omitempty"`
@@ -28,7 +29,15 @@ type DomainSettings struct {
 	MutualTLS          *MutualTLS `json:"mutualTls,omitempty"`
 	// OwnershipCertificateARN is kept and shown; names are proved by DNS here.
 	OwnershipCertificateARN string `json:"ownershipVerificationCertificateArn,omitempty"`
+	// Policies of private names, JSON as their author wrote it: who may call, and who
+	// may associate a network.
+	Policy           string `json:"policy,omitempty"`
+	ManagementPolicy string `json:"managementPolicy,omitempty"`
 }
+
+// Private names are kept and not served: resource policies and networks, which decide
+// who reaches one, are not acted on yet.
+func (d *DomainSettings) Private() bool { return d.EndpointType == EndpointPrivate }
 
 // MutualTLS lets in only clients with a certificate that leads to one in Truststore.
 type MutualTLS struct {
@@ -49,6 +58,7 @@ const (
 	MaxDomainName        = 253
 	MaxBasePath          = 300
 	MaxMappingsPerDomain = 200
+	MaxDomainPolicyBytes = 8192
 	MaxRulesPerDomain    = 50
 	MaxRulePriority      = 1_000_000
 	MaxTruststoreBytes   = 512 << 10
@@ -106,20 +116,21 @@ func LocalName(name string) bool { return strings.HasSuffix(name, ".localhost") 
 func (d *DomainSettings) Validate() error {
 	switch d.EndpointType {
 	case "EDGE", "REGIONAL":
+		if d.Policy != "" || d.ManagementPolicy != "" {
+			return Errorf(Invalid, "policies are only supported for private domain names")
+		}
 	case EndpointPrivate:
-		return Errorf(Invalid, "private custom domain names are not served: there is no network of Amazon's to keep them in; use REGIONAL on a gateway that only your network reaches")
+		return d.validatePrivate()
 	default:
-		return Errorf(Invalid, "endpoint type %.50q is not EDGE or REGIONAL", d.EndpointType)
+		return Errorf(Invalid, "endpoint type %.50q is not EDGE, REGIONAL or PRIVATE", d.EndpointType)
 	}
 	switch d.IPAddressType {
 	case "", "ipv4", "dualstack":
 	default:
 		return Errorf(Invalid, "IP address type %.50q is not ipv4 or dualstack", d.IPAddressType)
 	}
-	switch d.RoutingMode {
-	case "", RouteByMapping, RouteByRule, RouteByRuleThenMapping:
-	default:
-		return Errorf(Invalid, "routing mode %.50q is not one of %s, %s and %s", d.RoutingMode, RouteByMapping, RouteByRule, RouteByRuleThenMapping)
+	if err := d.validateRouting(); err != nil {
+		return err
 	}
 	p, ok := SecurityPolicies[d.SecurityPolicy]
 	if !ok && d.SecurityPolicy != "" {
@@ -144,6 +155,59 @@ func (d *DomainSettings) Validate() error {
 	}
 	return nil
 }
+
+func (d *DomainSettings) validateRouting() error {
+	switch d.RoutingMode {
+	case "", RouteByMapping, RouteByRule, RouteByRuleThenMapping:
+		return nil
+	}
+	return Errorf(Invalid, "routing mode %.50q is not one of %s, %s and %s", d.RoutingMode, RouteByMapping, RouteByRule, RouteByRuleThenMapping)
+}
+
+// validatePrivate holds a private name to what Amazon API Gateway lets it be.
+func (d *DomainSettings) validatePrivate() error {
+	switch {
+	case d.IPAddressType != "" && d.IPAddressType != "dualstack":
+		return Errorf(Invalid, "the IP address type of a private domain name is dualstack, not %.50q", d.IPAddressType)
+	case d.SecurityPolicy != "" && d.SecurityPolicy != "TLS_1_2":
+		return Errorf(Invalid, "the security policy of a private domain name is TLS_1_2, not %.80q", d.SecurityPolicy)
+	case d.EndpointAccessMode != "":
+		return Errorf(Invalid, "a private domain name has no endpoint access mode")
+	case d.MutualTLS != nil:
+		return Errorf(Invalid, "mutual TLS is not supported for private domain names")
+	}
+	for _, p := range []struct{ name, text string }{{"policy", d.Policy}, {"managementPolicy", d.ManagementPolicy}} {
+		var document map[string]any
+		switch {
+		case len(p.text) > MaxDomainPolicyBytes:
+			return Errorf(Invalid, "the %s has %d bytes; at most %d are taken", p.name, len(p.text), MaxDomainPolicyBytes)
+		case p.text != "" && (json.Unmarshal([]byte(p.text), &document) != nil || document == nil):
+			return Errorf(Invalid, "Invalid policy document. Please check the policy syntax and ensure that Principals are valid.")
+		}
+	}
+	return d.validateRouting()
+}
+
+// FitsPrivate says why a certificate's key is not one that private names are served
+// with; nil: it is.
+func FitsPrivate(leaf *x509.Certificate) error {
+	switch k := leaf.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if k.N.BitLen() == 2048 {
+			return nil
+		}
+	case *ecdsa.PublicKey:
+		if bits := k.Curve.Params().BitSize; bits == 256 || bits == 384 {
+			return nil
+		}
+	}
+	return Errorf(Invalid, "the certificate of a private domain name has an RSA key of 2048 bits, or an ECDSA key of 256 or 384")
+}
+
+var vpcEndpoint = regexp.MustCompile(`^vpce-[a-z0-9]{1,64}$`)
+
+// VPCEndpoint says whether s is the id of a VPC endpoint.
+func VPCEndpoint(s string) bool { return vpcEndpoint.MatchString(s) }
 
 // ParseTruststore reads the certificates that clients' must lead to. Keys too weak
 // to be believed are refused, as on Amazon API Gateway.

@@ -176,8 +176,12 @@ func mapAct(domain, path, stage string) act {
 	return act{op: "create-base-path-mapping", verb: "POST", path: "/domainnames/" + url.PathEscape(domain) + "/basepathmappings", ids: map[string]any{"domainName": domain}, in: in, terraform: tf + "\n}"}
 }
 
-func deleteDomainAct(domain string) act {
-	return act{op: "delete-domain-name", verb: "DELETE", path: "/domainnames/" + url.PathEscape(domain), ids: map[string]any{"domainName": domain}}
+func deleteDomainAct(d control.Domain) act {
+	a := act{op: "delete-domain-name", verb: "DELETE", path: "/domainnames/" + url.PathEscape(d.Name), ids: map[string]any{"domainName": d.Name}}
+	if d.Settings.Private() { // which may have namesakes
+		a.query, a.ids["domainNameId"] = "?domainNameId="+d.ID, d.ID
+	}
+	return a
 }
 
 func versionAct(api string, f versionForm) act {

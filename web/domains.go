@@ -30,8 +30,8 @@ func (s *Server) domainRoutes() []route {
 
 var domainCrumbs = []ui.Crumb{{Label: "Domains", URL: "/domains"}}
 
-func domainURL(name string, more ...string) string {
-	out := "/domains/" + url.PathEscape(name)
+func domainURL(key string, more ...string) string {
+	out := "/domains/" + url.PathEscape(key)
 	for _, m := range more {
 		out += "/" + url.PathEscape(m)
 	}
@@ -63,7 +63,7 @@ func (v *visit) createDomain() error {
 	if err != nil {
 		return err
 	}
-	return v.redirect(domainURL(d.Name))
+	return v.redirect(domainURL(d.Key()))
 }
 
 // domainForms are what was typed into a domain's forms and has to be put right.
@@ -82,7 +82,7 @@ func (v *visit) domainWith(status int, f domainForms) error {
 	if err != nil {
 		return err
 	}
-	l, err := v.Plane.Mappings(v.ctx(), v.actor(), d.Name, control.Page{Limit: model.MaxMappingsPerDomain})
+	l, err := v.Plane.Mappings(v.ctx(), v.actor(), d.Key(), control.Page{Limit: model.MaxMappingsPerDomain})
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,25 @@ func (v *visit) domainWith(status int, f domainForms) error {
 	}
 	p := v.page(d.Name)
 	p.Crumbs = domainCrumbs
+	if d.Settings.Private() {
+		endpoints, err := v.endpoints(d)
+		if err != nil {
+			return err
+		}
+		return v.renderAs(status, privateDomainView(p, d, l.Items, stages, endpoints, v.may(control.ToBuild)))
+	}
 	return v.renderAs(status, domainView(p, d, l.Items, stages, f, "d-"+d.ID+".execute-api."+v.Gateway.Hostname(), v.may(control.ToBuild)))
+}
+
+// endpoints are the VPC endpoints that a private domain is associated with.
+func (v *visit) endpoints(d control.Domain) (out []string, err error) {
+	l, err := v.Plane.AccessAssociations(v.ctx(), v.actor(), control.Page{Limit: control.MaxAccessAssociations})
+	for _, a := range l.Items {
+		if a.Domain == d.Key() {
+			out = append(out, a.Source)
+		}
+	}
+	return out, err
 }
 
 // checkDomain looks for the DNS record now.
@@ -153,12 +171,12 @@ func (v *visit) confirmDeleteDomainWith(status int, problem string) error {
 	if err != nil {
 		return err
 	}
-	l, err := v.Plane.Mappings(v.ctx(), v.actor(), d.Name, control.Page{Limit: model.MaxMappingsPerDomain})
+	l, err := v.Plane.Mappings(v.ctx(), v.actor(), d.Key(), control.Page{Limit: model.MaxMappingsPerDomain})
 	if err != nil {
 		return err
 	}
 	p := v.page("Delete " + d.Name)
-	p.Crumbs = append(domainCrumbs[:1:1], ui.Crumb{Label: d.Name, URL: domainURL(d.Name)})
+	p.Crumbs = append(domainCrumbs[:1:1], ui.Crumb{Label: d.Name, URL: domainURL(d.Key())})
 	return v.renderAs(status, deleteDomainView(p, d, len(l.Items), problem))
 }
 

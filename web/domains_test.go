@@ -61,6 +61,43 @@ func TestDomainPages(t *testing.T) {
 	viewer.get("/domains/api.example.com").want(200, "the stage that the next segment names")
 }
 
+// A private name is listed for what it is, and its page offers nothing that needs it
+// to be served.
+func TestPrivateDomainPages(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	stage := s.deployed(owner, "prod")
+	d := s.private(owner, stage)
+	b := s.as(owner)
+	b.get("/domains").want(200, "in.example.com", "Kept, not served", d.ID).without("DNS record</").link("in.example.com").
+		want(200, "Kept, not served", "Kept, and not served yet", d.ID, "vpce-1", "/v1", stage.API+" · prod", "2012-10-17", "delete-domain-name-access-association").
+		without("Look now").without("CNAME").without("Upload a certificate").without("Map</button>").without("Delete domain").without("It is yours")
+	s.must(s.Dissociate(s.Context(), owner, d.Key(), "vpce-1"))
+	at := "/domains/" + d.Key()
+	b.post(at+"/unmap", formOf("path", "v1")).want(200, "Nothing yet")
+	p := b.get(at).want(200, "so nothing stops").link("Delete domain").want(200, "is forgotten", "delete-domain-name", "domainNameId")
+	p.press("Delete domain", "confirm", d.Name).want(422, "not its name")
+	p.press("Delete domain", "confirm", d.Key()).want(200, "is deleted")
+	b.get(at).want(404)
+}
+
+// private is a private domain with a path, a policy and an association.
+func (s *site) private(owner control.Actor, stage control.StageName) control.Domain {
+	s.Helper()
+	certificate, key := certificateFor(s, "in.example.com")
+	up, err := model.ParseServerCertificate(certificate, key, "")
+	s.must(err)
+	d, err := s.CreateDomain(s.Context(), owner, control.NewDomain{Name: "in.example.com", DomainEdit: control.DomainEdit{Upload: &up,
+		Settings: model.DomainSettings{EndpointType: model.EndpointPrivate, Policy: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"execute-api:Invoke","Resource":"execute-api:/*"}]}`}}})
+	s.must(err)
+	_, err = s.CreateMapping(s.Context(), owner, d.Key(), model.Mapping{BasePath: "v1", APIID: stage.APIID, Stage: "prod"})
+	s.must(err)
+	_, err = s.Associate(s.Context(), owner, d.Key(), "vpce-1", nil)
+	s.must(err)
+	return d
+}
+
 // The pages of domains look right to everybody, on a desk and on a phone.
 func TestDomainPagesInBrowser(t *testing.T) {
 	t.Parallel()
@@ -79,7 +116,8 @@ func TestDomainPagesInBrowser(t *testing.T) {
 		_, err := s.CreateMapping(s.Context(), owner, "ours.example.com", model.Mapping{BasePath: path, APIID: stage.APIID, Stage: "prod"})
 		s.must(err)
 	}
-	for name, path := range map[string]string{"domains": "/domains", "domain-new": "/domains/new", "domain-waits": "/domains/api.a-rather-long-name-of-a-company.example.com",
+	private := s.private(owner, stage)
+	for name, path := range map[string]string{"domain-private": "/domains/" + private.Key(), "domains": "/domains", "domain-new": "/domains/new", "domain-waits": "/domains/api.a-rather-long-name-of-a-company.example.com",
 		"domain": "/domains/ours.example.com", "domain-delete": "/domains/ours.example.com/delete"} {
 		p.Goto(s.url + path)
 		if p.Status() != 200 {
@@ -90,7 +128,7 @@ func TestDomainPagesInBrowser(t *testing.T) {
 }
 
 // certificateFor is one that signs itself, and its key, in PEM.
-func certificateFor(t *testing.T, name string) (certificate, key string) {
+func certificateFor(t testing.TB, name string) (certificate, key string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

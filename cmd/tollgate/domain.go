@@ -28,7 +28,7 @@ type shownDomain struct {
 func (v *localVerb) shownDomain(d control.Domain) (shownDomain, error) {
 	s := shownDomain{Domain: d}
 	s.Status, s.Message = d.Status()
-	l, err := v.plane.Mappings(v.ctx, v.actor, d.Name, control.Page{Limit: model.MaxMappingsPerDomain})
+	l, err := v.plane.Mappings(v.ctx, v.actor, d.Key(), control.Page{Limit: model.MaxMappingsPerDomain})
 	s.Mappings = l.Items
 	return s, err
 }
@@ -39,7 +39,7 @@ func (v *localVerb) showDomain(d control.Domain) error {
 		return err
 	}
 	return show(v.cmd, s, func(w io.Writer) {
-		fmt.Fprintf(w, "name\t%s\nstatus\t%s\n", s.Name, s.Status)
+		fmt.Fprintf(w, "name\t%s\nstatus\t%s\n", s.Key(), s.Status)
 		if s.Message != "" {
 			fmt.Fprintf(w, "\t%s\n", cell(s.Message))
 		}
@@ -126,7 +126,7 @@ func domainListCommand() *cobra.Command {
 				}
 			}
 			return showList(v.cmd, all, "There is no domain name yet: tollgate domain create NAME", []string{"NAME", "STATUS", "MAPPINGS"},
-				func(s shownDomain) []any { return []any{s.Name, s.Status, len(s.Mappings)} })
+				func(s shownDomain) []any { return []any{s.Key(), s.Status, len(s.Mappings)} })
 		}),
 	}
 }

@@ -1080,7 +1080,7 @@ func (p *planner) others() {
 		case ours && !slices.Contains(taken, name):
 			r.refuse(r.at, "", "%s", map[string]string{
 				"DomainName":           "make the domain with `tollgate domain create`: its certificate is not in the template",
-				"DomainNameV2":         "private domain names are not served",
+				"DomainNameV2":         "private domain names are not served: make it over the API, where it is kept",
 				"BasePathMapping":      "map the path when the domain is made, with `tollgate domain map`",
 				"VpcLink":              "there is no VPC here",
 				"ClientCertificate":    "certificates are not shown to back ends yet",

@@ -241,6 +241,37 @@ resource "aws_api_gateway_domain_name" "mutual" {
   endpoint_configuration { types = ["REGIONAL"] }
   mutual_tls_authentication { truststore_uri = var.truststore }
 }
+resource "aws_api_gateway_domain_name" "private" {
+  domain_name     = "in.example.com"
+  certificate_arn = aws_acm_certificate.c.arn
+  security_policy = "TLS_1_2"
+  endpoint_configuration { types = ["PRIVATE"] }
+  policy = jsonencode({ Version = "2012-10-17", Statement = [{ Effect = "Allow", Principal = "*", Action = "execute-api:Invoke", Resource = "execute-api:/${var.path}" }] })
+  tags   = { team = var.path }
+}
+resource "aws_api_gateway_domain_name" "namesake" {
+  domain_name     = aws_api_gateway_domain_name.private.domain_name
+  certificate_arn = aws_acm_certificate.c.arn
+  endpoint_configuration { types = ["PRIVATE"] }
+}
+resource "aws_api_gateway_domain_name_access_association" "private" {
+  domain_name_arn                = aws_api_gateway_domain_name.private.arn
+  access_association_source      = "vpce-05de3f8f82740a748"
+  access_association_source_type = "VPCE"
+  tags                           = { team = var.path }
+}
+resource "aws_api_gateway_base_path_mapping" "private" {
+  domain_name    = aws_api_gateway_domain_name.private.domain_name
+  domain_name_id = aws_api_gateway_domain_name.private.domain_name_id
+  api_id         = aws_api_gateway_rest_api.pets.id
+  base_path      = var.path
+}
+data "aws_api_gateway_domain_name" "private" {
+  domain_name    = aws_api_gateway_domain_name.private.domain_name
+  domain_name_id = aws_api_gateway_domain_name.private.domain_name_id
+}
+output "private" { value = aws_api_gateway_domain_name.private.domain_name_id }
+output "association" { value = aws_api_gateway_domain_name_access_association.private.arn }
 resource "aws_api_gateway_base_path_mapping" "all" {
   domain_name = aws_api_gateway_domain_name.regional.domain_name
   api_id      = aws_api_gateway_rest_api.pets.id
