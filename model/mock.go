@@ -32,6 +32,12 @@ var (
 		"te": true, "trailer": true, "upgrade": true, "proxy-connection": true, "x-amzn-requestid": true}
 )
 
+// OwnHeader says that a header of answers is the gateway's, whatever an author maps.
+func OwnHeader(name string) bool { return ownHeaders[strings.ToLower(name)] }
+
+// HeaderName says whether s can be the name of a header.
+func HeaderName(s string) bool { return headerName.MatchString(s) }
+
 // ErrUnanswered is in ParseMock's refusal of a mock that has no answer to any call.
 // Amazon API Gateway deploys it all the same, and answers 500.
 var ErrUnanswered = errors.New("a mock without an answer")

@@ -115,6 +115,9 @@ func Parse(src string) (*Template, error) {
 	return &Template{body: body, macros: p.macros}, nil
 }
 
+// Plain says that the template is a text: nothing in it depends on the call.
+func (t *Template) Plain() bool { return t.plain }
+
 type parser struct {
 	src    string
 	at     int

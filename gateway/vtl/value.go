@@ -162,6 +162,22 @@ func (r *renderer) text(v any) (string, error) {
 	return b.String(), nil
 }
 
+// Text is how Java prints a value that is no macro's; one that is too large is empty.
+func Text(v any) string {
+	switch v := v.(type) {
+	case nil, *block:
+		return ""
+	case string:
+		return v
+	}
+	var b printer
+	b.left = DefaultOutput
+	if b.java(v, 0) != nil {
+		return ""
+	}
+	return b.String()
+}
+
 // printer writes values, up to a number of bytes.
 type printer struct {
 	strings.Builder
