@@ -22,6 +22,7 @@ const (
 	unavailable
 	noWebSocket
 	noGRPC
+	unsupportedMediaType
 	kinds
 )
 
@@ -54,6 +55,7 @@ var answers = func() (t [kinds]answer) {
 	set(unavailable, "UNAVAILABLE", 503, "Service Unavailable", "ServiceUnavailableException")
 	set(noWebSocket, "WEBSOCKET_UNSUPPORTED", 501, "WebSocket upgrades are not served by this gateway", "NotImplementedException")
 	set(noGRPC, "GRPC_UNSUPPORTED", 501, "gRPC is not served by this gateway", "NotImplementedException")
+	set(unsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported Media Type", "BadRequestException")
 	t[noGRPC].head = append(t[noGRPC].head, "grpc-status: 12\r\ngrpc-message: gRPC is not served by this gateway\r\n"...)
 	return t
 }()

@@ -11,6 +11,7 @@ import (
 	"unique"
 
 	"tollgate/gateway/http1"
+	"tollgate/gateway/mapping"
 	"tollgate/gateway/route"
 	"tollgate/model"
 )
@@ -34,7 +35,8 @@ type method struct {
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
-	mock        *mock // answers instead of out
+	mock        *mock   // answers instead of out
+	mapped      *mapped // answers by a mapping, with or without out
 	throttleKey string
 }
 
@@ -102,13 +104,16 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 				return nil, fmt.Errorf("%s %s has no number to be metered under", v, r.Path)
 			}
 			def := r.Methods[v]
-			if g := def.Integration; g.Type == model.IntegrationHTTPProxy && g.UsesVariables() {
+			if g := def.Integration; g.Type != model.IntegrationMock && g.UsesVariables() {
 				p.key = programKey(d.ID, vars)
 				def.Integration = onStage(g, r.Path, vars)
 			}
 			m, err := compileMethod(r.Path, v, num, &def, pools)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
+			if m.mapped != nil {
+				m.mapped.resource, m.mapped.path, m.mapped.api = r.ID, r.Path, d.APIID
 			}
 			rt.Methods[v] = int32(len(p.methods))
 			p.methods = append(p.methods, m)
@@ -127,8 +132,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 func onStage(g *model.Integration, path string, vars map[string]string) *model.Integration {
 	out, ok := g.OnStage(vars)
 	if ok {
-		_, err := model.ParseUpstream(out, path)
-		ok = err == nil
+		ok = model.CheckUpstream(out, path) == nil
 	}
 	if !ok {
 		return &model.Integration{Type: model.IntegrationMock} // without an answer
@@ -145,7 +149,9 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 			m.mock = &mock{}
 			return m, nil
 		}
-		if err != nil {
+		if err != nil { // not always the same
+			m.mapped = &mapped{mock: true}
+			m.mapped.Mapping, err = mapping.Compile(def.Integration)
 			return m, err
 		}
 		m.mock = &mock{status: a.Status, body: []byte(a.Body)}
@@ -154,7 +160,16 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 		}
 		return m, nil
 	}
-	up, err := model.ParseUpstream(def.Integration, path)
+	parse := func() (*model.Upstream, error) { return model.ParseUpstream(def.Integration, path) }
+	if def.Integration.Type == model.IntegrationHTTP {
+		m.mapped = &mapped{}
+		var err error
+		if m.mapped.Mapping, err = mapping.Compile(def.Integration); err != nil {
+			return m, err
+		}
+		parse = func() (*model.Upstream, error) { return model.ParseEndpoint(def.Integration) }
+	}
+	up, err := parse()
 	if err != nil {
 		return m, err
 	}
@@ -178,6 +193,10 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 		m.out.key.ServerName = serverName(up.Address)
 	}
 	m.out.pool = pools.Pool(m.out.key)
+	if m.mapped != nil {
+		m.mapped.target = up.Path
+		return m, nil
+	}
 	for _, p := range up.Path {
 		if p.Variable == "" {
 			m.out.parts = append(m.out.parts, part{literal: p.Literal, variable: -1})

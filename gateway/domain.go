@@ -23,12 +23,12 @@ type domain struct {
 	mutual   bool              // only clients with a certificate that leads to one of roots
 	roots    map[[32]byte]bool // by SHA-256
 	rules    []rule            // by priority; nil: none, or not asked
-	mappings []mapping         // longest base path first; nil: none, or not asked
+	mappings []baseMapping     // longest base path first; nil: none, or not asked
 	answers  map[string]string // to a certificate authority's questions
 }
 
-// mapping sends what is below a base path to a stage.
-type mapping struct {
+// baseMapping sends what is below a base path to a stage.
+type baseMapping struct {
 	base  string // "" or "/a/b"
 	api   []byte
 	stage []byte // empty: the next segment
@@ -57,9 +57,9 @@ func (g *Gateway) applyDomain(cfg *model.DomainConfig) {
 	}
 	if cfg.RoutingMode != model.RouteByRule {
 		for _, m := range cfg.Mappings {
-			d.mappings = append(d.mappings, mapping{base: base(m.BasePath), api: []byte(m.APIID), stage: []byte(m.Stage)})
+			d.mappings = append(d.mappings, baseMapping{base: base(m.BasePath), api: []byte(m.APIID), stage: []byte(m.Stage)})
 		}
-		slices.SortStableFunc(d.mappings, func(a, b mapping) int { return len(b.base) - len(a.base) })
+		slices.SortStableFunc(d.mappings, func(a, b baseMapping) int { return len(b.base) - len(a.base) })
 	}
 	if cfg.RoutingMode == model.RouteByRule || cfg.RoutingMode == model.RouteByRuleThenMapping {
 		rules := slices.Clone(cfg.Rules)

@@ -40,6 +40,7 @@ func (v *view) stage(api, name []byte) *stage {
 // tenant is one tenant's caps and what it holds on this node.
 type tenant struct {
 	num       uint32
+	account   string // AWS-style id
 	suspended atomic.Bool
 	caps      atomic.Pointer[model.Caps]
 	bucket    limit.Bucket
@@ -86,6 +87,7 @@ type run struct {
 	m      *method
 	steps  []step
 	bucket *limit.Bucket // the stage's throttle of this method; nil: none
+	mapped *mappedRun    // nil: the method has no mapping
 }
 
 // stageRef stands for a stage's name, so that plans and stages meet by pointer

@@ -346,6 +346,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 		}
 		return proceed
 	}
+	if m.mapped != nil {
+		return c.maps(x)
+	}
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
 	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))

@@ -313,6 +313,16 @@ func (d *Definition) Undeployable() []Problem {
 	no := func(what, why string) {
 		out = append(out, Problem{Severity: SeverityError, Pointer: what, Message: why})
 	}
+	if len(d.BinaryMediaTypes) > 0 {
+		for i := range d.Resources {
+			r := &d.Resources[i]
+			for _, v := range sortedNames(r.Methods) {
+				if g := r.Methods[v].Integration; g != nil && g.Mapped() {
+					no(v+" "+r.Path, "binary media types are not acted on yet where an integration has a mapping")
+				}
+			}
+		}
+	}
 	for _, t := range sortedNames(d.GatewayResponses) {
 		no("gateway response "+t, "answers of the gateway's own are not changed yet; delete it")
 	}
@@ -337,6 +347,31 @@ func (d *Definition) Undeployable() []Problem {
 	return out
 }
 
+// Mapped says that the integration's answer is made for each call by templates and
+// parameters: HTTP's, and that of a mock which is not always the same.
+func (g *Integration) Mapped() bool {
+	if g.Type != IntegrationMock {
+		return g.Type == IntegrationHTTP
+	}
+	_, err := ParseMock(g)
+	return err != nil && !errors.Is(err, ErrUnanswered)
+}
+
+// unmappable is what of a mapping is not acted upon.
+func (g *Integration) unmappable(no func(format string, a ...any)) {
+	if g.ContentHandling != "" {
+		no("contentHandling is not served yet")
+	}
+	for _, key := range sortedNames(g.Responses) {
+		if g.Responses[key].ContentHandling != "" {
+			no("contentHandling of the integration response %s is not served yet", key)
+		}
+	}
+	if g.ResponseTransferMode == "STREAM" {
+		no("an integration with a mapping cannot stream its answer")
+	}
+}
+
 // Undeployable is what of the method on path the gateway does not act on.
 func (m *Method) Undeployable(path string) []string {
 	var out []string
@@ -353,14 +388,17 @@ func (m *Method) Undeployable(path string) []string {
 		return out
 	}
 	if g.Type == IntegrationMock {
-		if _, err := ParseMock(g); err != nil && !errors.Is(err, ErrUnanswered) {
-			no("%s", MessageOf(err))
+		if g.Mapped() {
+			g.unmappable(no)
 		}
 		return out
 	}
-	if g.Type != IntegrationHTTPProxy {
-		no("integration type %s is not served yet; HTTP_PROXY and MOCK are", g.Type)
+	if g.Type != IntegrationHTTPProxy && g.Type != IntegrationHTTP {
+		no("integration type %s is not served yet; HTTP_PROXY, HTTP and MOCK are", g.Type)
 		return out
+	}
+	if g.Type == IntegrationHTTP {
+		g.unmappable(no)
 	}
 	if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
 		no("connection type %s is not served yet", g.ConnectionType)
@@ -368,7 +406,7 @@ func (m *Method) Undeployable(path string) []string {
 	if g.Credentials != "" {
 		no("integration credentials are not served yet")
 	}
-	if g.ContentHandling != "" {
+	if g.ContentHandling != "" && g.Type != IntegrationHTTP {
 		no("contentHandling is not served yet")
 	}
 	if len(g.CacheKeyParameters) > 0 {

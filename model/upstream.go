@@ -48,13 +48,19 @@ func (g *Integration) OnStage(vars map[string]string) (*Integration, bool) {
 // CheckUpstream says whether ParseUpstream can read the integration once a stage's
 // variables are in it.
 func CheckUpstream(g *Integration, path string) error {
-	if !g.UsesVariables() {
+	parse := func(g *Integration) error {
 		_, err := ParseUpstream(g, path)
+		if g.Type == IntegrationHTTP {
+			_, err = ParseEndpoint(g)
+		}
 		return err
+	}
+	if !g.UsesVariables() {
+		return parse(g)
 	}
 	trial := *g
 	trial.URI = stageVariable.ReplaceAllLiteralString(g.URI, "1") // a host, a port and a path
-	if _, err := ParseUpstream(&trial, path); err != nil {
+	if err := parse(&trial); err != nil {
 		return Errorf(KindOf(err), "%s", strings.ReplaceAll(MessageOf(err), strconv.Quote(trial.URI), strconv.Quote(g.URI)))
 	}
 	return nil
@@ -95,6 +101,26 @@ func ParseUpstream(g *Integration, path string) (*Upstream, error) {
 		}
 		vars[name] = from
 	}
+	return parseTarget(g, func(name string) (string, error) {
+		if from, ok := vars[name]; ok {
+			return from, nil
+		}
+		return "", Errorf(Invalid, "integration uri %q uses {%s}, but no request parameter maps integration.request.path.%s", g.URI, name, name)
+	})
+}
+
+// ParseEndpoint reads the target of an HTTP integration, where variables of the URI get
+// their values from the mapping: the parts' are named as in the URI.
+func ParseEndpoint(g *Integration) (*Upstream, error) {
+	if strings.Contains(g.URI, "${") {
+		return nil, Errorf(Invalid, "integration uri %q uses ${…} for something else than stage variables, which is not served yet", g.URI)
+	}
+	return parseTarget(g, func(name string) (string, error) { return name, nil })
+}
+
+// parseTarget splits the URI of an integration; variable says what each of its
+// variables stands for.
+func parseTarget(g *Integration, variable func(name string) (string, error)) (*Upstream, error) {
 	scheme, rest, ok := strings.Cut(g.URI, "://")
 	scheme = strings.ToLower(scheme)
 	if !ok || (scheme != "http" && scheme != "https") {
@@ -143,9 +169,9 @@ func ParseUpstream(g *Integration, path string) (*Upstream, error) {
 			up.Path = append(up.Path, UpstreamPart{Literal: p[:o]})
 		}
 		name := strings.TrimSuffix(p[o+1:o+c], "+")
-		from, ok := vars[name]
-		if !ok {
-			return nil, Errorf(Invalid, "integration uri %q uses {%s}, but no request parameter maps integration.request.path.%s", g.URI, name, name)
+		from, err := variable(name)
+		if err != nil {
+			return nil, err
 		}
 		up.Path = append(up.Path, UpstreamPart{Variable: from})
 		p = p[o+c+1:]

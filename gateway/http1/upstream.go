@@ -155,6 +155,11 @@ func (p *Pool) put(c *upConn, now int64) {
 	if c.goHome() {
 		return
 	}
+	p.rest(c)
+}
+
+// rest keeps a connection for goroutines to take.
+func (p *Pool) rest(c *upConn) {
 	p.mu.Lock()
 	if p.dead || len(p.idle) >= maxIdlePerPool {
 		p.mu.Unlock()

@@ -1,0 +1,295 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/textproto"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"tollgate/gateway/http1"
+	"tollgate/gateway/mapping"
+	"tollgate/gateway/vtl"
+	"tollgate/model"
+)
+
+// mapped is an integration that is no proxy: its request and its answer are made by the
+// author's mapping. The upstream is the method's; a mock has none.
+type mapped struct {
+	*mapping.Mapping
+	mock           bool
+	target         []model.UpstreamPart // of the path; their variables are the mapping's
+	resource, path string               // id and path template
+	api            string
+}
+
+// mappedRun is what a mapping reads of the variant that a call runs.
+type mappedRun struct {
+	vars       map[string]string
+	deployment string
+	canary     bool
+}
+
+// maxMappedAnswer bounds what an upstream may answer where all of it must be read first.
+const maxMappedAnswer = 10 << 20
+
+// maps answers a call through its mapping. It waits for the whole body and the whole
+// answer, so it runs where waiting is allowed.
+func (c *call) maps(x *http1.Exchange) kind {
+	if !x.MayBlock() {
+		x.Block()
+		return later
+	}
+	k := c.mapping(x)
+	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout {
+		c.flags &^= flagBillable
+		if c.flags&flagQuota != 0 && k == unavailable {
+			c.sub.quotaRefund(c)
+		}
+	}
+	return k
+}
+
+// hold counts memory that the call takes beyond what it was admitted with.
+func (c *call) hold(n int64) bool {
+	if !c.tenant.buffered.Acquire(n, c.tenant.caps.Load().BufferedBytes) {
+		return false
+	}
+	c.counts[1] += n
+	return true
+}
+
+func (c *call) mapping(x *http1.Exchange) kind {
+	m := c.run.m.mapped
+	var body []byte
+	if m.ReadsBody() {
+		n := x.Request.ContentLength
+		if x.Request.Chunked {
+			n = c.g.o.MaxBody
+		}
+		if !c.hold(2 * n) {
+			return throttled
+		}
+		var f http1.Failure
+		if body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10))); f != http1.None {
+			return c.proxied(f)
+		}
+	}
+	in := c.mappingCall(x, string(body))
+	req, err := m.Request(in)
+	if err != nil {
+		return mappingKind(err)
+	}
+	answer, selector := &mapping.Answer{}, ""
+	if m.mock {
+		if answer.Status, err = mapping.MockStatus(req.Body); err != nil {
+			return configurationError
+		}
+	} else if k := c.fetch(x, &req, answer); k != proceed {
+		return k
+	}
+	selector = strconv.Itoa(answer.Status)
+	out, err := m.Response(in, selector, answer)
+	if err != nil {
+		return mappingKind(err)
+	}
+	for _, h := range out.Header {
+		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
+	}
+	_ = x.Reply(out.Status, c.head, []byte(out.Body))
+	if c.noRec {
+		c.noRec = false
+		return unavailable
+	}
+	return proceed
+}
+
+func mappingKind(err error) kind {
+	if errors.Is(err, mapping.ErrMediaType) {
+		return unsupportedMediaType
+	}
+	return configurationError
+}
+
+// fetch asks the upstream for a mapped request.
+func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answer) kind {
+	up := &c.run.m.out
+	req := make([]byte, 0, 1024+len(r.Body))
+	req = append(c.appendMappedTarget(req, x, r), " HTTP/1.1\r\nHost: "...)
+	req = append(append(req, up.host...), '\r', '\n')
+	line := func(name, value string) {
+		req = append(append(append(append(req, name...), ": "...), value...), '\r', '\n')
+	}
+	has := map[string]bool{}
+	for _, h := range r.Header {
+		name := textproto.CanonicalMIMEHeaderKey(h.Name)
+		if notForwarded[name] {
+			continue
+		}
+		has[name] = true
+		line(h.Name, h.Value)
+	}
+	for _, h := range [][2]string{{"Accept", "application/json"}, {"User-Agent", "AmazonAPIGateway_" + c.run.m.mapped.api}, {"X-Amzn-Apigateway-Api-Id", c.run.m.mapped.api}, {"Content-Type", r.ContentType}} {
+		if !has[h[0]] {
+			line(h[0], h[1])
+		}
+	}
+	if t := x.Request.Trace; t.Len() > 0 && !has["X-Amzn-Trace-Id"] {
+		line("X-Amzn-Trace-Id", string(t.Of(x.In)))
+	} else if !has["X-Amzn-Trace-Id"] {
+		req = c.appendTrace(req)
+	}
+	line("Content-Length", strconv.Itoa(len(r.Body)))
+	req = append(append(req, '\r', '\n'), r.Body...)
+	held := true
+	body, f := x.Fetch(up.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
+		s := &x.Response
+		answer.Status, answer.Headers = s.Code, map[string][]string{}
+		for i := range s.Fields[:s.N] {
+			f := &s.Fields[i]
+			name := textproto.CanonicalMIMEHeaderKey(string(f.Name.Of(x.Up)))
+			answer.Headers[name] = append(answer.Headers[name], string(f.Value.Of(x.Up)))
+		}
+		n := s.ContentLength
+		if n < 0 {
+			n = maxMappedAnswer
+		}
+		held = c.hold(min(n, maxMappedAnswer))
+		return held
+	})
+	if !held {
+		return throttled
+	}
+	answer.Body = string(body)
+	if f == http1.None {
+		return proceed
+	}
+	return c.proxied(f)
+}
+
+// notForwarded are headers that no mapping sets: those of the connection, and the
+// framing, which is the gateway's.
+var notForwarded = map[string]bool{"Connection": true, "Content-Length": true, "Content-Md5": true, "Expect": true, "Host": true, "Keep-Alive": true, "Max-Forwards": true,
+	"Proxy-Authenticate": true, "Proxy-Connection": true, "Server": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Www-Authenticate": true}
+
+// appendMappedTarget is the request line up to the protocol. Values are put in escaped:
+// they must not become path segments or parameters of their own.
+func (c *call) appendMappedTarget(dst []byte, x *http1.Exchange, r *mapping.Request) []byte {
+	up := &c.run.m.out
+	if up.verb != "" {
+		dst = append(dst, up.verb...)
+	} else {
+		dst = append(dst, x.Request.Method.Of(x.In)...)
+	}
+	dst = append(dst, ' ')
+	for _, p := range c.run.m.mapped.target {
+		if p.Variable == "" {
+			dst = append(dst, p.Literal...)
+			continue
+		}
+		for i, part := range strings.Split(r.Path[p.Variable], "/") {
+			if i > 0 {
+				dst = append(dst, '/') // of a greedy variable
+			}
+			dst = append(dst, url.PathEscape(part)...)
+		}
+	}
+	sep := byte('?')
+	if up.query != "" {
+		dst = append(append(dst, sep), up.query...)
+		sep = '&'
+	}
+	for _, q := range r.Query {
+		dst = append(append(append(append(dst, sep), url.QueryEscape(q.Name)...), '='), url.QueryEscape(q.Value)...)
+		sep = '&'
+	}
+	return dst
+}
+
+// mappingCall is the call as templates and parameters see it.
+func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
+	r := &x.Request
+	in := &mapping.Call{Body: body, Path: map[string]string{}, Query: map[string]string{}, Header: map[string]string{}, Queries: map[string][]string{}, Headers: map[string][]string{}, StageVariables: vtl.NewMap()}
+	for _, v := range c.match.Vars[:c.match.N] {
+		text := string(c.path[v.Start:v.End])
+		if s, err := url.PathUnescape(text); err == nil {
+			text = s
+		}
+		in.Path[v.Name] = text
+	}
+	for part := range strings.FieldsFuncSeq(string(r.Query.Of(x.In)), func(r rune) bool { return r == '&' || r == ';' }) {
+		name, value, _ := strings.Cut(part, "=")
+		name, value = unescapeQuery(name), unescapeQuery(value)
+		in.Query[name], in.Queries[name] = value, append(in.Queries[name], value)
+	}
+	for i := range r.Fields[:r.N] {
+		f := &r.Fields[i]
+		name, value := string(f.Name.Of(x.In)), string(f.Value.Of(x.In))
+		known := textproto.CanonicalMIMEHeaderKey(name)
+		in.Header[name], in.Headers[known] = value, append(in.Headers[known], value)
+	}
+	run := c.run.mapped
+	for name, value := range run.vars {
+		in.StageVariables.Set(name, value)
+	}
+	in.Context = c.context(x)
+	return in
+}
+
+func unescapeQuery(s string) string {
+	if t, err := url.QueryUnescape(s); err == nil {
+		return t
+	}
+	return s
+}
+
+// context is $context. What the gateway does not know of a caller is left out, which
+// templates print as nothing.
+func (c *call) context(x *http1.Exchange) *vtl.Map {
+	r, m, run := &x.Request, c.run.m.mapped, c.run.mapped
+	out, identity := vtl.NewMap(), vtl.NewMap()
+	set := func(m *vtl.Map, pairs ...string) {
+		for i := 0; i+1 < len(pairs); i += 2 {
+			if pairs[i+1] != "" {
+				m.Set(pairs[i], pairs[i+1])
+			}
+		}
+	}
+	host := string(r.Host.Of(x.In))
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	prefix, _, _ := strings.Cut(host, ".")
+	id, protocol := string(c.id.AppendText(nil)), "HTTP/1.1"
+	if x.H2 {
+		protocol = "HTTP/2"
+	}
+	utc := c.now.UTC()
+	path := string(r.Path.Of(x.In))
+	if rest, ok := strings.CutPrefix(path, pathStyle); ok { // as it would be by host
+		_, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
+	}
+	set(out, "accountId", c.tenant.account, "apiId", m.api, "deploymentId", run.deployment, "domainName", host, "domainPrefix", prefix, "extendedRequestId", id,
+		"httpMethod", string(r.Method.Of(x.In)), "path", path, "protocol", protocol, "requestId", id, "requestTime", utc.Format("02/Jan/2006:15:04:05 +0000"),
+		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", m.resource, "resourcePath", m.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(run.canary))
+	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
+	if c.key != nil {
+		set(identity, "apiKey", string(r.APIKey.Of(x.In)))
+	}
+	out.Set("identity", identity)
+	return out
+}
+
+// header is the last value of a header of the request.
+func header(x *http1.Exchange, name string) []byte {
+	r := &x.Request
+	for i := r.N - 1; i >= 0; i-- {
+		if f := &r.Fields[i]; bytes.EqualFold(f.Name.Of(x.In), []byte(name)) {
+			return f.Value.Of(x.In)
+		}
+	}
+	return nil
+}
