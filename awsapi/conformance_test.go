@@ -30,7 +30,6 @@ func recordings(t *testing.T) string {
 var differs = []string{
 	"TestApigatewayTestInvoke::test_failed_invoke_test_method",
 	"test_export_oas30_openapi[TEST_IMPORT_PETSTORE_SWAGGER]",
-	"test_export_oas30_openapi[TEST_IMPORT_PETS]",
 	"TestApigatewayApiKeysCrud::test_update_api_key_invalid_description_length",
 	"TestApiGatewayImportRestApi::test_import_with_global_api_key_authorizer",
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,7 +63,7 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 		if in.Stage == "" {
 			err = complete(&api.Definition)
 		} else {
-			err = deployable(&api.Definition)
+			err = p.deployable(&api.Definition)
 		}
 		if err != nil {
 			return out, err
@@ -83,7 +85,7 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 			return out, w.audit(ctx, "deployment.create", in.APIID, map[string]any{"deployment": id, "hash": api.Hash})
 		}
 		out.Deployment.ID = id
-		if err := w.putOn(ctx, in, &out.Deployment); err != nil {
+		if err := p.putOn(ctx, w, in, &out.Deployment); err != nil {
 			return out, err
 		}
 		if out, err = readDeployed(ctx, w, w.tenant, in.APIID, in.Stage); err != nil {
@@ -99,7 +101,7 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 const maxDeploymentText = 4096
 
 // putOn points a stage, or its canary, at a deployment just made.
-func (w *write) putOn(ctx context.Context, in NewDeployment, d *Deployment) error {
+func (p *Plane) putOn(ctx context.Context, w *write, in NewDeployment, d *Deployment) error {
 	s, err := readStage(ctx, w, w.tenant, in.APIID, in.Stage)
 	if errors.Is(err, ErrNoStage) && in.Canary == nil {
 		err = nil
@@ -121,7 +123,7 @@ func (w *write) putOn(ctx context.Context, in NewDeployment, d *Deployment) erro
 		k.DeploymentID = d.ID
 		e.Canary = &k
 	}
-	return w.place(ctx, in.APIID, in.Stage, e, append(served, d.ID)...)
+	return p.place(ctx, w, in.APIID, in.Stage, e, append(served, d.ID)...)
 }
 
 // ErrNoMethods is in the refusal that says so.
@@ -135,13 +137,34 @@ func complete(d *model.Definition) error {
 	return nil
 }
 
+// Undeployable is what of a definition the gateways do not act on, or cannot.
+func (p *Plane) Undeployable(d *model.Definition) []model.Problem {
+	out := d.Undeployable()
+	if p.mapping == nil {
+		return out
+	}
+	for i := range d.Resources {
+		r := &d.Resources[i]
+		for _, verb := range slices.Sorted(maps.Keys(r.Methods)) {
+			g := r.Methods[verb].Integration
+			if g == nil || !g.Mapped() {
+				continue
+			}
+			if err := p.mapping(g); err != nil {
+				out = append(out, model.Problem{Severity: model.SeverityError, Pointer: verb + " " + r.Path, Message: err.Error()})
+			}
+		}
+	}
+	return out
+}
+
 // deployable refuses a definition that a node would serve otherwise than its
 // author asked for.
-func deployable(d *model.Definition) error {
+func (p *Plane) deployable(d *model.Definition) error {
 	if err := complete(d); err != nil {
 		return err
 	}
-	problems := d.Undeployable()
+	problems := p.Undeployable(d)
 	if len(problems) == 0 {
 		return nil
 	}
@@ -357,7 +380,7 @@ func (p *Plane) Rollback(ctx context.Context, actor Actor, apiID, stage, deploym
 				return missing(err, "stage %q has served no deployment before %s; there is nothing to roll back to", stage, now.Deployment.ID)
 			}
 		}
-		if err := w.place(ctx, apiID, stage, StageEdit{deploymentID, now.Stage.Settings}); err != nil {
+		if err := p.place(ctx, w, apiID, stage, StageEdit{deploymentID, now.Stage.Settings}); err != nil {
 			return err
 		}
 		if out, err = readDeployed(ctx, w, w.tenant, apiID, stage); err != nil {

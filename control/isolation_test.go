@@ -84,7 +84,7 @@ var isolation = map[string]any{
 	"TestMail":               func(f foreign) error { return f.TestMail(f.ctx, f.mine, "x@example.com") },
 	"Mails":                  func(f foreign) error { return second(f.Mails(f.ctx, f.mine, control.MailFilter{})) },
 	"RetryMail":              func(f foreign) error { return f.RetryMail(f.ctx, f.mine, 1) },
-	"SetConsole":             "the process's own", "AddWorkers": "the process's own", "Periodic": "the process's own", "ACMEFiles": "the process's own",
+	"SetConsole":             "the process's own", "Undeployable": "reads what it is given alone", "AddWorkers": "the process's own", "Periodic": "the process's own", "ACMEFiles": "the process's own",
 	"SignUp": "nobody yet", "SignUpOpen": "for everybody", "PendingSignUp": "takes a link's token", "PendingReset": "takes a link's token",
 	"InviteToSignUp":         func(f foreign) error { return f.InviteToSignUp(f.ctx, f.mine, "x@example.com") },
 	"SignUpInvitations":      func(f foreign) error { return second(f.SignUpInvitations(f.ctx, f.mine, control.Page{})) },

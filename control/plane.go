@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"tollgate/model"
 )
 
 // Options of a Plane. Pool and SecretKey are needed; the rest has defaults.
@@ -28,6 +30,9 @@ type Options struct {
 	// AckTimeout is how long Deploy waits for the nodes; default 10 s.
 	AckTimeout time.Duration
 	Names      Names
+	// Mapping says what of an integration's mapping a gateway could not compile, with
+	// its place; nil: it is found out by the gateways.
+	Mapping func(*model.Integration) error
 }
 
 // Plane is the control plane over one database. Its methods may be called from
@@ -44,6 +49,7 @@ type Plane struct {
 	consoleURL atomic.Pointer[string]
 	run        runner
 	names      names
+	mapping    func(*model.Integration) error
 }
 
 // New checks the options. It does not touch the database.
@@ -63,7 +69,7 @@ func New(o Options) (*Plane, error) {
 		return nil, fmt.Errorf("control: %w", err)
 	}
 	p := &Plane{pool: o.Pool, now: o.Now, log: o.Log, seal: seal, ackTimeout: o.AckTimeout,
-		hashing: make(chan struct{}, 4), wake: newWaiters(), names: newNames(o.Names, o.SecretKey)}
+		hashing: make(chan struct{}, 4), wake: newWaiters(), names: newNames(o.Names, o.SecretKey), mapping: o.Mapping}
 	if p.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}

@@ -138,7 +138,7 @@ func (p *Plane) CreateStage(ctx context.Context, actor Actor, in NewStage) (Depl
 		} else if !errors.Is(err, ErrNoStage) {
 			return Deployed{}, err
 		}
-		if err := w.place(ctx, in.APIID, in.Name, in.StageEdit); err != nil {
+		if err := p.place(ctx, w, in.APIID, in.Name, in.StageEdit); err != nil {
 			return Deployed{}, err
 		}
 		s := Stage{APIID: in.APIID, Name: in.Name}
@@ -170,7 +170,7 @@ func (p *Plane) UpdateStage(ctx context.Context, actor Actor, apiID, name string
 		if err := edit(&e); err != nil {
 			return Deployed{}, err
 		}
-		if err := w.place(ctx, apiID, name, e, served...); err != nil {
+		if err := p.place(ctx, w, apiID, name, e, served...); err != nil {
 			return Deployed{}, err
 		}
 		out, err := readDeployed(ctx, w, w.tenant, apiID, name)
@@ -207,7 +207,7 @@ func (e *StageEdit) deployments() []string {
 
 // place makes a stage what e says, and makes the stage if there is none. What it
 // is pointed at must be there and servable, but for deployments known to be.
-func (w *write) place(ctx context.Context, apiID, name string, e StageEdit, known ...string) error {
+func (p *Plane) place(ctx context.Context, w *write, apiID, name string, e StageEdit, known ...string) error {
 	if err := e.Validate(); err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (w *write) place(ctx context.Context, apiID, name string, e StageEdit, know
 		if err := json.Unmarshal(doc, d); err != nil {
 			return err
 		}
-		if err := deployable(d); err != nil {
+		if err := p.deployable(d); err != nil {
 			return err
 		}
 	}

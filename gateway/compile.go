@@ -108,7 +108,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 				p.key = programKey(d.ID, vars)
 				def.Integration = onStage(g, r.Path, vars)
 			}
-			m, err := compileMethod(r.Path, v, num, &def, pools)
+			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, pools)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
@@ -140,7 +140,7 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 	return out
 }
 
-func compileMethod(path, verb string, num uint32, def *model.Method, pools *http1.Upstreams) (method, error) {
+func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams) (method, error) {
 	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: model.MethodKey(path, verb),
 		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
@@ -151,7 +151,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 		}
 		if err != nil { // not always the same
 			m.mapped = &mapped{mock: true}
-			m.mapped.Mapping, err = mapping.Compile(def.Integration)
+			m.mapped.Mapping, err = mapping.Compile(def.Integration, binary)
 			return m, err
 		}
 		m.mock = &mock{status: a.Status, body: []byte(a.Body)}
@@ -164,7 +164,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, pools *http
 	if def.Integration.Type == model.IntegrationHTTP {
 		m.mapped = &mapped{}
 		var err error
-		if m.mapped.Mapping, err = mapping.Compile(def.Integration); err != nil {
+		if m.mapped.Mapping, err = mapping.Compile(def.Integration, binary); err != nil {
 			return m, err
 		}
 		parse = func() (*model.Upstream, error) { return model.ParseEndpoint(def.Integration) }

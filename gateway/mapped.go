@@ -122,23 +122,14 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	line := func(name, value string) {
 		req = append(append(append(append(req, name...), ": "...), value...), '\r', '\n')
 	}
-	has := map[string]bool{}
-	for _, h := range r.Header {
-		name := textproto.CanonicalMIMEHeaderKey(h.Name)
-		if notForwarded[name] {
-			continue
-		}
-		has[name] = true
+	traced := false
+	for _, h := range mappedHeaders(r, c.run.m.mapped.api) {
 		line(h.Name, h.Value)
+		traced = traced || strings.EqualFold(h.Name, "X-Amzn-Trace-Id")
 	}
-	for _, h := range [][2]string{{"Accept", "application/json"}, {"User-Agent", "AmazonAPIGateway_" + c.run.m.mapped.api}, {"X-Amzn-Apigateway-Api-Id", c.run.m.mapped.api}, {"Content-Type", r.ContentType}} {
-		if !has[h[0]] {
-			line(h[0], h[1])
-		}
-	}
-	if t := x.Request.Trace; t.Len() > 0 && !has["X-Amzn-Trace-Id"] {
+	if t := x.Request.Trace; t.Len() > 0 && !traced {
 		line("X-Amzn-Trace-Id", string(t.Of(x.In)))
-	} else if !has["X-Amzn-Trace-Id"] {
+	} else if !traced {
 		req = c.appendTrace(req)
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
@@ -174,6 +165,24 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 var notForwarded = map[string]bool{"Connection": true, "Content-Length": true, "Content-Md5": true, "Expect": true, "Host": true, "Keep-Alive": true, "Max-Forwards": true,
 	"Proxy-Authenticate": true, "Proxy-Connection": true, "Server": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Www-Authenticate": true}
 
+// mappedHeaders are those that an endpoint gets: the mapping's, and what stands for
+// those it leaves out.
+func mappedHeaders(r *mapping.Request, api string) []mapping.Pair {
+	out, has := make([]mapping.Pair, 0, len(r.Header)+4), map[string]bool{}
+	for _, h := range r.Header {
+		if name := textproto.CanonicalMIMEHeaderKey(h.Name); !notForwarded[name] {
+			has[name] = true
+			out = append(out, h)
+		}
+	}
+	for _, h := range []mapping.Pair{{Name: "Accept", Value: "application/json"}, {Name: "User-Agent", Value: "AmazonAPIGateway_" + api}, {Name: "X-Amzn-Apigateway-Api-Id", Value: api}, {Name: "Content-Type", Value: r.ContentType}} {
+		if !has[h.Name] {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
 // appendMappedTarget is the request line up to the protocol. Values are put in escaped:
 // they must not become path segments or parameters of their own.
 func (c *call) appendMappedTarget(dst []byte, x *http1.Exchange, r *mapping.Request) []byte {
@@ -184,7 +193,12 @@ func (c *call) appendMappedTarget(dst []byte, x *http1.Exchange, r *mapping.Requ
 		dst = append(dst, x.Request.Method.Of(x.In)...)
 	}
 	dst = append(dst, ' ')
-	for _, p := range c.run.m.mapped.target {
+	return appendTargetParts(dst, c.run.m.mapped.target, up.query, r)
+}
+
+// appendTargetParts appends path and query of an endpoint.
+func appendTargetParts(dst []byte, path []model.UpstreamPart, query string, r *mapping.Request) []byte {
+	for _, p := range path {
 		if p.Variable == "" {
 			dst = append(dst, p.Literal...)
 			continue
@@ -197,8 +211,8 @@ func (c *call) appendMappedTarget(dst []byte, x *http1.Exchange, r *mapping.Requ
 		}
 	}
 	sep := byte('?')
-	if up.query != "" {
-		dst = append(append(dst, sep), up.query...)
+	if query != "" {
+		dst = append(append(dst, sep), query...)
 		sep = '&'
 	}
 	for _, q := range r.Query {
@@ -219,11 +233,7 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 		}
 		in.Path[v.Name] = text
 	}
-	for part := range strings.FieldsFuncSeq(string(r.Query.Of(x.In)), func(r rune) bool { return r == '&' || r == ';' }) {
-		name, value, _ := strings.Cut(part, "=")
-		name, value = unescapeQuery(name), unescapeQuery(value)
-		in.Query[name], in.Queries[name] = value, append(in.Queries[name], value)
-	}
+	readQuery(in, string(r.Query.Of(x.In)))
 	for i := range r.Fields[:r.N] {
 		f := &r.Fields[i]
 		name, value := string(f.Name.Of(x.In)), string(f.Value.Of(x.In))
@@ -236,6 +246,15 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 	}
 	in.Context = c.context(x)
 	return in
+}
+
+// readQuery reads the parameters of a query, of which the last of a name counts.
+func readQuery(in *mapping.Call, query string) {
+	for part := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, value, _ := strings.Cut(part, "=")
+		name, value = unescapeQuery(name), unescapeQuery(value)
+		in.Query[name], in.Queries[name] = value, append(in.Queries[name], value)
+	}
 }
 
 func unescapeQuery(s string) string {

@@ -11,11 +11,14 @@ import (
 	"net/http"
 	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"tollgate/gateway/http1"
+	"tollgate/gateway/mapping"
 	"tollgate/gateway/route"
+	"tollgate/gateway/vtl"
 	"tollgate/model"
 )
 
@@ -93,6 +96,9 @@ func (s *Trials) run(ctx context.Context, t *trial, vars map[string]string, quer
 		return t.fail(configurationError, "%s", why[0])
 	}
 	g := m.Integration
+	if g.Mapped() {
+		return s.mapped(ctx, t, g, vars, query)
+	}
 	if g.Type == model.IntegrationMock {
 		mock, err := model.ParseMock(g)
 		if err != nil {
@@ -162,8 +168,6 @@ func (s *Trials) proxy(ctx context.Context, t *trial, up *model.Upstream, timeou
 			sep = "&"
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	verb := up.Method
 	if verb == "" || verb == anyVerb {
 		verb = t.Verb
@@ -183,36 +187,132 @@ func (s *Trials) proxy(ctx context.Context, t *trial, up *model.Upstream, timeou
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "Tollgate")
 	}
-	t.say("Endpoint request URI: %s", u.String())
+	resp, body, refused := s.ask(ctx, t, req, t.Body, timeout)
+	if refused != nil {
+		return *refused
+	}
+	for k := range ownHeader {
+		resp.Header.Del(k)
+	}
+	return t.done(model.TrialAnswer{Status: resp.StatusCode, Headers: resp.Header, Body: body})
+}
+
+// ask sends a request and reads the answer. refused is the trial's end where none came.
+func (s *Trials) ask(ctx context.Context, t *trial, req *http.Request, sent []byte, timeout time.Duration) (resp *http.Response, body []byte, refused *model.TrialAnswer) {
+	fail := func(k kind, format string, a ...any) (*http.Response, []byte, *model.TrialAnswer) {
+		answer := t.fail(k, format, a...)
+		return nil, nil, &answer
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	t.say("Endpoint request URI: %s", req.URL)
 	t.say("Endpoint request headers: %s", headerText(req.Header))
-	t.say("Endpoint request body after transformations: %s", short(t.Body))
-	t.say("Sending request to %s", u.String())
+	t.say("Endpoint request body after transformations: %s", short(sent))
+	t.say("Sending request to %s", req.URL)
 	began := time.Now()
-	resp, err := s.outward.RoundTrip(req)
-	var body []byte
+	resp, err := s.outward.RoundTrip(req.WithContext(ctx))
 	if err == nil {
 		defer resp.Body.Close()
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxTrialBody+1))
 	}
 	switch {
 	case errors.Is(err, http1.ErrForbidden):
-		return t.fail(configurationError, "the endpoint is in a network that the gateway may not reach")
+		return fail(configurationError, "the endpoint is in a network that the gateway may not reach")
 	case isNoHost(err):
-		return t.fail(configurationError, "Invalid endpoint address")
+		return fail(configurationError, "Invalid endpoint address")
 	case ctx.Err() != nil:
-		return t.fail(integrationTimeout, "the endpoint did not answer within %d ms", timeout.Milliseconds())
+		return fail(integrationTimeout, "the endpoint did not answer within %d ms", timeout.Milliseconds())
 	case err != nil:
-		return t.fail(integrationFailure, "Network error communicating with endpoint")
+		return fail(integrationFailure, "Network error communicating with endpoint")
 	case len(body) > maxTrialBody:
-		return t.fail(integrationFailure, "the endpoint's answer has more than the %d bytes that a trial takes", maxTrialBody)
+		return fail(integrationFailure, "the endpoint's answer has more than the %d bytes that a trial takes", maxTrialBody)
 	}
 	t.say("Received response. Status: %d, Integration latency: %d ms", resp.StatusCode, time.Since(began).Milliseconds())
 	t.say("Endpoint response headers: %s", headerText(resp.Header))
 	t.say("Endpoint response body before transformations: %s", short(body))
-	for k := range ownHeader {
-		resp.Header.Del(k)
+	return resp, body, nil
+}
+
+// mapped tries an integration with a mapping. Nothing is known of a caller: a trial has
+// none.
+func (s *Trials) mapped(ctx context.Context, t *trial, g *model.Integration, vars map[string]string, query string) model.TrialAnswer {
+	m, err := mapping.Compile(g, t.Definition.BinaryMediaTypes)
+	if err != nil {
+		return t.fail(configurationError, "%v", err)
 	}
-	return t.done(model.TrialAnswer{Status: resp.StatusCode, Headers: resp.Header, Body: body})
+	in := &mapping.Call{Body: string(t.Body), Path: vars, Query: map[string]string{}, Queries: map[string][]string{}, Header: map[string]string{}, Headers: map[string][]string{}, Context: vtl.NewMap(), StageVariables: vtl.NewMap()}
+	readQuery(in, query)
+	for name, values := range t.Headers {
+		known := textproto.CanonicalMIMEHeaderKey(name)
+		in.Header[name], in.Headers[known] = values[len(values)-1], append(in.Headers[known], values...)
+	}
+	for name, value := range t.Variables {
+		in.StageVariables.Set(name, value)
+	}
+	identity := vtl.NewMap()
+	identity.Set("sourceIp", "test-invoke-source-ip")
+	for _, pair := range [][2]string{{"requestId", t.ID}, {"extendedRequestId", t.ID}, {"apiId", t.APIID}, {"httpMethod", t.Verb}, {"resourcePath", t.Path}, {"stage", "test-invoke-stage"}, {"path", t.Path}} {
+		in.Context.Set(pair[0], pair[1])
+	}
+	in.Context.Set("identity", identity)
+	req, err := m.Request(in)
+	if err != nil {
+		return t.fail(mappingKind(err), "%v", err)
+	}
+	answer := &mapping.Answer{}
+	if g.Type == model.IntegrationMock {
+		if answer.Status, err = mapping.MockStatus(req.Body); err != nil {
+			return t.fail(configurationError, "%v", err)
+		}
+	} else if refused := s.askMapped(ctx, t, g, &req, answer); refused != nil {
+		return *refused
+	}
+	out, err := m.Response(in, strconv.Itoa(answer.Status), answer)
+	if err != nil {
+		return t.fail(mappingKind(err), "%v", err)
+	}
+	h := http.Header{}
+	for _, p := range out.Header {
+		h.Set(p.Name, p.Value)
+	}
+	return t.done(model.TrialAnswer{Status: out.Status, Headers: h, Body: []byte(out.Body)})
+}
+
+// askMapped asks an HTTP integration's endpoint.
+func (s *Trials) askMapped(ctx context.Context, t *trial, g *model.Integration, r *mapping.Request, answer *mapping.Answer) *model.TrialAnswer {
+	wrong := func() *model.TrialAnswer {
+		answer := t.fail(configurationError, "Invalid endpoint address")
+		return &answer
+	}
+	staged, ok := g.OnStage(t.Variables)
+	if !ok {
+		return wrong()
+	}
+	up, err := model.ParseEndpoint(staged)
+	if err != nil {
+		return wrong()
+	}
+	target := appendTargetParts(nil, up.Path, up.Query, r)
+	verb := up.Method
+	if verb == "" {
+		verb = t.Verb
+	}
+	if verb == anyVerb {
+		verb = http.MethodGet
+	}
+	req, err := http.NewRequestWithContext(ctx, verb, up.Scheme+"://"+up.Host+string(target), strings.NewReader(r.Body))
+	if err != nil {
+		return wrong()
+	}
+	for _, h := range mappedHeaders(r, t.APIID) {
+		req.Header[textproto.CanonicalMIMEHeaderKey(h.Name)] = []string{h.Value}
+	}
+	resp, body, refused := s.ask(ctx, t, req, []byte(r.Body), time.Duration(g.Timeout())*time.Millisecond)
+	if refused != nil {
+		return refused
+	}
+	answer.Status, answer.Headers, answer.Body = resp.StatusCode, resp.Header, string(body)
+	return nil
 }
 
 // ownHeader are those of one connection, which do not travel on.

@@ -313,16 +313,6 @@ func (d *Definition) Undeployable() []Problem {
 	no := func(what, why string) {
 		out = append(out, Problem{Severity: SeverityError, Pointer: what, Message: why})
 	}
-	if len(d.BinaryMediaTypes) > 0 {
-		for i := range d.Resources {
-			r := &d.Resources[i]
-			for _, v := range sortedNames(r.Methods) {
-				if g := r.Methods[v].Integration; g != nil && g.Mapped() {
-					no(v+" "+r.Path, "binary media types are not acted on yet where an integration has a mapping")
-				}
-			}
-		}
-	}
 	for _, t := range sortedNames(d.GatewayResponses) {
 		no("gateway response "+t, "answers of the gateway's own are not changed yet; delete it")
 	}
@@ -359,14 +349,6 @@ func (g *Integration) Mapped() bool {
 
 // unmappable is what of a mapping is not acted upon.
 func (g *Integration) unmappable(no func(format string, a ...any)) {
-	if g.ContentHandling != "" {
-		no("contentHandling is not served yet")
-	}
-	for _, key := range sortedNames(g.Responses) {
-		if g.Responses[key].ContentHandling != "" {
-			no("contentHandling of the integration response %s is not served yet", key)
-		}
-	}
 	if g.ResponseTransferMode == "STREAM" {
 		no("an integration with a mapping cannot stream its answer")
 	}

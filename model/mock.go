@@ -52,7 +52,7 @@ func ParseMock(g *Integration) (*Mock, error) {
 	for _, kind := range sortedNames(g.RequestTemplates) {
 		t := g.RequestTemplates[kind]
 		if templated.MatchString(t) {
-			return nil, Errorf(Invalid, "the request template for %s has template language in it, which is not served yet; write {\"statusCode\": 200}", kind)
+			return nil, Errorf(Invalid, "the request template for %s has template language in it, so the answer is not fixed; for a fixed one write {\"statusCode\": 200}", kind)
 		}
 		var v struct {
 			StatusCode *int `json:"statusCode"`
@@ -65,7 +65,7 @@ func ParseMock(g *Integration) (*Mock, error) {
 			return nil, err
 		}
 		if code != 0 && code != *v.StatusCode {
-			return nil, Errorf(Invalid, "request templates of a mock that name different status codes are not served yet")
+			return nil, Errorf(Invalid, "the mock's request templates name different status codes, so the answer is not fixed")
 		}
 		code = *v.StatusCode
 	}
@@ -84,7 +84,7 @@ func ParseMock(g *Integration) (*Mock, error) {
 		field, ok := strings.CutPrefix(name, "method.response.header.")
 		literal := len(value) >= 2 && value[0] == '\'' && value[len(value)-1] == '\''
 		if !ok || !literal {
-			return nil, Errorf(Invalid, "the mock's response parameter %s = %s is not served yet; headers with a fixed 'value' are", name, value)
+			return nil, Errorf(Invalid, "the mock's response parameter %s = %s is no fixed 'value', so the answer is not fixed", name, value)
 		}
 		value = value[1 : len(value)-1]
 		if !headerName.MatchString(field) || !headerValue.MatchString(value) || len(value) > 8192 {
@@ -104,7 +104,7 @@ func ParseMock(g *Integration) (*Mock, error) {
 		m.Body = r.ResponseTemplates[kind]
 		switch {
 		case templated.MatchString(m.Body):
-			return nil, Errorf(Invalid, "the mock's response template for %s has template language in it, which is not served yet; fixed text is", kind)
+			return nil, Errorf(Invalid, "the mock's response template for %s has template language in it, so the answer is not fixed", kind)
 		case len(m.Body) > MaxMockBytes:
 			return nil, Errorf(Limit, "the mock's body has %d bytes; at most %d are allowed", len(m.Body), MaxMockBytes)
 		case !headerValue.MatchString(kind):

@@ -26,7 +26,7 @@ func TestParseMock(t *testing.T) {
 		"a computed code":   {Integration{RequestTemplates: map[string]string{"application/json": `{"statusCode": $input.params('s')}`}}, nil, "template language"},
 		"no response":       {Integration{RequestTemplates: ok}, nil, "no integration response for status code 200"},
 		"a computed body":   {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseTemplates: map[string]string{"a/b": "#set($x=1)"}}}}, nil, "template language"},
-		"a computed header": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.X": "integration.response.header.Y"}}}}, nil, "not served yet"},
+		"a computed header": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.X": "integration.response.header.Y"}}}}, nil, "is not fixed"},
 		"a header smuggled": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.X": "'a\r\nSet-Cookie: x'"}}}}, nil, "cannot be sent"},
 		"framing":           {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.Content-Length": "'5'"}}}}, nil, "gateway's own"},
 		"a bad pattern":     {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"(": {StatusCode: "200", SelectionPattern: new("(")}}}, nil, "not a regular expression"},

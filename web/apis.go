@@ -268,7 +268,7 @@ func (v *visit) startWith(status int, stage string, problems []ui.Problem) error
 	if err != nil && model.KindOf(err) != model.NotFound {
 		return err
 	}
-	return v.renderAs(status, startView(v.below(a.API, "Deploy "+a.Name, ""), a, src.Problems, src.Bytes, a.Definition.Undeployable(), stage, problems))
+	return v.renderAs(status, startView(v.below(a.API, "Deploy "+a.Name, ""), a, src.Problems, src.Bytes, v.Plane.Undeployable(&a.Definition), stage, problems))
 }
 
 // started is the page after the first deployment: the way to the first call.

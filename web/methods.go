@@ -172,7 +172,7 @@ func (v *visit) methodPage() error {
 	}
 	f.read(a.Definition.Method(f.Path, f.Verb))
 	f.declared(&a.Definition)
-	for _, s := range a.Definition.Undeployable() {
+	for _, s := range v.Plane.Undeployable(&a.Definition) {
 		if s.Pointer == f.Verb+" "+f.Path && !f.New {
 			f.Stops = append(f.Stops, s)
 		}

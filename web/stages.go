@@ -225,7 +225,7 @@ func (v *visit) deployWith(status int, f deployForm) error {
 	if f.Stage == "" {
 		f.Stage = "dev"
 	}
-	return v.renderAs(status, deployView(v.below(a.API, "Deploy "+a.Name, ""), a, c, a.Definition.Undeployable(), f))
+	return v.renderAs(status, deployView(v.below(a.API, "Deploy "+a.Name, ""), a, c, v.Plane.Undeployable(&a.Definition), f))
 }
 
 func (v *visit) deploy() error {

@@ -19,6 +19,7 @@ import (
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/gateway"
+	"tollgate/gateway/mapping"
 	"tollgate/gateway/process"
 	"tollgate/migrations"
 	"tollgate/migrations/pgserver"
@@ -232,7 +233,7 @@ func (p *program) startControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log, Names: p.cfg.names()})
+	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log, Names: p.cfg.names(), Mapping: mapping.Check})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@
 package mapping
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,6 +33,8 @@ type Mapping struct {
 	passthrough string
 	params      []parameter // of the request
 	responses   []response  // those with a pattern by it, then the default
+	binary      []string    // media types of payloads that are no text, in lower case
+	handling    string      // of the request
 	readsBody   bool        // of the request
 }
 
@@ -85,13 +88,26 @@ type response struct {
 	status    int
 	params    []parameter
 	templates templates
+	handling  string
 }
 
-// Compile compiles an integration's mapping. What it refuses, with the place of each
-// template's error, no deployment may have.
-func Compile(g *model.Integration) (*Mapping, error) {
-	m := &Mapping{passthrough: g.PassthroughBehavior}
+// What contentHandling asks for.
+const (
+	toBinary = "CONVERT_TO_BINARY"
+	toText   = "CONVERT_TO_TEXT"
+)
+
+// Compile compiles an integration's mapping, in an API with these binary media types.
+// What it refuses, with the place of each template's error, no deployment may have.
+func Compile(g *model.Integration, binary []string) (*Mapping, error) {
+	m := &Mapping{passthrough: g.PassthroughBehavior, handling: g.ContentHandling}
+	for _, kind := range binary {
+		m.binary = append(m.binary, mediaType(kind))
+	}
 	var err error
+	if err = checkHandling(g.ContentHandling); err != nil {
+		return nil, err
+	}
 	if m.templates, err = compileTemplates("request template", g.RequestTemplates); err != nil {
 		return nil, err
 	}
@@ -128,8 +144,62 @@ func bit(b bool) int {
 
 // Check is Compile for what a deployment asks.
 func Check(g *model.Integration) error {
-	_, err := Compile(g)
+	_, err := Compile(g, nil)
 	return err
+}
+
+func checkHandling(how string) error {
+	if how == "" || how == toBinary || how == toText {
+		return nil
+	}
+	return fmt.Errorf("contentHandling %q is not %s or %s", how, toBinary, toText)
+}
+
+// isBinary says whether payloads of a content type are no text.
+func (m *Mapping) isBinary(contentType string) bool {
+	kind := mediaType(contentType)
+	return kind != "" && (slices.Contains(m.binary, kind) || slices.Contains(m.binary, "*/*"))
+}
+
+// wantsBinary says whether the first type that the caller accepts is a binary one.
+func (m *Mapping) wantsBinary(c *Call) bool {
+	first, _, _ := strings.Cut(one(c.Headers, "Accept"), ",")
+	return m.isBinary(first)
+}
+
+func decode(body string) (string, error) {
+	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(body))
+	if err != nil {
+		return "", fmt.Errorf("%w: the payload is not base64 that can be turned into bytes", ErrConfiguration)
+	}
+	return string(b), nil
+}
+
+// received is the request's body as its handling makes it.
+func (m *Mapping) received(body, contentType string) (string, error) {
+	switch binary := m.isBinary(contentType); {
+	case binary && m.handling == toText:
+		return base64.StdEncoding.EncodeToString([]byte(body)), nil
+	case !binary && m.handling == toBinary:
+		return decode(body)
+	}
+	return body, nil
+}
+
+// returned is the answer's body as its handling makes it for a caller who accepts
+// bytes, or does not: the service's table of content type conversions.
+func (m *Mapping) returned(r *response, c *Call, a *Answer) (string, error) {
+	if len(m.binary) == 0 && r.handling == "" {
+		return a.Body, nil
+	}
+	binary, wanted := m.isBinary(one(a.Headers, "Content-Type")), m.wantsBinary(c)
+	switch {
+	case !binary && (r.handling == toBinary || r.handling == "" && wanted):
+		return decode(a.Body)
+	case binary && (r.handling == toText || r.handling == "" && !wanted):
+		return base64.StdEncoding.EncodeToString([]byte(a.Body)), nil
+	}
+	return a.Body, nil
 }
 
 func compileTemplates(what string, all map[string]string) (templates, error) {
@@ -162,6 +232,10 @@ func compileResponse(key string, r model.IntegrationResponse) (response, error) 
 		if out.pattern, err = regexp.Compile(`^(?:` + pattern + `)$`); err != nil {
 			return out, fmt.Errorf("selection pattern %q is not a regular expression that is taken here: %w", pattern, err)
 		}
+	}
+	out.handling = r.ContentHandling
+	if err = checkHandling(out.handling); err != nil {
+		return out, err
 	}
 	if out.templates, err = compileTemplates("response template", r.ResponseTemplates); err != nil {
 		return out, err
@@ -199,9 +273,13 @@ func (m *Mapping) Request(c *Call) (Request, error) {
 		t = m.templates.find("$default")
 	}
 	override(c.Context, "requestOverride", "header", "path", "querystring")
+	body, err := m.received(c.Body, out.ContentType)
+	if err != nil {
+		return out, err
+	}
 	switch {
 	case t != nil:
-		text, err := c.render(t, c.Body)
+		text, err := c.render(t, body)
 		if err != nil {
 			return out, err
 		}
@@ -209,7 +287,7 @@ func (m *Mapping) Request(c *Call) (Request, error) {
 	case m.passthrough == "NEVER", m.passthrough == "WHEN_NO_TEMPLATES" && len(m.templates) > 0:
 		return out, ErrMediaType
 	default:
-		out.Body = c.Body
+		out.Body = body
 	}
 	put := func(kind, name, value string) {
 		switch kind {
@@ -259,15 +337,17 @@ func (m *Mapping) Response(c *Call, selector string, a *Answer) (Reply, error) {
 	if r == nil {
 		return Reply{}, fmt.Errorf("%w: No match for output mapping and no default output mapping configured. Endpoint Response Status Code: %s", ErrConfiguration, selector)
 	}
-	out := Reply{Status: r.status, Body: a.Body}
-	kind := "application/json"
+	out, kind := Reply{Status: r.status}, "application/json"
+	var err error
+	if out.Body, err = m.returned(r, c, a); err != nil {
+		return out, err
+	}
 	override(c.Context, "responseOverride", "header")
 	if t := r.accepted(c.Header); t != nil {
-		text, err := c.render(t.of, a.Body)
-		if err != nil {
+		if out.Body, err = c.render(t.of, out.Body); err != nil {
 			return out, err
 		}
-		out.Body, kind = text, t.kind
+		kind = t.kind
 	}
 	out.Header = []Pair{{"Content-Type", kind}}
 	put := func(kind, name, value string) {

@@ -29,7 +29,7 @@ func compile(t testing.TB, text string) *Mapping {
 	if err := json.Unmarshal([]byte(text), g); err != nil {
 		t.Fatal(err)
 	}
-	m, err := Compile(g)
+	m, err := Compile(g, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,6 +135,62 @@ func TestResponse(t *testing.T) {
 	}
 }
 
+// The table of conversions: payload and types, unset, to binary, to text.
+func TestContentHandling(t *testing.T) {
+	const text, bytes = "aGk=", "hi"
+	for _, row := range []struct {
+		request bool
+		payload string // of the content type
+		accept  string
+		want    [3]string
+		body    string
+	}{
+		{true, "application/json", "", [3]string{text, bytes, text}, text},
+		{true, "image/png", "", [3]string{bytes, bytes, text}, bytes},
+		{false, "text/plain", "text/plain", [3]string{text, bytes, text}, text},
+		{false, "text/plain", "image/png, text/plain", [3]string{bytes, bytes, text}, text},
+		{false, "image/png", "text/plain, image/png", [3]string{text, bytes, text}, bytes},
+		{false, "image/png", "image/png", [3]string{bytes, bytes, text}, bytes},
+	} {
+		for i, how := range []string{"", "CONVERT_TO_BINARY", "CONVERT_TO_TEXT"} {
+			g := &model.Integration{Responses: map[string]model.IntegrationResponse{"default": {StatusCode: "200"}}}
+			if r := g.Responses["default"]; row.request {
+				g.ContentHandling = how
+			} else {
+				r.ContentHandling = how
+				g.Responses["default"] = r
+			}
+			m, err := Compile(g, []string{"Image/PNG"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := call()
+			c.Headers["Accept"], c.Body = []string{row.accept}, row.body
+			var got string
+			if row.request {
+				c.Headers["Content-Type"] = []string{row.payload}
+				var r Request
+				r, err = m.Request(c)
+				got = r.Body
+			} else {
+				var r Reply
+				r, err = m.Response(c, "200", &Answer{Headers: map[string][]string{"Content-Type": {row.payload}}, Body: row.body})
+				got = r.Body
+			}
+			if err != nil || got != row.want[i] {
+				t.Errorf("%+v %q: %q %v", row, how, got, err)
+			}
+		}
+	}
+	m, err := Compile(&model.Integration{Responses: map[string]model.IntegrationResponse{"default": {StatusCode: "200", ContentHandling: toBinary}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Response(call(), "200", &Answer{Body: "not base64!"}); !errors.Is(err, ErrConfiguration) {
+		t.Error(err)
+	}
+}
+
 func TestMockStatus(t *testing.T) {
 	for body, want := range map[string]int{`{"statusCode": 200}`: 200, `{"statusCode": "404"}`: 404, `{statusCode: 200}`: 0, ``: 0, `{}`: 0, `{"statusCode": "x"}`: 0, `[200]`: 0} {
 		if n, err := MockStatus(body); n != want || (err == nil) != (want != 0) {
@@ -172,7 +228,7 @@ func FuzzMapping(f *testing.F) {
 	f.Fuzz(func(t *testing.T, template, from, pattern, body, kind string) {
 		g := &model.Integration{RequestTemplates: map[string]string{kind: template}, RequestParameters: map[string]string{"integration.request.header.x": from},
 			Responses: map[string]model.IntegrationResponse{"default": {StatusCode: "200", SelectionPattern: &pattern, ResponseTemplates: map[string]string{kind: template}}}}
-		m, err := Compile(g)
+		m, err := Compile(g, nil)
 		if err != nil {
 			return
 		}
