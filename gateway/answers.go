@@ -23,6 +23,7 @@ const (
 	noWebSocket
 	noGRPC
 	unsupportedMediaType
+	badRequestBody
 	kinds
 )
 
@@ -56,6 +57,7 @@ var answers = func() (t [kinds]answer) {
 	set(noWebSocket, "WEBSOCKET_UNSUPPORTED", 501, "WebSocket upgrades are not served by this gateway", "NotImplementedException")
 	set(noGRPC, "GRPC_UNSUPPORTED", 501, "gRPC is not served by this gateway", "NotImplementedException")
 	set(unsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported Media Type", "BadRequestException")
+	set(badRequestBody, "BAD_REQUEST_BODY", 400, "Invalid request body", "BadRequestException")
 	t[noGRPC].head = append(t[noGRPC].head, "grpc-status: 12\r\ngrpc-message: gRPC is not served by this gateway\r\n"...)
 	return t
 }()

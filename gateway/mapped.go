@@ -107,8 +107,11 @@ func (c *call) mapping(x *http1.Exchange) kind {
 }
 
 func mappingKind(err error) kind {
-	if errors.Is(err, mapping.ErrMediaType) {
+	switch {
+	case errors.Is(err, mapping.ErrMediaType):
 		return unsupportedMediaType
+	case errors.Is(err, mapping.ErrBody):
+		return badRequestBody
 	}
 	return configurationError
 }

@@ -87,13 +87,16 @@ func TestMappedMock(t *testing.T) {
 	if status, _, body := r.send("POST", "/strict", `{"statusCode": 201}`, "Content-Type", "application/json; charset=utf-8"); status != 200 || body != "" {
 		t.Errorf("%d %s", status, body)
 	}
-	for _, bad := range []string{`{"statusCode": "x"}`, `nothing`, ``} {
+	if status, _, body := r.send("POST", "/strict", "nothing", "Content-Type", "application/json"); status != 400 || body != `{"message":"Invalid request body"}` {
+		t.Errorf("%d %s", status, body)
+	}
+	for _, bad := range []string{`{"statusCode": "x"}`, `[]`, ``} {
 		if status, _, body := r.send("POST", "/strict", bad, "Content-Type", "application/json"); status != 500 || body != `{"message": "Internal server error"}` && body != `{"message":"Internal server error"}` {
 			t.Errorf("%s: %d %s", bad, status, body)
 		}
 	}
 	until(t, "the calls to be metered", func() bool {
-		return r.p.metered(200) == 2 && r.p.metered(404) == 1 && r.p.metered(415) == 1 && r.p.metered(500) == 3
+		return r.p.metered(200) == 2 && r.p.metered(404) == 1 && r.p.metered(415) == 1 && r.p.metered(400) == 1 && r.p.metered(500) == 3
 	})
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -333,4 +335,92 @@ func TestTenantSwitches(t *testing.T) {
 	}
 	cli(t, env, "operator", "create", "--email", "op@example.com").refusal(t, "already")
 	cli(t, env, "operator", "password", "--email", "nobody@example.com").refusal(t, "nobody@example.com")
+}
+
+const mappedDocument = `openapi: 3.0.3
+info: {title: Mapped, version: "1"}
+paths:
+  /orders/{id}:
+    post:
+      parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+      responses: {"200": {description: ok}, "400": {description: no}}
+      x-amazon-apigateway-integration:
+        type: http
+        httpMethod: PUT
+        uri: %[1]s/things/{thing}
+        requestParameters: {integration.request.path.thing: method.request.path.id, integration.request.header.X-Stage: context.stage}
+        requestTemplates:
+          application/json: |-
+            {"item": $input.json('$.what'),
+             "by": "$context.identity.sourceIp"}
+        responses:
+          default: {statusCode: "200", responseTemplates: {application/json: '{"got": $input.json(''$.body.item''), "path": "$input.path(''$.path'')", "stage": "$input.path(''$.stage'')"}'}}
+          4\d\d: {statusCode: "400", responseTemplates: {application/json: '{"no": "$context.httpMethod"}'}}
+  /orders:
+    options:
+      responses: {"204": {description: preflight, headers: {Access-Control-Allow-Origin: {schema: {type: string}}}}}
+      x-amazon-apigateway-integration:
+        type: mock
+        requestTemplates: {application/json: '#if($input.params(''origin'') == "https://ours.example"){"statusCode": 204}#{else}{"statusCode": 403}#end'}
+        responses:
+          "204": {statusCode: "204", responseParameters: {method.response.header.Access-Control-Allow-Origin: method.request.header.origin}}
+          "403": {statusCode: "403", responseTemplates: {application/json: "%[2]s"}}
+`
+
+// A document with mappings is imported, deployed and called; a template that cannot be
+// compiled is refused with its place.
+func TestMappings(t *testing.T) {
+	t.Parallel()
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body map[string]any
+		if r.Method != http.MethodPut || json.NewDecoder(r.Body).Decode(&body) != nil || body["by"] == "" || r.URL.Path == "/things/refused" {
+			http.Error(w, "no", http.StatusTeapot)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"body": body, "path": r.URL.Path, "stage": r.Header.Get("X-Stage")})
+	}))
+	defer upstream.Close()
+	env := environ(newDir(t))
+	p := start(t, env, "up")
+	cliJSON[control.TenantCredentials](t, env, "tenant", "create", "--email", "ada@example.com", "--name", "Ada")
+	file := filepath.Join(t.TempDir(), "mapped.yaml")
+	write := func(template string) {
+		text := fmt.Sprintf(mappedDocument, upstream.URL, template)
+		must(t, os.WriteFile(file, []byte(strings.Replace(text, "responseParameters: {method.response.header.Access-Control-Allow-Origin: method.request.header.origin}", "responseParameters: {method.response.header.Access-Control-Allow-Origin: \"'https://ours.example'\"}", 1)), 0o600))
+	}
+	write(`no #if($x`)
+	api := cliJSON[imported](t, env, "import", file)
+	cli(t, env, "deploy", api.ID, "--stage", "dev").refusal(t, "OPTIONS /orders: integration response 403: response template for application/json: line 1")
+	write("{}")
+	cliJSON[imported](t, env, "import", file, "--api", api.ID)
+	cliJSON[deployed](t, env, "deploy", api.ID, "--stage", "dev")
+	at := p.gateway + "/_aws/execute-api/" + api.ID + "/dev"
+	send := func(verb, path, body, origin string) (int, http.Header, string) {
+		t.Helper()
+		req, err := http.NewRequest(verb, at+path, strings.NewReader(body))
+		must(t, err)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Origin", origin)
+		res, err := http.DefaultClient.Do(req)
+		must(t, err)
+		defer func() { _ = res.Body.Close() }()
+		b, err := io.ReadAll(res.Body)
+		must(t, err)
+		return res.StatusCode, res.Header, string(b)
+	}
+	if code, _, body := send("POST", "/orders/a%20b", `{"what": {"kind": "ship"}}`, ""); code != 200 || body != `{"got": {"kind":"ship"}, "path": "/things/a b", "stage": "dev"}` {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, _, body := send("POST", "/orders/1", `not JSON`, ""); code != 400 || body != `{"message":"Invalid request body"}` {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, _, body := send("POST", "/orders/refused", `{}`, ""); code != 400 || body != `{"no": "POST"}` {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, h, _ := send("OPTIONS", "/orders", "", "https://ours.example"); code != 204 || h.Get("Access-Control-Allow-Origin") != "https://ours.example" {
+		t.Errorf("%d %v", code, h)
+	}
+	if code, _, body := send("OPTIONS", "/orders", "", "https://theirs.example"); code != 403 || body != "{}" {
+		t.Errorf("%d %s", code, body)
+	}
 }

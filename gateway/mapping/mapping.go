@@ -23,6 +23,8 @@ var (
 	// ErrMediaType: there is no template for the request's content type, and it may not
 	// pass without one.
 	ErrMediaType = errors.New("no template takes requests of this content type")
+	// ErrBody: a template needs JSON, and the request's body is none.
+	ErrBody = errors.New("the body is not JSON, which the template needs")
 	// ErrConfiguration: what the author wrote gives no answer for this call.
 	ErrConfiguration = errors.New("the integration's mapping gives no answer")
 )
@@ -279,11 +281,13 @@ func (m *Mapping) Request(c *Call) (Request, error) {
 	}
 	switch {
 	case t != nil:
-		text, err := c.render(t, body)
-		if err != nil {
+		var noJSON bool
+		if out.Body, noJSON, err = c.render(t, body); err != nil {
 			return out, err
 		}
-		out.Body = text
+		if noJSON {
+			return out, ErrBody
+		}
 	case m.passthrough == "NEVER", m.passthrough == "WHEN_NO_TEMPLATES" && len(m.templates) > 0:
 		return out, ErrMediaType
 	default:
@@ -344,7 +348,7 @@ func (m *Mapping) Response(c *Call, selector string, a *Answer) (Reply, error) {
 	}
 	override(c.Context, "responseOverride", "header")
 	if t := r.accepted(c.Header); t != nil {
-		if out.Body, err = c.render(t.of, out.Body); err != nil {
+		if out.Body, _, err = c.render(t.of, out.Body); err != nil {
 			return out, err
 		}
 		kind = t.kind
@@ -406,12 +410,13 @@ func (r *response) accepted(header map[string]string) *template {
 	return nil
 }
 
-func (c *Call) render(t *vtl.Template, body string) (string, error) {
-	out, err := t.Render(nil, &vtl.Input{Body: body, Path: c.Path, Query: c.Query, Header: c.Header, Context: c.Context, StageVariables: c.StageVariables})
+func (c *Call) render(t *vtl.Template, body string) (text string, noJSON bool, err error) {
+	in := vtl.Input{Body: body, Path: c.Path, Query: c.Query, Header: c.Header, Context: c.Context, StageVariables: c.StageVariables}
+	out, err := t.Render(nil, &in)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrConfiguration, err)
+		return "", false, fmt.Errorf("%w: %w", ErrConfiguration, err)
 	}
-	return strings.TrimSpace(string(out)), nil
+	return strings.TrimSpace(string(out)), in.NotJSON, nil
 }
 
 // override makes the maps that templates set overrides in.

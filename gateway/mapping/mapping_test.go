@@ -72,6 +72,10 @@ func TestRequest(t *testing.T) {
 	if r, err = m.Request(c); err != nil || r.Body != c.Body {
 		t.Errorf("%+v %v", r, err)
 	}
+	c.Body, c.Headers["Content-Type"] = "not JSON", nil
+	if _, err := m.Request(c); !errors.Is(err, ErrBody) {
+		t.Error(err)
+	}
 	for text, want := range map[string]error{
 		`{"passthroughBehavior": "NEVER"}`: ErrMediaType, `{"passthroughBehavior": "WHEN_NO_TEMPLATES"}`: nil,
 		`{"passthroughBehavior": "WHEN_NO_TEMPLATES", "requestTemplates": {"application/json": "{}"}}`:              ErrMediaType,

@@ -144,7 +144,7 @@ func (p *parameter) inBody(c *Call, body string) string {
 	if p.from == "" {
 		return body
 	}
-	text, err := c.render(p.body, body)
+	text, _, err := c.render(p.body, body)
 	if err != nil || text == "null" {
 		return ""
 	}

@@ -37,7 +37,7 @@ func (r *renderer) body() any {
 		if v, err := ParseJSON(text); err == nil {
 			r.json = v
 		} else {
-			r.json = text
+			r.json, r.in.NotJSON = text, true
 		}
 	}
 	return r.json

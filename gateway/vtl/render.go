@@ -31,6 +31,9 @@ type Input struct {
 	Context        *Map // $context: templates may set overrides in it
 	StageVariables *Map
 	Limits         Limits
+	// NotJSON is set when the template asked for a part of a body that is no JSON; it
+	// then had the body's text.
+	NotJSON bool
 }
 
 var (
