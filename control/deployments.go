@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -140,20 +138,8 @@ func complete(d *model.Definition) error {
 // Undeployable is what of a definition the gateways do not act on, or cannot.
 func (p *Plane) Undeployable(d *model.Definition) []model.Problem {
 	out := d.Undeployable()
-	if p.mapping == nil {
-		return out
-	}
-	for i := range d.Resources {
-		r := &d.Resources[i]
-		for _, verb := range slices.Sorted(maps.Keys(r.Methods)) {
-			g := r.Methods[verb].Integration
-			if g == nil || !g.Mapped() {
-				continue
-			}
-			if err := p.mapping(g); err != nil {
-				out = append(out, model.Problem{Severity: model.SeverityError, Pointer: verb + " " + r.Path, Message: err.Error()})
-			}
-		}
+	if p.check != nil {
+		out = append(out, p.check(d)...)
 	}
 	return out
 }

@@ -30,9 +30,9 @@ type Options struct {
 	// AckTimeout is how long Deploy waits for the nodes; default 10 s.
 	AckTimeout time.Duration
 	Names      Names
-	// Mapping says what of an integration's mapping a gateway could not compile, with
-	// its place; nil: it is found out by the gateways.
-	Mapping func(*model.Integration) error
+	// Check says what of a definition a gateway could not compile, with its place; nil:
+	// it is found out by the gateways.
+	Check func(*model.Definition) []model.Problem
 }
 
 // Plane is the control plane over one database. Its methods may be called from
@@ -49,7 +49,7 @@ type Plane struct {
 	consoleURL atomic.Pointer[string]
 	run        runner
 	names      names
-	mapping    func(*model.Integration) error
+	check      func(*model.Definition) []model.Problem
 }
 
 // New checks the options. It does not touch the database.
@@ -69,7 +69,7 @@ func New(o Options) (*Plane, error) {
 		return nil, fmt.Errorf("control: %w", err)
 	}
 	p := &Plane{pool: o.Pool, now: o.Now, log: o.Log, seal: seal, ackTimeout: o.AckTimeout,
-		hashing: make(chan struct{}, 4), wake: newWaiters(), names: newNames(o.Names, o.SecretKey), mapping: o.Mapping}
+		hashing: make(chan struct{}, 4), wake: newWaiters(), names: newNames(o.Names, o.SecretKey), check: o.Check}
 	if p.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}

@@ -24,6 +24,7 @@ const (
 	noGRPC
 	unsupportedMediaType
 	badRequestBody
+	badRequestParameters
 	kinds
 )
 
@@ -57,6 +58,7 @@ var answers = func() (t [kinds]answer) {
 	set(noWebSocket, "WEBSOCKET_UNSUPPORTED", 501, "WebSocket upgrades are not served by this gateway", "NotImplementedException")
 	set(noGRPC, "GRPC_UNSUPPORTED", 501, "gRPC is not served by this gateway", "NotImplementedException")
 	set(unsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported Media Type", "BadRequestException")
+	set(badRequestParameters, "BAD_REQUEST_PARAMETERS", 400, "Missing required request parameters", "BadRequestException")
 	set(badRequestBody, "BAD_REQUEST_BODY", 400, "Invalid request body", "BadRequestException")
 	t[noGRPC].head = append(t[noGRPC].head, "grpc-status: 12\r\ngrpc-message: gRPC is not served by this gateway\r\n"...)
 	return t
@@ -71,7 +73,11 @@ func (c *call) render(x *http1.Exchange, k kind) {
 		c.flags |= flagBillable
 	}
 	c.g.metrics.refused[k].Add(1)
-	_ = x.Reply(a.status, c.head, a.body)
+	body := a.body
+	if c.message != "" {
+		body = append(append([]byte(`{"message":`), jsonText(c.message)...), '}')
+	}
+	_ = x.Reply(a.status, c.head, body)
 }
 
 // refused answers a message that is no HTTP, after which the connection closes.

@@ -13,6 +13,7 @@ import (
 	"tollgate/gateway/http1"
 	"tollgate/gateway/mapping"
 	"tollgate/gateway/route"
+	"tollgate/gateway/schema"
 	"tollgate/model"
 )
 
@@ -37,6 +38,7 @@ type method struct {
 	out         upstream
 	mock        *mock   // answers instead of out
 	mapped      *mapped // answers by a mapping, with or without out
+	validator   *validator
 	throttleKey string
 }
 
@@ -89,6 +91,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
 	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint}
+	models := map[string]*schema.Schema{}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
 		r := &d.Definition.Resources[i]
@@ -110,6 +113,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			}
 			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, pools)
 			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
+			if m.validator, err = compileValidator(&d.Definition, &def, models); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
 			if m.mapped != nil {

@@ -63,21 +63,12 @@ func (c *call) hold(n int64) bool {
 
 func (c *call) mapping(x *http1.Exchange) kind {
 	m := c.run.m.mapped
-	var body []byte
 	if m.ReadsBody() {
-		n := x.Request.ContentLength
-		if x.Request.Chunked {
-			n = c.g.o.MaxBody
-		}
-		if !c.hold(2 * n) {
-			return throttled
-		}
-		var f http1.Failure
-		if body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10))); f != http1.None {
-			return c.proxied(f)
+		if k := c.readBody(x); k != proceed {
+			return k
 		}
 	}
-	in := c.mappingCall(x, string(body))
+	in := c.mappingCall(x, string(c.body))
 	req, err := m.Request(in)
 	if err != nil {
 		return mappingKind(err)

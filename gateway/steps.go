@@ -34,9 +34,11 @@ type call struct {
 	flags  uint8
 	noRec  bool // the journal refused the record
 
-	head   []byte // header lines for the client
-	rec    journal.Record
-	counts [2]int64 // held of the tenant's gauges: calls, bytes
+	head    []byte // header lines for the client
+	body    []byte // of the request, where a step has read it whole; nil: none has
+	message string // of the gateway's own answer, where it is not its kind's
+	rec     journal.Record
+	counts  [2]int64 // held of the tenant's gauges: calls, bytes
 }
 
 const (
@@ -57,6 +59,7 @@ func (g *Gateway) serve(x *http1.Exchange) {
 	c.now = x.Wall
 	c.tenant, c.stage, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
+	c.body, c.message = nil, ""
 	x.Rec = c
 	c.at = 0
 	k := c.find(x)
@@ -110,22 +113,34 @@ func (c *call) advance(x *http1.Exchange, k kind) {
 //  3. quota: the plan's, before rates, as on Amazon API Gateway.
 //  4. throttle: narrow to wide, so that one caller's flood is stopped before it
 //     drains what others share; gives the quota's unit back when it refuses.
-//  5. integrate: the upstream, or a mock's answer.
+//  5. validate: parameters, then the body against its model.
+//  6. integrate: the upstream, or a mock's answer.
 func compose(m *method, stageBucket *limit.Bucket) []step {
+	list := 0
 	switch {
 	case m.keyed:
-		return stepsKeyed
+		list = 2
 	case stageBucket != nil:
-		return stepsThrottled
+		list = 1
 	}
-	return stepsOpen
+	if m.validator != nil {
+		return stepsValidated[list]
+	}
+	return stepsPlain[list]
 }
 
 // The lists are shared: what a call reads on its way stays in the cache.
 var (
-	stepsKeyed     = []step{(*call).apiKey, (*call).quota, (*call).throttle, (*call).integrate}
-	stepsThrottled = []step{(*call).throttle, (*call).integrate}
-	stepsOpen      = []step{(*call).integrate}
+	stepsPlain = [3][]step{
+		{(*call).integrate},
+		{(*call).throttle, (*call).integrate},
+		{(*call).apiKey, (*call).quota, (*call).throttle, (*call).integrate},
+	}
+	stepsValidated = [3][]step{
+		{(*call).validate, (*call).integrate},
+		{(*call).throttle, (*call).validate, (*call).integrate},
+		{(*call).apiKey, (*call).quota, (*call).throttle, (*call).validate, (*call).integrate},
+	}
 )
 
 const pathStyle = "/_aws/execute-api/"
@@ -351,7 +366,11 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
+	if c.body != nil { // read whole: it goes on as it is, with its length
+		x.Request.Chunked, x.Request.ContentLength = false, int64(len(c.body))
+	}
 	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))
+	req = append(req, c.body...)
 	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
 }
 

@@ -361,9 +361,6 @@ func (m *Method) Undeployable(path string) []string {
 	if m.AuthorizationType != "" && m.AuthorizationType != AuthNone {
 		no("authorization %s is not served yet", m.AuthorizationType)
 	}
-	if m.RequestValidatorID != "" {
-		no("request validator %q is not served yet", m.RequestValidatorID)
-	}
 	g := m.Integration
 	if g == nil {
 		no("the method has no integration")

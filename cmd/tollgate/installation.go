@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tollgate/control"
-	"tollgate/gateway/mapping"
+	"tollgate/gateway"
 	"tollgate/migrations"
 	"tollgate/migrations/pgserver"
 	"tollgate/model"
@@ -96,7 +96,7 @@ func (in *installation) connect(ctx context.Context, dir *dataDir, url string) e
 	}
 	before := in.close
 	in.close = func() { in.pool.Close(); before() }
-	in.plane, err = control.New(control.Options{Pool: in.pool, SecretKey: key, Names: in.cfg.names(), Mapping: mapping.Check})
+	in.plane, err = control.New(control.Options{Pool: in.pool, SecretKey: key, Names: in.cfg.names(), Check: gateway.Check})
 	return err
 }
 

@@ -19,7 +19,6 @@ import (
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/gateway"
-	"tollgate/gateway/mapping"
 	"tollgate/gateway/process"
 	"tollgate/migrations"
 	"tollgate/migrations/pgserver"
@@ -233,7 +232,7 @@ func (p *program) startControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log, Names: p.cfg.names(), Mapping: mapping.Check})
+	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log, Names: p.cfg.names(), Check: gateway.Check})
 	if err != nil {
 		return err
 	}

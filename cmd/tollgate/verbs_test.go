@@ -339,11 +339,15 @@ func TestTenantSwitches(t *testing.T) {
 
 const mappedDocument = `openapi: 3.0.3
 info: {title: Mapped, version: "1"}
+x-amazon-apigateway-request-validators: {all: {validateRequestBody: true, validateRequestParameters: true}}
+components: {schemas: {Order: {type: object, required: [what], properties: {what: {type: object}}}}}
 paths:
   /orders/{id}:
     post:
       parameters: [{name: id, in: path, required: true, schema: {type: string}}]
       responses: {"200": {description: ok}, "400": {description: no}}
+      requestBody: {content: {application/json: {schema: {$ref: "#/components/schemas/Order"}}}}
+      x-amazon-apigateway-request-validator: all
       x-amazon-apigateway-integration:
         type: http
         httpMethod: PUT
@@ -411,10 +415,13 @@ func TestMappings(t *testing.T) {
 	if code, _, body := send("POST", "/orders/a%20b", `{"what": {"kind": "ship"}}`, ""); code != 200 || body != `{"got": {"kind":"ship"}, "path": "/things/a b", "stage": "dev"}` {
 		t.Errorf("%d %s", code, body)
 	}
+	if code, _, body := send("POST", "/orders/1", `{"what": "a text"}`, ""); code != 400 || body != `{"message":"Invalid request body"}` {
+		t.Errorf("%d %s", code, body)
+	}
 	if code, _, body := send("POST", "/orders/1", `not JSON`, ""); code != 400 || body != `{"message":"Invalid request body"}` {
 		t.Errorf("%d %s", code, body)
 	}
-	if code, _, body := send("POST", "/orders/refused", `{}`, ""); code != 400 || body != `{"no": "POST"}` {
+	if code, _, body := send("POST", "/orders/refused", `{"what": {}}`, ""); code != 400 || body != `{"no": "POST"}` {
 		t.Errorf("%d %s", code, body)
 	}
 	if code, h, _ := send("OPTIONS", "/orders", "", "https://ours.example"); code != 204 || h.Get("Access-Control-Allow-Origin") != "https://ours.example" {

@@ -316,7 +316,7 @@ func (m *Mapping) Request(c *Call) (Request, error) {
 func MockStatus(body string) (int, error) {
 	v, err := vtl.ParseJSON(body)
 	if err != nil {
-		return 0, fmt.Errorf("%w: Unable to parse statusCode. It should be an integer that is defined in the request template.", ErrConfiguration)
+		return 0, fmt.Errorf("%w: Unable to parse statusCode. It should be an integer that is defined in the request template", ErrConfiguration)
 	}
 	if o, ok := v.(*vtl.Map); ok {
 		if code, ok := o.Get("statusCode"); ok {
@@ -325,7 +325,7 @@ func MockStatus(body string) (int, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf("%w: Unable to parse statusCode. It should be an integer that is defined in the request template.", ErrConfiguration)
+	return 0, fmt.Errorf("%w: Unable to parse statusCode. It should be an integer that is defined in the request template", ErrConfiguration)
 }
 
 // Response maps an integration's answer; selector is what patterns are tried on: the

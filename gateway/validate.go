@@ -1,0 +1,195 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"tollgate/gateway/http1"
+	"tollgate/gateway/mapping"
+	"tollgate/gateway/schema"
+	"tollgate/model"
+)
+
+// validator checks a call before its integration: that the parameters it must have are
+// there, and that its body fits the model of its content type.
+type validator struct {
+	params []required
+	models map[string]string         // names by content type; nil: bodies are not checked
+	of     map[string]*schema.Schema // by name
+}
+
+// required is a parameter that a call must have.
+type required struct{ kind, name string } // path, querystring or header
+
+// compileValidator is a method's; nil: it asks for none.
+func compileValidator(d *model.Definition, m *model.Method, models map[string]*schema.Schema) (*validator, error) {
+	if m.RequestValidatorID == "" {
+		return nil, nil
+	}
+	r := d.RequestValidator(m.RequestValidatorID)
+	if r == nil {
+		return nil, fmt.Errorf("there is no request validator %q", m.RequestValidatorID)
+	}
+	v := &validator{}
+	if r.Parameters {
+		for _, p := range slices.Sorted(maps.Keys(m.RequestParameters)) {
+			kind, name, ok := strings.Cut(strings.TrimPrefix(p, "method.request."), ".")
+			kind = strings.TrimPrefix(kind, "multivalue")
+			if ok && m.RequestParameters[p] {
+				v.params = append(v.params, required{kind, name})
+			}
+		}
+	}
+	if r.Body && len(m.RequestModels) > 0 {
+		v.models, v.of = m.RequestModels, map[string]*schema.Schema{}
+		for _, kind := range slices.Sorted(maps.Keys(m.RequestModels)) {
+			name := m.RequestModels[kind]
+			if models[name] == nil {
+				s, err := compileModel(d, name)
+				if err != nil {
+					return nil, err
+				}
+				models[name] = s
+			}
+			v.of[name] = models[name]
+		}
+	}
+	if v.params == nil && v.models == nil {
+		return nil, nil
+	}
+	return v, nil
+}
+
+func compileModel(d *model.Definition, name string) (*schema.Schema, error) {
+	texts := make(map[string]string, len(d.Models))
+	for i := range d.Models {
+		texts[d.Models[i].Name] = d.Models[i].Schema
+	}
+	if _, ok := texts[name]; !ok {
+		return nil, fmt.Errorf("there is no model %q", name)
+	}
+	s, err := schema.Compile(texts, name)
+	if err != nil {
+		return nil, fmt.Errorf("request model %w", err)
+	}
+	return s, nil
+}
+
+// Check says what of a definition no node could compile, with its place: the control
+// plane asks before it deploys.
+func Check(d *model.Definition) []model.Problem {
+	var out []model.Problem
+	models := map[string]*schema.Schema{}
+	for i := range d.Resources {
+		r := &d.Resources[i]
+		for _, verb := range slices.Sorted(maps.Keys(r.Methods)) {
+			m := r.Methods[verb]
+			no := func(err error) {
+				if err != nil {
+					out = append(out, model.Problem{Severity: model.SeverityError, Pointer: verb + " " + r.Path, Message: err.Error()})
+				}
+			}
+			if m.Integration != nil && m.Integration.Mapped() {
+				no(mapping.Check(m.Integration))
+			}
+			_, err := compileValidator(d, &m, models)
+			no(err)
+		}
+	}
+	return out
+}
+
+// validate checks the call. A body is read whole for it, so that is done where waiting
+// is allowed.
+func (c *call) validate(x *http1.Exchange) kind {
+	v := c.run.m.validator
+	var missing []string
+	for _, p := range v.params {
+		if !c.present(x, p) {
+			missing = append(missing, p.name)
+		}
+	}
+	if len(missing) > 0 {
+		c.message = schema.Missing(missing)
+		return badRequestParameters
+	}
+	if v.models == nil {
+		return proceed
+	}
+	name, ok := schema.ModelFor(v.models, string(x.Request.Type.Of(x.In)))
+	if !ok {
+		return proceed
+	}
+	if !x.MayBlock() {
+		x.Block()
+		return later
+	}
+	if k := c.readBody(x); k != proceed {
+		return k
+	}
+	err := v.of[name].Validate(c.body)
+	switch {
+	case err == nil:
+		return proceed
+	case errors.Is(err, schema.ErrTooLarge):
+		return tooLarge
+	case errors.Is(err, schema.ErrTooCostly):
+		return configurationError
+	}
+	return badRequestBody
+}
+
+func (c *call) present(x *http1.Exchange, p required) bool {
+	switch p.kind {
+	case "header":
+		return schema.Present(string(header(x, p.name)))
+	case "querystring":
+		for part := range strings.FieldsFuncSeq(string(x.Request.Query.Of(x.In)), func(r rune) bool { return r == '&' || r == ';' }) {
+			name, value, _ := strings.Cut(part, "=")
+			if unescapeQuery(name) == p.name && schema.Present(unescapeQuery(value)) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, v := range c.match.Vars[:c.match.N] {
+		if v.Name == p.name {
+			text := string(c.path[v.Start:v.End])
+			if s, err := url.PathUnescape(text); err == nil {
+				text = s
+			}
+			return schema.Present(text)
+		}
+	}
+	return false
+}
+
+// readBody reads the whole body, once. What follows sends it on with its length.
+func (c *call) readBody(x *http1.Exchange) kind {
+	if c.body != nil {
+		return proceed
+	}
+	n := x.Request.ContentLength
+	if x.Request.Chunked {
+		n = c.g.o.MaxBody
+	}
+	if !c.hold(2 * n) {
+		return throttled
+	}
+	var f http1.Failure
+	if c.body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10))); f != http1.None {
+		return c.proxied(f)
+	}
+	return proceed
+}
+
+// jsonText is a text as a JSON string.
+func jsonText(s string) []byte {
+	b, _ := json.Marshal(s) // of a string
+	return b
+}
