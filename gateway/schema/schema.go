@@ -198,6 +198,8 @@ func (s *Schema) Validate(body []byte) error {
 	return &Failure{invalidBody, v.messages.String()}
 }
 
-// budget is how many steps a body of n bytes may take; a step is a few dozen
-// nanoseconds. A model would have to look at every byte four times to use it up.
-func budget(n int) int { return 1_000_000 + 4*n }
+// budget is how many steps a body of n bytes may take. A step is about 10 ns, but up to
+// 300 where a pattern that can be in many states at once runs over a long string: a
+// body of 1 KB is done or given up within half a second, one of 10 MB, at the very
+// worst, within fifteen.
+func budget(n int) int { return 4_000_000 + 4*n }
