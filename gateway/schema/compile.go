@@ -15,7 +15,7 @@ const (
 	maxModels      = 4 << 20 // together, of those a model reaches
 	maxSchemas     = 20_000
 	maxPattern     = 4 << 10
-	maxPatternSize = 100_000 // instructions of all patterns
+	maxPatternSize = 20_000 // instructions of all patterns
 	maxInPlace     = 128     // schemas inside each other that look at the same value
 )
 

@@ -1,6 +1,29 @@
 // Package schema checks request bodies against models as Amazon API Gateway does:
 // JSON Schema draft 4, with the service's messages. It does no I/O; references are
 // followed inside a model and between models, never fetched.
+//
+// The service validates with the Java library json-schema-validator (java-json-tools),
+// so that library's public behaviour is what is followed here: the texts of its message
+// bundle, which keywords are looked at after a failure (see run.report), its checks of
+// "format" and the warnings it lists for formats it does not know. How the messages are
+// put together was found from answers of the service quoted in public (see messages).
+// Not verified against the service, and so a guess from the library: numbers like 10.0
+// (printed as 1E+1), the order of more than eleven messages, and of several missing
+// parameters. Ours alone: the limits in Compile and Validate, RE2 for patterns.
+// Keywords that draft 4 does not know mean nothing; refusing them is the control API's.
+//
+// Why not a library: github.com/santhosh-tekuri/jsonschema v6.0.3 is good and passes
+// the same suite, but its errors cannot be turned into these messages (it goes on where
+// the service stops and keeps no values), so a second walk over model and body would be
+// needed anyway. A body of 1 KB against a model of ten properties, on one core:
+//
+//	here                     3.8 µs    0 allocations (a failure with its message 6.9 µs, 25)
+//	jsonschema v6, valid    29.1 µs  163 allocations, 11 KB
+//
+// It would also add 1.6 MB (with golang.org/x/text/message) to the gateway's program,
+// and bounds neither how often a model may look at one value nor the work of patterns.
+// Of the draft-4 suite's 937 cases 925 pass, all required ones among them; the test
+// lists the other twelve with the reason.
 package schema
 
 import (
@@ -175,6 +198,8 @@ func (s *Schema) Validate(body []byte) error {
 	return &Failure{invalidBody, v.messages.String()}
 }
 
-// budget is how many steps a body of n bytes may take; a step is a few dozen
-// nanoseconds. A model would have to look at every byte four times to use it up.
-func budget(n int) int { return 1_000_000 + 4*n }
+// budget is how many steps a body of n bytes may take. A step is about 10 ns, but up to
+// 300 where a pattern that can be in many states at once runs over a long string: a
+// body of 1 KB is done or given up within half a second, one of 10 MB, at the very
+// worst, within fifteen.
+func budget(n int) int { return 4_000_000 + 4*n }

@@ -171,8 +171,15 @@ func (s *schema) element(n int) *schema {
 // by a hash whose seed no client knows, and truly only if hashes are equal.
 func (v *run) repeated(i uint32) bool {
 	n := int(v.tape[i].end)
-	if n < 2 {
-		return false
+	if n <= 8 {
+		return !v.elements(i, func(_ int, x uint32) bool {
+			for y := i + 1; y < x; y = v.tape[y].next {
+				if equal(v.doc, x, v.doc, y) {
+					return false
+				}
+			}
+			return true
+		})
 	}
 	if v.hashes == nil {
 		v.hashes = make([]uint64, len(v.tape))
