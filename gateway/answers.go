@@ -1,6 +1,15 @@
 package gateway
 
-import "tollgate/gateway/http1"
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"tollgate/gateway/http1"
+	"tollgate/gateway/mapping"
+	"tollgate/gateway/vtl"
+	"tollgate/model"
+)
 
 // kind is a gateway-response type: why the gateway itself answers a call.
 type kind uint8
@@ -36,13 +45,15 @@ type answer struct {
 	status int
 	head   []byte
 	body   []byte
+
+	message, errorType string
 }
 
 var answers = func() (t [kinds]answer) {
 	set := func(k kind, name string, status int, message, errorType string) {
 		t[k] = answer{name: name, status: status,
 			head: []byte("Content-Type: application/json\r\nx-amzn-ErrorType: " + errorType + "\r\n"),
-			body: []byte(`{"message":"` + message + `"}`)}
+			body: []byte(`{"message":"` + message + `"}`), message: message, errorType: errorType}
 	}
 	set(forbidden, "FORBIDDEN", 403, "Forbidden", "ForbiddenException")
 	set(missingToken, "MISSING_AUTHENTICATION_TOKEN", 403, "Missing Authentication Token", "MissingAuthenticationTokenException")
@@ -77,7 +88,66 @@ func (c *call) render(x *http1.Exchange, k kind) {
 	if c.message != "" {
 		body = append(append([]byte(`{"message":`), jsonText(c.message)...), '}')
 	}
+	if c.variant != nil && c.variant.prog.responses != nil {
+		if g := c.variant.prog.responses[k]; g != nil {
+			c.renderMapped(x, k, g, body)
+			return
+		}
+	}
 	_ = x.Reply(a.status, c.head, body)
+}
+
+// renderMapped answers with what the API's author made of a kind.
+func (c *call) renderMapped(x *http1.Exchange, k kind, g *mapping.GatewayResponse, body []byte) {
+	a := &answers[k]
+	in := c.mappingCall(x, "")
+	message := c.message
+	if message == "" {
+		message = a.message
+	}
+	e := vtl.NewMap()
+	e.Set("message", message)
+	e.Set("messageString", string(jsonText(message)))
+	e.Set("responseType", a.name)
+	if c.detail != "" {
+		quoted := jsonText(c.detail) // templates put it between quotes
+		e.Set("validationErrorString", string(quoted[1:len(quoted)-1]))
+	}
+	in.Context.Set("error", e)
+	out := g.Reply(in, a.status, string(body))
+	c.head = append(append(append(c.head[:0], "x-amzn-ErrorType: "...), a.errorType...), '\r', '\n')
+	c.head = c.appendID(c.head)
+	for _, h := range out.Header {
+		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
+	}
+	_ = x.Reply(out.Status, c.head, []byte(out.Body))
+}
+
+// compileResponses are the author's, by kind; nil: there is none. One that is not
+// changed itself follows the default of its class, but for the one that is fixed.
+func compileResponses(d *model.Definition) (*[kinds]*mapping.GatewayResponse, error) {
+	if len(d.GatewayResponses) == 0 {
+		return nil, nil
+	}
+	byName := map[string]*mapping.GatewayResponse{}
+	for _, name := range slices.Sorted(maps.Keys(d.GatewayResponses)) {
+		g, err := mapping.CompileGatewayResponse(d.GatewayResponses[name])
+		if err != nil {
+			return nil, fmt.Errorf("gateway response %s: %w", name, err)
+		}
+		byName[name] = g
+	}
+	var out [kinds]*mapping.GatewayResponse
+	for k := range out {
+		a := &answers[k]
+		if a.name == "" || kind(k) == tooLarge {
+			continue
+		}
+		if out[k] = byName[a.name]; out[k] == nil {
+			out[k] = byName[fmt.Sprintf("DEFAULT_%dXX", a.status/100)]
+		}
+	}
+	return &out, nil
 }
 
 // refused answers a message that is no HTTP, after which the connection closes.

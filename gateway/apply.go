@@ -285,9 +285,9 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 		if err != nil {
 			return fmt.Errorf("its canary: %w", err)
 		}
-		s.canary = &canary{g.reg.variant(cfg, other, &mappedRun{vars, other.id, true}), uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32))}
+		s.canary = &canary{g.reg.variant(cfg, other, vars, true), uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32))}
 	}
-	s.variant = g.reg.variant(cfg, prog, &mappedRun{cfg.Variables, prog.id, false})
+	s.variant = g.reg.variant(cfg, prog, cfg.Variables, false)
 	g.reg.stages[cfg.Num] = s
 	return nil
 }
@@ -319,15 +319,12 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 
 // variant puts a program on a stage. A method has one bucket there, whichever of
 // the stage's programs runs it.
-func (r *registry) variant(cfg *model.StageConfig, prog *program, of *mappedRun) variant {
-	v := variant{prog, make([]run, len(prog.methods))}
+func (r *registry) variant(cfg *model.StageConfig, prog *program, vars map[string]string, canary bool) variant {
+	v := variant{prog, make([]run, len(prog.methods)), vars, canary}
 	for i := range v.runs {
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
 		v.runs[i] = run{m: m, bucket: b, steps: compose(m, b)}
-		if m.mapped != nil {
-			v.runs[i].mapped = of
-		}
 	}
 	return v
 }

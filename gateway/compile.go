@@ -22,12 +22,18 @@ import (
 type program struct {
 	tree    *route.Tree
 	methods []method
-	id, api string
-	tenant  uint32
+	// resources by index of their routes
+	resources []resource
+	responses *[kinds]*mapping.GatewayResponse // nil: the gateway's own
+	id, api   string
+	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
 	key       string // among the node's programs: see programKey
 }
+
+// resource is what mappings know of a route.
+type resource struct{ id, path string }
 
 // method is one compiled method, what a call reads first.
 type method struct {
@@ -119,14 +125,18 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
 			if m.mapped != nil {
-				m.mapped.resource, m.mapped.path, m.mapped.api = r.ID, r.Path, d.APIID
+				m.mapped.api = d.APIID
 			}
 			rt.Methods[v] = int32(len(p.methods))
 			p.methods = append(p.methods, m)
 		}
 		routes = append(routes, rt)
+		p.resources = append(p.resources, resource{r.ID, r.Path})
 	}
 	var err error
+	if p.responses, err = compileResponses(&d.Definition); err != nil {
+		return nil, err
+	}
 	if p.tree, err = route.New(routes); err != nil {
 		return nil, err
 	}

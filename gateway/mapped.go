@@ -19,17 +19,9 @@ import (
 // author's mapping. The upstream is the method's; a mock has none.
 type mapped struct {
 	*mapping.Mapping
-	mock           bool
-	target         []model.UpstreamPart // of the path; their variables are the mapping's
-	resource, path string               // id and path template
-	api            string
-}
-
-// mappedRun is what a mapping reads of the variant that a call runs.
-type mappedRun struct {
-	vars       map[string]string
-	deployment string
-	canary     bool
+	mock   bool
+	target []model.UpstreamPart // of the path; their variables are the mapping's
+	api    string
 }
 
 // maxMappedAnswer bounds what an upstream may answer where all of it must be read first.
@@ -234,8 +226,7 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 		known := textproto.CanonicalMIMEHeaderKey(name)
 		in.Header[name], in.Headers[known] = value, append(in.Headers[known], value)
 	}
-	run := c.run.mapped
-	for name, value := range run.vars {
+	for name, value := range c.variant.vars {
 		in.StageVariables.Set(name, value)
 	}
 	in.Context = c.context(x)
@@ -261,7 +252,11 @@ func unescapeQuery(s string) string {
 // context is $context. What the gateway does not know of a caller is left out, which
 // templates print as nothing.
 func (c *call) context(x *http1.Exchange) *vtl.Map {
-	r, m, run := &x.Request, c.run.m.mapped, c.run.mapped
+	r, v := &x.Request, c.variant
+	var at resource
+	if i := c.match.Route; i >= 0 && int(i) < len(v.prog.resources) {
+		at = v.prog.resources[i]
+	}
 	out, identity := vtl.NewMap(), vtl.NewMap()
 	set := func(m *vtl.Map, pairs ...string) {
 		for i := 0; i+1 < len(pairs); i += 2 {
@@ -285,9 +280,9 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		_, path, _ = strings.Cut(rest, "/")
 		path = "/" + path
 	}
-	set(out, "accountId", c.tenant.account, "apiId", m.api, "deploymentId", run.deployment, "domainName", host, "domainPrefix", prefix, "extendedRequestId", id,
+	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", id,
 		"httpMethod", string(r.Method.Of(x.In)), "path", path, "protocol", protocol, "requestId", id, "requestTime", utc.Format("02/Jan/2006:15:04:05 +0000"),
-		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", m.resource, "resourcePath", m.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(run.canary))
+		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
 		set(identity, "apiKey", string(r.APIKey.Of(x.In)))

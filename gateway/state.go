@@ -61,8 +61,10 @@ type stage struct {
 
 // variant is a program on a stage.
 type variant struct {
-	prog *program
-	runs []run // by method index of the program
+	prog   *program
+	runs   []run             // by method index of the program
+	vars   map[string]string // the stage's variables, with a canary's overrides
+	canary bool
 }
 
 // canary is the variant that a share of a stage's calls runs.
@@ -87,7 +89,6 @@ type run struct {
 	m      *method
 	steps  []step
 	bucket *limit.Bucket // the stage's throttle of this method; nil: none
-	mapped *mappedRun    // nil: the method has no mapping
 }
 
 // stageRef stands for a stage's name, so that plans and stages meet by pointer

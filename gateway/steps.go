@@ -22,20 +22,22 @@ type call struct {
 	match route.Match
 	path  []byte // relative to the stage
 
-	tenant *tenant
-	stage  *stage
-	run    *run
-	key    *key
-	sub    *subscription
-	plan   *plan
-	cover  *planStage
-	at     int // the step it is at
-	unit   limit.Unit
-	flags  uint8
-	noRec  bool // the journal refused the record
+	tenant  *tenant
+	stage   *stage
+	variant *variant // of the stage, that the call runs
+	run     *run
+	key     *key
+	sub     *subscription
+	plan    *plan
+	cover   *planStage
+	at      int // the step it is at
+	unit    limit.Unit
+	flags   uint8
+	noRec   bool // the journal refused the record
 
 	head    []byte // header lines for the client
 	body    []byte // of the request, where a step has read it whole; nil: none has
+	detail  string // why a body does not fit its model
 	message string // of the gateway's own answer, where it is not its kind's
 	rec     journal.Record
 	counts  [2]int64 // held of the tenant's gauges: calls, bytes
@@ -57,9 +59,9 @@ func (g *Gateway) serve(x *http1.Exchange) {
 	c := x.App.(*call)
 	c.id = g.journal.Begin(x.Shard)
 	c.now = x.Wall
-	c.tenant, c.stage, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil
+	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
-	c.body, c.message = nil, ""
+	c.body, c.message, c.detail = nil, "", ""
 	x.Rec = c
 	c.at = 0
 	k := c.find(x)
@@ -201,6 +203,7 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 	if byDefault && v.prog.noDefault {
 		return forbidden
 	}
+	c.variant = v
 	if !v.prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
 		return missingToken
 	}

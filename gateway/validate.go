@@ -84,6 +84,9 @@ func compileModel(d *model.Definition, name string) (*schema.Schema, error) {
 // plane asks before it deploys.
 func Check(d *model.Definition) []model.Problem {
 	var out []model.Problem
+	if _, err := compileResponses(d); err != nil {
+		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "gatewayResponses", Message: err.Error()})
+	}
 	models := map[string]*schema.Schema{}
 	for i := range d.Resources {
 		r := &d.Resources[i]
@@ -140,6 +143,9 @@ func (c *call) validate(x *http1.Exchange) kind {
 		return tooLarge
 	case errors.Is(err, schema.ErrTooCostly):
 		return configurationError
+	}
+	if f, ok := errors.AsType[*schema.Failure](err); ok {
+		c.detail = f.Detail
 	}
 	return badRequestBody
 }

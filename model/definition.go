@@ -313,9 +313,6 @@ func (d *Definition) Undeployable() []Problem {
 	no := func(what, why string) {
 		out = append(out, Problem{Severity: SeverityError, Pointer: what, Message: why})
 	}
-	for _, t := range sortedNames(d.GatewayResponses) {
-		no("gateway response "+t, "answers of the gateway's own are not changed yet; delete it")
-	}
 	if d.Policy != "" {
 		no("policy", "resource policies are not served yet: without the policy the API would be open to callers it keeps out")
 	}
