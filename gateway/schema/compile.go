@@ -16,7 +16,7 @@ const (
 	maxSchemas     = 20_000
 	maxPattern     = 4 << 10
 	maxPatternSize = 20_000 // instructions of all patterns
-	maxInPlace     = 128     // schemas inside each other that look at the same value
+	maxInPlace     = 128    // schemas inside each other that look at the same value
 )
 
 // Error tells what is wrong with a model.
