@@ -70,6 +70,8 @@ type Gateway struct {
 	mu  sync.Mutex // over reg
 	reg registry
 
+	heavy chan struct{} // see heavily
+
 	complaintsMu sync.Mutex
 	complaints   map[string]time.Time // upstream address to the last time it was complained about
 }
@@ -96,7 +98,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key]()}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
 	var undo []func()
 	defer func() {

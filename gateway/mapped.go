@@ -61,7 +61,11 @@ func (c *call) mapping(x *http1.Exchange) kind {
 		}
 	}
 	in := c.mappingCall(x, string(c.body))
-	req, err := m.Request(in)
+	var req mapping.Request
+	var err error
+	if !c.heavily(len(in.Body), func() { req, err = m.Request(in) }) {
+		return unavailable
+	}
 	if err != nil {
 		return mappingKind(err)
 	}
@@ -74,7 +78,10 @@ func (c *call) mapping(x *http1.Exchange) kind {
 		return k
 	}
 	selector = strconv.Itoa(answer.Status)
-	out, err := m.Response(in, selector, answer)
+	var out mapping.Reply
+	if !c.heavily(len(answer.Body), func() { out, err = m.Response(in, selector, answer) }) {
+		return unavailable
+	}
 	if err != nil {
 		return mappingKind(err)
 	}

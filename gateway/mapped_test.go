@@ -199,6 +199,30 @@ func TestMappedHTTP(t *testing.T) {
 	if n := conns.Load() - before; n > 1 {
 		t.Errorf("%d connections for 20 calls one after the other: they are not used again", n)
 	}
+	// Large ones wait for each other, and all of them are answered.
+	done := make(chan int)
+	for range 6 {
+		go func() {
+			req, _ := http.NewRequest("POST", r.base+"/_aws/execute-api/abc/prod/a/1?s=200", strings.NewReader(`{"n": "`+strings.Repeat("x", 2<<20)+`"}`))
+			req.Header.Set("Content-Type", "application/json")
+			res, err := r.httpc.Do(req)
+			if err != nil {
+				done <- 0
+				return
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			done <- res.StatusCode
+		}()
+	}
+	for range 6 {
+		if status := <-done; status != 200 {
+			t.Errorf("a large call beside others: %d", status)
+		}
+	}
+	if n := len(r.g.heavy); n != 0 {
+		t.Errorf("%d turns are not given back", n)
+	}
 	// A large body, which arrives in pieces, goes through whole.
 	big := `{"n": "` + strings.Repeat("x", 3<<20) + `"}`
 	if status, _, body := r.send("POST", "/a/1?s=200", big, "Content-Type", "application/json"); status != 200 || len(body) < 3<<20 {

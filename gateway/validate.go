@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"tollgate/gateway/http1"
 	"tollgate/gateway/mapping"
@@ -135,7 +136,13 @@ func (c *call) validate(x *http1.Exchange) kind {
 	if k := c.readBody(x); k != proceed {
 		return k
 	}
-	err := v.of[name].Validate(c.body)
+	var err error
+	if !c.heavily(len(c.body), func() { err = v.of[name].Validate(c.body) }) {
+		if c.flags&flagQuota != 0 {
+			c.sub.quotaRefund(c)
+		}
+		return unavailable
+	}
 	switch {
 	case err == nil:
 		return proceed
@@ -192,6 +199,31 @@ func (c *call) readBody(x *http1.Exchange) kind {
 		return c.proxied(f)
 	}
 	return proceed
+}
+
+const (
+	// A payload that is read as JSON takes many times its bytes: those of more than
+	// largePayload are worked on by largeAtOnce calls of the node at a time, so that a
+	// few of them cannot take the memory of all.
+	largePayload = 1 << 20
+	largeAtOnce  = 2
+)
+
+// heavily does what takes much memory for a payload of n bytes; false: its turn did not
+// come in the time that the method has.
+func (c *call) heavily(n int, do func()) bool {
+	if n > largePayload {
+		late := time.NewTimer(c.run.m.timeout)
+		defer late.Stop()
+		select {
+		case c.g.heavy <- struct{}{}:
+		case <-late.C:
+			return false
+		}
+		defer func() { <-c.g.heavy }()
+	}
+	do()
+	return true
 }
 
 // jsonText is a text as a JSON string.

@@ -86,9 +86,9 @@ func TestImportCFN(t *testing.T) {
 		t.Errorf("a changed method: %+v", changed)
 	}
 	// What the gateway does not act on is kept, and not served.
-	must(t, os.WriteFile(file, []byte(strings.Replace(string(src), "Type: HTTP_PROXY", "Type: HTTP", 1)), 0o600))
+	must(t, os.WriteFile(file, []byte(strings.Replace(string(src), "Type: HTTP_PROXY", "Type: AWS", 1)), 0o600))
 	_, changed = take()
-	if changed["API"].Done != "changed" || changed["stage"].Done != "refused" || !strings.Contains(changed["stage"].Why, "HTTP is not served yet") {
+	if changed["API"].Done != "changed" || changed["stage"].Done != "refused" || !strings.Contains(changed["stage"].Why, "AWS is not served yet") {
 		t.Errorf("with what is not served: %+v", changed)
 	}
 	cli(t, env, "import-cfn", filepath.Join(t.TempDir(), "none.yaml")).refusal(t, "none.yaml")
