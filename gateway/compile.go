@@ -48,6 +48,7 @@ type method struct {
 	auth        authorize // nil: everybody may call it
 	validator   *validator
 	throttleKey string
+	cacheKey    cacheKey
 }
 
 // mock is an answer that is always the same.
@@ -128,6 +129,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
 			if m.auth, err = compileAuth(&d.Definition, &def); err != nil {
+				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
+			if m.cacheKey, err = compileCacheKey(def.Integration, r.ID); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
 			if m.mapped != nil {
