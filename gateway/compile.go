@@ -42,8 +42,10 @@ type method struct {
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
-	mock        *mock   // answers instead of out
-	mapped      *mapped // answers by a mapping, with or without out
+	mock        *mock     // answers instead of out
+	whole       whole     // answers instead of sending the call on; nil: out does, or mock
+	mapped      *mapped   // how the integration's request and answer are made; nil: neither is
+	auth        authorize // nil: everybody may call it
 	validator   *validator
 	throttleKey string
 }
@@ -124,6 +126,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			if m.validator, err = compileValidator(&d.Definition, &def, models); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
+			if m.auth, err = compileAuth(&d.Definition, &def); err != nil {
+				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}
@@ -166,7 +171,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 			return m, nil
 		}
 		if err != nil { // not always the same
-			m.mapped = &mapped{mock: true}
+			m.mapped, m.whole = &mapped{}, (*call).mockAnswer
 			m.mapped.Mapping, err = mapping.Compile(def.Integration, binary)
 			return m, err
 		}
@@ -178,7 +183,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	}
 	parse := func() (*model.Upstream, error) { return model.ParseUpstream(def.Integration, path) }
 	if def.Integration.Type == model.IntegrationHTTP {
-		m.mapped = &mapped{}
+		m.mapped, m.whole = &mapped{}, (*call).httpAnswer
 		var err error
 		if m.mapped.Mapping, err = mapping.Compile(def.Integration, binary); err != nil {
 			return m, err

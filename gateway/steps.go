@@ -37,6 +37,9 @@ type call struct {
 
 	head    []byte // header lines for the client
 	body    []byte // of the request, where a step has read it whole; nil: none has
+	caller  *caller
+	trace   *trace // nil: the call is not traced
+	why     string // the gateway itself answers, for those who run the API; "": its kind says it
 	detail  string // why a body does not fit its model
 	message string // of the gateway's own answer, where it is not its kind's
 	rec     journal.Record
@@ -61,7 +64,7 @@ func (g *Gateway) serve(x *http1.Exchange) {
 	c.now = x.Wall
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
-	c.body, c.message, c.detail = nil, "", ""
+	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
 	x.Rec = c
 	c.at = 0
 	k := c.find(x)
@@ -105,45 +108,69 @@ func (c *call) advance(x *http1.Exchange, k kind) {
 	}
 }
 
-// The order of a call's steps. find runs for every call; the rest is composed
-// once per method and stage (compose), leaving out what the method does not use.
-//
-//  1. find: host or path to API and stage; the tenant's hard caps, so that a
-//     flood costs next to nothing; sizes; the deployment, where a canary shares
-//     the stage; the method.
-//  2. apiKey: before anything that is counted, since it says whom to count.
-//  3. quota: the plan's, before rates, as on Amazon API Gateway.
-//  4. throttle: narrow to wide, so that one caller's flood is stopped before it
-//     drains what others share; gives the quota's unit back when it refuses.
-//  5. validate: parameters, then the body against its model.
-//  6. integrate: the upstream, or a mock's answer.
-func compose(m *method, stageBucket *limit.Bucket) []step {
-	list := 0
-	switch {
-	case m.keyed:
-		list = 2
-	case stageBucket != nil:
-		list = 1
-	}
-	if m.validator != nil {
-		return stepsValidated[list]
-	}
-	return stepsPlain[list]
+// uses says which steps a method has on a stage.
+type uses uint8
+
+const (
+	usesAccess uses = 1 << iota
+	usesKey
+	usesThrottle
+	usesValidator
+	allUses
+)
+
+// The order of a call's steps. find runs for every call: host or path to API and
+// stage; the tenant's hard caps, so that a flood costs next to nothing; sizes; the
+// deployment, where a canary shares the stage; the method. The rest is composed once
+// per method and stage (compose), leaving out what the method does not use.
+var order = []struct {
+	when uses // any of them; 0: always
+	name string
+	step step
+}{
+	// Who calls, before anything is counted: a stranger costs nobody anything.
+	{usesAccess, "authorization", (*call).access},
+	// Whom to count; an authorizer may have given the key.
+	{usesKey, "API key", (*call).apiKey},
+	// The plan's, before rates, as on Amazon API Gateway.
+	{usesKey, "quota", (*call).quota},
+	// Narrow to wide, so that one caller's flood is stopped before it drains what
+	// others share; gives the quota's unit back when it refuses.
+	{usesKey | usesThrottle, "throttle", (*call).throttle},
+	// Parameters, then the body against its model.
+	{usesValidator, "request validation", (*call).validate},
+	// The upstream, or a mock's answer.
+	{0, "integration", (*call).integrate},
 }
 
-// The lists are shared: what a call reads on its way stays in the cache.
-var (
-	stepsPlain = [3][]step{
-		{(*call).integrate},
-		{(*call).throttle, (*call).integrate},
-		{(*call).apiKey, (*call).quota, (*call).throttle, (*call).integrate},
+// stepLists are by uses, and shared: what a call reads on its way stays in the cache.
+var stepLists, stepNames = func() (t [allUses][]step, names [allUses][]string) {
+	for u := range t {
+		for _, o := range order {
+			if o.when == 0 || o.when&uses(u) != 0 {
+				t[u], names[u] = append(t[u], o.step), append(names[u], o.name)
+			}
+		}
 	}
-	stepsValidated = [3][]step{
-		{(*call).validate, (*call).integrate},
-		{(*call).throttle, (*call).validate, (*call).integrate},
-		{(*call).apiKey, (*call).quota, (*call).throttle, (*call).validate, (*call).integrate},
+	return t, names
+}()
+
+// compose says which steps a method has.
+func compose(m *method, stageBucket *limit.Bucket) (u uses) {
+	if m.auth != nil {
+		u |= usesAccess
 	}
-)
+	if m.keyed {
+		u |= usesKey
+	}
+	if stageBucket != nil {
+		u |= usesThrottle
+	}
+	if m.validator != nil {
+		u |= usesValidator
+	}
+	return u
+}
 
 const pathStyle = "/_aws/execute-api/"
 
@@ -364,8 +391,8 @@ func (c *call) integrate(x *http1.Exchange) kind {
 		}
 		return proceed
 	}
-	if m.mapped != nil {
-		return c.maps(x)
+	if m.whole != nil {
+		return c.wholly(x)
 	}
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
