@@ -68,6 +68,9 @@ func Load(environ []string) (*Settings, error) {
 	case s.MaxBody < 0 || s.JournalKeep < 0 || s.DrainTimeout <= 0:
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY, TOLLGATE_JOURNAL_KEEP and TOLLGATE_DRAIN_TIMEOUT must not be negative")
 	}
+	if s.Region == "" || strings.Trim(s.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_REGION %q is not lower-case letters, digits and dashes", s.Region)
+	}
 	if s.Node == "" {
 		s.Node, _ = os.Hostname()
 	}
