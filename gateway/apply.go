@@ -25,6 +25,7 @@ type registry struct {
 	buckets  map[stageMethod]*limit.Bucket
 	programs map[string]*program
 	domains  map[uint32]*domain
+	signers  map[uint32][]*signer // by tenant
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -34,6 +35,7 @@ func newRegistry() registry {
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
 		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
+		signers: map[uint32][]*signer{},
 	}
 }
 
@@ -66,6 +68,7 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 		g.applyPlan(&ch.Plans[i])
 	}
 	g.applyKeys(ch.Keys)
+	g.applySigners(ch.Signers)
 	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
@@ -100,6 +103,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 	out.Plans = append([]model.PlanConfig(nil), ch.Plans...)
 	out.Keys = append([]model.KeyConfig(nil), ch.Keys...)
 	out.Domains = append([]model.DomainConfig(nil), ch.Domains...)
+	out.Signers = append([]model.SignersConfig(nil), ch.Signers...)
 	tenants, stages, plans, keys := map[uint32]bool{}, map[uint32]bool{}, map[planKey]bool{}, map[uint32]bool{}
 	for i := range ch.Tenants {
 		tenants[ch.Tenants[i].Num] = true
@@ -126,6 +130,15 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 	for k := range r.plans {
 		if !plans[k] {
 			out.Plans = append(out.Plans, model.PlanConfig{Tenant: k.tenant, ID: k.id, Deleted: true})
+		}
+	}
+	signers := map[uint32]bool{}
+	for i := range ch.Signers {
+		signers[ch.Signers[i].Tenant] = true
+	}
+	for n := range r.signers {
+		if !signers[n] {
+			out.Signers = append(out.Signers, model.SignersConfig{Tenant: n, Deleted: true})
 		}
 	}
 	domains := map[uint32]bool{}

@@ -135,6 +135,8 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			if m.auth, err = compileAuth(&d.Definition, &def); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
+			m.signed = def.AuthorizationType == model.AuthIAM
+			m.judges = m.signed
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}

@@ -57,6 +57,7 @@ type Gateway struct {
 	log       *slog.Logger
 	view      atomic.Pointer[view]
 	keys      *auth.Keys[key]
+	signers   atomic.Pointer[map[string]*signer] // by access key id
 	leaser    *limit.Leaser
 	journal   *journal.Journal
 	follower  *follow.Follower
@@ -77,7 +78,7 @@ type Gateway struct {
 	heavy chan struct{} // see heavily
 
 	complaintsMu sync.Mutex
-	complaints   map[string]time.Time // upstream address to the last time it was complained about
+	complaints   map[string]time.Time // what about, such as an upstream address, to the last time
 }
 
 func (o *Options) complete() {
@@ -105,6 +106,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	}
 	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
+	g.signers.Store(&map[string]*signer{})
 	var undo []func()
 	defer func() {
 		if err != nil {
@@ -241,20 +243,26 @@ func (g *Gateway) drain(ctx context.Context) error {
 	return err
 }
 
+// said notes that the operator is told about something, which was said within the last
+// minute already or was not.
+func (g *Gateway) said(about string) bool {
+	now := time.Now()
+	g.complaintsMu.Lock()
+	defer g.complaintsMu.Unlock()
+	if now.Sub(g.complaints[about]) < time.Minute {
+		return true
+	}
+	if len(g.complaints) > 1000 || g.complaints == nil {
+		g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
+	}
+	g.complaints[about] = now
+	return false
+}
+
 // complain tells the operator about an upstream that cannot be reached by rule,
 // once a minute.
 func (g *Gateway) complain(address string, f http1.Failure) {
-	now := time.Now()
-	g.complaintsMu.Lock()
-	said := now.Sub(g.complaints[address]) < time.Minute
-	if !said {
-		if len(g.complaints) > 1000 || g.complaints == nil {
-			g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
-		}
-		g.complaints[address] = now
-	}
-	g.complaintsMu.Unlock()
-	if said {
+	if g.said(address) {
 		return
 	}
 	if f == http1.Forbidden {

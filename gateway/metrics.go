@@ -79,8 +79,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			count(descCalls, m.class[i].Load(), l)
 		}
 	}
+	refused := map[string]uint64{} // several kinds are one type
 	for k := later + 1; k < kinds; k++ {
-		count(descRefused, m.refused[k].Load(), answers[k].name)
+		refused[answers[k].name] += m.refused[k].Load()
+	}
+	for name, n := range refused {
+		count(descRefused, n, name)
 	}
 	count(descMalformed, m.malformed.Load())
 	count(descUnrecorded, m.unrecorded.Load())
