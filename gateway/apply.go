@@ -27,6 +27,7 @@ type registry struct {
 	programs map[string]*program
 	domains  map[uint32]*domain
 	caches   map[cacheOf]*stageCache
+	signers  map[uint32][]*signer // by tenant
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -36,7 +37,8 @@ func newRegistry() registry {
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
 		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
-		caches: map[cacheOf]*stageCache{},
+		caches:  map[cacheOf]*stageCache{},
+		signers: map[uint32][]*signer{},
 	}
 }
 
@@ -69,6 +71,7 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 		g.applyPlan(&ch.Plans[i])
 	}
 	g.applyKeys(ch.Keys)
+	g.applySigners(ch.Signers)
 	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
@@ -103,6 +106,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 	out.Plans = append([]model.PlanConfig(nil), ch.Plans...)
 	out.Keys = append([]model.KeyConfig(nil), ch.Keys...)
 	out.Domains = append([]model.DomainConfig(nil), ch.Domains...)
+	out.Signers = append([]model.SignersConfig(nil), ch.Signers...)
 	tenants, stages, plans, keys := map[uint32]bool{}, map[uint32]bool{}, map[planKey]bool{}, map[uint32]bool{}
 	for i := range ch.Tenants {
 		tenants[ch.Tenants[i].Num] = true
@@ -129,6 +133,15 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 	for k := range r.plans {
 		if !plans[k] {
 			out.Plans = append(out.Plans, model.PlanConfig{Tenant: k.tenant, ID: k.id, Deleted: true})
+		}
+	}
+	signers := map[uint32]bool{}
+	for i := range ch.Signers {
+		signers[ch.Signers[i].Tenant] = true
+	}
+	for n := range r.signers {
+		if !signers[n] {
+			out.Signers = append(out.Signers, model.SignersConfig{Tenant: n, Deleted: true})
 		}
 	}
 	domains := map[uint32]bool{}
@@ -312,7 +325,7 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams)
+	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID))
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +340,7 @@ func (r *registry) variant(t *tenant, cfg *model.StageConfig, prog *program, var
 	for i := range v.runs {
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
-		u := compose(m, b)
+		u := compose(prog, m, b)
 		v.runs[i] = run{m: m, bucket: b, cache: r.caching(t, cfg, m, canary), steps: stepLists[u], names: stepNames[u]}
 	}
 	return v

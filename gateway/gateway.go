@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -30,6 +31,7 @@ type Options struct {
 	TLSAddr string // HTTPS with HTTP/2 by ALPN; "": none
 	DataDir string // journal, copy of the configuration, certificate
 	Node    string // this node's name, unique within its gateway
+	Region  string // in the ARNs of what is called; default us-east-1
 	Feed    follow.Feed
 	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
 	Caps    model.Caps     // of a tenant that has none of its own; default model.DefaultCaps
@@ -57,6 +59,7 @@ type Gateway struct {
 	log       *slog.Logger
 	view      atomic.Pointer[view]
 	keys      *auth.Keys[key]
+	signers   atomic.Pointer[map[string]*signer] // by access key id
 	leaser    *limit.Leaser
 	journal   *journal.Journal
 	follower  *follow.Follower
@@ -78,7 +81,7 @@ type Gateway struct {
 	cacheBudget *cache.Budget // of all stages' caches
 
 	complaintsMu sync.Mutex
-	complaints   map[string]time.Time // upstream address to the last time it was complained about
+	complaints   map[string]time.Time // what about, such as an upstream address, to the last time
 }
 
 func (o *Options) complete() {
@@ -97,6 +100,7 @@ func (o *Options) complete() {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	o.Region = cmp.Or(o.Region, "us-east-1")
 }
 
 // Start brings a node up: what is on its disk is served at once, the rest when
@@ -108,6 +112,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	}
 	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
+	g.signers.Store(&map[string]*signer{})
 	var undo []func()
 	defer func() {
 		if err != nil {
@@ -244,20 +249,26 @@ func (g *Gateway) drain(ctx context.Context) error {
 	return err
 }
 
+// said notes that the operator is told about something, which was said within the last
+// minute already or was not.
+func (g *Gateway) said(about string) bool {
+	now := time.Now()
+	g.complaintsMu.Lock()
+	defer g.complaintsMu.Unlock()
+	if now.Sub(g.complaints[about]) < time.Minute {
+		return true
+	}
+	if len(g.complaints) > 1000 || g.complaints == nil {
+		g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
+	}
+	g.complaints[about] = now
+	return false
+}
+
 // complain tells the operator about an upstream that cannot be reached by rule,
 // once a minute.
 func (g *Gateway) complain(address string, f http1.Failure) {
-	now := time.Now()
-	g.complaintsMu.Lock()
-	said := now.Sub(g.complaints[address]) < time.Minute
-	if !said {
-		if len(g.complaints) > 1000 || g.complaints == nil {
-			g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
-		}
-		g.complaints[address] = now
-	}
-	g.complaintsMu.Unlock()
-	if said {
+	if g.said(address) {
 		return
 	}
 	if f == http1.Forbidden {
