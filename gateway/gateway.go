@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tollgate/gateway/auth"
+	"tollgate/gateway/aws"
 	"tollgate/gateway/follow"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
@@ -31,8 +32,11 @@ type Options struct {
 	Node    string // this node's name, unique within its gateway
 	Feed    follow.Feed
 	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
-	Caps    model.Caps     // of a tenant that has none of its own; default model.DefaultCaps
-	Log     *slog.Logger
+	// Endpoints are where AWS services are besides at Amazon. Integrations reach them
+	// wherever they are; upstreams of tenants' own choice do not.
+	Endpoints aws.Endpoints
+	Caps      model.Caps // of a tenant that has none of its own; default model.DefaultCaps
+	Log       *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxConns    int           // default 20,000
@@ -147,6 +151,7 @@ func (g *Gateway) serverUp() {
 	})
 	dial := newGuard(g.o.Allow).dialer.DialContext
 	g.upstreams = http1.NewUpstreams(g.server, dial)
+	g.upstreams.Named = only(g.o.Endpoints.Addresses())
 	g.outward = &http.Client{
 		Transport:     &http.Transport{DialContext: dial, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 64, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 5 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
