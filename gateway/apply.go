@@ -25,6 +25,7 @@ type registry struct {
 	buckets  map[stageMethod]*limit.Bucket
 	programs map[string]*program
 	domains  map[uint32]*domain
+	creds    map[uint32]*credential
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -33,7 +34,7 @@ func newRegistry() registry {
 	return registry{
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
-		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
+		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{}, creds: map[uint32]*credential{},
 	}
 }
 
@@ -66,6 +67,7 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 		g.applyPlan(&ch.Plans[i])
 	}
 	g.applyKeys(ch.Keys)
+	g.reg.applyCredentials(ch)
 	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
@@ -137,6 +139,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 			out.Domains = append(out.Domains, model.DomainConfig{Num: n, Deleted: true})
 		}
 	}
+	out.Credentials = r.completeCredentials(ch.Credentials)
 	for n := range r.keys {
 		if !keys[n] {
 			out.Keys = append(out.Keys, model.KeyConfig{Num: n, Deleted: true})

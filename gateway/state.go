@@ -44,8 +44,10 @@ type tenant struct {
 	suspended atomic.Bool
 	caps      atomic.Pointer[model.Caps]
 	bucket    limit.Bucket
-	inFlight  limit.Gauge
-	buffered  limit.Gauge
+	// credentials are what its integrations sign with, by name; nil: none.
+	credentials atomic.Pointer[map[string]*credential]
+	inFlight    limit.Gauge
+	buffered    limit.Gauge
 }
 
 // stage is a published stage with the program it runs. What every call reads lies

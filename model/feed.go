@@ -39,11 +39,13 @@ type Changes struct {
 	Plans    []PlanConfig   `json:"plans,omitempty"`
 	Keys     []KeyConfig    `json:"keys,omitempty"`
 	Domains  []DomainConfig `json:"domains,omitempty"`
+
+	Credentials []CredentialConfig `json:"credentials,omitempty"`
 }
 
 // Empty reports that nothing changed but perhaps the number.
 func (c *Changes) Empty() bool {
-	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys)+len(c.Domains) == 0
+	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys)+len(c.Domains)+len(c.Credentials) == 0
 }
 
 // TenantConfig is what a node knows of a tenant.
@@ -158,6 +160,19 @@ type DomainConfig struct {
 	// authorizations by token.
 	Challenges map[string]string `json:"challenges,omitempty"`
 	Deleted    bool              `json:"deleted,omitempty"`
+}
+
+// CredentialConfig is what a node signs requests to AWS services with.
+type CredentialConfig struct {
+	Num          uint32   `json:"num"` // never reused
+	Tenant       uint32   `json:"tenant"`
+	Name         string   `json:"name"` // that integrations name, see DefaultCredential
+	AccessKeyID  string   `json:"accessKeyId"`
+	Secret       string   `json:"secret"`
+	SessionToken string   `json:"sessionToken,omitempty"`
+	Services     []string `json:"services,omitempty"` // that it may be used for, as signatures name them; none: all
+	Regions      []string `json:"regions,omitempty"`  // likewise
+	Deleted      bool     `json:"deleted,omitempty"`
 }
 
 // LeaseRequest asks for units of a subscription's quota.
