@@ -106,7 +106,11 @@ func (c *call) render(x *http1.Exchange, k kind) {
 	}
 	body := a.body
 	if c.message != "" {
-		body = append(append([]byte(`{"message":`), jsonText(c.message)...), '}')
+		name := `{"message":`
+		if k == accessDenied {
+			name = `{"Message":` // as recorded
+		}
+		body = append(append([]byte(name), jsonText(c.message)...), '}')
 	}
 	if c.variant != nil && c.variant.prog.responses != nil {
 		if g := c.variant.prog.responses[k]; g != nil {

@@ -312,7 +312,7 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams)
+	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID))
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +327,7 @@ func (r *registry) variant(cfg *model.StageConfig, prog *program, vars map[strin
 	for i := range v.runs {
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
-		u := compose(m, b)
+		u := compose(prog, m, b)
 		v.runs[i] = run{m: m, bucket: b, steps: stepLists[u], names: stepNames[u]}
 	}
 	return v

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -30,6 +31,7 @@ type Options struct {
 	TLSAddr string // HTTPS with HTTP/2 by ALPN; "": none
 	DataDir string // journal, copy of the configuration, certificate
 	Node    string // this node's name, unique within its gateway
+	Region  string // in the ARNs of what is called; default us-east-1
 	Feed    follow.Feed
 	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
 	// Endpoints are where AWS services are besides at Amazon. Integrations reach them
@@ -95,6 +97,7 @@ func (o *Options) complete() {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	o.Region = cmp.Or(o.Region, "us-east-1")
 }
 
 // Start brings a node up: what is on its disk is served at once, the rest when

@@ -9,6 +9,7 @@ import (
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/policy"
 	"tollgate/gateway/route"
 	"tollgate/model"
 )
@@ -38,10 +39,11 @@ type call struct {
 	head    []byte // header lines for the client
 	body    []byte // of the request, where a step has read it whole; nil: none has
 	caller  *caller
-	trace   *trace // nil: the call is not traced
-	why     string // the gateway itself answers, for those who run the API; "": its kind says it
-	detail  string // why a body does not fit its model
-	message string // of the gateway's own answer, where it is not its kind's
+	ruling  policy.Decision // of the API's resource policy
+	trace   *trace          // nil: the call is not traced
+	why     string          // the gateway itself answers, for those who run the API; "": its kind says it
+	detail  string          // why a body does not fit its model
+	message string          // of the gateway's own answer, where it is not its kind's
 	rec     journal.Record
 	counts  [2]int64 // held of the tenant's gauges: calls, bytes
 }
@@ -157,8 +159,8 @@ var stepLists, stepNames = func() (t [allUses][]step, names [allUses][]string) {
 }()
 
 // compose says which steps a method has.
-func compose(m *method, stageBucket *limit.Bucket) (u uses) {
-	if m.auth != nil {
+func compose(p *program, m *method, stageBucket *limit.Bucket) (u uses) {
+	if m.auth != nil || p.policy != nil {
 		u |= usesAccess
 	}
 	if m.keyed {

@@ -146,6 +146,7 @@ func (c *compiler) element(m *member, s *statement) (err error) {
 		if m.kind != scalar {
 			return c.errorf("must be a text")
 		}
+		s.sid = m.text
 	case "Effect":
 		switch {
 		case m.kind == scalar && m.text == "Allow":

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -48,6 +49,7 @@ type Policy struct {
 }
 
 type statement struct {
+	sid         string
 	deny        bool
 	principal   *principals // nil: not asked for
 	actions     []text      // in lower case
@@ -70,8 +72,30 @@ type evaluation struct {
 // Evaluate says what the policy makes of a request. It allocates nothing for policies
 // without variables.
 func (p *Policy) Evaluate(r *Request) Decision {
+	d, _ := p.evaluate(r)
+	return d
+}
+
+// Why is a Decision's reason in words, for those who run the API.
+func (p *Policy) Why(r *Request) string {
+	switch d, i := p.evaluate(r); {
+	case i < 0 && d == Deny:
+		return "evaluating the policy takes too long"
+	case i < 0:
+		return "no statement of the policy allows it"
+	default:
+		name := fmt.Sprintf("statement %d", i+1)
+		if sid := p.statements[i].sid; sid != "" {
+			name += fmt.Sprintf(" (%s)", sid)
+		}
+		return map[Decision]string{Allow: name + " of the policy allows it", Deny: name + " of the policy denies it"}[d]
+	}
+}
+
+// evaluate says which statement, by its index, makes the decision; -1: none does.
+func (p *Policy) evaluate(r *Request) (Decision, int) {
 	e := evaluation{r: r, left: maxSteps}
-	out := Silent
+	out, by := Silent, -1
 	for i := range p.statements {
 		s := &p.statements[i]
 		if out == Allow && !s.deny {
@@ -79,17 +103,17 @@ func (p *Policy) Evaluate(r *Request) Decision {
 		}
 		applies := s.applies(&e)
 		if e.left < 0 {
-			return Deny
+			return Deny, -1
 		}
 		if !applies {
 			continue
 		}
 		if s.deny {
-			return Deny
+			return Deny, i
 		}
-		out = Allow
+		out, by = Allow, i
 	}
-	return out
+	return out, by
 }
 
 // Reads says whether a condition or variable of the policy reads a key; what is costly

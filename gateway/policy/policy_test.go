@@ -171,6 +171,22 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+func TestWhy(t *testing.T) {
+	for doc, want := range map[string]string{
+		`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Sid":"no","Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`: "statement 2 (no) of the policy denies it",
+		`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`:                                                                          "statement 1 of the policy allows it",
+		`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"a:b","Resource":"*"}]}`:                                                                        "no statement of the policy allows it",
+	} {
+		p, err := Parse([]byte(doc), Resource, api)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Why(request()); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // hostile policies and requests: what takes long is a denial, soon.
 func hostile() map[string][2]string {
 	fill := func(v string) string {

@@ -88,12 +88,25 @@ func (s *principals) add(c *compiler, v string) error {
 		} else {
 			s.exact = append(s.exact, v)
 		}
-	case len(f) == 1 && len(v) >= 16 && len(v) <= 128 && strings.HasPrefix(v, "A"): // AIDA…, AROA…
+	case isUniqueID(v):
 		s.exact = append(s.exact, v)
 	default:
 		return c.errorf("names the principal %q, which is no account, ARN or unique id", v)
 	}
 	return nil
+}
+
+// isUniqueID knows IAM's, such as AIDA…, and those of members here.
+func isUniqueID(v string) bool {
+	if len(v) < 10 || len(v) > 128 {
+		return false
+	}
+	for i := range len(v) {
+		if c := lower(v[i]); (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 func isAccount(v string) bool {
