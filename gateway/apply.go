@@ -172,6 +172,7 @@ func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t.caps.Store(&caps)
 	t.bucket.Set(model.Throttle{Rate: caps.Rate, Burst: caps.Burst}, http1.Now())
 	if cfg.Deleted {
+		t.authorizations.close(&g.authBytes)
 		delete(g.reg.tenants, cfg.Num)
 	}
 }
@@ -312,7 +313,7 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID))
+	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID), g.o.Endpoints)
 	if err != nil {
 		return nil, err
 	}
@@ -379,6 +380,9 @@ func (g *Gateway) tidy() {
 			for i := range p.methods {
 				m := &p.methods[i]
 				pools[m.out.key] = true
+				if m.authorizer != nil {
+					pools[m.authorizer.key] = true
+				}
 				live[stageMethod{s.num, m.num}] = true
 			}
 		}

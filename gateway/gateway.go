@@ -78,7 +78,8 @@ type Gateway struct {
 	mu  sync.Mutex // over reg
 	reg registry
 
-	heavy chan struct{} // see heavily
+	heavy     chan struct{} // see heavily
+	authBytes atomic.Int64  // of all tenants' authorizations
 
 	complaintsMu sync.Mutex
 	complaints   map[string]time.Time // upstream address to the last time it was complained about

@@ -48,6 +48,11 @@ func (c *call) wholly(x *http1.Exchange) kind {
 	if k == proceed {
 		k = c.send(x, &out)
 	}
+	return c.charge(k)
+}
+
+// charge says whether a call is billed that its integration has ended.
+func (c *call) charge(k kind) kind {
 	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
 		if c.flags&flagQuota != 0 && k == unavailable {
@@ -352,14 +357,14 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
-		set(identity, "apiKey", string(r.APIKey.Of(x.In)))
+		set(identity, "apiKey", string(c.keyValue(x)))
 	}
 	if w := c.caller; w != nil {
 		for _, f := range w.identity {
 			set(identity, f[0], f[1])
 		}
 		if w.authorizer != nil {
-			out.Set("authorizer", w.authorizer)
+			out.Set("authorizer", w.authorizer.Clone()) // templates may change it
 		}
 	}
 	out.Set("identity", identity)

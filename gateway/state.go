@@ -47,7 +47,9 @@ type tenant struct {
 	// credentials are what its integrations sign with, by name; nil: none.
 	credentials atomic.Pointer[map[string]*credential]
 	inFlight    limit.Gauge
-	buffered    limit.Gauge
+	// authorizations are what its Lambda authorizers said.
+	authorizations authCache
+	buffered       limit.Gauge
 }
 
 // stage is a published stage with the program it runs. What every call reads lies

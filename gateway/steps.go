@@ -290,9 +290,20 @@ func (c *call) admit(x *http1.Exchange) kind {
 	return proceed
 }
 
+// keyValue is the API key that the call has: the caller's, or what an authorizer said.
+func (c *call) keyValue(x *http1.Exchange) []byte {
+	switch {
+	case !c.variant.prog.authorizerKeys:
+		return x.Request.APIKey.Of(x.In)
+	case c.caller == nil:
+		return nil
+	}
+	return []byte(c.caller.usageKey)
+}
+
 // apiKey finds the key and the plan under which it may call this stage.
 func (c *call) apiKey(x *http1.Exchange) kind {
-	k := c.g.keys.Lookup(c.tenant.num, x.Request.APIKey.Of(x.In))
+	k := c.g.keys.Lookup(c.tenant.num, c.keyValue(x))
 	if k == nil || !k.enabled {
 		return invalidKey
 	}
@@ -394,6 +405,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 			return unavailable
 		}
 		return proceed
+	}
+	if m.stream != nil {
+		return c.streamed(x)
 	}
 	if m.whole != nil {
 		return c.wholly(x)

@@ -116,7 +116,7 @@ func (t *trial) run(g *Gateway) model.TrialAnswer {
 	t.v = variant{prog: prog, runs: []run{}, vars: t.Variables}
 	for i := range prog.methods {
 		m := &prog.methods[i]
-		u := compose(m, nil) &^ (usesAccess | usesKey)
+		u := compose(prog, m, nil) &^ (usesAccess | usesKey)
 		t.v.runs = append(t.v.runs, run{m: m, steps: stepLists[u], names: stepNames[u]})
 	}
 	target := t.Target
@@ -175,7 +175,7 @@ func (t *trial) program(g *Gateway) (*program, error) {
 		r.Methods = map[string]model.Method{anyVerb: m}
 		d.Resources = []model.Resource{r}
 	}
-	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams)
+	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams, g.apiARN(t.AccountID, t.APIID), g.o.Endpoints)
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), anyVerb+" "+t.Path+": "))
 	}

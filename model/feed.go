@@ -69,7 +69,9 @@ type StageConfig struct {
 	Throttles map[string]*Throttle `json:"throttles,omitempty"`
 	Variables map[string]string    `json:"variables,omitempty"`
 	Canary    *CanaryConfig        `json:"canary,omitempty"`
-	Deleted   bool                 `json:"deleted,omitempty"`
+	// AuthorizerFlushes counts how often what its authorizers said was to be forgotten.
+	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
+	Deleted           bool   `json:"deleted,omitempty"`
 }
 
 // CanaryConfig sends a share of a stage's calls, each chosen by chance, to another

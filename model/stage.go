@@ -22,6 +22,8 @@ type StageSettings struct {
 	CacheClusterSize     string                   `json:"cacheClusterSize,omitempty"`
 	DocumentationVersion string                   `json:"documentationVersion,omitempty"`
 	TracingEnabled       bool                     `json:"tracingEnabled,omitempty"`
+	// AuthorizerFlushes counts how often what authorizers said was to be forgotten.
+	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
 }
 
 // MethodSetting is how one method behaves on a stage. The gateway acts on its
@@ -174,7 +176,7 @@ func SettingMethod(key string) (path, verb string, ok bool) {
 
 // Configure puts into a node's configuration what the gateway acts on.
 func (s *StageSettings) Configure(c *StageConfig) {
-	c.Throttle, c.Variables = s.Throttle(), s.Variables
+	c.Throttle, c.Variables, c.AuthorizerFlushes = s.Throttle(), s.Variables, s.AuthorizerFlushes
 	for _, key := range sortedNames(s.MethodSettings) {
 		path, verb, ok := SettingMethod(key)
 		if !ok || key == EveryMethod {

@@ -21,7 +21,7 @@ const (
 // Reply is a function's answer to a proxy event.
 type Reply struct {
 	Status int
-	Header []Field // in the order they are sent, not yet remapped: see AppendHeader
+	Header []Field // in the order they are sent, not yet remapped: see Sent
 	Body   []byte
 	Base64 bool // Body is base64 of what is meant
 }
@@ -202,9 +202,9 @@ var remapped = map[string]bool{"authorization": true, "connection": true, "conte
 // dropped are of one connection, or the gateway's alone.
 var dropped = map[string]bool{"keep-alive": true, "proxy-connection": true, "te": true, "transfer-encoding": true, "x-amzn-trace-id": true}
 
-// AppendHeader appends the lines that go to the caller, with CRLF, and JSON's content
-// type where the function has named none.
-func (r *Reply) AppendHeader(dst []byte) []byte {
+// Sent calls put for each header that goes to the caller, with JSON's content type where
+// the function has named none.
+func (r *Reply) Sent(put func(name, value string)) {
 	typed := false
 	for i := range r.Header {
 		f := &r.Header[i]
@@ -213,20 +213,20 @@ func (r *Reply) AppendHeader(dst []byte) []byte {
 		for _, c := range f.Name {
 			low = append(low, lower(c))
 		}
+		name := string(f.Name)
 		switch {
 		case dropped[string(low)]:
 			continue
 		case remapped[string(low)]:
-			dst = append(dst, "x-amzn-Remapped-"...)
+			name = "x-amzn-Remapped-" + name
 		case string(low) == "content-type":
 			typed = true
 		}
-		dst = append(append(append(append(dst, f.Name...), ": "...), f.Value...), '\r', '\n')
+		put(name, string(f.Value))
 	}
 	if !typed {
-		dst = append(dst, "Content-Type: application/json\r\n"...)
+		put("Content-Type", "application/json")
 	}
-	return dst
 }
 
 // Binary is media types whose payloads are no text.

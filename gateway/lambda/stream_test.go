@@ -101,7 +101,7 @@ func TestPrelude(t *testing.T) {
 				reply, body = r, append(body, b...)
 			}
 		}
-		if string(body) != "body\x00\x00\x00\x00\x00\x00\x00\x00more" || reply.Status != 201 || string(reply.AppendHeader(nil)) != "Content-Type: text/event-stream\r\nX-A: b\r\nSet-Cookie: a=1\r\n" {
+		if string(body) != "body\x00\x00\x00\x00\x00\x00\x00\x00more" || reply.Status != 201 || lines(&reply) != "Content-Type: text/event-stream\r\nX-A: b\r\nSet-Cookie: a=1\r\n" {
 			t.Fatalf("in pieces of %d: %q %+v", size, body, reply)
 		}
 	}
