@@ -312,7 +312,7 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams)
+	prog, err := compile(d, vars, g.upstreams, g.o.Endpoints)
 	if err != nil {
 		return nil, err
 	}

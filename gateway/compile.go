@@ -10,6 +10,7 @@ import (
 	"time"
 	"unique"
 
+	"tollgate/gateway/aws"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/mapping"
 	"tollgate/gateway/route"
@@ -45,6 +46,8 @@ type method struct {
 	mock        *mock     // answers instead of out
 	whole       whole     // answers instead of sending the call on; nil: out does, or mock
 	mapped      *mapped   // how the integration's request and answer are made; nil: neither is
+	service     *service  // that the integration asks; nil: none of AWS
+	iam         bool      // callers sign: see caller
 	auth        authorize // nil: everybody may call it
 	validator   *validator
 	throttleKey string
@@ -91,7 +94,7 @@ func programKey(id string, vars map[string]string) string {
 // compile turns a deployment into a program, on stages with these variables. It
 // refuses whatever it does not act on: nothing is served without a step its author
 // asked for.
-func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Upstreams) (*program, error) {
+func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Upstreams, at aws.Endpoints) (*program, error) {
 	if un := d.Definition.Undeployable(); len(un) > 0 {
 		return nil, fmt.Errorf("%s: %s", un[0].Pointer, un[0].Message)
 	}
@@ -120,7 +123,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 				p.key = programKey(d.ID, vars)
 				def.Integration = onStage(g, r.Path, vars)
 			}
-			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, pools)
+			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, pools, at)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
@@ -153,7 +156,12 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 // make no address, the method is closed: what else the stage serves goes on.
 func onStage(g *model.Integration, path string, vars map[string]string) *model.Integration {
 	out, ok := g.OnStage(vars)
-	if ok {
+	switch {
+	case !ok:
+	case g.Type == model.IntegrationAWS || g.Type == model.IntegrationAWSProxy:
+		_, err := parseService(out)
+		ok = err == nil
+	default:
 		ok = model.CheckUpstream(out, path) == nil
 	}
 	if !ok {
@@ -165,9 +173,9 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 // noEndpoint is a mock without an answer.
 var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
-func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams) (method, error) {
+func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams, at aws.Endpoints) (method, error) {
 	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: model.MethodKey(path, verb),
-		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
+		iam: def.AuthorizationType == model.AuthIAM, timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {
@@ -187,6 +195,14 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 			m.mock.head = append(m.mock.head, h[0]+": "+h[1]+"\r\n"...)
 		}
 		return m, nil
+	}
+	if def.Integration.Type == model.IntegrationAWS {
+		m.mapped, m.whole = &mapped{}, (*call).serviceAnswer
+		var err error
+		if m.mapped.Mapping, err = mapping.Compile(def.Integration, binary); err != nil {
+			return m, err
+		}
+		return m, m.compileService(def.Integration, pools, at)
 	}
 	parse := func() (*model.Upstream, error) { return model.ParseUpstream(def.Integration, path) }
 	if def.Integration.Type == model.IntegrationHTTP {

@@ -101,6 +101,9 @@ func Check(d *model.Definition) []model.Problem {
 			if m.Integration != nil && m.Integration.Mapped() {
 				no(mapping.Check(m.Integration))
 			}
+			if m.Integration != nil && m.Integration.Type == model.IntegrationAWS {
+				no(checkService(m.Integration))
+			}
 			_, err := compileValidator(d, &m, models)
 			no(err)
 		}

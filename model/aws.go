@@ -1,6 +1,7 @@
 package model
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,11 @@ const (
 	// signed the call.
 	CallersCredentials = "arn:aws:iam::*:user/*"
 )
+
+var principalARN = regexp.MustCompile(`^arn:(?:aws|aws-cn|aws-us-gov):iam::\d{12}:(?:role|user)/[\w+=,.@/-]{1,576}$`)
+
+// PrincipalARN says whether s names a role or a user of an account.
+func PrincipalARN(s string) bool { return principalARN.MatchString(s) }
 
 // NeededCredential is a credential that a method names.
 type NeededCredential struct{ Method, Credentials string }
