@@ -170,7 +170,7 @@ var sentences = map[string]string{
 	"person.password": "changed the password of *", "person.reset": "reset the password of *",
 	"plan.create": "made plan *", "plan.delete": "deleted plan *", "plan.reprice": "moved subscriptions to the present price of plan *", "plan.update": "changed plan *",
 	"portal.publish-api": "published API * on the portal", "portal.unpublish-api": "took API * off the portal", "portal.update": "changed portal *",
-	"prices.add":   "added prices for tenants from *",
+	"prices.add":             "added prices for tenants from *",
 	"service-credential.put": "stored service credential *", "service-credential.delete": "deleted service credential *",
 	"stage.create": "made stage {stage} of API *", "stage.update": "changed stage {stage} of API *",
 	"stage.delete": "deleted stage {stage} of API *", "stage.rollback": "rolled back stage {stage} of API *", "stage.throttle": "changed the throttle of stage {stage} of API *",

@@ -41,7 +41,6 @@ const (
 )
 
 var (
-	principalARN  = regexp.MustCompile(`^arn:(?:aws|aws-cn|aws-us-gov):iam::\d{12}:(?:role|user)/[\w+=,.@/-]{1,576}$`)
 	roleName      = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
 	keyID         = regexp.MustCompile(`^[\w+=,.@-]{3,128}$`)
 	visible       = regexp.MustCompile(`^[!-~]+$`)
@@ -52,7 +51,7 @@ var (
 func credentialName(actor Actor, name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch {
-	case name == model.DefaultCredential, principalARN.MatchString(name):
+	case name == model.DefaultCredential, model.PrincipalARN(name):
 		return name, nil
 	case roleName.MatchString(name):
 		return "arn:aws:iam::" + actor.AccountID + ":role/" + name, nil

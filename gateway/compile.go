@@ -51,6 +51,8 @@ type method struct {
 	mock        *mock                                 // answers instead of out
 	whole       whole                                 // answers instead of sending the call on; nil: out does, or mock
 	mapped      *mapped                               // how the integration's request and answer are made; nil: neither is
+	service     *service                              // that the integration asks; nil: none of AWS
+	iam         bool                                  // callers sign: see callerARN
 	proxy       *proxy                                // the function that whole or stream calls; nil: none
 	stream      func(c *call, x *http1.Exchange) kind // answers while the answer comes; nil: see whole
 	auth        authorize                             // nil: everybody may call it
@@ -185,6 +187,9 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 	case !ok:
 	case g.Type == model.IntegrationAWSProxy:
 		ok = checkProxy(out) == nil
+	case g.Type == model.IntegrationAWS:
+		_, err := parseService(out)
+		ok = err == nil
 	default:
 		ok = model.CheckUpstream(out, path) == nil
 	}
@@ -199,7 +204,7 @@ var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
 func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams, at aws.Endpoints) (method, error) {
 	m := method{num: num, keyed: def.APIKeyRequired, operation: def.OperationName, throttleKey: model.MethodKey(path, verb),
-		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
+		iam: def.AuthorizationType == model.AuthIAM, timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {
@@ -222,6 +227,14 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	}
 	if def.Integration.Type == model.IntegrationAWSProxy {
 		return m, compileProxy(&m, def.Integration, binary, at, pools)
+	}
+	if def.Integration.Type == model.IntegrationAWS {
+		m.mapped, m.whole = &mapped{}, (*call).serviceAnswer
+		var err error
+		if m.mapped.Mapping, err = mapping.Compile(def.Integration, binary); err != nil {
+			return m, err
+		}
+		return m, m.compileService(def.Integration, pools, at)
 	}
 	parse := func() (*model.Upstream, error) { return model.ParseUpstream(def.Integration, path) }
 	if def.Integration.Type == model.IntegrationHTTP {

@@ -16,6 +16,10 @@ type credential struct {
 	services, regions []string // none: all
 }
 
+func newCredential(c *model.CredentialConfig) *credential {
+	return &credential{c.Tenant, c.Name, sigv4.Credentials{AccessKeyID: c.AccessKeyID, Secret: c.Secret, SessionToken: c.SessionToken}, c.Services, c.Regions}
+}
+
 // covers says whether the credential may sign a request.
 func (k *credential) covers(r *aws.Request) bool {
 	return (len(k.services) == 0 || slices.Contains(k.services, r.Service)) && (len(k.regions) == 0 || slices.Contains(k.regions, r.Region))
@@ -38,7 +42,7 @@ func (r *registry) applyCredentials(ch *model.Changes) {
 			continue
 		}
 		touched[c.Tenant] = true
-		r.creds[c.Num] = &credential{c.Tenant, c.Name, sigv4.Credentials{AccessKeyID: c.AccessKeyID, Secret: c.Secret, SessionToken: c.SessionToken}, c.Services, c.Regions}
+		r.creds[c.Num] = newCredential(c)
 	}
 	if len(touched) == 0 || len(ch.Credentials) == 0 && len(r.creds) == 0 {
 		return

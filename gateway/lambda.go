@@ -19,17 +19,15 @@ import (
 // function is a Lambda function that a method's integration or its authorizer calls, or
 // the stream of Firehose that an integration writes to.
 type function struct {
-	target      *aws.Target
-	endpoint    aws.Endpoint
-	pool        *http1.Pool
-	key         http1.PoolKey
-	credentials string // the name of the tenant's credential
+	*service
+	pool *http1.Pool
+	key  http1.PoolKey
 }
 
-// proxied integrations that call a function.
+// proxy is an integration of type AWS_PROXY.
 type proxy struct {
 	function
-	verb     bool             // the integration's method is POST, as it must be
+	post     bool             // the integration's method is POST, as it must be
 	params   *mapping.Mapping // of the request; nil: none
 	binary   lambda.Binary
 	firehose bool
@@ -45,18 +43,16 @@ const (
 )
 
 // compileFunction finds what a URI calls.
-func compileFunction(uri, credentials string, endpoints aws.Endpoints, pools *http1.Upstreams) (function, error) {
-	t, err := aws.Parse(uri)
+func compileFunction(uri, credentials string, at aws.Endpoints, pools *http1.Upstreams) (function, error) {
+	s, err := parseService(&model.Integration{URI: uri, Credentials: credentials})
 	if err != nil {
 		return function{}, err
 	}
-	if credentials == "" {
-		credentials = model.DefaultCredential
-	}
-	f := function{target: t, endpoint: endpoints.Of(t), credentials: credentials}
-	f.key = http1.PoolKey{Address: f.endpoint.Address, TLS: f.endpoint.TLS, Named: f.endpoint.Named}
+	arn, _ := s.target.Function()
+	s.function, s.endpoint = arn != "", at.Of(s.target)
+	f := function{service: s, key: http1.PoolKey{Address: s.endpoint.Address, TLS: s.endpoint.TLS, Named: s.endpoint.Named}}
 	if f.key.TLS {
-		f.key.ServerName = serverName(f.endpoint.Address)
+		f.key.ServerName = serverName(f.key.Address)
 	}
 	if pools != nil {
 		f.pool = pools.Pool(f.key)
@@ -67,10 +63,11 @@ func compileFunction(uri, credentials string, endpoints aws.Endpoints, pools *ht
 // checkProxy says what of an AWS_PROXY integration, its stage variables in place, cannot
 // be acted on.
 func checkProxy(g *model.Integration) error {
-	t, err := aws.Parse(g.URI)
+	s, err := parseService(g)
 	if err != nil {
 		return err
 	}
+	t := s.target
 	arn, stream := t.Function()
 	switch {
 	case t.Service == "firehose" && (t.Action == "PutRecord" || t.Action == "PutRecordBatch"):
@@ -93,15 +90,15 @@ func compileProxyParameters(g *model.Integration) (*mapping.Mapping, error) {
 }
 
 // compileProxy makes m the one of an AWS_PROXY integration.
-func compileProxy(m *method, g *model.Integration, binary []string, endpoints aws.Endpoints, pools *http1.Upstreams) error {
+func compileProxy(m *method, g *model.Integration, binary []string, at aws.Endpoints, pools *http1.Upstreams) error {
 	if err := checkProxy(g); err != nil {
 		return err
 	}
-	f, err := compileFunction(g.URI, g.Credentials, endpoints, pools)
+	f, err := compileFunction(g.URI, g.Credentials, at, pools)
 	if err != nil {
 		return err
 	}
-	p := &proxy{function: f, verb: g.HTTPMethod == "POST", binary: lambda.NewBinary(binary), firehose: f.target.Service == "firehose"}
+	p := &proxy{function: f, post: g.HTTPMethod == "POST", binary: lambda.NewBinary(binary), firehose: f.target.Service == "firehose"}
 	if p.params, err = compileProxyParameters(g); err != nil {
 		return err
 	}
@@ -189,7 +186,7 @@ func (c *call) invoked(status int, failed bool, payload []byte) kind {
 // functionRequest is the signed request that a proxy integration sends.
 func (c *call) functionRequest(x *http1.Exchange) (req []byte, async bool, k kind) {
 	p := c.run.m.proxy
-	if !p.verb {
+	if !p.post {
 		c.why = "integrations of type AWS_PROXY must be called with POST"
 		return nil, false, configurationError
 	}
@@ -254,18 +251,14 @@ func (c *call) signed(x *http1.Exchange, f *function, body string, async bool) (
 		c.why = err.Error()
 		return nil, configurationError
 	}
-	k := c.tenant.credential(f.credentials)
-	switch {
-	case k == nil && f.credentials == model.DefaultCredential: // one that lets the gateway in by itself
-		return r.Append(make([]byte, 0, 1024+len(body))), proceed
-	case k == nil:
-		c.why = "no credentials are stored for " + f.credentials + ": store them as a service credential of the account"
-		return nil, configurationError
-	case !k.covers(r):
-		c.why = fmt.Sprintf("the credentials stored for %s are not for %s in %s", f.credentials, r.Service, r.Region)
+	keys, why := c.signer(f.service, r)
+	if why != "" {
+		c.why = why
 		return nil, configurationError
 	}
-	r.Sign(k.keys, c.now)
+	if keys != nil {
+		r.Sign(*keys, c.now)
+	}
 	return r.Append(make([]byte, 0, 1024+len(body))), proceed
 }
 
@@ -356,16 +349,6 @@ func answerHeader(x *http1.Exchange, name string) []byte {
 		}
 	}
 	return nil
-}
-
-// traceID is the call's X-Amzn-Trace-Id.
-func (c *call) traceID(x *http1.Exchange) string {
-	if t := x.Request.Trace; t.Len() > 0 {
-		return string(t.Of(x.In))
-	}
-	var room [80]byte
-	line := c.appendTrace(room[:0])
-	return string(line[len("X-Amzn-Trace-Id: ") : len(line)-2])
 }
 
 // event is the call as functions hear of it, without its body. It has views of the call's

@@ -42,9 +42,11 @@ type invocation struct {
 	id, name string
 	event    []byte
 	done     chan struct{}
+	gone     <-chan struct{} // closed once nobody waits
 	stream   chan []byte
 	payload  []byte
 	failed   bool
+	async    bool // nobody waits for the answer
 }
 
 var buildFunction = sync.OnceValues(func() (string, error) {
@@ -71,7 +73,7 @@ func newFunctions(t testing.TB) *functions {
 	invoke := httptest.NewServer(http.HandlerFunc(f.invoke))
 	runtime := httptest.NewServer(http.HandlerFunc(f.runtime))
 	f.url = invoke.URL
-	for range 2 { // concurrency
+	for range 3 { // concurrency
 		cmd := exec.CommandContext(t.Context(), program)
 		cmd.Env = append(os.Environ(), "AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(runtime.URL, "http://"))
 		cmd.Stderr = io.Discard
@@ -110,7 +112,7 @@ func (f *functions) invoke(w http.ResponseWriter, r *http.Request) {
 	}
 	_, rest, _ := strings.Cut(r.URL.Path, "/functions/")
 	arn, what, _ := strings.Cut(rest, "/")
-	in := &invocation{id: fmt.Sprint("id-", f.n.Add(1)), name: arn, event: body, done: make(chan struct{}), stream: make(chan []byte)}
+	in := &invocation{id: fmt.Sprint("id-", f.n.Add(1)), name: arn, event: body, done: make(chan struct{}), gone: r.Context().Done(), stream: make(chan []byte), async: r.Header.Get("X-Amz-Invocation-Type") == "Event"}
 	n, _ := f.calls.LoadOrStore(strings.Split(arn+":::::::", ":")[6], &atomic.Int64{})
 	n.(*atomic.Int64).Add(1)
 	f.began <- struct{}{}
@@ -121,7 +123,7 @@ func (f *functions) invoke(w http.ResponseWriter, r *http.Request) {
 	}
 	f.answers.Store(in.id, in)
 	f.queue <- in
-	if r.Header.Get("X-Amz-Invocation-Type") == "Event" {
+	if in.async {
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
@@ -190,7 +192,7 @@ func (f *functions) runtime(w http.ResponseWriter, r *http.Request) {
 		select {
 		case in := <-f.queue:
 			w.Header().Set("Lambda-Runtime-Aws-Request-Id", in.id)
-			w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(20*time.Second).UnixMilli()))
+			w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(2*time.Second).UnixMilli()))
 			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", in.name)
 			_, _ = w.Write(in.event)
 		case <-r.Context().Done():
@@ -207,10 +209,10 @@ func (f *functions) runtime(w http.ResponseWriter, r *http.Request) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Body.Read(buf)
-		if n > 0 {
+		if n > 0 && !in.async {
 			select {
 			case in.stream <- bytes.Clone(buf[:n]):
-			case <-time.After(10 * time.Second): // nobody waits for an event's answer
+			case <-in.gone:
 			}
 		}
 		if err != nil {

@@ -47,7 +47,7 @@ const (
 
 // compileLambdaAuth is a method's authorizer on a stage with these variables. variables
 // says that it uses them.
-func compileLambdaAuth(d *model.Definition, m *model.Method, vars map[string]string, endpoints aws.Endpoints, pools *http1.Upstreams) (a *lambdaAuth, variables bool, err error) {
+func compileLambdaAuth(d *model.Definition, m *model.Method, vars map[string]string, at aws.Endpoints, pools *http1.Upstreams) (a *lambdaAuth, variables bool, err error) {
 	def := d.Authorizer(m.AuthorizerID)
 	if def == nil {
 		return nil, false, fmt.Errorf("there is no authorizer %q", m.AuthorizerID)
@@ -93,7 +93,7 @@ func compileLambdaAuth(d *model.Definition, m *model.Method, vars map[string]str
 		}
 		return no(err)
 	}
-	if a.function, err = compileFunction(g.URI, def.AuthorizerCredentials, endpoints, pools); err != nil {
+	if a.function, err = compileFunction(g.URI, def.AuthorizerCredentials, at, pools); err != nil {
 		return no(err)
 	}
 	text, err := json.Marshal(def)
@@ -306,7 +306,7 @@ func (a *lambdaAuth) ask(c *call, x *http1.Exchange) *authorization {
 	took := time.Since(began)
 	if f != http1.None {
 		if f == http1.Forbidden || f == http1.NoHost {
-			c.g.complain(a.function.key.Address, f)
+			c.g.complain(a.key.Address, f)
 		}
 		return fails(authorizerFailure, "its function could not be asked: %s", failureText(f))
 	}

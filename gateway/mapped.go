@@ -183,11 +183,17 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
+	return c.ask(x, req, req, answer)
+}
+
+// ask sends the method's endpoint a request and takes its answer; shown is what traces
+// show of the request.
+func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
 	if c.trace != nil {
-		c.traceRequest(x, req)
+		c.traceRequest(x, shown)
 	}
 	held := true
-	body, f := x.Fetch(up.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
+	body, f := x.Fetch(c.run.m.out.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
 		s := &x.Response
 		if x.Heard != nil {
 			x.Heard()
@@ -234,7 +240,7 @@ func mappedHeaders(r *mapping.Request, api string) []mapping.Pair {
 		}
 	}
 	for _, h := range []mapping.Pair{{Name: "Accept", Value: "application/json"}, {Name: "User-Agent", Value: "AmazonAPIGateway_" + api}, {Name: "X-Amzn-Apigateway-Api-Id", Value: api}, {Name: "Content-Type", Value: r.ContentType}} {
-		if !has[h.Name] {
+		if !has[h.Name] && h.Value != "" {
 			out = append(out, h)
 		}
 	}
@@ -367,6 +373,7 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 			out.Set("authorizer", w.authorizer.Clone()) // templates may change it
 		}
 	}
+	set(out, "awsEndpointRequestId", c.endpointID)
 	out.Set("identity", identity)
 	return out
 }

@@ -114,6 +114,9 @@ func Check(d *model.Definition) []model.Problem {
 			if m.AuthorizationType == model.AuthCustom {
 				no(checkLambdaAuth(d, &m))
 			}
+			if m.Integration != nil && m.Integration.Type == model.IntegrationAWS {
+				no(checkService(m.Integration))
+			}
 			_, err := compileValidator(d, &m, models)
 			no(err)
 		}

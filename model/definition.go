@@ -332,10 +332,10 @@ func (d *Definition) Undeployable() []Problem {
 }
 
 // Mapped says that the integration's answer is made for each call by templates and
-// parameters: HTTP's, and that of a mock which is not always the same.
+// parameters: HTTP's, that of an AWS service, and that of a mock which is not always the same.
 func (g *Integration) Mapped() bool {
 	if g.Type != IntegrationMock {
-		return g.Type == IntegrationHTTP
+		return g.Type == IntegrationHTTP || g.Type == IntegrationAWS
 	}
 	_, err := ParseMock(g)
 	return err != nil && !errors.Is(err, ErrUnanswered)
@@ -377,24 +377,23 @@ func (m *Method) Undeployable(path string) []string {
 		}
 		return out
 	}
-	if g.Type != IntegrationHTTPProxy && g.Type != IntegrationHTTP {
-		no("integration type %s is not served yet; AWS_PROXY, HTTP_PROXY, HTTP and MOCK are", g.Type)
-		return out
-	}
-	if g.Type == IntegrationHTTP {
+	if g.Mapped() {
 		g.unmappable(no)
 	}
 	if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
 		no("connection type %s is not served yet", g.ConnectionType)
 	}
-	if g.Credentials != "" {
+	if g.Credentials != "" && g.Type != IntegrationAWS {
 		no("integration credentials are not served yet")
 	}
-	if g.ContentHandling != "" && g.Type != IntegrationHTTP {
+	if g.ContentHandling != "" && !g.Mapped() {
 		no("contentHandling is not served yet")
 	}
 	if len(g.CacheKeyParameters) > 0 {
 		no("cache key parameters are not served yet")
+	}
+	if g.Type == IntegrationAWS { // the gateway's own check reads its URI
+		return out
 	}
 	if err := CheckUpstream(g, path); err != nil {
 		no("%s", MessageOf(err))

@@ -196,6 +196,20 @@ func (r *Request) Append(dst []byte) []byte {
 	return append(append(dst, "\r\n\r\n"...), r.Body...)
 }
 
+// Concealed is the signed request as it may be shown: without what proves who signed it.
+func (r *Request) Concealed() []byte {
+	shown := *r
+	shown.Header = make([]Field, 0, len(r.Header))
+	for _, f := range r.Header {
+		switch strings.ToLower(f.Name) {
+		case "authorization", "x-amz-security-token":
+			f.Value = "****"
+		}
+		shown.Header = append(shown.Header, f)
+	}
+	return shown.Append(nil)
+}
+
 // appendPath appends a value that fills segments: its slashes separate them.
 func appendPath(dst []byte, v string) []byte {
 	for i := range len(v) {

@@ -255,6 +255,14 @@ func (t *Target) Function() (arn string, stream bool) {
 	return "", false
 }
 
+// Invokes says whether the path invokes a Lambda function and waits for its whole answer.
+func (t *Target) Invokes() bool {
+	if t.Service != "lambda" || len(t.path) == 0 {
+		return false
+	}
+	return strings.Contains(t.path[0].literal, "/functions/") && strings.HasSuffix(t.path[len(t.path)-1].literal, "/invocations")
+}
+
 // pieces splits a text at its variables.
 func pieces(s string) ([]piece, error) {
 	var out []piece
