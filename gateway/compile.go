@@ -162,7 +162,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
 			m.signed = def.AuthorizationType == model.AuthIAM
-			m.judges = m.signed
+			m.judges = m.judges || m.signed
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}
