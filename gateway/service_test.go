@@ -146,7 +146,7 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 func TestCallersCredentials(t *testing.T) {
 	own := "arn:aws:iam::123456789012:user/ada"
 	set := serviceCredentials([]model.CredentialConfig{stored(1, own), stored(2, apiRole)})
-	c := &call{tenant: &tenant{}, run: &run{m: &method{iam: true}}}
+	c := &call{tenant: &tenant{}, run: &run{m: &method{signed: true}}}
 	c.tenant.credentials.Store(&set)
 	s, err := parseService(&model.Integration{Type: model.IntegrationAWS, URI: "arn:aws:apigateway:us-east-1:sqs:action/ListQueues", Credentials: model.CallersCredentials})
 	if err != nil {
@@ -165,7 +165,7 @@ func TestCallersCredentials(t *testing.T) {
 		{true, &caller{identity: [][2]string{{"userArn", "arn:aws:iam::123456789012:user/bob"}}}, false},
 		{false, &caller{identity: [][2]string{{"userArn", own}}, authorizer: vtl.NewMap()}, false},
 	} {
-		c.run.m.iam, c.caller = w.iam, w.caller
+		c.run.m.signed, c.caller = w.iam, w.caller
 		keys, why := c.signer(s, r)
 		if (keys != nil) != w.ok || (why == "") != w.ok {
 			t.Errorf("%+v: %v %q", w.caller, keys, why)

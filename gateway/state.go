@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tollgate/gateway/cache"
 	"tollgate/gateway/limit"
 	"tollgate/model"
 )
@@ -48,6 +49,7 @@ type tenant struct {
 	credentials atomic.Pointer[map[string]*credential]
 	inFlight    limit.Gauge
 	buffered    limit.Gauge
+	cache       *cache.Budget // of its stages' caches
 }
 
 // stage is a published stage with the program it runs. What every call reads lies
@@ -92,6 +94,7 @@ type run struct {
 	steps  []step
 	names  []string      // of the steps
 	bucket *limit.Bucket // the stage's throttle of this method; nil: none
+	cache  *caching      // of its answers; nil: none
 }
 
 // stageRef stands for a stage's name, so that plans and stages meet by pointer
