@@ -99,7 +99,9 @@ func (c *call) serviceAnswer(x *http1.Exchange, out *reply) kind {
 	if k := c.askService(x, ask, answer); k != proceed {
 		return k
 	}
-	in.Context.Set("awsEndpointRequestId", c.endpointID)
+	if c.endpointID != "" {
+		in.Context.Set("awsEndpointRequestId", c.endpointID)
+	}
 	selector := strconv.Itoa(answer.Status)
 	if s.function {
 		if answer.Status == 403 {
@@ -133,14 +135,11 @@ func functionError(a *mapping.Answer) string {
 }
 
 // tellTrace lets the caller know the id that the service was told, if the mapping has
-// not.
+// not. It is of this call: no cache keeps it.
 func (c *call) tellTrace(x *http1.Exchange, out *reply) {
-	for _, h := range out.header {
-		if strings.EqualFold(h.Name, "X-Amzn-Trace-Id") {
-			return
-		}
+	if !slices.ContainsFunc(out.header, func(h mapping.Pair) bool { return strings.EqualFold(h.Name, "X-Amzn-Trace-Id") }) {
+		c.head = append(append(append(c.head, "X-Amzn-Trace-Id: "...), c.traceID(x)...), '\r', '\n')
 	}
-	out.header = append(out.header, mapping.Pair{Name: "X-Amzn-Trace-Id", Value: c.traceID(x)})
 }
 
 // traceID is the call's X-Amzn-Trace-Id: the client's, or one of its own.
@@ -179,7 +178,7 @@ func (c *call) askService(x *http1.Exchange, ask *aws.Mapped, answer *mapping.An
 	if c.trace != nil && keys != nil {
 		shown = r.Concealed()
 	}
-	if k := c.ask(x, wire, shown, answer); k != proceed {
+	if k := c.fetchMapped(x, wire, shown, answer); k != proceed {
 		return k
 	}
 	for _, name := range []string{"X-Amzn-Requestid", "X-Amz-Request-Id"} {
@@ -219,7 +218,7 @@ func (c *call) signer(s *service, r *aws.Request) (keys *sigv4.Credentials, why 
 
 // callerARN is the user that has signed the call; "" where none has.
 func (c *call) callerARN() string {
-	if c.caller != nil && c.run.m.iam {
+	if c.caller != nil && c.run.m.signed {
 		for _, f := range c.caller.identity {
 			if f[0] == "userArn" {
 				return f[1]

@@ -125,7 +125,9 @@ func (t *Target) ask(r *Request, params []Field, contentType string) {
 	}
 	if r.Method != "POST" {
 		r.Query = string(appendQuery(nil, params))
-		r.missing("Content-Type", contentType)
+		if r.Body != "" {
+			r.missing("Content-Type", contentType)
+		}
 		return
 	}
 	// Parameters go where clients of the protocol put them. A body that is no form means
