@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -52,7 +53,8 @@ type tenant struct {
 	num     uint32
 	slots   chan struct{}
 	issuers map[string]*Issuer
-	held    share // of the cache
+	held    share         // of the cache
+	checks  chan struct{} // signatures are checked one at a time for each place
 }
 
 // NewRing is one without issuers.
@@ -79,7 +81,10 @@ func (r *Ring) Close() {
 func (r *Ring) tenantOf(num uint32) *tenant {
 	t := r.tenants[num]
 	if t == nil {
-		t = &tenant{num: num, slots: make(chan struct{}, tenantShare), issuers: map[string]*Issuer{}}
+		t = &tenant{num: num, slots: make(chan struct{}, tenantShare), issuers: map[string]*Issuer{},
+			// Anybody can make up tokens whose signatures cost much: a tenant's take a
+			// quarter of the node's cores at most.
+			checks: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/4))}
 		r.tenants[num] = t
 	}
 	return t

@@ -15,7 +15,7 @@ import (
 // Limits of one token.
 const (
 	MaxBytes   = 16 << 10 // in its compact form
-	maxClaims  = 256
+	maxClaims  = 128
 	maxNesting = 32
 	maxKeyID   = 256 // bytes
 )
