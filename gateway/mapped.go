@@ -123,9 +123,6 @@ func (c *call) mapRequest(x *http1.Exchange) (*mapping.Call, *mapping.Request, k
 	if err != nil {
 		return nil, nil, c.fails(err)
 	}
-	if c.trace != nil {
-		c.trace.say("Endpoint request body after transformations: %s", short([]byte(req.Body)))
-	}
 	return in, &req, proceed
 }
 
@@ -181,9 +178,15 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
+	if c.trace != nil {
+		c.traceRequest(x, req)
+	}
 	held := true
 	body, f := x.Fetch(up.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
 		s := &x.Response
+		if x.Heard != nil {
+			x.Heard()
+		}
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
 		for i := range s.Fields[:s.N] {
 			f := &s.Fields[i]
@@ -201,10 +204,13 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 		return throttled
 	}
 	answer.Body = string(body)
-	if f == http1.None {
-		return proceed
+	if f != http1.None {
+		return c.proxied(f)
 	}
-	return c.proxied(f)
+	if c.trace != nil {
+		c.trace.say("Endpoint response body before transformations: %s", short(body))
+	}
+	return proceed
 }
 
 // notForwarded are headers that no mapping sets: those of the connection, and the

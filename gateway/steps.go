@@ -60,18 +60,19 @@ type step func(c *call, x *http1.Exchange) kind
 // serve answers one call.
 func (g *Gateway) serve(x *http1.Exchange) {
 	c := x.App.(*call)
-	c.id = g.journal.Begin(x.Shard)
-	c.now = x.Wall
+	c.begin(x, g.journal.Begin(x.Shard))
+	if k := c.find(x); k != answered {
+		c.advance(x, k)
+	}
+}
+
+// begin makes the call ready for its first step.
+func (c *call) begin(x *http1.Exchange, id journal.CallID) {
+	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
-	x.Rec = c
-	c.at = 0
-	k := c.find(x)
-	if k == answered {
-		return
-	}
-	c.advance(x, k)
+	x.Rec, x.Heard = c, nil
 }
 
 // resume goes on with a call that a step has left for later: the same step again
@@ -370,7 +371,7 @@ func (c *call) throttle(x *http1.Exchange) kind {
 // integrate sends the call on.
 func (c *call) integrate(x *http1.Exchange) kind {
 	m := c.run.m
-	if c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
+	if c.g.journal != nil && c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
 		if c.flags&flagQuota != 0 {
 			c.sub.quotaRefund(c)
 		}
@@ -380,6 +381,7 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	c.flags |= flagBillable
 	if m.mock != nil {
 		if m.mock.status == 0 {
+			c.why = m.mock.why
 			return configurationError
 		}
 		c.head = append(c.head, m.mock.head...)
@@ -401,6 +403,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))
 	req = append(req, c.body...)
+	if c.trace != nil {
+		c.traceRequest(x, req)
+	}
 	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
 }
 
@@ -412,9 +417,14 @@ func (c *call) proxied(f http1.Failure) kind {
 	case http1.None, http1.Broken:
 		return proceed
 	case http1.Timeout:
+		c.why = "the endpoint did not answer within " + c.run.m.timeout.String()
 		return integrationTimeout
 	case http1.Forbidden, http1.NoHost:
 		c.g.complain(c.run.m.out.key.Address, f)
+		c.why = invalidEndpoint
+		if f == http1.Forbidden {
+			c.why = "the endpoint is in a network that the gateway may not reach"
+		}
 		return configurationError
 	case http1.TooLarge:
 		c.flags &^= flagBillable
@@ -425,10 +435,18 @@ func (c *call) proxied(f http1.Failure) kind {
 	case http1.Unrecorded:
 		c.noRec = false
 		c.flags &^= flagBillable
+		c.why = "the call could not be written down"
 		return unavailable
+	case http1.NoConn:
+		c.why = "no connection to the endpoint could be made"
+	default:
+		c.why = "the endpoint closed the connection, or answered with something that is not HTTP"
 	}
 	return integrationFailure
 }
+
+// invalidEndpoint is Amazon API Gateway's word for an address that is none.
+const invalidEndpoint = "Invalid endpoint address"
 
 // appendTarget appends the upstream request line.
 func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {
