@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"tollgate/gateway/http1"
+	"tollgate/gateway/token"
 	"tollgate/gateway/vtl"
 	"tollgate/model"
 )
@@ -11,9 +12,20 @@ import (
 // caller is what authorization found out about who calls.
 type caller struct {
 	principal  string
-	authorizer *vtl.Map    // $context.authorizer; nil: none
-	identity   [][2]string // fields of $context.identity, beside those that every call has
-	usageKey   string      // usageIdentifierKey: the API key that an authorizer gave
+	authorizer *vtl.Map     // $context.authorizer; nil: none
+	identity   [][2]string  // fields of $context.identity, beside those that every call has
+	usageKey   string       // usageIdentifierKey: the API key that an authorizer gave
+	token      *token.Token // that was shown; nil: none
+	typed      bool         // its claims keep their types
+}
+
+// context is $context.authorizer; nil: there is none. Of tokens it is made anew for
+// each call that asks, since templates may change it.
+func (w *caller) context() *vtl.Map {
+	if w.token != nil {
+		return w.tokenContext()
+	}
+	return w.authorizer
 }
 
 // authorize says whether a method may be called, and sets the call's caller. It may
@@ -24,11 +36,14 @@ type authorize func(c *call, x *http1.Exchange) kind
 // acted upon before it.
 func (c *call) access(x *http1.Exchange) kind { return c.run.m.auth(c, x) }
 
-// compileAuth is a method's authorization; nil: everybody may call it.
-func compileAuth(d *model.Definition, m *model.Method) (authorize, error) {
+// compileAuth is a method's authorization; nil: everybody may call it. Authorizers of
+// tokens are kept in tokens.
+func compileAuth(d *model.Definition, m *model.Method, tokens map[string]*tokenAuth) (authorize, error) {
 	switch m.AuthorizationType {
 	case "", model.AuthNone:
 		return nil, nil
+	case model.AuthCognito, model.AuthJWT:
+		return compileToken(d, m, tokens)
 	}
 	return nil, fmt.Errorf("authorization %s is not served", m.AuthorizationType)
 }

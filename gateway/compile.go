@@ -29,7 +29,8 @@ type program struct {
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
-	key       string // among the node's programs: see programKey
+	key       string                // among the node's programs: see programKey
+	tokens    map[string]*tokenAuth // authorizers that methods have, by id
 }
 
 // resource is what mappings know of a route.
@@ -99,7 +100,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint}
+	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint, tokens: map[string]*tokenAuth{}}
 	models := map[string]*schema.Schema{}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
@@ -127,7 +128,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			if m.validator, err = compileValidator(&d.Definition, &def, models); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
-			if m.auth, err = compileAuth(&d.Definition, &def); err != nil {
+			if m.auth, err = compileAuth(&d.Definition, &def, p.tokens); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
 			if m.mapped != nil {

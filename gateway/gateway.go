@@ -20,19 +20,21 @@ import (
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/token"
 	"tollgate/model"
 )
 
 // Options of a node. Zero values of sizes and times mean the defaults named.
 type Options struct {
-	Addr    string // plain HTTP/1.1 and HTTP/2 with prior knowledge
-	TLSAddr string // HTTPS with HTTP/2 by ALPN; "": none
-	DataDir string // journal, copy of the configuration, certificate
-	Node    string // this node's name, unique within its gateway
-	Feed    follow.Feed
-	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
-	Caps    model.Caps     // of a tenant that has none of its own; default model.DefaultCaps
-	Log     *slog.Logger
+	Addr      string // plain HTTP/1.1 and HTTP/2 with prior knowledge
+	TLSAddr   string // HTTPS with HTTP/2 by ALPN; "": none
+	DataDir   string // journal, copy of the configuration, certificate
+	Node      string // this node's name, unique within its gateway
+	Feed      follow.Feed
+	Allow     []netip.Prefix  // networks besides the public Internet that upstreams may be in
+	UserPools model.UserPools // issuers of user pools that are not Amazon's
+	Caps      model.Caps      // of a tenant that has none of its own; default model.DefaultCaps
+	Log       *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxConns    int           // default 20,000
@@ -60,6 +62,7 @@ type Gateway struct {
 	follower  *follow.Follower
 	server    *http1.Server
 	upstreams *http1.Upstreams
+	tokens    *token.Ring
 	outward   *http.Client // rare calls of the gateway's own, such as for key sets; keeps to the guard
 	metrics   metrics
 	plain     net.Listener
@@ -151,6 +154,7 @@ func (g *Gateway) serverUp() {
 		Transport:     &http.Transport{DialContext: dial, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 64, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 5 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	g.tokens = token.NewRing(token.Options{Fetch: token.HTTP(g.outward), Complain: g.complainIssuer})
 }
 
 func (g *Gateway) listen() (err error) {
@@ -234,8 +238,15 @@ func (g *Gateway) drain(ctx context.Context) error {
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
 	g.upstreams.Keep(nil)
+	g.tokens.Close()
 	g.outward.CloseIdleConnections()
 	return err
+}
+
+// complainIssuer tells the operator about an issuer whose keys cannot be had: its
+// tokens are refused, or soon will be.
+func (g *Gateway) complainIssuer(tenant uint32, issuer string, err error) {
+	g.log.Warn("the keys of a token issuer cannot be had", "tenant", tenant, "issuer", issuer, "error", err)
 }
 
 // complain tells the operator about an upstream that cannot be reached by rule,

@@ -88,7 +88,7 @@ func Check(d *model.Definition) []model.Problem {
 	if _, err := compileResponses(d); err != nil {
 		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "gatewayResponses", Message: err.Error()})
 	}
-	models := map[string]*schema.Schema{}
+	models, tokens := map[string]*schema.Schema{}, map[string]*tokenAuth{}
 	for i := range d.Resources {
 		r := &d.Resources[i]
 		for _, verb := range slices.Sorted(maps.Keys(r.Methods)) {
@@ -102,6 +102,8 @@ func Check(d *model.Definition) []model.Problem {
 				no(mapping.Check(m.Integration))
 			}
 			_, err := compileValidator(d, &m, models)
+			no(err)
+			_, err = compileAuth(d, &m, tokens)
 			no(err)
 		}
 	}

@@ -355,7 +355,9 @@ func (g *Integration) unmappable(no func(format string, a ...any)) {
 func (m *Method) Undeployable(path string) []string {
 	var out []string
 	no := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
-	if m.AuthorizationType != "" && m.AuthorizationType != AuthNone {
+	switch m.AuthorizationType {
+	case "", AuthNone, AuthCognito, AuthJWT:
+	default:
 		no("authorization %s is not served yet", m.AuthorizationType)
 	}
 	g := m.Integration
