@@ -29,6 +29,10 @@ func (r *rig) trusting(issuers ...*issuertest.Issuer) {
 			roots.AddCert(c)
 		}
 	}
+	r.trustingPool(roots)
+}
+
+func (r *rig) trustingPool(roots *x509.CertPool) {
 	r.g.outward.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: roots}
 }
 

@@ -41,7 +41,7 @@ const (
 
 // JWTAlgorithms are those that tokens may be signed by: of Amazon API Gateway the first
 // six.
-var JWTAlgorithms = []string{"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"}
+var JWTAlgorithms = []string{"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA", "Ed25519"}
 
 // ParseJWT reads and checks an authorizer's jwtConfiguration. That of an HTTP API, with
 // one issuer, is taken too.

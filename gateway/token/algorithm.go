@@ -41,7 +41,7 @@ var algorithms = []struct {
 	{"RS256", pkcs1, crypto.SHA256, 0}, {"RS384", pkcs1, crypto.SHA384, 0}, {"RS512", pkcs1, crypto.SHA512, 0},
 	{"ES256", ecdsas, crypto.SHA256, 256}, {"ES384", ecdsas, crypto.SHA384, 384}, {"ES512", ecdsas, crypto.SHA512, 521},
 	{"PS256", pss, crypto.SHA256, 0}, {"PS384", pss, crypto.SHA384, 0}, {"PS512", pss, crypto.SHA512, 0},
-	{"EdDSA", eddsa, 0, 0},
+	{"EdDSA", eddsa, 0, 0}, {"Ed25519", eddsa, 0, 0}, // the same by another name (RFC 9864)
 }
 
 // ParseAlgorithm finds one by its name, such as RS256.

@@ -54,6 +54,7 @@ func TestKeys(t *testing.T) {
 		"ec, odd curve":       {ec, map[string]any{"crv": "secp256k1"}, "[]"},
 		"ec, short":           {ec, map[string]any{"x": "AA"}, "[]"},
 		"ed":                  {ed, nil, "[EdDSA]"},
+		"ed, any":             {ed, map[string]any{"alg": nil}, "[EdDSA Ed25519]"},
 		"ed, other curve":     {ed, map[string]any{"crv": "X25519"}, "[]"},
 		"ed, short":           {ed, map[string]any{"x": "AA"}, "[]"},
 		"symmetric":           {map[string]any{"kty": "oct", "kid": "a", "k": "AAAA"}, nil, "[]"},
