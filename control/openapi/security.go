@@ -64,7 +64,7 @@ func (im *importer) authorizerType(l loc) string {
 	case "cognito_user_pools":
 		return model.AuthCognito
 	case "jwt":
-		return "JWT"
+		return model.AuthJWT
 	}
 	return model.AuthCustom
 }
@@ -187,6 +187,7 @@ func (im *importer) schemesLeft() {
 		case s.key && s.used == 0:
 			im.say(model.SeverityInfo, s.at, "security scheme %s is an API key, but no operation requires it: only --require-key makes calls need one", quote(name))
 		case s.key, s.used == 0:
+		case s.authType == model.AuthCognito, s.authType == model.AuthJWT:
 		case s.authType != "":
 			im.say(model.SeverityWarning, s.at, "security scheme %s is an authorizer (%s), which is not served yet: the methods that require it keep the API from being deployed", quote(name), s.authType)
 		default:

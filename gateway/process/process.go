@@ -35,12 +35,14 @@ type Settings struct {
 	AdminAddr     string        `env:"TOLLGATE_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where /livez, /readyz and /metrics are"`
 	Node          string        `env:"TOLLGATE_NODE" help:"name of this node; empty: host name"`
 	UpstreamAllow string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas"`
+	UserPools     string        `env:"TOLLGATE_USER_POOLS" help:"issuers of the tokens of user pools, by a pool's id or ARN, such as us-east-1_abc=https://issuer.example.com, with commas; others are Amazon Cognito's"`
 	MaxBody       int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body in bytes"`
 	JournalKeep   int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
 	DrainTimeout  time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log           string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
 	allow []netip.Prefix
+	pools model.UserPools
 }
 
 // Load reads and checks the settings.
@@ -71,6 +73,9 @@ func Load(environ []string) (*Settings, error) {
 		s.Node, _ = os.Hostname()
 	}
 	var err error
+	if s.pools, err = model.ParseUserPools(s.UserPools); err != nil {
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_USER_POOLS: %s", model.MessageOf(err))
+	}
 	s.allow, err = ParseNetworks("TOLLGATE_UPSTREAM_ALLOW", s.UpstreamAllow)
 	return s, err
 }
@@ -111,7 +116,7 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 	}
 	defer a.Stop()
 	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node,
-		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, MaxBody: s.MaxBody, JournalKeep: s.JournalKeep, Log: log})
+		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, UserPools: s.pools, MaxBody: s.MaxBody, JournalKeep: s.JournalKeep, Log: log})
 	if err != nil {
 		return err
 	}
