@@ -114,7 +114,10 @@ func TestUnservedIsKeptOffStages(t *testing.T) {
 	a := w.tenant()
 	good := w.deployed(a, "prod")
 	id := good.Stage.APIID
-	_, err := w.UpdateDefinition(w.ctx, a, id, 0, func(d *model.Definition) error { d.Endpoint = &model.Endpoint{Types: []string{model.EndpointPrivate}}; return nil })
+	_, err := w.UpdateDefinition(w.ctx, a, id, 0, func(d *model.Definition) error {
+		d.Endpoint = &model.Endpoint{Types: []string{model.EndpointPrivate}}
+		return nil
+	})
 	w.must(err)
 	bad, err := w.CreateDeployment(w.ctx, a, control.NewDeployment{APIID: id})
 	w.must(err)

@@ -13,10 +13,11 @@ import (
 
 // caller is what authorization found out about who calls.
 type caller struct {
-	principal  string
-	authorizer *vtl.Map    // $context.authorizer; nil: none
-	identity   [][2]string // fields of $context.identity, beside those that every call has
-	usageKey   string      // usageIdentifierKey: the API key that an authorizer gave
+	principal   string
+	authorizer  *vtl.Map    // $context.authorizer; nil: none
+	identity    [][2]string // fields of $context.identity, beside those that every call has
+	usageKey    string      // usageIdentifierKey: the API key that an authorizer gave
+	invalidates func() bool // may ask for a fresh answer in place of a cached one; nil: it may not
 }
 
 // authorize says whether a method may be called, and sets the call's caller. It may
@@ -36,7 +37,7 @@ func (c *call) access(x *http1.Exchange) kind {
 		return m.auth(c, x)
 	}
 	if !m.signed { // those who sign are its principals: iam asks it
-		r := c.policyRequest(x, p, nil)
+		r := c.policyRequest(x, nil, p)
 		if c.ruling = p.Evaluate(r); c.ruling == policy.Deny || c.ruling == policy.Silent && !m.judges {
 			return c.denied(r, c.ruling, p.Why(r))
 		}
@@ -59,15 +60,17 @@ func (c *call) permits(own policy.Decision, foreign bool) policy.Decision {
 	return own
 }
 
-// policyRequest is the call as policies see it. p is the one that reads it.
-func (c *call) policyRequest(x *http1.Exchange, p *policy.Policy, who *policy.Principal) *policy.Request {
+// policyRequest is the call as policies see it; those given are the ones that read it.
+func (c *call) policyRequest(x *http1.Exchange, who *policy.Principal, readers ...*policy.Policy) *policy.Request {
 	r := &policy.Request{Action: "execute-api:Invoke", Resource: c.methodARN(x), Principal: who, Now: c.now, Secure: x.TLS}
 	r.SourceIP, _ = netip.ParseAddr(x.RemoteIP)
-	if p.Reads(policy.UserAgent) {
-		r.UserAgent = string(header(x, "User-Agent"))
-	}
-	if p.Reads(policy.Referer) {
-		r.Referer = string(header(x, "Referer"))
+	for _, p := range readers {
+		if p.Reads(policy.UserAgent) {
+			r.UserAgent = string(header(x, "User-Agent"))
+		}
+		if p.Reads(policy.Referer) {
+			r.Referer = string(header(x, "Referer"))
+		}
 	}
 	return r
 }
@@ -106,6 +109,8 @@ func compileAuth(d *model.Definition, m *model.Method) (authorize, error) {
 	switch m.AuthorizationType {
 	case "", model.AuthNone:
 		return nil, nil
+	case model.AuthIAM:
+		return (*call).iam, nil
 	}
 	return nil, fmt.Errorf("authorization %s is not served", m.AuthorizationType)
 }

@@ -62,6 +62,7 @@ type method struct {
 	judges      bool                                  // auth decides by a policy of its own, with permits
 	validator   *validator
 	throttleKey string
+	cacheKey    cacheKey
 }
 
 // mock is an answer that is always the same.
@@ -157,6 +158,11 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
+			if m.cacheKey, err = compileCacheKey(def.Integration, r.ID); err != nil {
+				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
+			m.signed = def.AuthorizationType == model.AuthIAM
+			m.judges = m.signed
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}

@@ -262,7 +262,7 @@ func (a *lambdaAuth) judge(c *call, x *http1.Exchange, v *authorization) kind {
 		return v.kind
 	}
 	c.caller = v.caller
-	r := c.policyRequest(x, v.policy, nil)
+	r := c.policyRequest(x, nil, v.policy)
 	switch c.permits(v.policy.Evaluate(r), false) {
 	case policy.Allow:
 		return proceed

@@ -48,6 +48,7 @@ func NewTrials(allow []netip.Prefix, endpoints aws.Endpoints, log *slog.Logger) 
 	o := Options{Allow: allow, Endpoints: endpoints, Log: log}
 	o.complete()
 	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), heavy: make(chan struct{}, largeAtOnce)}
+	g.signers.Store(&map[string]*signer{})
 	g.serverUp()
 	return &Trials{g: g, slots: make(chan struct{}, maxTrials)}
 }

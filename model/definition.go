@@ -389,9 +389,6 @@ func (m *Method) Undeployable(path string) []string {
 	if g.ContentHandling != "" && !g.Mapped() {
 		no("contentHandling is not served yet")
 	}
-	if len(g.CacheKeyParameters) > 0 {
-		no("cache key parameters are not served yet")
-	}
 	if g.Type == IntegrationAWS { // the gateway's own check reads its URI
 		return out
 	}

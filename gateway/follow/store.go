@@ -30,6 +30,7 @@ type store struct {
 	plans   map[planID]model.PlanConfig
 	domains map[uint32]model.DomainConfig
 	creds   map[uint32]model.CredentialConfig
+	signers map[uint32]model.SignersConfig // by tenant
 	rev     uint64
 	warn    *slog.Logger
 	recent  map[string]*model.DeploymentContent // fetched, not compiled yet
@@ -60,6 +61,7 @@ func (s *store) clear() {
 	s.plans = map[planID]model.PlanConfig{}
 	s.domains = map[uint32]model.DomainConfig{}
 	s.creds = map[uint32]model.CredentialConfig{}
+	s.signers = map[uint32]model.SignersConfig{}
 }
 
 func (s *store) path() string { return filepath.Join(s.dir, "changes.jsonl") }
@@ -150,6 +152,9 @@ func (s *store) merge(ch *model.Changes) {
 	for _, c := range ch.Credentials {
 		set(s.creds, c.Num, c, c.Deleted)
 	}
+	for _, k := range ch.Signers {
+		set(s.signers, k.Tenant, k, k.Deleted)
+	}
 	s.rev = ch.Revision
 }
 
@@ -166,7 +171,7 @@ func (s *store) full(keys []model.KeyConfig) *model.Changes {
 	return &model.Changes{Revision: s.rev, Full: true,
 		Tenants: slices.Collect(maps.Values(s.tenants)), Stages: slices.Collect(maps.Values(s.stages)),
 		Plans: slices.Collect(maps.Values(s.plans)), Keys: keys,
-		Domains: slices.Collect(maps.Values(s.domains)), Credentials: slices.Collect(maps.Values(s.creds))}
+		Domains: slices.Collect(maps.Values(s.domains)), Credentials: slices.Collect(maps.Values(s.creds)), Signers: slices.Collect(maps.Values(s.signers))}
 }
 
 // add makes a change durable. One that cannot be written waits for the next: no

@@ -117,8 +117,8 @@ func (p *Policy) evaluate(r *Request) (Decision, int) {
 }
 
 // Reads says whether a condition or variable of the policy reads a key; what is costly
-// to have need not be in requests otherwise.
-func (p *Policy) Reads(k Key) bool { return p.keys&(1<<k) != 0 }
+// to have need not be in requests otherwise. No policy reads nothing.
+func (p *Policy) Reads(k Key) bool { return p != nil && p.keys&(1<<k) != 0 }
 
 func (s *statement) applies(e *evaluation) bool {
 	if s.principal != nil && !s.principal.match(e.r.Principal) {
