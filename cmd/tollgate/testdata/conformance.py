@@ -6,7 +6,7 @@ Starts the services that the sequences need and prints one line of JSON with the
 reads one line of JSON: control and gateway (addresses), key and secret (of an account that has nothing).
 Prints a line of JSON for each case: the suite (answers: a recorded answer; calls: a call without one, of
 which only the status is known), the sequence, the name of the case, and why it failed, if it did."""
-import base64, datetime, http.client, json, logging, re, sys, traceback, xml.etree.ElementTree
+import base64, datetime, http.client, json, logging, re, sys, time, traceback, xml.etree.ElementTree
 from urllib.parse import urlencode, urlsplit
 import boto3, botocore
 from botocore.config import Config
@@ -18,13 +18,16 @@ logging.getLogger("werkzeug").setLevel(logging.ERROR)
 # sequence, <Date> any.
 ANY = re.compile(r"<[A-Za-z][\w -]*(?::\d+)?>")
 ACCOUNT = "1" * 12
+TIME = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d UTC \d{4}")
 
 # Of these a recording has no more than the word.
 WORDS = {"datetime", "date", "request-time-epoch"}
 
 # A sequence that refers to members of a list by their place in the list of another run: the place in
 # the recorded list of each of them.
-ORDER = {}
+ORDER = {
+    ("test_import_with_global_api_key_authorizer", 1): [0, 3, 1, 2],
+}
 
 # Calls without a recorded answer whose status at the time of the recording was not the one that was waited
 # for (they were repeated until the recorder gave up), and which is not 200.
@@ -107,6 +110,8 @@ def same(want, got, bound, where="answer"):
         except ValueError:
             pass
     if isinstance(want, dict):
+        if isinstance(got, str) and "line00" in want:  # a log, of which times are left out
+            got = {f"line{i:02}": TIME.sub("DDD MMM dd hh:mm:ss UTC yyyy", l) for i, l in enumerate(got.split("\n"))}
         if not isinstance(got, dict):
             return f"{where}: an object is {got!r}"
         for k, w in want.items():
@@ -188,7 +193,7 @@ class Sequence:
             return 200, {}
         params = self.filled(params)
         if operation == "PutIntegration":
-            for bucket in re.findall(r":s3:path/([a-z0-9-]+)/", params.get("uri", "")):
+            for bucket in re.findall(r":s3:path/(test-bucket-[a-z0-9]+)/", params.get("uri", "")):
                 self.client("s3").create_bucket(Bucket=bucket)  # it was there before the recording began
         try:
             r = plain(getattr(self.client(service), botocore.xform_name(operation))(**params))
@@ -266,6 +271,10 @@ class Sequence:
             return {root.tag: {e.tag: e.text for e in root}}
         return last.json()
 
+    def here(self, v):
+        """what was recorded, with the address of this installation's gateway in place of the service's"""
+        return json.loads(json.dumps(v).replace("https://<api-id:1>.execute-api.<region>.amazonaws.com", "%s://<api-id:1>.execute-api.%s" % urlsplit(self.to["gateway"])[:2]))
+
     def messages(self):
         got = [r for i, r in self.results.items() if self.steps[i].get("call") == "sqs.ReceiveMessage"][-1]
         return got.get("Messages", [])
@@ -273,7 +282,12 @@ class Sequence:
     def case(self, suite, name, why):
         print(json.dumps({"suite": suite, "sequence": self.name, "case": name, "why": why}), flush=True)
 
+    def wanted(self, i):
+        """the status of a step: the functions of the recorded sequences were not run at that time"""
+        return WANTED.get((self.short, i)) or (200 if self.steps[i]["localstack_status"] >= 500 else self.steps[i]["localstack_status"])
+
     def play(self):
+        changed = False
         last, answered = None, {s["of_step"] for s in self.steps if "expect" in s and s["of_step"] is not None}
         for i, s in enumerate(self.steps):
             if "call" in s or "http" in s:
@@ -284,34 +298,47 @@ class Sequence:
                 try:
                     if "call" in s:
                         status, self.results[i] = self.call(s["call"], s["params"])
+                        changed = changed or re.search("ApiKey|UsagePlan", s["call"])  # nodes hear of it a moment later
                         what = s["call"]
                     else:
                         last = self.results[i] = self.http(s)
-                        status, what = last["status"], f"{s['http']} {s['url'].split('>', 1)[1]}"
+                        until = time.monotonic() + (5 if changed else 0)
+                        while last["status"] != self.wanted(i) and time.monotonic() < until:
+                            time.sleep(0.02)
+                            last = self.results[i] = self.http(s)
+                        changed, status, what = False, last["status"], f"{s['http']} {s['url'].split('>', 1)[1]}"
                 except Exception as e:
                     status, self.results[i], what = repr(e), {}, s.get("call", s.get("http"))
                 follows = self.steps[i + 1] if i + 1 < len(self.steps) else {}
                 ours = s.get("call", "apigateway.").startswith("apigateway.")
                 if i in answered or not ours or "http" in s and "expect" in follows:
                     continue
-                # the functions of the recorded sequences were not run at that time
-                want = WANTED.get((self.short, i)) or (200 if s["localstack_status"] >= 500 else s["localstack_status"])
+                want = self.wanted(i)
                 said = self.results[i]
                 said = said.text() if isinstance(said, Answer) else json.dumps(said.get("Error", {}))
                 self.case("calls", f"{i} {what}", None if status == want else f"status {want} is {status}: {said[:300]}")
             elif s["aws"] is not None:
                 try:
                     got = self.results.get(s["of_step"], {}) if s["of_step"] is not None else self.derived(s["expect"], last)
-                    want = s["aws"]
+                    want = self.here(s["aws"])
                     if isinstance(want, dict) and "response-headers" in want:
                         want = {k: lower(v) if k.endswith("headers") else v for k, v in want.items()}
                     why = same(want, got.json() if isinstance(got, Answer) else got, self.bound)
                 except Exception:
                     why = traceback.format_exc(limit=-1).strip().replace("\n", " ")
                 self.case("answers", s["expect"], why)
-        for a in self.apis:
+        self.clean()
+
+    def clean(self):
+        """leaves the account as it was: sequences list what there is"""
+        c = self.client("apigateway")
+        left = [(c.delete_rest_api, {"restApiId": a}) for a in self.apis]
+        left += [(c.delete_usage_plan, {"usagePlanId": x["id"]}) for x in c.get_usage_plans()["items"]]
+        left += [(c.delete_api_key, {"apiKey": x["id"]}) for x in c.get_api_keys()["items"]]
+        left += [(c.delete_domain_name, {"domainName": x["domainName"]}) for x in c.get_domain_names()["items"]]
+        for delete, what in left:
             try:
-                self.client("apigateway").delete_rest_api(restApiId=a)
+                delete(**what)
             except botocore.exceptions.ClientError:
                 pass
 
