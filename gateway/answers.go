@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -186,5 +187,12 @@ func (g *Gateway) refused(x *http1.Exchange, e *http1.ParseError) {
 func (c *call) appendID(dst []byte) []byte {
 	dst = append(dst, "x-amzn-RequestId: "...)
 	dst = c.id.AppendText(dst)
+	dst = append(dst, "\r\nx-amz-apigw-id: "...)
+	dst = c.appendExtendedID(dst)
 	return append(dst, '\r', '\n')
+}
+
+// appendExtendedID is $context.extendedRequestId: the call's id in the short form.
+func (c *call) appendExtendedID(dst []byte) []byte {
+	return base64.StdEncoding.AppendEncode(dst, c.id[5:16])
 }

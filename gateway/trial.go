@@ -304,7 +304,11 @@ func (s *Trials) askMapped(ctx context.Context, t *trial, g *model.Integration, 
 	if err != nil {
 		return wrong()
 	}
-	for _, h := range mappedHeaders(r, t.APIID) {
+	for _, h := range mappedHeaders(r, up.Host, t.APIID) {
+		if h.Name == "Host" {
+			req.Host = h.Value
+			continue
+		}
 		req.Header[textproto.CanonicalMIMEHeaderKey(h.Name)] = []string{h.Value}
 	}
 	resp, body, refused := s.ask(ctx, t, req, []byte(r.Body), time.Duration(g.Timeout())*time.Millisecond)
