@@ -273,7 +273,7 @@ class Sequence:
 
     def here(self, v):
         """what was recorded, with the address of this installation's gateway in place of the service's"""
-        return json.loads(json.dumps(v).replace("https://<api-id:1>.execute-api.<region>.amazonaws.com", "%s://<api-id:1>.execute-api.%s" % urlsplit(self.to["gateway"])[:2]))
+        return json.loads(json.dumps(v).replace("https://<api-id:1>.execute-api.<region>.amazonaws.com", "http://<api-id:1>.execute-api.localhost:%d" % urlsplit(self.to["gateway"]).port))
 
     def messages(self):
         got = [r for i, r in self.results.items() if self.steps[i].get("call") == "sqs.ReceiveMessage"][-1]
