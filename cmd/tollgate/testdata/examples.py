@@ -6,7 +6,7 @@ Reads one line of JSON: control (address), key and secret. Each command gets an 
 examples name, made for it; ids in the command become those of what was made. A command passes that ends
 well and prints every field, at the top, that its documentation shows. Prints a line of JSON for each
 command: the suite, the service and operation, the command's place in its document, and why it failed."""
-import contextlib, datetime, io, json, os, re, shlex, sys, tempfile, traceback
+import contextlib, datetime, io, json, os, re, shlex, sys, tempfile
 import boto3, botocore
 from botocore.config import Config
 from awscli.clidriver import create_clidriver
@@ -47,58 +47,65 @@ NAMES = ["api.domain.tld", "subdomain.domain.tld", "my.domain.tld", "my.private.
 ARN = certificate(*NAMES)
 
 
+def method():
+    return {"parameters": [{"name": "x", "in": "header", "required": False, "type": "string"}],
+            "responses": {"200": {"description": "ok", "schema": {"$ref": "#/definitions/Empty"}, "headers": {"Access-Control-Allow-Origin": {"type": "string"}}}},
+            "x-amazon-apigateway-integration": {"type": "http", "httpMethod": "POST", "uri": to["control"] + "/", "requestTemplates": {"application/json": "{}"}, "responses": {"default": {
+                "statusCode": "200", "responseParameters": {"method.response.header.Access-Control-Allow-Origin": "'*'"}, "responseTemplates": {"application/json": "{}"}}}}}
+
+
+API = {"swagger": "2.0", "info": {"title": "MyAPI", "version": "1", "description": "mine"}, "definitions": {"Empty": {"type": "object", "title": "Empty Schema", "description": "nothing"}, "customModel": {"type": "object"}},
+       "paths": {"/": {"get": method()}, "/pets": {"get": method(), "post": method()}, "/pets/{petId}": {"get": method()}, "/resourceName": {"get": method()}}}
+
+
 class World:
-    """what the examples name, made anew for one command; without what the command is to make"""
+    """what the examples name, made for one command; without what the command is to make"""
 
     def __init__(self, operation, command):
-        api = self.api = c.create_rest_api(name="MyAPI")["id"]
-        self.root = c.get_resources(restApiId=api)["items"][0]["id"]
-        self.pets = c.create_resource(restApiId=api, parentId=self.root, pathPart="pets")["id"]
-        self.pet = c.create_resource(restApiId=api, parentId=self.pets, pathPart="{petId}")["id"]
-        self.other = c.create_resource(restApiId=api, parentId=self.root, pathPart="resourceName")["id"]
-        for resource, verbs in {self.root: ["GET"], self.pets: ["GET", "POST"], self.pet: ["GET"], self.other: ["GET"]}.items():
-            for verb in verbs:
-                at = {"restApiId": api, "resourceId": resource, "httpMethod": verb}
-                c.put_method(**at, authorizationType="NONE", requestParameters={"method.request.header.x": False})
-                c.put_method_response(**at, statusCode="200", responseModels={"application/json": "Empty"}, responseParameters={"method.response.header.Access-Control-Allow-Origin": False})
-                c.put_integration(**at, type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}'})
-                c.put_integration_response(**at, statusCode="200", responseParameters={"method.response.header.Access-Control-Allow-Origin": "'*'"}, responseTemplates={"application/json": "{}"})
-        self.authorizer = c.create_authorizer(restApiId=api, name="MyAuthorizer", type="TOKEN", identitySource="method.request.header.Authorization", authorizerUri=
-            "arn:aws:apigateway:us-west-2:lambda:path/2015-03-31/functions/arn:aws:lambda:us-west-2:123412341234:function:My_Authorizer_Function/invocations")["id"]
-        c.create_model(restApiId=api, name="customModel", contentType="application/json", schema='{"type": "object"}')
-        stages = c.create_deployment(restApiId=api, description="of the stages")["id"]
-        for s in ["prod"] if operation == "create-stage" else ["dev", "prod"]:
-            c.create_stage(restApiId=api, stageName=s, deploymentId=stages)
-        self.deployment = c.create_deployment(restApiId=api, description="myDeployment")["id"]
-        self.plan = c.create_usage_plan(name="plan", quota={"limit": 100, "period": "DAY"}, throttle={"rateLimit": 5, "burstLimit": 5})["id"]
-        self.key = c.create_api_key(name="My first key", enabled=True)["id"]
-        if operation != "create-usage-plan-key":
-            c.create_usage_plan_key(usagePlanId=self.plan, keyId=self.key, keyType="API_KEY")
-        self.client_certificate = c.generate_client_certificate(description="mine")["clientCertificateId"]
-        self.link = c.create_vpc_link(name="link", targetArns=["arn:aws:elasticloadbalancing:us-east-1:123412341234:loadbalancer/net/nlb/0"])["id"]
-        self.domain_id = self.domain_arn = self.association = self.rule = ""
-        if "domain" in operation or "base-path" in operation or "routing" in operation:
-            self.domains(operation, command)
-
-    def domains(self, operation, command):
-        for n in NAMES:
-            if operation == "create-domain-name" and f"'{n}'" in command:
-                continue
-            private = {"types": ["PRIVATE"]} if ".private." in n else {"types": ["REGIONAL"]}
-            more = {"policy": json.dumps({"Version": "2012-10-17", "Statement": []})} if ".private." in n else {}
-            if n == "regional.example.com":
-                more["routingMode"] = "ROUTING_RULE_THEN_API_MAPPING"
-            d = c.create_domain_name(domainName=n, endpointConfiguration=private, **{"certificateArn" if ".private." in n else "regionalCertificateArn": ARN}, **more)
-            if ".private." in n:
-                if n.startswith("my.") or operation == "get-domain-name":
-                    self.domain_id, self.domain_arn = d["domainNameId"], d["domainNameArn"]
+        api = self.api = c.import_rest_api(body=json.dumps(API))["id"]
+        at = {r["path"]: r["id"] for r in c.get_resources(restApiId=api)["items"]}
+        self.root, self.pets, self.pet, self.other = at["/"], at["/pets"], at["/pets/{petId}"], at["/resourceName"]
+        self.authorizer = self.plan = self.key = self.client_certificate = self.link = self.deployment = self.domain_id = self.domain_arn = self.association = self.rule = ""
+        if "authorizer" in command:
+            self.authorizer = c.create_authorizer(restApiId=api, name="MyAuthorizer", type="TOKEN", identitySource="method.request.header.Authorization", identityValidationExpression=".*", authorizerUri=
+                "arn:aws:apigateway:us-west-2:lambda:path/2015-03-31/functions/arn:aws:lambda:us-west-2:123412341234:function:My_Authorizer_Function/invocations")["id"]
+        if "deployment" in command or "stage" in command or "base-path" in command or "routing" in command or " get-" in command:
+            stages = c.create_deployment(restApiId=api, description="of the stages")["id"]
+            for s in ["prod"] if operation == "create-stage" else ["dev", "prod"]:
+                c.create_stage(restApiId=api, stageName=s, deploymentId=stages, description="mine", cacheClusterEnabled=True, cacheClusterSize="0.5")
+            self.deployment = c.create_deployment(restApiId=api, description="myDeployment")["id"]
+        if "usage" in command or "key" in command:
+            self.plan = c.create_usage_plan(name="plan", description="mine", quota={"limit": 100, "period": "DAY"}, throttle={"rateLimit": 5, "burstLimit": 5})["id"]
+            self.key = c.create_api_key(name="My first key", description="mine", enabled=True)["id"]
+            if operation != "create-usage-plan-key":
+                c.create_usage_plan_key(usagePlanId=self.plan, keyId=self.key, keyType="API_KEY")
+        if "client-certificate" in command:
+            self.client_certificate = c.generate_client_certificate(description="mine")["clientCertificateId"]
+        if "vpc-link" in command:
+            self.link = c.create_vpc_link(name="link", targetArns=["arn:aws:elasticloadbalancing:us-east-1:123412341234:loadbalancer/net/nlb/0"], tags={"made": "here"})["id"]
+        if operation == "get-account":
+            c.update_account(patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": "arn:aws:iam::123412341234:role/APIGatewayToCloudWatchLogsRole"}])
+        self.names = [n for n in NAMES if n in command] if operation != "create-domain-name" else []
+        if "access-association" in operation:
+            self.names = ["my.private.domain.tld"]
+        for n in self.names:
+            private = ".private." in n
+            more = {"policy": json.dumps({"Version": "2012-10-17", "Statement": []})} if private else {}
+            if "routing" in operation:
+                more["routingMode"] = "ROUTING_RULE_THEN_BASE_PATH_MAPPING"
+            kind = "PRIVATE" if private else "REGIONAL" if n.startswith("regional.") else "EDGE"
+            if kind == "EDGE":
+                more["certificateName"] = "mine"
+            d = c.create_domain_name(domainName=n, endpointConfiguration={"types": [kind]}, **{"regionalCertificateArn" if kind == "REGIONAL" else "certificateArn": ARN}, **more)
+            if private:
+                self.domain_id, self.domain_arn = d["domainNameId"], d["domainNameArn"]
         if self.domain_arn and "association" in operation and operation != "create-domain-name-access-association":
             self.association = c.create_domain_name_access_association(domainNameArn=self.domain_arn, accessAssociationSource="vpce-abcd1234efg",
                                                                        accessAssociationSourceType="VPCE")["domainNameAccessAssociationArn"]
         if "base-path" in operation:
-            for n, base, stage in [("api.domain.tld", "dev", "dev"), ("api.domain.tld", "prod", "prod"), ("subdomain.domain.tld", "(none)", "prod"), ("subdomain.domain.tld", "v1", "prod")]:
+            for base, stage in {"api.domain.tld": [("dev", "dev"), ("prod", "prod")], "subdomain.domain.tld": [("(none)", "prod"), ("v1", "prod")]}[self.names[0]]:
                 if not (operation == "create-base-path-mapping" and base == "v1"):
-                    c.create_base_path_mapping(domainName=n, basePath=base, restApiId=self.api, stage=stage)
+                    c.create_base_path_mapping(domainName=self.names[0], basePath=base, restApiId=self.api, stage=stage)
         if "routing" in operation:
             self.rule = v2.create_routing_rule(DomainName="regional.example.com", Priority=50, Conditions=[{"MatchBasePaths": {"AnyOf": ["PROD"]}}],
                                                Actions=[{"InvokeApi": {"ApiId": self.api, "Stage": "prod"}}])["RoutingRuleId"]
@@ -121,24 +128,23 @@ class World:
             a = a.replace("file://policy.json", "file://" + folder + "/policy.json")
             for was, is_ in {"a1b2c3d4e5": self.api, "e4f5g6": self.authorizer, "3c2b1a": self.pets, "abcd1234": self.domain_id or "abcd1234"}.items():
                 a = re.sub(r"\b" + was + r"\b", is_, a)
-            a = re.sub(r"arn:aws:acm:[^:]+:\d+:certificate/\w+", ARN, a)
+            a = re.sub(r"arn:aws:acm:[^:]+:\d+:certificate/[\w-]+", ARN, a)
             out.append(a)
         return out
 
     def close(self):
-        left = [(c.delete_rest_api, {"restApiId": x["id"]}) for x in c.get_rest_apis()["items"]]
-        left = [(c.delete_base_path_mapping, {"domainName": d["domainName"], "basePath": m["basePath"]}) for d in c.get_domain_names()["items"]
-                if "PRIVATE" not in d["endpointConfiguration"]["types"] for m in c.get_base_path_mappings(domainName=d["domainName"]).get("items", [])] + left
-        left += [(c.delete_domain_name_access_association, {"domainNameAccessAssociationArn": x["domainNameAccessAssociationArn"]}) for x in c.get_domain_name_access_associations().get("items", [])]
-        left += [(v2.delete_routing_rule, {"DomainName": "regional.example.com", "RoutingRuleId": self.rule})] if self.rule else []
-        left += [(c.delete_domain_name, {"domainName": d["domainName"], **({"domainNameId": d["domainNameId"]} if "PRIVATE" in d["endpointConfiguration"]["types"] else {})}) for d in c.get_domain_names()["items"]]
-        left += [(c.delete_usage_plan, {"usagePlanId": x["id"]}) for x in c.get_usage_plans()["items"]]
-        left += [(c.delete_api_key, {"apiKey": x["id"]}) for x in c.get_api_keys()["items"]]
-        left += [(c.delete_client_certificate, {"clientCertificateId": x["clientCertificateId"]}) for x in c.get_client_certificates()["items"]]
-        left += [(c.delete_vpc_link, {"vpcLinkId": x["id"]}) for x in c.get_vpc_links()["items"]]
-        for delete, what in left:
+        """deletes the names, of which there is one each"""
+        with contextlib.suppress(botocore.exceptions.ClientError):
+            for x in c.get_domain_name_access_associations().get("items", []):
+                c.delete_domain_name_access_association(domainNameAccessAssociationArn=x["domainNameAccessAssociationArn"])
+        for d in c.get_domain_names()["items"]:
+            private = {"domainNameId": d["domainNameId"]} if "PRIVATE" in d["endpointConfiguration"]["types"] else {}
             with contextlib.suppress(botocore.exceptions.ClientError):
-                delete(**what)
+                for m in c.get_base_path_mappings(domainName=d["domainName"], **private).get("items", []):
+                    c.delete_base_path_mapping(domainName=d["domainName"], basePath=m["basePath"], **private)
+                for r in ([] if private else v2.list_routing_rules(DomainName=d["domainName"]).get("RoutingRules", [])):
+                    v2.delete_routing_rule(DomainName=d["domainName"], RoutingRuleId=r["RoutingRuleId"])
+            c.delete_domain_name(domainName=d["domainName"], **private)
 
 
 def commands(document):
@@ -187,7 +193,8 @@ def play(operation, command, printed):
             if missing := [k for k in printed if k not in got]:
                 return f"not printed: {', '.join(missing)}"
     finally:
-        world.close()
+        if world.names or operation == "create-domain-name":
+            world.close()
 
 
 for e in examples:
@@ -200,6 +207,6 @@ for e in examples:
         elif command:
             try:
                 why = play(e["op"], command, printed)
-            except Exception:
-                why = traceback.format_exc(limit=-1).strip().replace("\n", " ")[-400:]
+            except Exception as e:  # of the calls that make what the command needs
+                why = repr(e)
         print(json.dumps({"suite": "examples", "sequence": f"{e['service']} {e['op']}", "case": str(i + 1), "why": why}), flush=True)
