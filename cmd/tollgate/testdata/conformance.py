@@ -302,7 +302,7 @@ class Sequence:
                         what = s["call"]
                     else:
                         last = self.results[i] = self.http(s)
-                        until = time.monotonic() + (5 if changed else 0)
+                        until = time.monotonic() + (20 if changed else 0)
                         while last["status"] != self.wanted(i) and time.monotonic() < until:
                             time.sleep(0.02)
                             last = self.results[i] = self.http(s)
