@@ -44,6 +44,7 @@ const (
 	authorizerFailure
 	authorizerConfiguration
 	malformedAnswer
+	methodTooLong
 	kinds
 )
 
@@ -90,6 +91,7 @@ var answers = func() (t [kinds]answer) {
 	set(authorizerFailure, "AUTHORIZER_FAILURE", 500, "", "AuthorizerFailureException")
 	set(authorizerConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", 500, "", "AuthorizerConfigurationException")
 	set(malformedAnswer, "API_CONFIGURATION_ERROR", 502, "Internal server error", "InternalServerErrorException")
+	set(methodTooLong, "METHOD_TOO_LONG", 414, "Request URI Too Long", "BadRequestException")
 	for _, k := range []kind{authorizerFailure, authorizerConfiguration} {
 		t[k].body = []byte(`{"message":null}`) // as recorded
 	}

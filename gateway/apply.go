@@ -28,6 +28,7 @@ type registry struct {
 	domains  map[uint32]*domain
 	caches   map[cacheOf]*stageCache
 	signers  map[uint32][]*signer // by tenant
+	creds    map[uint32]*credential
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -39,6 +40,7 @@ func newRegistry() registry {
 		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
 		caches:  map[cacheOf]*stageCache{},
 		signers: map[uint32][]*signer{},
+		creds:   map[uint32]*credential{},
 	}
 }
 
@@ -72,6 +74,7 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 	}
 	g.applyKeys(ch.Keys)
 	g.applySigners(ch.Signers)
+	g.reg.applyCredentials(ch)
 	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
@@ -153,6 +156,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 			out.Domains = append(out.Domains, model.DomainConfig{Num: n, Deleted: true})
 		}
 	}
+	out.Credentials = r.completeCredentials(ch.Credentials)
 	for n := range r.keys {
 		if !keys[n] {
 			out.Keys = append(out.Keys, model.KeyConfig{Num: n, Deleted: true})
@@ -185,6 +189,7 @@ func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t.caps.Store(&caps)
 	t.bucket.Set(model.Throttle{Rate: caps.Rate, Burst: caps.Burst}, http1.Now())
 	if cfg.Deleted {
+		t.authorizations.close(&g.authBytes)
 		delete(g.reg.tenants, cfg.Num)
 	}
 }
@@ -325,7 +330,7 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID))
+	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID), g.o.Endpoints)
 	if err != nil {
 		return nil, err
 	}
@@ -392,6 +397,9 @@ func (g *Gateway) tidy() {
 			for i := range p.methods {
 				m := &p.methods[i]
 				pools[m.out.key] = true
+				if m.authorizer != nil {
+					pools[m.authorizer.key] = true
+				}
 				live[stageMethod{s.num, m.num}] = true
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tollgate/gateway/auth"
+	"tollgate/gateway/aws"
 	"tollgate/gateway/cache"
 	"tollgate/gateway/follow"
 	"tollgate/gateway/http1"
@@ -34,8 +35,11 @@ type Options struct {
 	Region  string // in the ARNs of what is called; default us-east-1
 	Feed    follow.Feed
 	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
-	Caps    model.Caps     // of a tenant that has none of its own; default model.DefaultCaps
-	Log     *slog.Logger
+	// Endpoints are where AWS services are besides at Amazon. Integrations reach them
+	// wherever they are; upstreams of tenants' own choice do not.
+	Endpoints aws.Endpoints
+	Caps      model.Caps // of a tenant that has none of its own; default model.DefaultCaps
+	Log       *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxConns    int           // default 20,000
@@ -79,6 +83,7 @@ type Gateway struct {
 
 	heavy       chan struct{} // see heavily
 	cacheBudget *cache.Budget // of all stages' caches
+	authBytes   atomic.Int64  // of all tenants' authorizations
 
 	complaintsMu sync.Mutex
 	complaints   map[string]time.Time // what about, such as an upstream address, to the last time
@@ -158,6 +163,7 @@ func (g *Gateway) serverUp() {
 	})
 	dial := newGuard(g.o.Allow).dialer.DialContext
 	g.upstreams = http1.NewUpstreams(g.server, dial)
+	g.upstreams.Named = only(g.o.Endpoints.Addresses())
 	g.outward = &http.Client{
 		Transport:     &http.Transport{DialContext: dial, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 64, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 5 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

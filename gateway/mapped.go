@@ -51,11 +51,16 @@ func (c *call) wholly(x *http1.Exchange) kind {
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
 		for _, h := range out.header {
-			c.head = appendLine(c.head, h)
+			c.head = appendLine(c.head, h.Name, h.Value)
 		}
 		_ = x.Reply(out.status, c.head, out.body)
 		k = c.sent()
 	}
+	return c.charge(k)
+}
+
+// charge says whether a call is billed that its integration has ended.
+func (c *call) charge(k kind) kind {
 	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
 		if c.flags&flagQuota != 0 && k == unavailable {
@@ -110,7 +115,7 @@ func (c *call) httpAnswer(x *http1.Exchange, out *reply) kind {
 		return k
 	}
 	k = c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out)
-	out.header = append(out.header, mapping.Pair{Name: "X-Amzn-Trace-Id", Value: c.traceOf(x, req)})
+	c.tellTrace(x, out)
 	return k
 }
 
@@ -187,7 +192,7 @@ func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
 		return k
 	}
 	req := bytes.Clone(c.forward(x))
-	body, k := c.fetchWhole(x, req, func() {
+	body, k := c.fetchWhole(x, req, req, func() {
 		s := &x.Response
 		out.status = s.Code
 		for i := range s.Fields[:s.N] {
@@ -200,11 +205,11 @@ func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
 	return k
 }
 
-// fetchWhole asks the method's upstream and reads all of its answer; head is called when
-// x.Response is there.
-func (c *call) fetchWhole(x *http1.Exchange, req []byte, head func()) ([]byte, kind) {
+// fetchWhole asks the method's upstream and reads all of its answer; shown is what traces
+// show of the request, and head is called when x.Response is there.
+func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]byte, kind) {
 	if c.trace != nil {
-		c.traceRequest(x, req)
+		c.traceRequest(x, shown)
 	}
 	held := true
 	body, f := x.Fetch(c.run.m.out.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
@@ -246,11 +251,17 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 		traced = traced || strings.EqualFold(h.Name, "X-Amzn-Trace-Id")
 	}
 	if !traced {
-		line("X-Amzn-Trace-Id", c.traceOf(x, r))
+		line("X-Amzn-Trace-Id", c.traceID(x))
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
-	body, k := c.fetchWhole(x, req, func() {
+	return c.ask(x, req, req, answer)
+}
+
+// ask sends the method's endpoint a request and takes its answer; shown is what traces
+// show of the request.
+func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
+	body, k := c.fetchWhole(x, req, shown, func() {
 		s := &x.Response
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
 		for i := range s.Fields[:s.N] {
@@ -261,21 +272,6 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	})
 	answer.Body = string(body)
 	return k
-}
-
-// traceOf is the X-Amzn-Trace-Id of a mapped request: the mapping's, the caller's or
-// the call's own.
-func (c *call) traceOf(x *http1.Exchange, r *mapping.Request) string {
-	for _, h := range r.Header {
-		if strings.EqualFold(h.Name, "X-Amzn-Trace-Id") {
-			return h.Value
-		}
-	}
-	if t := x.Request.Trace; t.Len() > 0 {
-		return string(t.Of(x.In))
-	}
-	line := c.appendTrace(nil)
-	return string(line[len("X-Amzn-Trace-Id: ") : len(line)-2])
 }
 
 // mappedHeaders are those that an endpoint gets: the mapping's, and what stands for
@@ -295,7 +291,7 @@ func mappedHeaders(r *mapping.Request, host, api string) []mapping.Pair {
 		}
 	}
 	for _, h := range []mapping.Pair{{Name: "Accept", Value: "application/json"}, {Name: "User-Agent", Value: "AmazonAPIGateway_" + api}, {Name: "X-Amzn-Apigateway-Api-Id", Value: api}, {Name: "Content-Type", Value: r.ContentType}} {
-		if !has[h.Name] && (h.Name != "Content-Type" || r.Body != "") {
+		if !has[h.Name] && h.Value != "" && (h.Name != "Content-Type" || r.Body != "") {
 			out = append(out, h)
 		}
 	}
@@ -421,16 +417,17 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
-		set(identity, "apiKey", string(r.APIKey.Of(x.In)))
+		set(identity, "apiKey", string(c.keyValue(x)))
 	}
 	if w := c.caller; w != nil {
 		for _, f := range w.identity {
 			set(identity, f[0], f[1])
 		}
 		if w.authorizer != nil {
-			out.Set("authorizer", w.authorizer)
+			out.Set("authorizer", w.authorizer.Clone()) // templates may change it
 		}
 	}
+	set(out, "awsEndpointRequestId", c.endpointID)
 	out.Set("identity", identity)
 	return out
 }

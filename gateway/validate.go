@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,6 +104,18 @@ func Check(d *model.Definition) []model.Problem {
 			}
 			if m.Integration != nil && m.Integration.Mapped() {
 				no(mapping.Check(m.Integration))
+			}
+			if g := m.Integration; g != nil && g.Type == model.IntegrationAWSProxy {
+				no(checkProxy(g.OnTrial()))
+				if g.HTTPMethod != "POST" {
+					out = append(out, model.Problem{Severity: model.SeverityWarning, Pointer: verb + " " + r.Path, Message: "integrations of type AWS_PROXY must be called with POST; with " + strconv.Quote(g.HTTPMethod) + " each call is answered with 500"})
+				}
+			}
+			if m.AuthorizationType == model.AuthCustom {
+				no(checkLambdaAuth(d, &m))
+			}
+			if m.Integration != nil && m.Integration.Type == model.IntegrationAWS {
+				no(checkService(m.Integration))
 			}
 			_, err := compileValidator(d, &m, models)
 			no(err)
