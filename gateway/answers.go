@@ -103,7 +103,7 @@ var answers = func() (t [kinds]answer) {
 func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
 	c.head = append(c.head[:0], a.head...)
-	c.head = c.appendID(c.head)
+	c.head = c.appendChallenge(c.appendID(c.head))
 	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {
 		c.flags |= flagBillable
 	}
@@ -151,7 +151,7 @@ func (c *call) renderMapped(x *http1.Exchange, k kind, g *mapping.GatewayRespons
 	in.Context.Set("error", e)
 	out := g.Reply(in, a.status, string(body))
 	c.head = append(append(append(c.head[:0], "x-amzn-ErrorType: "...), a.errorType...), '\r', '\n')
-	c.head = c.appendID(c.head)
+	c.head = c.appendChallenge(c.appendID(c.head))
 	for _, h := range out.Header {
 		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
 	}
@@ -195,6 +195,13 @@ func (g *Gateway) refused(x *http1.Exchange, e *http1.ParseError) {
 	c.head = c.appendID(c.head)
 	body := append([]byte(`{"message":"`), e.Reason...)
 	_ = x.Reply(e.Status, c.head, append(body, `"}`...))
+}
+
+func (c *call) appendChallenge(dst []byte) []byte {
+	if c.challenge == "" {
+		return dst
+	}
+	return append(append(append(dst, "www-authenticate: "...), c.challenge...), '\r', '\n')
 }
 
 func (c *call) appendID(dst []byte) []byte {

@@ -11,6 +11,7 @@ import (
 	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/token"
 	"tollgate/model"
 )
 
@@ -390,10 +391,16 @@ func (g *Gateway) tidy() {
 	pools := map[http1.PoolKey]bool{}
 	live := map[stageMethod]bool{}
 	refs := map[stageName]*stageRef{}
+	issuers := map[token.IssuerID]bool{}
 	for _, s := range g.reg.stages {
 		refs[s.ref.name] = s.ref
 		for _, p := range s.programs() {
 			progs[p.key] = p
+			for _, a := range p.tokens {
+				for _, u := range a.issuers(g.o.UserPools) {
+					issuers[token.IssuerID{Tenant: p.tenant, URL: u}] = true
+				}
+			}
 			for i := range p.methods {
 				m := &p.methods[i]
 				pools[m.out.key] = true
@@ -420,6 +427,7 @@ func (g *Gateway) tidy() {
 	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
 	g.reg.programs, g.reg.refs = progs, refs
 	g.upstreams.Keep(pools)
+	g.tokens.Keep(issuers)
 }
 
 func (r *registry) planUsed(p *planRef) bool {

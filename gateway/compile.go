@@ -35,7 +35,8 @@ type program struct {
 	noDefault bool
 	// authorizerKeys: API keys are what authorizers say.
 	authorizerKeys bool
-	key            string // among the node's programs: see programKey
+	key            string                // among the node's programs: see programKey
+	tokens         map[string]*tokenAuth // authorizers of tokens that methods have, by id
 }
 
 // resource is what mappings know of a route.
@@ -115,7 +116,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
 	p := &program{id: d.ID, api: d.APIID, arn: arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint,
-		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer}
+		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer, tokens: map[string]*tokenAuth{}}
 	models := map[string]*schema.Schema{}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
@@ -153,7 +154,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 					m.auth, m.judges = m.authorizer.authorize, true
 				}
 			} else {
-				m.auth, err = compileAuth(&d.Definition, &def)
+				m.auth, err = compileAuth(&d.Definition, &def, p.tokens)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
