@@ -114,8 +114,9 @@ func (c *call) httpAnswer(x *http1.Exchange, out *reply) kind {
 	if k := c.fetch(x, req, answer); k != proceed {
 		return k
 	}
-	k = c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out)
-	c.tellTrace(x, out)
+	if k = c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out); k == proceed {
+		c.tellTrace(x, out)
+	}
 	return k
 }
 
@@ -275,7 +276,8 @@ func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer)
 }
 
 // mappedHeaders are those that an endpoint gets: the mapping's, and what stands for
-// those it leaves out. A mapping may name another host than the address it is sent to.
+// those it leaves out. A mapping may name another host than the address it is sent to;
+// without one the header is left out.
 func mappedHeaders(r *mapping.Request, host, api string) []mapping.Pair {
 	out, has := append(make([]mapping.Pair, 0, len(r.Header)+5), mapping.Pair{Name: "Host", Value: host}), map[string]bool{}
 	for _, h := range r.Header {
@@ -294,6 +296,9 @@ func mappedHeaders(r *mapping.Request, host, api string) []mapping.Pair {
 		if !has[h.Name] && h.Value != "" && (h.Name != "Content-Type" || r.Body != "") {
 			out = append(out, h)
 		}
+	}
+	if host == "" {
+		return out[1:]
 	}
 	return out
 }
