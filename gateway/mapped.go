@@ -259,7 +259,7 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	return c.ask(x, req, req, answer)
 }
 
-// ask sends the method's endpoint a request and takes its answer; shown is what traces
+// askEndpoint sends the method's endpoint a request and takes its answer; shown is what traces
 // show of the request.
 func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
 	body, k := c.fetchWhole(x, req, shown, func() {
