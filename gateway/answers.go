@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -183,8 +184,16 @@ func (g *Gateway) refused(x *http1.Exchange, e *http1.ParseError) {
 	_ = x.Reply(e.Status, c.head, append(body, `"}`...))
 }
 
+// appendID appends the names that the call has: in the journal, and the shorter one
+// that Amazon API Gateway gives each call besides.
 func (c *call) appendID(dst []byte) []byte {
 	dst = append(dst, "x-amzn-RequestId: "...)
 	dst = c.id.AppendText(dst)
+	dst = append(dst, "\r\nx-amz-apigw-id: "...)
+	dst = c.appendExtendedID(dst)
 	return append(dst, '\r', '\n')
+}
+
+func (c *call) appendExtendedID(dst []byte) []byte {
+	return base64.URLEncoding.AppendEncode(dst, c.id[5:])
 }

@@ -42,10 +42,11 @@ type method struct {
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
-	mock        *mock     // answers instead of out
-	whole       whole     // answers instead of sending the call on; nil: out does, or mock
-	mapped      *mapped   // how the integration's request and answer are made; nil: neither is
-	auth        authorize // nil: everybody may call it
+	mock        *mock         // answers instead of out
+	whole       whole         // answers instead of sending the call on; nil: out does, or mock
+	over        *mapping.Over // what goes over what the client sent to out; nil: nothing does
+	mapped      *mapped       // how the integration's request and answer are made; nil: neither is
+	auth        authorize     // nil: everybody may call it
 	validator   *validator
 	throttleKey string
 }
@@ -69,12 +70,13 @@ type upstream struct {
 	key    http1.PoolKey
 }
 
-// part is a literal piece of the upstream path or the value of the path
-// variable with that index.
+// part is a literal piece of the upstream path, the value of the path variable with
+// that index, or that of a request parameter.
 type part struct {
-	literal  string
-	variable int
-	greedy   bool
+	literal   string
+	variable  int // -1: none
+	greedy    bool
+	parameter string // "": none
 }
 
 // programKey names a deployment's program on stages with these variables. One that
@@ -181,6 +183,10 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 		}
 		return m, nil
 	}
+	if mapping.Framed(def.Integration) {
+		m.mock = &mock{} // has no answer
+		return m, nil
+	}
 	parse := func() (*model.Upstream, error) { return model.ParseUpstream(def.Integration, path) }
 	if def.Integration.Type == model.IntegrationHTTP {
 		m.mapped, m.whole = &mapped{}, (*call).httpAnswer
@@ -218,9 +224,12 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 		m.mapped.target = up.Path
 		return m, nil
 	}
+	if m.over, err = mapping.CompileOver(def.Integration); err != nil {
+		return m, err
+	}
 	for _, p := range up.Path {
 		if p.Variable == "" {
-			m.out.parts = append(m.out.parts, part{literal: p.Literal, variable: -1})
+			m.out.parts = append(m.out.parts, part{literal: p.Literal, variable: -1, parameter: p.Parameter})
 			continue
 		}
 		i, ok := index[p.Variable]
@@ -253,6 +262,9 @@ func (u *upstream) sameAs(segs []model.Segment) {
 		n++
 	}
 	for _, p := range u.parts {
+		if p.parameter != "" {
+			return
+		}
 		if p.variable < 0 {
 			up.WriteString(p.literal)
 		} else {

@@ -103,7 +103,19 @@ func (c *call) httpAnswer(x *http1.Exchange, out *reply) kind {
 	if k := c.fetch(x, req, answer); k != proceed {
 		return k
 	}
-	return c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out)
+	k = c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out)
+	if k == proceed {
+		c.head = c.appendTraced(c.head, x)
+	}
+	return k
+}
+
+// appendTraced appends the X-Amzn-Trace-Id that the integration got.
+func (c *call) appendTraced(dst []byte, x *http1.Exchange) []byte {
+	if t := x.Request.Trace; t.Len() > 0 {
+		return append(append(append(dst, "X-Amzn-Trace-Id: "...), t.Of(x.In)...), '\r', '\n')
+	}
+	return c.appendTrace(dst)
 }
 
 // mapRequest makes the integration's request of the call.
@@ -122,6 +134,10 @@ func (c *call) mapRequest(x *http1.Exchange) (*mapping.Call, *mapping.Request, k
 	}
 	if err != nil {
 		return nil, nil, c.fails(err)
+	}
+	if climbs(req.Path) {
+		c.why = whyClimbs
+		return nil, nil, badRequest
 	}
 	if c.trace != nil {
 		c.trace.say("Endpoint request body after transformations: %s", short([]byte(req.Body)))
@@ -165,7 +181,7 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	up := &c.run.m.out
 	req := make([]byte, 0, 1024+len(r.Body))
 	req = append(c.appendMappedTarget(req, x, r), " HTTP/1.1\r\nHost: "...)
-	req = append(append(req, up.host...), '\r', '\n')
+	req = append(append(req, mappedHost(r, up.host)...), '\r', '\n')
 	line := func(name, value string) {
 		req = append(append(append(append(req, name...), ": "...), value...), '\r', '\n')
 	}
@@ -207,17 +223,31 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	return c.proxied(f)
 }
 
-// notForwarded are headers that no mapping sets: those of the connection, and the
-// framing, which is the gateway's.
-var notForwarded = map[string]bool{"Connection": true, "Content-Length": true, "Content-Md5": true, "Expect": true, "Host": true, "Keep-Alive": true, "Max-Forwards": true,
-	"Proxy-Authenticate": true, "Proxy-Connection": true, "Server": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Www-Authenticate": true}
+// notMapped are headers that no mapping gives an endpoint: those of the connection, and
+// the framing, which is the gateway's. Host is set apart.
+var notMapped = map[string]bool{"connection": true, "content-length": true, "expect": true, "keep-alive": true, "proxy-authenticate": true,
+	"proxy-authorization": true, "proxy-connection": true, "te": true, "transfer-encoding": true, "via": true}
+
+// unseen are headers of a request that no mapping reads, in lower case.
+var unseen = map[string]bool{"connection": true, "content-length": true, "content-md5": true, "expect": true, "max-forwards": true, "proxy-authenticate": true,
+	"server": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true, "www-authenticate": true}
+
+// mappedHost is the mapping's Host, else that of the integration's URI.
+func mappedHost(r *mapping.Request, host string) string {
+	for _, h := range r.Header {
+		if strings.EqualFold(h.Name, "Host") && h.Value != "" {
+			return h.Value
+		}
+	}
+	return host
+}
 
 // mappedHeaders are those that an endpoint gets: the mapping's, and what stands for
 // those it leaves out.
 func mappedHeaders(r *mapping.Request, api string) []mapping.Pair {
 	out, has := make([]mapping.Pair, 0, len(r.Header)+4), map[string]bool{}
 	for _, h := range r.Header {
-		if name := textproto.CanonicalMIMEHeaderKey(h.Name); !notForwarded[name] {
+		if name := textproto.CanonicalMIMEHeaderKey(h.Name); name != "Host" && !notMapped[strings.ToLower(name)] {
 			has[name] = true
 			out = append(out, h)
 		}
@@ -237,7 +267,7 @@ func (c *call) appendMappedTarget(dst []byte, x *http1.Exchange, r *mapping.Requ
 	if up.verb != "" {
 		dst = append(dst, up.verb...)
 	} else {
-		dst = append(dst, x.Request.Method.Of(x.In)...)
+		dst = append(dst, c.verb(x)...)
 	}
 	dst = append(dst, ' ')
 	return appendTargetParts(dst, c.run.m.mapped.target, up.query, r)
@@ -250,12 +280,7 @@ func appendTargetParts(dst []byte, path []model.UpstreamPart, query string, r *m
 			dst = append(dst, p.Literal...)
 			continue
 		}
-		for i, part := range strings.Split(r.Path[p.Variable], "/") {
-			if i > 0 {
-				dst = append(dst, '/') // of a greedy variable
-			}
-			dst = append(dst, url.PathEscape(part)...)
-		}
+		dst = append(dst, escapePath(r.Path[p.Variable])...)
 	}
 	sep := byte('?')
 	if query != "" {
@@ -284,6 +309,9 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 	for i := range r.Fields[:r.N] {
 		f := &r.Fields[i]
 		name, value := string(f.Name.Of(x.In)), string(f.Value.Of(x.In))
+		if f.Hop && unseen[strings.ToLower(name)] {
+			continue
+		}
 		known := textproto.CanonicalMIMEHeaderKey(name)
 		in.Header[name], in.Headers[known] = value, append(in.Headers[known], value)
 	}
@@ -341,7 +369,7 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		_, path, _ = strings.Cut(rest, "/")
 		path = "/" + path
 	}
-	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", id,
+	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", string(c.appendExtendedID(nil)),
 		"httpMethod", string(r.Method.Of(x.In)), "path", path, "protocol", protocol, "requestId", id, "requestTime", utc.Format("02/Jan/2006:15:04:05 +0000"),
 		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))

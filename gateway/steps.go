@@ -231,11 +231,19 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		return forbidden
 	}
 	c.variant = v
-	if !v.prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
+	if !v.prog.tree.Match(c.path, c.verb(x), &c.match) {
 		return missingToken
 	}
 	c.run = &v.runs[c.match.Method]
 	return proceed
+}
+
+// verb is what the call asks for: by X-HTTP-Method-Override, else by its method.
+func (c *call) verb(x *http1.Exchange) []byte {
+	if x.Request.Override.Len() > 0 {
+		return x.Request.Override.Of(x.In)
+	}
+	return x.Request.Method.Of(x.In)
 }
 
 // hostAPI is the API id in a host of the form {api}.execute-api.…; nil if the
@@ -394,6 +402,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	if m.whole != nil {
 		return c.wholly(x)
 	}
+	if m.over != nil {
+		return c.sendOver(x)
+	}
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
 	if c.body != nil { // read whole: it goes on as it is, with its length
@@ -437,7 +448,7 @@ func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {
 	if up.verb != "" {
 		dst = append(dst, up.verb...)
 	} else {
-		dst = append(dst, r.Method.Of(x.In)...)
+		dst = append(dst, c.verb(x)...)
 	}
 	dst = append(dst, ' ')
 	if up.isSame && bytes.IndexByte(c.path, '%') < 0 {
@@ -462,18 +473,21 @@ func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {
 
 func (c *call) appendParts(dst []byte, up *upstream) []byte {
 	for i := range up.parts {
-		if p := &up.parts[i]; p.variable < 0 {
-			dst = append(dst, p.literal...)
-		} else {
-			v := &c.match.Vars[p.variable]
-			end := int(v.End)
-			if p.greedy && end < len(c.path) {
-				end = len(c.path) // the trailing slash the match ignored
-			}
-			dst = append(dst, c.path[v.Start:end]...)
-		}
+		dst = c.appendPart(dst, &up.parts[i])
 	}
 	return dst
+}
+
+func (c *call) appendPart(dst []byte, p *part) []byte {
+	if p.variable < 0 {
+		return append(dst, p.literal...)
+	}
+	v := &c.match.Vars[p.variable]
+	end := int(v.End)
+	if p.greedy && end < len(c.path) {
+		end = len(c.path) // the trailing slash the match ignored
+	}
+	return append(dst, c.path[v.Start:end]...)
 }
 
 // appendTrace is the X-Amzn-Trace-Id of a call that brought none.

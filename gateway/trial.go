@@ -118,7 +118,17 @@ func (s *Trials) run(ctx context.Context, t *trial, vars map[string]string, quer
 	if err != nil {
 		return t.fail(configurationError, "Invalid endpoint address")
 	}
-	return s.proxy(ctx, t, up, time.Duration(g.Timeout())*time.Millisecond, vars, query)
+	over, err := mapping.CompileOver(g)
+	if err != nil || mapping.Framed(g) {
+		return t.fail(configurationError, "the integration's parameters cannot be mapped")
+	}
+	var put mapping.Request
+	if over != nil {
+		if put = over.Request(t.call(vars, query)); climbs(put.Path) {
+			return t.fail(badRequest, "%s", whyClimbs)
+		}
+	}
+	return s.proxy(ctx, t, up, &put, time.Duration(g.Timeout())*time.Millisecond, vars, query)
 }
 
 func (t *trial) method() (m model.Method, ok bool) {
@@ -151,22 +161,21 @@ func (t *trial) pathVariables(path string) (map[string]string, error) {
 }
 
 // proxy sends the call to its upstream.
-func (s *Trials) proxy(ctx context.Context, t *trial, up *model.Upstream, timeout time.Duration, vars map[string]string, query string) model.TrialAnswer {
+func (s *Trials) proxy(ctx context.Context, t *trial, up *model.Upstream, put *mapping.Request, timeout time.Duration, vars map[string]string, query string) model.TrialAnswer {
 	var u strings.Builder
 	u.WriteString(up.Scheme + "://" + up.Host)
 	for _, p := range up.Path {
-		if p.Variable != "" {
+		switch {
+		case p.Parameter != "":
+			u.WriteString(escapePath(put.Path[p.Parameter]))
+		case p.Variable != "":
 			u.WriteString(vars[p.Variable])
-		} else {
+		default:
 			u.WriteString(p.Literal)
 		}
 	}
-	sep := "?"
-	for _, q := range []string{up.Query, query} {
-		if q != "" {
-			u.WriteString(sep + q)
-			sep = "&"
-		}
+	if q := appendOverQuery(nil, up.Query, query, put.Query); len(q) > 0 {
+		u.Write(q)
 	}
 	verb := up.Method
 	if verb == "" || verb == anyVerb {
@@ -186,6 +195,14 @@ func (s *Trials) proxy(ctx context.Context, t *trial, up *model.Upstream, timeou
 	}
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "Tollgate")
+	}
+	for _, h := range put.Header {
+		switch name := strings.ToLower(h.Name); {
+		case name == "host":
+			req.Host = h.Value
+		case !notMapped[name]:
+			req.Header.Set(h.Name, h.Value)
+		}
 	}
 	resp, body, refused := s.ask(ctx, t, req, t.Body, timeout)
 	if refused != nil {
@@ -233,13 +250,8 @@ func (s *Trials) ask(ctx context.Context, t *trial, req *http.Request, sent []by
 	return resp, body, nil
 }
 
-// mapped tries an integration with a mapping. Nothing is known of a caller: a trial has
-// none.
-func (s *Trials) mapped(ctx context.Context, t *trial, g *model.Integration, vars map[string]string, query string) model.TrialAnswer {
-	m, err := mapping.Compile(g, t.Definition.BinaryMediaTypes)
-	if err != nil {
-		return t.fail(configurationError, "%v", err)
-	}
+// call is the trial as mappings see it. Nothing is known of a caller: a trial has none.
+func (t *trial) call(vars map[string]string, query string) *mapping.Call {
 	in := &mapping.Call{Body: string(t.Body), Path: vars, Query: map[string]string{}, Queries: map[string][]string{}, Header: map[string]string{}, Headers: map[string][]string{}, Context: vtl.NewMap(), StageVariables: vtl.NewMap()}
 	readQuery(in, query)
 	for name, values := range t.Headers {
@@ -255,6 +267,16 @@ func (s *Trials) mapped(ctx context.Context, t *trial, g *model.Integration, var
 		in.Context.Set(pair[0], pair[1])
 	}
 	in.Context.Set("identity", identity)
+	return in
+}
+
+// mapped tries an integration with a mapping.
+func (s *Trials) mapped(ctx context.Context, t *trial, g *model.Integration, vars map[string]string, query string) model.TrialAnswer {
+	m, err := mapping.Compile(g, t.Definition.BinaryMediaTypes)
+	if err != nil {
+		return t.fail(configurationError, "%v", err)
+	}
+	in := t.call(vars, query)
 	req, err := m.Request(in)
 	if err != nil {
 		return t.fail(mappingKind(err), "%v", err)
@@ -307,6 +329,7 @@ func (s *Trials) askMapped(ctx context.Context, t *trial, g *model.Integration, 
 	for _, h := range mappedHeaders(r, t.APIID) {
 		req.Header[textproto.CanonicalMIMEHeaderKey(h.Name)] = []string{h.Value}
 	}
+	req.Host = mappedHost(r, up.Host)
 	resp, body, refused := s.ask(ctx, t, req, []byte(r.Body), time.Duration(g.Timeout())*time.Millisecond)
 	if refused != nil {
 		return refused

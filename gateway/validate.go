@@ -101,6 +101,10 @@ func Check(d *model.Definition) []model.Problem {
 			if m.Integration != nil && m.Integration.Mapped() {
 				no(mapping.Check(m.Integration))
 			}
+			if m.Integration != nil && m.Integration.Type == model.IntegrationHTTPProxy {
+				_, err := mapping.CompileOver(m.Integration)
+				no(err)
+			}
 			_, err := compileValidator(d, &m, models)
 			no(err)
 		}

@@ -28,9 +28,20 @@ var (
 	headerName  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$")
 	headerValue = regexp.MustCompile(`^[\t\x20-\x7e]*$`)
 	// ownHeaders are made anew for every answer.
-	ownHeaders = map[string]bool{"content-length": true, "connection": true, "transfer-encoding": true, "date": true, "keep-alive": true,
-		"te": true, "trailer": true, "upgrade": true, "proxy-connection": true, "x-amzn-requestid": true}
+	ownHeaders = map[string]bool{"transfer-encoding": true, "keep-alive": true, "proxy-connection": true, "x-amzn-requestid": true, "x-amz-apigw-id": true}
+	// remappedHeaders go on under other names, as on Amazon API Gateway.
+	remappedHeaders = map[string]bool{"connection": true, "content-length": true, "date": true, "server": true, "authorization": true, "content-md5": true, "expect": true, "host": true,
+		"max-forwards": true, "proxy-authenticate": true, "trailer": true, "upgrade": true, "user-agent": true, "www-authenticate": true}
 )
+
+// AnswerHeader is the name under which callers get a header of an answer that is made by
+// a mapping.
+func AnswerHeader(name string) string {
+	if remappedHeaders[strings.ToLower(name)] {
+		return "x-amzn-Remapped-" + name
+	}
+	return name
+}
 
 // OwnHeader says that a header of answers is the gateway's, whatever an author maps.
 func OwnHeader(name string) bool { return ownHeaders[strings.ToLower(name)] }
@@ -90,7 +101,7 @@ func ParseMock(g *Integration) (*Mock, error) {
 		if !headerName.MatchString(field) || !headerValue.MatchString(value) || len(value) > 8192 {
 			return nil, Errorf(Invalid, "the mock's header %q cannot be sent as it is", field)
 		}
-		if ownHeaders[strings.ToLower(field)] {
+		if field = AnswerHeader(field); ownHeaders[strings.ToLower(field)] {
 			return nil, Errorf(Invalid, "the header %q is the gateway's own; leave it out of the mock", field)
 		}
 		m.Headers = append(m.Headers, [2]string{field, value})

@@ -28,7 +28,9 @@ func TestParseMock(t *testing.T) {
 		"a computed body":   {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseTemplates: map[string]string{"a/b": "#set($x=1)"}}}}, nil, "template language"},
 		"a computed header": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.X": "integration.response.header.Y"}}}}, nil, "is not fixed"},
 		"a header smuggled": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.X": "'a\r\nSet-Cookie: x'"}}}}, nil, "cannot be sent"},
-		"framing":           {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.Content-Length": "'5'"}}}}, nil, "gateway's own"},
+		"framing":           {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.Transfer-Encoding": "'chunked'"}}}}, nil, "gateway's own"},
+		"a header of the gateway's": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.Content-Length": "'5'"}}}},
+			&Mock{Status: 200, Headers: [][2]string{{"Content-Type", "application/json"}, {"x-amzn-Remapped-Content-Length", "5"}}}, ""},
 		"a bad pattern":     {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"(": {StatusCode: "200", SelectionPattern: new("(")}}}, nil, "not a regular expression"},
 		"a bad status":      {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "99"}}}, nil, "not between 200 and 599"},
 	} {

@@ -377,7 +377,25 @@ func (x *Exchange) AppendForward(dst []byte, host string, trace []byte) []byte {
 	dst = append(dst, "Host: "...)
 	dst = append(dst, host...)
 	dst = append(dst, '\r', '\n')
-	dst = appendFields(dst, x.In, r.Fields[:r.N])
+	return x.appendForwarded(appendFields(dst, x.In, r.Fields[:r.N]), trace)
+}
+
+// AppendOver is AppendForward with header lines of the handler's own, in place of the
+// client's of the same names (replaced says which).
+func (x *Exchange) AppendOver(dst []byte, host string, lines []byte, replaced func(name []byte) bool, trace []byte) []byte {
+	dst = append(append(append(dst, "Host: "...), host...), '\r', '\n')
+	for i := range x.Request.Fields[:x.Request.N] {
+		f := &x.Request.Fields[i]
+		if !f.Hop && !replaced(f.Name.Of(x.In)) {
+			dst = append(dst, f.Line(x.In)...)
+		}
+	}
+	return x.appendForwarded(append(dst, lines...), trace)
+}
+
+// appendForwarded appends what follows the fields of a forwarded request.
+func (x *Exchange) appendForwarded(dst, trace []byte) []byte {
+	r := &x.Request
 	dst = append(dst, "X-Forwarded-For: "...)
 	if r.Forwarded.Len() > 0 {
 		dst = append(dst, r.Forwarded.Of(x.In)...)

@@ -356,7 +356,7 @@ func (m *Mapping) Response(c *Call, selector string, a *Answer) (Reply, error) {
 	out.Header = []Pair{{"Content-Type", kind}}
 	put := func(kind, name, value string) {
 		if kind == "header" {
-			out.Header = header(out.Header, name, value)
+			out.Header = header(out.Header, model.AnswerHeader(name), value)
 		}
 	}
 	for i := range r.params {

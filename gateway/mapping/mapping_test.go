@@ -3,6 +3,7 @@ package mapping
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,11 +127,16 @@ func TestResponse(t *testing.T) {
 		t.Error(err)
 	}
 	// A template cannot end a header's line, nor set the gateway's own.
-	for _, text := range []string{`#set($context.responseOverride.status = 99)`, `#set($context.responseOverride.header.Content-Length = 1)`, `#set($context.responseOverride.header.Transfer-Encoding = \"chunked\")`} {
+	for _, text := range []string{`#set($context.responseOverride.status = 99)`, `#set($context.responseOverride.header.Keep-Alive = 1)`, `#set($context.responseOverride.header.Transfer-Encoding = \"chunked\")`} {
 		m := compile(t, `{"integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": "`+text+`"}}}}`)
 		if r, err := m.Response(call(), "200", &Answer{}); !errors.Is(err, ErrConfiguration) {
 			t.Errorf("%s: %+v %v", text, r, err)
 		}
+	}
+	// What the gateway has fields of its own for goes on under other names, as recorded.
+	m = compile(t, `{"integrationResponses": {"default": {"statusCode": "200", "responseParameters": {"method.response.header.Date": "'x'", "method.response.header.TE": "'y'"}}}}`)
+	if r, err := m.Response(call(), "200", &Answer{}); err != nil || !slices.Equal(r.Header, []Pair{{"Content-Type", "application/json"}, {"x-amzn-Remapped-Date", "x"}, {"TE", "y"}}) {
+		t.Errorf("%+v %v", r, err)
 	}
 	c := call()
 	m = compile(t, `{"integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": "#set($context.responseOverride.header.X-Bad = $input.path('$.bad'))#set($context.responseOverride.header['X Name'] = \"x\")"}}}}`)
@@ -214,7 +220,7 @@ func TestCheck(t *testing.T) {
 		`{"requestParameters": {"integration.request.header.x": "integration.response.header.y"}}`:                             "is no source",
 		`{"requestParameters": {"integration.request.header.x": "'a\r\nb'"}}`:                                                  "no header may have",
 		`{"requestParameters": {"integration.request.header.x": "method.request.header."}}`:                                    "is no source",
-		`{"integrationResponses": {"d": {"statusCode": "200", "responseParameters": {"method.response.header.Date": "'x'"}}}}`: "the gateway's own",
+		`{"integrationResponses": {"d": {"statusCode": "200", "responseParameters": {"method.response.cookie.Date": "'x'"}}}}`: "is no target",
 	} {
 		g := &model.Integration{}
 		if err := json.Unmarshal([]byte(strings.ReplaceAll(strings.ReplaceAll(text, "\n", `\n`), "\r", `\r`)), g); err != nil {
