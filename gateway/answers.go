@@ -42,6 +42,7 @@ const (
 	authorizerFailure
 	authorizerConfiguration
 	malformedAnswer
+	notFound
 	kinds
 )
 
@@ -86,6 +87,7 @@ var answers = func() (t [kinds]answer) {
 	set(authorizerFailure, "AUTHORIZER_FAILURE", 500, "", "AuthorizerFailureException")
 	set(authorizerConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", 500, "", "AuthorizerConfigurationException")
 	set(malformedAnswer, "API_CONFIGURATION_ERROR", 502, "Internal server error", "InternalServerErrorException")
+	set(notFound, "RESOURCE_NOT_FOUND", 404, "Not Found", "NotFoundException")
 	for _, k := range []kind{authorizerFailure, authorizerConfiguration} {
 		t[k].body = []byte(`{"message":null}`) // as recorded
 	}
@@ -97,7 +99,7 @@ var answers = func() (t [kinds]answer) {
 func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
 	c.head = append(c.head[:0], a.head...)
-	c.head = c.appendID(c.head)
+	c.head = c.appendOwn(c.head, x)
 	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {
 		c.flags |= flagBillable
 	}
@@ -138,8 +140,11 @@ func (c *call) renderMapped(x *http1.Exchange, k kind, g *mapping.GatewayRespons
 	in.Context.Set("error", e)
 	out := g.Reply(in, a.status, string(body))
 	c.head = append(append(append(c.head[:0], "x-amzn-ErrorType: "...), a.errorType...), '\r', '\n')
-	c.head = c.appendID(c.head)
+	c.head = c.appendOwn(c.head, x)
 	for _, h := range out.Header {
+		if c.stage.cors != nil && isCORS(h.Name) {
+			continue
+		}
 		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
 	}
 	_ = x.Reply(out.Status, c.head, []byte(out.Body))
@@ -182,6 +187,15 @@ func (g *Gateway) refused(x *http1.Exchange, e *http1.ParseError) {
 	c.head = c.appendID(c.head)
 	body := append([]byte(`{"message":"`), e.Reason...)
 	_ = x.Reply(e.Status, c.head, append(body, `"}`...))
+}
+
+// appendOwn appends what the gateway adds to each answer of a call.
+func (c *call) appendOwn(dst []byte, x *http1.Exchange) []byte {
+	dst = c.appendID(dst)
+	if c.stage != nil && c.stage.cors != nil {
+		dst = c.stage.cors.appendAnswer(dst, x)
+	}
+	return dst
 }
 
 // appendID appends the names that the call has: in the journal, and the shorter one

@@ -273,7 +273,7 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 	if err != nil {
 		return err
 	}
-	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, cors: compileCORS(cfg.CORS), ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
 	if k := cfg.Canary; k != nil {
 		vars := maps.Clone(cfg.Variables)
 		if vars == nil {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -35,6 +36,8 @@ type Options struct {
 	Log     *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
+	MaxTarget   int           // of a request: path and query in bytes; default 10,240
+	MaxHeaders  int           // of a request: all header lines in bytes; default 10,240
 	MaxConns    int           // default 20,000
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
 	SealEvery   time.Duration // how often usage leaves; default 1 s
@@ -48,6 +51,9 @@ const (
 	idleTimeout = 60 * time.Second
 	bodyTimeout = 30 * time.Second
 )
+
+// HeadLimits says whether a node may be given this size for a part of heads.
+func HeadLimits(bytes int) bool { return bytes >= 1<<10 && bytes <= 1<<20 }
 
 // Gateway is a running data-plane node.
 type Gateway struct {
@@ -85,6 +91,7 @@ func (o *Options) complete() {
 	if o.MaxBody == 0 {
 		o.MaxBody = 10 << 20
 	}
+	o.MaxTarget, o.MaxHeaders = cmp.Or(o.MaxTarget, maxTarget), cmp.Or(o.MaxHeaders, maxHeaders)
 	if o.MaxConns == 0 {
 		o.MaxConns = 20_000
 	}
@@ -141,7 +148,7 @@ func (g *Gateway) serverUp() {
 	g.server = http1.NewServer(http1.Options{
 		Handler: g.serve, Resume: g.resume, Refused: g.refused,
 		NewApp:  func() any { return &call{g: g, head: make([]byte, 0, 256)} },
-		Limits:  http1.Limits{Target: maxTarget, Headers: maxHeaders},
+		Limits:  http1.Limits{Target: g.o.MaxTarget, Headers: g.o.MaxHeaders},
 		MaxBody: g.o.MaxBody, MaxConns: g.o.MaxConns,
 		HeadTimeout: headTimeout, IdleTimeout: idleTimeout, BodyTimeout: bodyTimeout, Log: g.log,
 	})

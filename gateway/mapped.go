@@ -60,6 +60,9 @@ func (c *call) wholly(x *http1.Exchange) kind {
 // send answers the call.
 func (c *call) send(x *http1.Exchange, out *reply) kind {
 	for _, h := range out.header {
+		if c.stage.cors != nil && isCORS(h.Name) {
+			continue
+		}
 		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
 	}
 	_ = x.Reply(out.status, c.head, out.body)

@@ -65,7 +65,7 @@ func (g *Gateway) serve(x *http1.Exchange) {
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
-	x.Rec = c
+	x.Rec, x.Without = c, ""
 	c.at = 0
 	k := c.find(x)
 	if k == answered {
@@ -189,12 +189,24 @@ func (c *call) find(x *http1.Exchange) kind {
 	} else if api = hostAPI(r.Host.Of(x.In)); api == nil {
 		return c.findByDomain(x, path)
 	}
+	if len(path) <= len("/sping") && (string(path) == "/ping" || string(path) == "/sping") {
+		return c.healthy(x)
+	}
 	name, rest := segment(path)
 	st := c.g.view.Load().stage(api, name)
 	if st == nil {
 		return forbidden
 	}
 	return c.enter(x, st, rest, true)
+}
+
+// healthy answers the paths that Amazon API Gateway reserves for its health check. That
+// is no call of anybody's.
+func (c *call) healthy(x *http1.Exchange) kind {
+	x.Rec = nil
+	c.head = c.appendID(append(c.head[:0], "Content-Type: text/plain\r\n"...))
+	_ = x.Reply(200, c.head, []byte("healthy"))
+	return answered
 }
 
 // segment is a path's first segment and what follows it.
@@ -223,6 +235,13 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 	if t := r.Type.Of(x.In); len(t) >= 16 && http1.EqualFold(t[:16], "application/grpc") {
 		return noGRPC
 	}
+	if st.cors != nil {
+		x.Without = corsPrefix
+		if asksPreflight(x) {
+			c.variant, c.run = &st.variant, preflightRun
+			return proceed
+		}
+	}
 	v := &st.variant
 	if st.canary != nil && st.canary.chosen() {
 		v = &st.canary.variant
@@ -232,6 +251,9 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 	}
 	c.variant = v
 	if !v.prog.tree.Match(c.path, c.verb(x), &c.match) {
+		if st.cfg.RouteNotFound {
+			return notFound
+		}
 		return missingToken
 	}
 	c.run = &v.runs[c.match.Method]
@@ -384,13 +406,17 @@ func (c *call) integrate(x *http1.Exchange) kind {
 		}
 		return unavailable
 	}
-	c.head = c.appendID(c.head[:0])
+	c.head = c.appendOwn(c.head[:0], x)
 	c.flags |= flagBillable
 	if m.mock != nil {
 		if m.mock.status == 0 {
 			return configurationError
 		}
-		c.head = append(c.head, m.mock.head...)
+		head := m.mock.head
+		if c.stage.cors != nil {
+			head = withoutCORS(head)
+		}
+		c.head = append(c.head, head...)
 		_ = x.Reply(m.mock.status, c.head, m.mock.body)
 		if c.noRec {
 			c.noRec = false

@@ -67,7 +67,10 @@ type StageConfig struct {
 	Throttles map[string]*Throttle `json:"throttles,omitempty"`
 	Variables map[string]string    `json:"variables,omitempty"`
 	Canary    *CanaryConfig        `json:"canary,omitempty"`
-	Deleted   bool                 `json:"deleted,omitempty"`
+	// RouteNotFound: see StageSettings.
+	RouteNotFound bool  `json:"routeNotFound,omitempty"`
+	CORS          *CORS `json:"cors,omitempty"`
+	Deleted       bool  `json:"deleted,omitempty"`
 }
 
 // CanaryConfig sends a share of a stage's calls, each chosen by chance, to another

@@ -31,8 +31,8 @@ func TestParseMock(t *testing.T) {
 		"framing":           {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.Transfer-Encoding": "'chunked'"}}}}, nil, "gateway's own"},
 		"a header of the gateway's": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.Content-Length": "'5'"}}}},
 			&Mock{Status: 200, Headers: [][2]string{{"Content-Type", "application/json"}, {"x-amzn-Remapped-Content-Length", "5"}}}, ""},
-		"a bad pattern":     {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"(": {StatusCode: "200", SelectionPattern: new("(")}}}, nil, "not a regular expression"},
-		"a bad status":      {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "99"}}}, nil, "not between 200 and 599"},
+		"a bad pattern": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"(": {StatusCode: "200", SelectionPattern: new("(")}}}, nil, "not a regular expression"},
+		"a bad status":  {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "99"}}}, nil, "not between 200 and 599"},
 	} {
 		got, err := ParseMock(&c.in)
 		if c.text != "" {

@@ -49,6 +49,7 @@ type Exchange struct {
 	TLS      bool          //
 	Peer     *Peer         // of the TLS connection; nil without TLS
 	H2       bool          // came in by HTTP/2
+	Without  string        // an upstream's fields whose names begin so, in lower case, do not go on; set by the handler
 	Rec      Recorder      // set by the handler before it answers
 	Pace     time.Duration // how long the connection rests after this call; set by the handler
 

@@ -147,6 +147,16 @@ func (r *Response) known(buf []byte, f *Field, nominated *bool) *ParseError {
 	return nil
 }
 
+// without keeps back the fields whose names begin with a prefix in lower case.
+func (r *Response) without(buf []byte, prefix string) {
+	for i := range r.Fields[:r.N] {
+		f := &r.Fields[i]
+		if name := f.Name.Of(buf); len(name) > len(prefix) && EqualFold(name[:len(prefix)], prefix) {
+			f.Hop = true
+		}
+	}
+}
+
 const remapped = "x-amzn-Remapped-"
 
 // appendRemapped copies what the gateway has fields of its own for: Amazon API Gateway
