@@ -70,7 +70,23 @@ type StageConfig struct {
 	// RouteNotFound: see StageSettings.
 	RouteNotFound bool  `json:"routeNotFound,omitempty"`
 	CORS          *CORS `json:"cors,omitempty"`
-	Deleted       bool  `json:"deleted,omitempty"`
+	// Identity is shown to back ends that ask for one in TLS; nil: none is.
+	Identity *Identity `json:"identity,omitempty"`
+	// Links are the tenant's VPC links, the same on each of its stages.
+	Links   []LinkConfig `json:"links,omitempty"`
+	Deleted bool         `json:"deleted,omitempty"`
+}
+
+// Identity is a client certificate with its key.
+type Identity struct {
+	Certificate string `json:"certificate"` // PEM, the leaf first
+	PrivateKey  string `json:"privateKey"`  // PEM
+}
+
+// LinkConfig is a VPC link: the addresses behind it.
+type LinkConfig struct {
+	ID      string   `json:"id"`
+	Targets []string `json:"targets"` // host:port
 }
 
 // CanaryConfig sends a share of a stage's calls, each chosen by chance, to another

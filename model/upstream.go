@@ -40,19 +40,24 @@ func (g *Integration) PlainParameters() bool {
 
 var stageVariable = regexp.MustCompile(`\$\{stageVariables\.([a-zA-Z0-9_]{1,64})\}`)
 
-// UsesVariables reports that the integration's URI names stage variables.
-func (g *Integration) UsesVariables() bool { return stageVariable.MatchString(g.URI) }
+// UsesVariables reports that the integration's URI, or the name of its link, has stage
+// variables.
+func (g *Integration) UsesVariables() bool {
+	return stageVariable.MatchString(g.URI) || stageVariable.MatchString(g.ConnectionID)
+}
 
-// OnStage is the integration with a stage's variables put into its URI; false: one
-// of them is not set.
+// OnStage is the integration with a stage's variables put into its URI and the name of
+// its link; false: one of them is not set.
 func (g *Integration) OnStage(vars map[string]string) (*Integration, bool) {
 	set := true
 	out := *g
-	out.URI = stageVariable.ReplaceAllStringFunc(g.URI, func(ref string) string {
+	put := func(ref string) string {
 		v := vars[stageVariable.FindStringSubmatch(ref)[1]]
 		set = set && v != ""
 		return v
-	})
+	}
+	out.URI = stageVariable.ReplaceAllStringFunc(g.URI, put)
+	out.ConnectionID = stageVariable.ReplaceAllStringFunc(g.ConnectionID, put)
 	return &out, set
 }
 
