@@ -10,10 +10,11 @@ import (
 
 // caller is what authorization found out about who calls.
 type caller struct {
-	principal  string
-	authorizer *vtl.Map    // $context.authorizer; nil: none
-	identity   [][2]string // fields of $context.identity, beside those that every call has
-	usageKey   string      // usageIdentifierKey: the API key that an authorizer gave
+	principal   string
+	authorizer  *vtl.Map    // $context.authorizer; nil: none
+	identity    [][2]string // fields of $context.identity, beside those that every call has
+	usageKey    string      // usageIdentifierKey: the API key that an authorizer gave
+	invalidates func() bool // may ask for a fresh answer in place of a cached one; nil: it may not
 }
 
 // authorize says whether a method may be called, and sets the call's caller. It may

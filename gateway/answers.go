@@ -43,6 +43,7 @@ const (
 	authorizerConfiguration
 	malformedAnswer
 	notFound
+	circuitOpen
 	kinds
 )
 
@@ -88,6 +89,7 @@ var answers = func() (t [kinds]answer) {
 	set(authorizerConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", 500, "", "AuthorizerConfigurationException")
 	set(malformedAnswer, "API_CONFIGURATION_ERROR", 502, "Internal server error", "InternalServerErrorException")
 	set(notFound, "RESOURCE_NOT_FOUND", 404, "Not Found", "NotFoundException")
+	set(circuitOpen, "CIRCUIT_OPEN", 503, "Service Unavailable", "ServiceUnavailableException")
 	for _, k := range []kind{authorizerFailure, authorizerConfiguration} {
 		t[k].body = []byte(`{"message":null}`) // as recorded
 	}
@@ -104,6 +106,9 @@ func (c *call) render(x *http1.Exchange, k kind) {
 		c.flags |= flagBillable
 	}
 	c.g.metrics.refused[k].Add(1)
+	if c.trace != nil {
+		c.traceFailure(k)
+	}
 	body := a.body
 	if c.message != "" {
 		body = append(append([]byte(`{"message":`), jsonText(c.message)...), '}')
@@ -142,7 +147,7 @@ func (c *call) renderMapped(x *http1.Exchange, k kind, g *mapping.GatewayRespons
 	c.head = append(append(append(c.head[:0], "x-amzn-ErrorType: "...), a.errorType...), '\r', '\n')
 	c.head = c.appendOwn(c.head, x)
 	for _, h := range out.Header {
-		if c.stage.cors != nil && isCORS(h.Name) {
+		if c.cors() != nil && isCORS(h.Name) {
 			continue
 		}
 		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
@@ -192,10 +197,18 @@ func (g *Gateway) refused(x *http1.Exchange, e *http1.ParseError) {
 // appendOwn appends what the gateway adds to each answer of a call.
 func (c *call) appendOwn(dst []byte, x *http1.Exchange) []byte {
 	dst = c.appendID(dst)
-	if c.stage != nil && c.stage.cors != nil {
-		dst = c.stage.cors.appendAnswer(dst, x)
+	if s := c.cors(); s != nil {
+		dst = s.appendAnswer(dst, x)
 	}
 	return dst
+}
+
+// cors are the settings of the call's stage; nil: it has none.
+func (c *call) cors() *cors {
+	if c.stage == nil {
+		return nil
+	}
+	return c.stage.cors
 }
 
 // appendID appends the names that the call has: in the journal, and the shorter one

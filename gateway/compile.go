@@ -49,11 +49,13 @@ type method struct {
 	auth        authorize     // nil: everybody may call it
 	validator   *validator
 	throttleKey string
+	cacheKey    cacheKey
 }
 
 // mock is an answer that is always the same.
 type mock struct {
 	status int    // 0: there is no answer
+	why    string // there is none
 	head   []byte // lines with CRLF
 	body   []byte
 }
@@ -131,6 +133,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			if m.auth, err = compileAuth(&d.Definition, &def); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
+			if m.cacheKey, err = compileCacheKey(def.Integration, r.ID); err != nil {
+				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}
@@ -158,10 +163,13 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 		ok = model.CheckUpstream(out, path) == nil
 	}
 	if !ok {
-		return &model.Integration{Type: model.IntegrationMock} // without an answer
+		return noEndpoint
 	}
 	return out
 }
+
+// noEndpoint is a mock without an answer.
+var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
 func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams) (method, error) {
 	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: model.MethodKey(path, verb),
@@ -169,7 +177,10 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {
-			m.mock = &mock{}
+			m.mock = &mock{why: "No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 200"}
+			if def.Integration == noEndpoint {
+				m.mock.why = invalidEndpoint
+			}
 			return m, nil
 		}
 		if err != nil { // not always the same

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tollgate/gateway/auth"
+	"tollgate/gateway/cache"
 	"tollgate/gateway/follow"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
@@ -39,6 +40,7 @@ type Options struct {
 	MaxTarget   int           // of a request: path and query in bytes; default 10,240
 	MaxHeaders  int           // of a request: all header lines in bytes; default 10,240
 	MaxConns    int           // default 20,000
+	CacheMemory int64         // bytes that stages' caches may hold in all; default 256 MiB
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
 	SealEvery   time.Duration // how often usage leaves; default 1 s
 }
@@ -78,7 +80,8 @@ type Gateway struct {
 	mu  sync.Mutex // over reg
 	reg registry
 
-	heavy chan struct{} // see heavily
+	heavy       chan struct{} // see heavily
+	cacheBudget *cache.Budget // of all stages' caches
 
 	complaintsMu sync.Mutex
 	complaints   map[string]time.Time // upstream address to the last time it was complained about
@@ -92,6 +95,9 @@ func (o *Options) complete() {
 		o.MaxBody = 10 << 20
 	}
 	o.MaxTarget, o.MaxHeaders = cmp.Or(o.MaxTarget, maxTarget), cmp.Or(o.MaxHeaders, maxHeaders)
+	if o.CacheMemory == 0 {
+		o.CacheMemory = 256 << 20
+	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 20_000
 	}
@@ -107,7 +113,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), heavy: make(chan struct{}, largeAtOnce)}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
 	var undo []func()
 	defer func() {

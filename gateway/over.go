@@ -8,41 +8,34 @@ import (
 	"tollgate/gateway/mapping"
 )
 
-// sendOver sends a call on with what its integration's parameters put over it. The
+// forwardOver is forward with what the integration's parameters put over the call. The
 // bodies stream, as they do without parameters, unless one reads the request's.
-func (c *call) sendOver(x *http1.Exchange) kind {
+func (c *call) forwardOver(x *http1.Exchange) ([]byte, kind) {
 	m := c.run.m
 	if m.over.ReadsBody() {
 		if !x.MayBlock() {
 			x.Block()
-			return later
+			return nil, later
 		}
 		if k := c.readBody(x); k != proceed {
-			c.flags &^= flagBillable
-			return k
+			return nil, k
 		}
 	}
 	in := c.mappingCall(x, string(c.body))
 	var over mapping.Request
 	if !c.heavily(len(c.body), func() { over = m.over.Request(in) }) {
-		c.flags &^= flagBillable
-		if c.flags&flagQuota != 0 {
-			c.sub.quotaRefund(c)
-		}
-		return unavailable
+		return nil, unavailable
 	}
 	if climbs(over.Path) {
-		c.flags &^= flagBillable
 		c.why = whyClimbs
-		return badRequest
+		return nil, badRequest
 	}
 	req := c.appendOverTarget(x.Out[:0], x, &over)
 	if c.body != nil {
 		x.Request.Chunked, x.Request.ContentLength = false, int64(len(c.body))
 	}
 	req = c.appendOverHead(req, x, over.Header)
-	req = append(req, c.body...)
-	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
+	return append(req, c.body...), proceed
 }
 
 const whyClimbs = "a value for the integration's path has a dot segment"

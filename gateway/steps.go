@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
@@ -35,15 +36,16 @@ type call struct {
 	flags   uint8
 	noRec   bool // the journal refused the record
 
-	head    []byte // header lines for the client
-	body    []byte // of the request, where a step has read it whole; nil: none has
-	caller  *caller
-	trace   *trace // nil: the call is not traced
-	why     string // the gateway itself answers, for those who run the API; "": its kind says it
-	detail  string // why a body does not fit its model
-	message string // of the gateway's own answer, where it is not its kind's
-	rec     journal.Record
-	counts  [2]int64 // held of the tenant's gauges: calls, bytes
+	head     []byte // header lines for the client
+	body     []byte // of the request, where a step has read it whole; nil: none has
+	caller   *caller
+	trace    *trace // nil: the call is not traced
+	why      string // the gateway itself answers, for those who run the API; "": its kind says it
+	detail   string // why a body does not fit its model
+	message  string // of the gateway's own answer, where it is not its kind's
+	rec      journal.Record
+	keyMaker cache.KeyMaker
+	counts   [2]int64 // held of the tenant's gauges: calls, bytes
 }
 
 const (
@@ -60,18 +62,19 @@ type step func(c *call, x *http1.Exchange) kind
 // serve answers one call.
 func (g *Gateway) serve(x *http1.Exchange) {
 	c := x.App.(*call)
-	c.id = g.journal.Begin(x.Shard)
-	c.now = x.Wall
+	c.begin(x, g.journal.Begin(x.Shard))
+	if k := c.find(x); k != answered {
+		c.advance(x, k)
+	}
+}
+
+// begin makes the call ready for its first step.
+func (c *call) begin(x *http1.Exchange, id journal.CallID) {
+	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
-	x.Rec, x.Without = c, ""
-	c.at = 0
-	k := c.find(x)
-	if k == answered {
-		return
-	}
-	c.advance(x, k)
+	x.Rec, x.Heard, x.Without = c, nil, ""
 }
 
 // resume goes on with a call that a step has left for later: the same step again
@@ -400,7 +403,7 @@ func (c *call) throttle(x *http1.Exchange) kind {
 // integrate sends the call on.
 func (c *call) integrate(x *http1.Exchange) kind {
 	m := c.run.m
-	if c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
+	if c.g.journal != nil && c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
 		if c.flags&flagQuota != 0 {
 			c.sub.quotaRefund(c)
 		}
@@ -408,37 +411,47 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	c.head = c.appendOwn(c.head[:0], x)
 	c.flags |= flagBillable
+	if k := c.run.cache; k != nil && k.keeps(x) {
+		return c.cached(x, k)
+	}
 	if m.mock != nil {
 		if m.mock.status == 0 {
+			c.why = m.mock.why
 			return configurationError
 		}
 		head := m.mock.head
-		if c.stage.cors != nil {
+		if c.cors() != nil {
 			head = withoutCORS(head)
 		}
 		c.head = append(c.head, head...)
 		_ = x.Reply(m.mock.status, c.head, m.mock.body)
-		if c.noRec {
-			c.noRec = false
-			c.flags &^= flagBillable
-			return unavailable
-		}
-		return proceed
+		return c.sent()
 	}
 	if m.whole != nil {
 		return c.wholly(x)
 	}
-	if m.over != nil {
-		return c.sendOver(x)
+	req, k := c.forward(x)
+	if k != proceed {
+		return c.unbilled(k)
+	}
+	if c.trace != nil {
+		c.traceRequest(x, req)
+	}
+	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
+}
+
+// forward is the call as its upstream gets it; its body only where it was read.
+func (c *call) forward(x *http1.Exchange) ([]byte, kind) {
+	if c.run.m.over != nil {
+		return c.forwardOver(x)
 	}
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
 	if c.body != nil { // read whole: it goes on as it is, with its length
 		x.Request.Chunked, x.Request.ContentLength = false, int64(len(c.body))
 	}
-	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))
-	req = append(req, c.body...)
-	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
+	req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0]))
+	return append(req, c.body...), proceed
 }
 
 // proxied is what came of the upstream.
@@ -449,9 +462,14 @@ func (c *call) proxied(f http1.Failure) kind {
 	case http1.None, http1.Broken:
 		return proceed
 	case http1.Timeout:
+		c.why = "the endpoint did not answer within " + c.run.m.timeout.String()
 		return integrationTimeout
 	case http1.Forbidden, http1.NoHost:
 		c.g.complain(c.run.m.out.key.Address, f)
+		c.why = invalidEndpoint
+		if f == http1.Forbidden {
+			c.why = "the endpoint is in a network that the gateway may not reach"
+		}
 		return configurationError
 	case http1.TooLarge:
 		c.flags &^= flagBillable
@@ -462,10 +480,18 @@ func (c *call) proxied(f http1.Failure) kind {
 	case http1.Unrecorded:
 		c.noRec = false
 		c.flags &^= flagBillable
+		c.why = "the call could not be written down"
 		return unavailable
+	case http1.NoConn:
+		c.why = "no connection to the endpoint could be made"
+	default:
+		c.why = "the endpoint closed the connection, or answered with something that is not HTTP"
 	}
 	return integrationFailure
 }
+
+// invalidEndpoint is Amazon API Gateway's word for an address that is none.
+const invalidEndpoint = "Invalid endpoint address"
 
 // appendTarget appends the upstream request line.
 func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {

@@ -107,6 +107,10 @@ func Check(d *model.Definition) []model.Problem {
 			}
 			_, err := compileValidator(d, &m, models)
 			no(err)
+			if m.Integration != nil {
+				_, err = compileCacheKey(m.Integration, r.ID)
+				no(err)
+			}
 		}
 	}
 	return out

@@ -400,9 +400,6 @@ func (m *Method) Undeployable(path string) []string {
 	if g.ContentHandling != "" && g.Type != IntegrationHTTP {
 		no("contentHandling is not served yet")
 	}
-	if len(g.CacheKeyParameters) > 0 {
-		no("cache key parameters are not served yet")
-	}
 	if err := CheckUpstream(g, path); err != nil {
 		no("%s", MessageOf(err))
 	}

@@ -74,6 +74,7 @@ type StageConfig struct {
 	Identity *Identity `json:"identity,omitempty"`
 	// Links are the tenant's VPC links, the same on each of its stages.
 	Links   []LinkConfig `json:"links,omitempty"`
+	Cache   *CacheConfig `json:"cache,omitempty"` // nil: nothing is kept
 	Deleted bool         `json:"deleted,omitempty"`
 }
 
@@ -95,6 +96,32 @@ type CanaryConfig struct {
 	DeploymentID string            `json:"deploymentId"`
 	Percent      float64           `json:"percent"`
 	Overrides    map[string]string `json:"overrides,omitempty"` // of the stage's variables
+}
+
+// CacheConfig is a stage's cache.
+type CacheConfig struct {
+	Bytes   int64                   `json:"bytes"`             // at most
+	Flushes int                     `json:"flushes,omitempty"` // how often it was emptied
+	Shared  bool                    `json:"shared,omitempty"`  // a canary uses it too; else it has its own
+	Methods map[string]CacheSetting `json:"methods,omitempty"` // by MethodKey, or EveryMethod
+}
+
+// CacheSetting says how a method's answers are kept.
+type CacheSetting struct {
+	Enabled    bool   `json:"enabled,omitempty"`
+	TTLSeconds int    `json:"ttlSeconds,omitempty"`
+	Encrypted  bool   `json:"encrypted,omitempty"`
+	Guarded    bool   `json:"guarded,omitempty"`  // asking for a fresh answer takes a permission
+	Strategy   string `json:"strategy,omitempty"` // without the permission: one of CacheStrategies
+}
+
+// CacheOf is the setting of a method, by its MethodKey. own: it is not just that of
+// every method.
+func (c *CacheConfig) CacheOf(key string) (s CacheSetting, own bool) {
+	if s, own = c.Methods[key]; own {
+		return s, true
+	}
+	return c.Methods[EveryMethod], false
 }
 
 // Deployments are what a node needs to serve the stage.

@@ -50,6 +50,7 @@ type Config struct {
 	MaxTarget      int           `env:"TOLLGATE_MAX_URL" envDefault:"10240" help:"longest path and query of a call in bytes"`
 	MaxHeaders     int           `env:"TOLLGATE_MAX_HEADERS" envDefault:"10240" help:"largest header of a call in bytes"`
 	JournalKeep    int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
+	CacheMemory    int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
@@ -128,8 +129,8 @@ func (c *Config) check() error {
 	if !gateway.HeadLimits(c.MaxTarget) || !gateway.HeadLimits(c.MaxHeaders) {
 		return model.Errorf(model.Invalid, "TOLLGATE_MAX_URL and TOLLGATE_MAX_HEADERS are between 1,024 and 1,048,576 bytes")
 	}
-	if c.MaxBody <= 0 || c.JournalKeep < 0 {
-		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")
+	if c.MaxBody <= 0 || c.CacheMemory <= 0 || c.JournalKeep < 0 {
+		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY and TOLLGATE_CACHE_MEMORY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")
 	}
 	if c.SecretKey != "" {
 		key, err := hex.DecodeString(c.SecretKey)

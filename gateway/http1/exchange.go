@@ -51,6 +51,7 @@ type Exchange struct {
 	H2       bool          // came in by HTTP/2
 	Without  string        // an upstream's fields whose names begin so, in lower case, do not go on; set by the handler
 	Rec      Recorder      // set by the handler before it answers
+	Heard    func()        // set by the handler to look at Response before its body is relayed; nil: nobody does
 	Pace     time.Duration // how long the connection rests after this call; set by the handler
 
 	c       *conn   // nil for HTTP/2

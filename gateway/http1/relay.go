@@ -11,6 +11,9 @@ import (
 // body.
 func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) Failure {
 	r := &x.Response
+	if x.Heard != nil {
+		x.Heard()
+	}
 	if x.Without != "" {
 		r.without(x.Up, x.Without)
 	}
@@ -314,7 +317,7 @@ func (d *download) runH2(extra, p []byte, done bool) error {
 	for i := range r.Fields[:r.N] {
 		switch f := &r.Fields[i]; {
 		case f.Remap:
-			w.Header().Add(remapped+string(f.Name.Of(x.Up)), string(f.Value.Of(x.Up)))
+			w.Header().Add(Remapped+string(f.Name.Of(x.Up)), string(f.Value.Of(x.Up)))
 		case !f.Hop:
 			w.Header().Add(string(f.Name.Of(x.Up)), string(f.Value.Of(x.Up)))
 		}

@@ -157,14 +157,15 @@ func (r *Response) without(buf []byte, prefix string) {
 	}
 }
 
-const remapped = "x-amzn-Remapped-"
+// Remapped begins the names under which those fields go on.
+const Remapped = "x-amzn-Remapped-"
 
 // appendRemapped copies what the gateway has fields of its own for: Amazon API Gateway
 // passes an upstream's on under these names.
 func (r *Response) appendRemapped(dst, buf []byte) []byte {
 	for i := range r.Fields[:r.N] {
 		if f := &r.Fields[i]; f.Remap {
-			dst = append(append(dst, remapped...), f.Line(buf)...)
+			dst = append(append(dst, Remapped...), f.Line(buf)...)
 		}
 	}
 	return dst
