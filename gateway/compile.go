@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,6 +32,8 @@ type program struct {
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
+	shown     string // the name of the identity
+	shows     bool   // an upstream is asked over TLS, so that an identity is shown
 	key       string // among the node's programs: see programKey
 }
 
@@ -42,6 +47,7 @@ type method struct {
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
+	special     *special      // how out is asked; nil: as it is
 	mock        *mock         // answers instead of out
 	whole       whole         // answers instead of sending the call on; nil: out does, or mock
 	over        *mapping.Over // what goes over what the client sent to out; nil: nothing does
@@ -91,10 +97,17 @@ func programKey(id string, vars map[string]string) string {
 	return string(b)
 }
 
+// outward is what programs reach their upstreams by.
+type outward struct {
+	pools    *http1.Upstreams
+	link     func(id string) *linkRef // nil: there are no links here
+	identity *identity                // nil: none is shown
+}
+
 // compile turns a deployment into a program, on stages with these variables. It
 // refuses whatever it does not act on: nothing is served without a step its author
 // asked for.
-func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Upstreams) (*program, error) {
+func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*program, error) {
 	if un := d.Definition.Undeployable(); len(un) > 0 {
 		return nil, fmt.Errorf("%s: %s", un[0].Pointer, un[0].Message)
 	}
@@ -123,7 +136,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 				p.key = programKey(d.ID, vars)
 				def.Integration = onStage(g, r.Path, vars)
 			}
-			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, pools)
+			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, o)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
@@ -139,6 +152,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}
+			p.shows = p.shows || m.out.key.TLS
 			rt.Methods[v] = int32(len(p.methods))
 			p.methods = append(p.methods, m)
 		}
@@ -152,7 +166,54 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 	if p.tree, err = route.New(routes); err != nil {
 		return nil, err
 	}
+	if p.shows && o.identity != nil {
+		p.key, p.shown = withIdentity(p.key, o.identity), o.identity.name
+	}
 	return p, nil
+}
+
+// withIdentity names a program whose upstreams are shown an identity.
+func withIdentity(key string, i *identity) string { return key + "\x00identity\x00" + i.name }
+
+// identity is a client certificate with a name that is no other's.
+type identity struct {
+	tls.Certificate
+	name string
+}
+
+// newIdentity reads what a stage shows to its upstreams; nil: nothing.
+func newIdentity(m *model.Identity) (*identity, error) {
+	if m == nil {
+		return nil, nil
+	}
+	pair, err := tls.X509KeyPair([]byte(m.Certificate), []byte(m.PrivateKey))
+	if err != nil {
+		return nil, fmt.Errorf("its client certificate: %w", err)
+	}
+	sum := sha256.Sum256([]byte(m.Certificate + "\x00" + m.PrivateKey))
+	return &identity{pair, hex.EncodeToString(sum[:])}, nil
+}
+
+// compileSpecial is how an integration's upstream is asked; nil: as it is.
+func compileSpecial(g *model.Integration, key http1.PoolKey, client *tls.Certificate, o outward) *special {
+	s := &special{key: key, client: client, pools: o.pools}
+	s.budget.left.Store(budgetStart * budgetPrice)
+	if g.ConnectionType == model.ConnectionVPCLink {
+		s.link = &linkRef{}
+		if o.link != nil {
+			s.link = o.link(g.ConnectionID)
+		}
+	}
+	if u := g.Upstream; u != nil {
+		s.retries = u.Retries
+		if u.Breaker != nil {
+			s.breaker = newBreaker(u.Breaker)
+		}
+	}
+	if s.link == nil && s.retries == nil && s.breaker == nil {
+		return nil
+	}
+	return s
 }
 
 // onStage is an integration with a stage's variables. Where one is missing, or they
@@ -171,7 +232,7 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 // noEndpoint is a mock without an answer.
 var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
-func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams) (method, error) {
+func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, o outward) (method, error) {
 	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: model.MethodKey(path, verb),
 		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
@@ -230,7 +291,15 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	if m.out.key.TLS {
 		m.out.key.ServerName = serverName(up.Address)
 	}
-	m.out.pool = pools.Pool(m.out.key)
+	var client *tls.Certificate
+	if o.identity != nil && m.out.key.TLS {
+		m.out.key.Client, client = o.identity.name, &o.identity.Certificate
+	}
+	m.out.key.HTTP2 = def.Integration.Upstream != nil && def.Integration.Upstream.HTTP2
+	m.special = compileSpecial(def.Integration, m.out.key, client, o)
+	if m.special == nil || m.special.link == nil {
+		m.out.pool = o.pools.Pool(m.out.key, client)
+	}
 	if m.mapped != nil {
 		m.mapped.target = up.Path
 		return m, nil

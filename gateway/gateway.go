@@ -81,6 +81,7 @@ type Gateway struct {
 	reg registry
 
 	heavy       chan struct{} // see heavily
+	checks      *checker      // of links' targets
 	cacheBudget *cache.Budget // of all stages' caches
 
 	complaintsMu sync.Mutex
@@ -139,6 +140,8 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	undo = append(undo, func() { _ = g.leaser.Stop(context.Background()) })
 	g.serverUp()
 	undo = append(undo, func() { _ = g.server.Drain(context.Background()) })
+	g.checks = g.startChecks(newGuard(o.Allow).dialer.DialContext)
+	undo = append(undo, g.checks.end)
 	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Log: o.Log})
 	if err != nil {
 		return nil, err
@@ -246,6 +249,7 @@ func (g *Gateway) drain(ctx context.Context) error {
 	g.mu.Unlock()
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
+	g.checks.end()
 	g.upstreams.Keep(nil)
 	g.outward.CloseIdleConnections()
 	return err

@@ -239,19 +239,29 @@ func (c *call) fetchWhole(x *http1.Exchange, req []byte, head func()) ([]byte, k
 		c.traceRequest(x, req)
 	}
 	held := true
-	body, f := x.Fetch(c.run.m.out.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
-		if x.Heard != nil {
-			x.Heard()
+	var body []byte
+	var f http1.Failure
+	c.attempts = attempts{}
+	for again := true; again; again = held && c.landed(x, f) {
+		pool, timeout, k := c.aim(x)
+		if k != proceed {
+			return nil, k
 		}
-		head()
-		n := x.Response.ContentLength
-		if n < 0 {
-			n = maxMappedAnswer
-		}
-		held = c.hold(min(n, maxMappedAnswer))
-		return held
-	})
+		body, f = x.Fetch(pool, req, nil, maxMappedAnswer, timeout, func() bool {
+			if x.Heard != nil {
+				x.Heard()
+			}
+			head()
+			n := x.Response.ContentLength
+			if n < 0 {
+				n = maxMappedAnswer
+			}
+			held = c.hold(min(n, maxMappedAnswer))
+			return held
+		})
+	}
 	if !held {
+		c.drop(x)
 		c.why = "the account holds as much memory on this node as it may"
 		return nil, throttled
 	}

@@ -45,6 +45,7 @@ type call struct {
 	message  string // of the gateway's own answer, where it is not its kind's
 	rec      journal.Record
 	keyMaker cache.KeyMaker
+	attempts attempts // where the method's upstream is special
 	counts   [2]int64 // held of the tenant's gauges: calls, bytes
 }
 
@@ -83,6 +84,13 @@ func (g *Gateway) resume(x *http1.Exchange, f http1.Failure) {
 	c := x.App.(*call)
 	if f == http1.Again {
 		c.advance(x, proceed)
+		return
+	}
+	if c.run.m.special != nil && c.landed(x, f) {
+		if k := c.try(x); k != later {
+			c.at++
+			c.advance(x, k)
+		}
 		return
 	}
 	k := c.proxied(f)
@@ -429,6 +437,10 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	if m.whole != nil {
 		return c.wholly(x)
+	}
+	if m.special != nil {
+		c.attempts = attempts{}
+		return c.try(x)
 	}
 	req, k := c.forward(x)
 	if k != proceed {

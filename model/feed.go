@@ -84,6 +84,9 @@ type Identity struct {
 	PrivateKey  string `json:"privateKey"`  // PEM
 }
 
+// MaxLinkTargets are behind one VPC link.
+const MaxLinkTargets = 32
+
 // LinkConfig is a VPC link: the addresses behind it.
 type LinkConfig struct {
 	ID      string   `json:"id"`

@@ -1,6 +1,9 @@
 package model
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // UpstreamPolicy is how a gateway deals with an integration's upstream beyond what
 // Amazon API Gateway does. It is off where it is not written. In OpenAPI documents it is
@@ -71,4 +74,10 @@ func (p *UpstreamPolicy) Validate() error {
 		}
 	}
 	return nil
+}
+
+// String is for Compare.
+func (p *UpstreamPolicy) String() string {
+	b, _ := json.Marshal(p)
+	return string(b)
 }

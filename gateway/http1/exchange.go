@@ -40,19 +40,23 @@ type Exchange struct {
 	Out []byte // scratch for building heads
 	Up  []byte // upstream bytes
 
-	Wall     time.Time     // when the head was complete
-	Begun    int64         // the same as Now()
-	Ended    int64         // Now() when the answer was recorded; set by the Recorder
-	BytesIn  int64         // head and body bytes received
-	Shard    uint32        // spreads calls over journal shards: the connection's number
-	RemoteIP string        // client address, without port
-	TLS      bool          //
-	Peer     *Peer         // of the TLS connection; nil without TLS
-	H2       bool          // came in by HTTP/2
-	Without  string        // an upstream's fields whose names begin so, in lower case, do not go on; set by the handler
-	Rec      Recorder      // set by the handler before it answers
-	Heard    func()        // set by the handler to look at Response before its body is relayed; nil: nobody does
-	Pace     time.Duration // how long the connection rests after this call; set by the handler
+	Wall     time.Time // when the head was complete
+	Begun    int64     // the same as Now()
+	Ended    int64     // Now() when the answer was recorded; set by the Recorder
+	BytesIn  int64     // head and body bytes received
+	Shard    uint32    // spreads calls over journal shards: the connection's number
+	RemoteIP string    // client address, without port
+	TLS      bool      //
+	Peer     *Peer     // of the TLS connection; nil without TLS
+	H2       bool      // came in by HTTP/2
+	Since    int64     // Now() when the upstream is asked again; 0: for the first time. Set by the handler
+	// Reject, where the handler sets it, says by its status that an answer is not passed
+	// on: Proxy and Fetch end with Rejected.
+	Reject  func(status int) bool
+	Without string        // an upstream's fields whose names begin so, in lower case, do not go on; set by the handler
+	Rec     Recorder      // set by the handler before it answers
+	Heard   func()        // set by the handler to look at Response before its body is relayed; nil: nobody does
+	Pace    time.Duration // how long the connection rests after this call; set by the handler
 
 	c       *conn   // nil for HTTP/2
 	l       *loop   // nil: the handler may block
@@ -145,7 +149,7 @@ var (
 // start notes the time, with one look at the clock.
 func (x *Exchange) start() {
 	x.Wall = time.Now()
-	x.Begun, x.Ended = int64(x.Wall.Sub(started)), 0
+	x.Begun, x.Ended, x.Since, x.Reject = int64(x.Wall.Sub(started)), 0, 0, nil
 }
 
 // startBody sets up body reading once the head is parsed.
@@ -285,6 +289,22 @@ func (x *Exchange) readClient(p []byte) (int, error) {
 		return x.h2.read(p)
 	}
 	return x.c.read(p, x.s.o.BodyTimeout)
+}
+
+// asked is when the upstream was.
+func (x *Exchange) asked() int64 { return max(x.Begun, x.Since) }
+
+// Resendable says that nothing of the request's body was consumed: the call can be sent
+// to an upstream again.
+func (x *Exchange) Resendable() bool { return x.body.total == 0 }
+
+// rejects says that the upstream's answer is not to be passed on, and lets go of it.
+func (x *Exchange) rejects() bool {
+	if x.Reject == nil || !x.Reject(x.Response.Code) {
+		return false
+	}
+	x.dropUpstream()
+	return true
 }
 
 // rest skips what the handler did not read of the body and is here already.

@@ -43,6 +43,9 @@ func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Dura
 	if f != None {
 		return dst, f
 	}
+	if x.rejects() {
+		return dst, Rejected
+	}
 	r := &x.Response
 	if !head() {
 		x.dropUpstream()
