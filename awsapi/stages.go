@@ -23,6 +23,7 @@ var stages = handlers{
 type stage struct {
 	DeploymentID         string                         `json:"deploymentId"`
 	StageName            string                         `json:"stageName"`
+	ClientCertificateID  string                         `json:"clientCertificateId,omitempty"`
 	Description          string                         `json:"description,omitempty"`
 	CacheClusterEnabled  bool                           `json:"cacheClusterEnabled"`
 	CacheClusterSize     string                         `json:"cacheClusterSize,omitempty"`
@@ -48,7 +49,7 @@ type stageExtras struct {
 func asStage(s *control.Stage) stage {
 	t := &s.Settings
 	out := stage{
-		DeploymentID: s.DeploymentID, StageName: s.Name, Description: t.Description,
+		DeploymentID: s.DeploymentID, StageName: s.Name, ClientCertificateID: t.ClientCertificateID, Description: t.Description,
 		CacheClusterEnabled: t.CacheClusterEnabled, CacheClusterSize: t.CacheClusterSize, CacheClusterStatus: "NOT_AVAILABLE",
 		MethodSettings: t.MethodSettings, Variables: t.Variables, DocumentationVersion: t.DocumentationVersion,
 		AccessLogSettings: t.AccessLog, CanarySettings: t.Canary, TracingEnabled: t.TracingEnabled,
@@ -232,9 +233,7 @@ func patchStageField(path, value string, e *control.StageEdit) (err error) {
 	case "/documentationVersion":
 		e.DocumentationVersion = value
 	case "/clientCertificateId":
-		if value != "" {
-			return badRequest("Client certificates are not shown to back ends yet: a stage cannot have one")
-		}
+		e.ClientCertificateID = value
 	case "/tracingEnabled":
 		e.TracingEnabled, err = patchBool(path, value)
 	case "/cacheClusterEnabled":

@@ -211,7 +211,12 @@ func (c *call) hit(x *http1.Exchange, k *caching, key cache.Key, e *cache.Entry)
 	if c.trace != nil {
 		c.trace.say("Cache hit for the key of %d parameters", len(c.run.m.cacheKey.params))
 	}
-	c.head = append(c.head, e.Head...)
+	head := e.Head
+	if c.cors() != nil {
+		head = withoutCORS(head)
+	}
+	c.head = append(c.head, head...)
+	body = c.packed(x, body, hasLine(head))
 	_ = x.Reply(e.Status, c.head, body)
 	return true
 }

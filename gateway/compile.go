@@ -32,6 +32,7 @@ type program struct {
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
+	compress  int    // answers of that many bytes and more; never
 	shown     string // the name of the identity
 	shows     bool   // an upstream is asked over TLS, so that an identity is shown
 	key       string // among the node's programs: see programKey
@@ -44,6 +45,7 @@ type resource struct{ id, path string }
 type method struct {
 	num         uint32 // in journals
 	keyed       bool   // an API key is required
+	streams     bool   // answers stream, whatever else the API asks for
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
@@ -116,6 +118,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
 	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint}
+	if p.compress = never; d.Definition.MinimumCompressionSize != nil {
+		p.compress = *d.Definition.MinimumCompressionSize
+	}
 	models := map[string]*schema.Schema{}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
@@ -233,7 +238,7 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
 func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, o outward) (method, error) {
-	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: model.MethodKey(path, verb),
+	m := method{num: num, keyed: def.APIKeyRequired, streams: def.Integration.ResponseTransferMode == "STREAM", throttleKey: model.MethodKey(path, verb),
 		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)

@@ -47,6 +47,16 @@ func (c *call) wholly(x *http1.Exchange) kind {
 	return c.finish(x, &out, c.run.m.whole(c, x, &out))
 }
 
+// proxyWhole answers a call of a proxy from memory.
+func (c *call) proxyWhole(x *http1.Exchange) kind {
+	if !x.MayBlock() {
+		x.Block()
+		return later
+	}
+	var out reply
+	return c.finish(x, &out, c.proxyAnswer(x, &out))
+}
+
 // finish sends an answer that is whole, unless it came to a failure.
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
@@ -57,7 +67,8 @@ func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 			}
 			c.head = appendLine(c.head, h)
 		}
-		_ = x.Reply(out.status, c.head, out.body)
+		body := c.packed(x, out.body, hasHeader(out.header))
+		_ = x.Reply(out.status, c.head, body)
 		k = c.sent()
 	}
 	return c.unbilled(k)
@@ -394,7 +405,7 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 	for i := range r.Fields[:r.N] {
 		f := &r.Fields[i]
 		name, value := string(f.Name.Of(x.In)), string(f.Value.Of(x.In))
-		if f.Hop && unseen[strings.ToLower(name)] {
+		if f.Hop && unseen[strings.ToLower(name)] || c.decoded && isCoding(f.Name.Of(x.In)) {
 			continue
 		}
 		known := textproto.CanonicalMIMEHeaderKey(name)

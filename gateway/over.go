@@ -60,6 +60,9 @@ func (c *call) appendOverHead(dst []byte, x *http1.Exchange, header []mapping.Pa
 		replaced = append(replaced, name)
 		lines = append(append(append(append(lines, h.Name...), ": "...), h.Value...), '\r', '\n')
 	}
+	if c.decoded {
+		replaced = append(replaced, "content-encoding")
+	}
 	var own []byte
 	if !traced {
 		own = c.appendTrace(trace[:0])

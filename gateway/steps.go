@@ -38,6 +38,7 @@ type call struct {
 
 	head     []byte // header lines for the client
 	body     []byte // of the request, where a step has read it whole; nil: none has
+	decoded  bool   // body was, see decode
 	caller   *caller
 	trace    *trace // nil: the call is not traced
 	why      string // the gateway itself answers, for those who run the API; "": its kind says it
@@ -74,6 +75,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
+	c.decoded = false
 	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
 	x.Rec, x.Heard, x.Without = c, nil, ""
 }
@@ -432,11 +434,26 @@ func (c *call) integrate(x *http1.Exchange) kind {
 			head = withoutCORS(head)
 		}
 		c.head = append(c.head, head...)
-		_ = x.Reply(m.mock.status, c.head, m.mock.body)
+		body := c.packed(x, m.mock.body, hasLine(head))
+		_ = x.Reply(m.mock.status, c.head, body)
 		return c.sent()
 	}
 	if m.whole != nil {
 		return c.wholly(x)
+	}
+	if c.variant.prog.compress != never {
+		if !m.streams && string(x.Request.Method.Of(x.In)) != "HEAD" && codingOf(header(x, "Accept-Encoding")) != "" {
+			return c.proxyWhole(x)
+		}
+		if c.coded(x) {
+			if !x.MayBlock() {
+				x.Block()
+				return later
+			}
+			if k := c.readBody(x); k != proceed {
+				return c.unbilled(k)
+			}
+		}
 	}
 	if m.special != nil {
 		c.attempts = attempts{}
@@ -462,7 +479,11 @@ func (c *call) forward(x *http1.Exchange) ([]byte, kind) {
 	if c.body != nil { // read whole: it goes on as it is, with its length
 		x.Request.Chunked, x.Request.ContentLength = false, int64(len(c.body))
 	}
-	req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0]))
+	if c.decoded {
+		req = x.AppendOver(req, c.run.m.out.host, nil, isCoding, c.appendTrace(trace[:0]))
+	} else {
+		req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0]))
+	}
 	return append(req, c.body...), proceed
 }
 

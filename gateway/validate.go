@@ -210,8 +210,12 @@ func (c *call) readBody(x *http1.Exchange) kind {
 		return throttled
 	}
 	var f http1.Failure
+	coded := c.coded(x)
 	if c.body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10)), maxWholeBody); f != http1.None {
 		return c.proxied(f)
+	}
+	if coded {
+		return c.decode(x)
 	}
 	return proceed
 }
