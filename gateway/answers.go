@@ -38,12 +38,15 @@ const (
 	unauthorized
 	accessDenied
 	invalidSignature
+	incompleteSignature
+	unknownSigner
 	expiredToken
 	authorizerFailure
 	authorizerConfiguration
 	malformedAnswer
 	notFound
 	circuitOpen
+	methodTooLong
 	kinds
 )
 
@@ -84,12 +87,15 @@ var answers = func() (t [kinds]answer) {
 	set(unauthorized, "UNAUTHORIZED", 401, "Unauthorized", "UnauthorizedException")
 	set(accessDenied, "ACCESS_DENIED", 403, "Forbidden", "AccessDeniedException")
 	set(invalidSignature, "INVALID_SIGNATURE", 403, "The request signature we calculated does not match the signature you provided.", "InvalidSignatureException")
+	set(incompleteSignature, "INVALID_SIGNATURE", 403, "", "IncompleteSignatureException")
+	set(unknownSigner, "INVALID_SIGNATURE", 403, "The security token included in the request is invalid.", "UnrecognizedClientException")
 	set(expiredToken, "EXPIRED_TOKEN", 403, "The security token included in the request is expired", "ExpiredTokenException")
 	set(authorizerFailure, "AUTHORIZER_FAILURE", 500, "", "AuthorizerFailureException")
 	set(authorizerConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", 500, "", "AuthorizerConfigurationException")
 	set(malformedAnswer, "API_CONFIGURATION_ERROR", 502, "Internal server error", "InternalServerErrorException")
 	set(notFound, "RESOURCE_NOT_FOUND", 404, "Not Found", "NotFoundException")
 	set(circuitOpen, "CIRCUIT_OPEN", 503, "Service Unavailable", "ServiceUnavailableException")
+	set(methodTooLong, "METHOD_TOO_LONG", 414, "Request URI Too Long", "BadRequestException")
 	for _, k := range []kind{authorizerFailure, authorizerConfiguration} {
 		t[k].body = []byte(`{"message":null}`) // as recorded
 	}
@@ -111,7 +117,11 @@ func (c *call) render(x *http1.Exchange, k kind) {
 	}
 	body := a.body
 	if c.message != "" {
-		body = append(append([]byte(`{"message":`), jsonText(c.message)...), '}')
+		name := `{"message":`
+		if k == accessDenied {
+			name = `{"Message":` // as recorded
+		}
+		body = append(append([]byte(name), jsonText(c.message)...), '}')
 	}
 	if c.variant != nil && c.variant.prog.responses != nil {
 		if g := c.variant.prog.responses[k]; g != nil {

@@ -28,6 +28,8 @@ type registry struct {
 	domains  map[uint32]*domain
 	links    map[linkKey]*linkRef
 	caches   map[cacheOf]*stageCache
+	signers  map[uint32][]*signer // by tenant
+	creds    map[uint32]*credential
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -37,7 +39,9 @@ func newRegistry() registry {
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
 		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{}, links: map[linkKey]*linkRef{},
-		caches: map[cacheOf]*stageCache{},
+		caches:  map[cacheOf]*stageCache{},
+		signers: map[uint32][]*signer{},
+		creds:   map[uint32]*credential{},
 	}
 }
 
@@ -77,6 +81,8 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 			g.reg.applyLinks(s.Tenant, s.Links)
 		}
 	}
+	g.applySigners(ch.Signers)
+	g.reg.applyCredentials(ch)
 	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
@@ -111,6 +117,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 	out.Plans = append([]model.PlanConfig(nil), ch.Plans...)
 	out.Keys = append([]model.KeyConfig(nil), ch.Keys...)
 	out.Domains = append([]model.DomainConfig(nil), ch.Domains...)
+	out.Signers = append([]model.SignersConfig(nil), ch.Signers...)
 	tenants, stages, plans, keys := map[uint32]bool{}, map[uint32]bool{}, map[planKey]bool{}, map[uint32]bool{}
 	for i := range ch.Tenants {
 		tenants[ch.Tenants[i].Num] = true
@@ -139,6 +146,15 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 			out.Plans = append(out.Plans, model.PlanConfig{Tenant: k.tenant, ID: k.id, Deleted: true})
 		}
 	}
+	signers := map[uint32]bool{}
+	for i := range ch.Signers {
+		signers[ch.Signers[i].Tenant] = true
+	}
+	for n := range r.signers {
+		if !signers[n] {
+			out.Signers = append(out.Signers, model.SignersConfig{Tenant: n, Deleted: true})
+		}
+	}
 	domains := map[uint32]bool{}
 	for i := range ch.Domains {
 		domains[ch.Domains[i].Num] = true
@@ -148,6 +164,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 			out.Domains = append(out.Domains, model.DomainConfig{Num: n, Deleted: true})
 		}
 	}
+	out.Credentials = r.completeCredentials(ch.Credentials)
 	for n := range r.keys {
 		if !keys[n] {
 			out.Keys = append(out.Keys, model.KeyConfig{Num: n, Deleted: true})
@@ -180,6 +197,7 @@ func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t.caps.Store(&caps)
 	t.bucket.Set(model.Throttle{Rate: caps.Rate, Burst: caps.Burst}, http1.Now())
 	if cfg.Deleted {
+		t.authorizations.close(&g.authBytes)
 		delete(g.reg.tenants, cfg.Num)
 	}
 }
@@ -328,7 +346,8 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, outward{g.upstreams, func(link string) *linkRef { return g.reg.linkRef(linkKey{cfg.Tenant, link}) }, who})
+	prog, err := compile(d, vars, outward{g.upstreams, func(link string) *linkRef { return g.reg.linkRef(linkKey{cfg.Tenant, link}) }, who,
+		g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID), g.o.Endpoints})
 	if err != nil {
 		return nil, err
 	}
@@ -343,7 +362,7 @@ func (r *registry) variant(t *tenant, cfg *model.StageConfig, prog *program, var
 	for i := range v.runs {
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
-		u := compose(m, b)
+		u := compose(prog, m, b)
 		v.runs[i] = run{m: m, bucket: b, cache: r.caching(t, cfg, m, canary), steps: stepLists[u], names: stepNames[u]}
 	}
 	return v
@@ -398,6 +417,9 @@ func (g *Gateway) tidy() {
 				m.poolKeys(pools)
 				if m.special != nil && m.special.link != nil {
 					linked[m.special.link] = true
+				}
+				if m.authorizer != nil {
+					pools[m.authorizer.key] = true
 				}
 				live[stageMethod{s.num, m.num}] = true
 			}

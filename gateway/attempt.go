@@ -296,12 +296,12 @@ func (c *call) try(x *http1.Exchange) kind {
 	for {
 		pool, timeout, k := c.aim(x)
 		if k != proceed {
-			return c.unbilled(k)
+			return c.charge(k)
 		}
 		req, k := c.forward(x)
 		if k != proceed {
 			c.drop(x)
-			return c.unbilled(k)
+			return c.charge(k)
 		}
 		if c.trace != nil {
 			c.traceRequest(x, req)

@@ -110,7 +110,7 @@ func (c *call) packed(x *http1.Exchange, body []byte, has func(name string) bool
 	if !c.hold(int64(len(body))) || !c.heavily(len(body), func() { out = pack(coding, body) }) || out == nil {
 		return body
 	}
-	c.head = appendLine(appendLine(c.head, mapping.Pair{Name: "Content-Encoding", Value: coding}), mapping.Pair{Name: "Vary", Value: "Accept-Encoding"})
+	c.head = appendLine(appendLine(c.head, "Content-Encoding", coding), "Vary", "Accept-Encoding")
 	return out
 }
 

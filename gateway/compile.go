@@ -13,8 +13,10 @@ import (
 	"time"
 	"unique"
 
+	"tollgate/gateway/aws"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/mapping"
+	"tollgate/gateway/policy"
 	"tollgate/gateway/route"
 	"tollgate/gateway/schema"
 	"tollgate/model"
@@ -29,13 +31,17 @@ type program struct {
 	resources []resource
 	responses *[kinds]*mapping.GatewayResponse // nil: the gateway's own
 	id, api   string
+	arn       string         // of the API, where calls are what is allowed
+	policy    *policy.Policy // of the API; nil: none
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
 	compress  int    // answers of that many bytes and more; never
 	shown     string // the name of the identity
 	shows     bool   // an upstream is asked over TLS, so that an identity is shown
-	key       string // among the node's programs: see programKey
+	// authorizerKeys: API keys are what authorizers say.
+	authorizerKeys bool
+	key            string // among the node's programs: see programKey
 }
 
 // resource is what mappings know of a route.
@@ -49,12 +55,20 @@ type method struct {
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
-	special     *special      // how out is asked; nil: as it is
-	mock        *mock         // answers instead of out
-	whole       whole         // answers instead of sending the call on; nil: out does, or mock
-	over        *mapping.Over // what goes over what the client sent to out; nil: nothing does
-	mapped      *mapped       // how the integration's request and answer are made; nil: neither is
-	auth        authorize     // nil: everybody may call it
+	special     *special                              // how out is asked; nil: as it is
+	over        *mapping.Over                         // what goes over what the client sent to out; nil: nothing does
+	mock        *mock                                 // answers instead of out
+	whole       whole                                 // answers instead of sending the call on; nil: out does, or mock
+	mapped      *mapped                               // how the integration's request and answer are made; nil: neither is
+	service     *service                              // that the integration asks; nil: none of AWS
+	iam         bool                                  // callers sign: see callerARN
+	proxy       *proxy                                // the function that whole or stream calls; nil: none
+	stream      func(c *call, x *http1.Exchange) kind // answers while the answer comes; nil: see whole
+	auth        authorize                             // nil: everybody may call it
+	authorizer  *lambdaAuth                           // whose auth it is; nil: none
+	operation   string                                // operationName
+	signed      bool                                  // auth is AWS_IAM's
+	judges      bool                                  // auth decides by a policy of its own, with permits
 	validator   *validator
 	throttleKey string
 	cacheKey    cacheKey
@@ -104,6 +118,8 @@ type outward struct {
 	pools    *http1.Upstreams
 	link     func(id string) *linkRef // nil: there are no links here
 	identity *identity                // nil: none is shown
+	arn      string                   // the API's
+	at       aws.Endpoints            // where AWS services are
 }
 
 // compile turns a deployment into a program, on stages with these variables. It
@@ -117,7 +133,8 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint}
+	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint,
+		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer}
 	if p.compress = never; d.Definition.MinimumCompressionSize != nil {
 		p.compress = *d.Definition.MinimumCompressionSize
 	}
@@ -148,12 +165,26 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 			if m.validator, err = compileValidator(&d.Definition, &def, models); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
-			if m.auth, err = compileAuth(&d.Definition, &def); err != nil {
+			if def.AuthorizationType == model.AuthCustom {
+				var variables bool
+				m.authorizer, variables, err = compileLambdaAuth(&d.Definition, &def, vars, o.at, o.pools)
+				if variables {
+					p.key = programKey(d.ID, vars)
+				}
+				if m.authorizer != nil {
+					m.auth, m.judges = m.authorizer.authorize, true
+				}
+			} else {
+				m.auth, err = compileAuth(&d.Definition, &def)
+			}
+			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
 			if m.cacheKey, err = compileCacheKey(def.Integration, r.ID); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
+			m.signed = def.AuthorizationType == model.AuthIAM
+			m.judges = m.judges || m.signed
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}
@@ -165,6 +196,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 		p.resources = append(p.resources, resource{r.ID, r.Path})
 	}
 	var err error
+	if p.policy, err = compilePolicy(&d.Definition, o.arn); err != nil {
+		return nil, err
+	}
 	if p.responses, err = compileResponses(&d.Definition); err != nil {
 		return nil, err
 	}
@@ -225,7 +259,14 @@ func compileSpecial(g *model.Integration, key http1.PoolKey, client *tls.Certifi
 // make no address, the method is closed: what else the stage serves goes on.
 func onStage(g *model.Integration, path string, vars map[string]string) *model.Integration {
 	out, ok := g.OnStage(vars)
-	if ok {
+	switch {
+	case !ok:
+	case g.Type == model.IntegrationAWSProxy:
+		ok = checkProxy(out) == nil
+	case g.Type == model.IntegrationAWS:
+		_, err := parseService(out)
+		ok = err == nil
+	default:
 		ok = model.CheckUpstream(out, path) == nil
 	}
 	if !ok {
@@ -238,8 +279,8 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
 func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, o outward) (method, error) {
-	m := method{num: num, keyed: def.APIKeyRequired, streams: def.Integration.ResponseTransferMode == "STREAM", throttleKey: model.MethodKey(path, verb),
-		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
+	m := method{num: num, keyed: def.APIKeyRequired, operation: def.OperationName, streams: def.Integration.ResponseTransferMode == "STREAM", throttleKey: model.MethodKey(path, verb),
+		iam: def.AuthorizationType == model.AuthIAM, timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {
@@ -263,6 +304,17 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	if mapping.Framed(def.Integration) {
 		m.mock = &mock{} // has no answer
 		return m, nil
+	}
+	if def.Integration.Type == model.IntegrationAWSProxy {
+		return m, compileProxy(&m, def.Integration, binary, o.at, o.pools)
+	}
+	if def.Integration.Type == model.IntegrationAWS {
+		m.mapped, m.whole = &mapped{}, (*call).serviceAnswer
+		var err error
+		if m.mapped.Mapping, err = mapping.Compile(def.Integration, binary); err != nil {
+			return m, err
+		}
+		return m, m.compileService(def.Integration, o.pools, o.at)
 	}
 	parse := func() (*model.Upstream, error) { return model.ParseUpstream(def.Integration, path) }
 	if def.Integration.Type == model.IntegrationHTTP {

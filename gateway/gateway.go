@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tollgate/gateway/auth"
+	"tollgate/gateway/aws"
 	"tollgate/gateway/cache"
 	"tollgate/gateway/follow"
 	"tollgate/gateway/http1"
@@ -31,10 +32,14 @@ type Options struct {
 	TLSAddr string // HTTPS with HTTP/2 by ALPN; "": none
 	DataDir string // journal, copy of the configuration, certificate
 	Node    string // this node's name, unique within its gateway
+	Region  string // in the ARNs of what is called; default us-east-1
 	Feed    follow.Feed
 	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
-	Caps    model.Caps     // of a tenant that has none of its own; default model.DefaultCaps
-	Log     *slog.Logger
+	// Endpoints are where AWS services are besides at Amazon. Integrations reach them
+	// wherever they are; upstreams of tenants' own choice do not.
+	Endpoints aws.Endpoints
+	Caps      model.Caps // of a tenant that has none of its own; default model.DefaultCaps
+	Log       *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxTarget   int           // of a request: path and query in bytes; default 10,240
@@ -63,6 +68,7 @@ type Gateway struct {
 	log       *slog.Logger
 	view      atomic.Pointer[view]
 	keys      *auth.Keys[key]
+	signers   atomic.Pointer[map[string]*signer] // by access key id
 	leaser    *limit.Leaser
 	journal   *journal.Journal
 	follower  *follow.Follower
@@ -83,9 +89,10 @@ type Gateway struct {
 	heavy       chan struct{} // see heavily
 	checks      *checker      // of links' targets
 	cacheBudget *cache.Budget // of all stages' caches
+	authBytes   atomic.Int64  // of all tenants' authorizations
 
 	complaintsMu sync.Mutex
-	complaints   map[string]time.Time // upstream address to the last time it was complained about
+	complaints   map[string]time.Time // what about, such as an upstream address, to the last time
 }
 
 func (o *Options) complete() {
@@ -105,6 +112,7 @@ func (o *Options) complete() {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	o.Region = cmp.Or(o.Region, "us-east-1")
 }
 
 // Start brings a node up: what is on its disk is served at once, the rest when
@@ -116,6 +124,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	}
 	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
+	g.signers.Store(&map[string]*signer{})
 	var undo []func()
 	defer func() {
 		if err != nil {
@@ -163,6 +172,7 @@ func (g *Gateway) serverUp() {
 	})
 	dial := newGuard(g.o.Allow).dialer.DialContext
 	g.upstreams = http1.NewUpstreams(g.server, dial)
+	g.upstreams.Named = only(g.o.Endpoints.Addresses())
 	g.outward = &http.Client{
 		Transport:     &http.Transport{DialContext: dial, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 64, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 5 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -255,20 +265,26 @@ func (g *Gateway) drain(ctx context.Context) error {
 	return err
 }
 
+// said notes that the operator is told about something, which was said within the last
+// minute already or was not.
+func (g *Gateway) said(about string) bool {
+	now := time.Now()
+	g.complaintsMu.Lock()
+	defer g.complaintsMu.Unlock()
+	if now.Sub(g.complaints[about]) < time.Minute {
+		return true
+	}
+	if len(g.complaints) > 1000 || g.complaints == nil {
+		g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
+	}
+	g.complaints[about] = now
+	return false
+}
+
 // complain tells the operator about an upstream that cannot be reached by rule,
 // once a minute.
 func (g *Gateway) complain(address string, f http1.Failure) {
-	now := time.Now()
-	g.complaintsMu.Lock()
-	said := now.Sub(g.complaints[address]) < time.Minute
-	if !said {
-		if len(g.complaints) > 1000 || g.complaints == nil {
-			g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
-		}
-		g.complaints[address] = now
-	}
-	g.complaintsMu.Unlock()
-	if said {
+	if g.said(address) {
 		return
 	}
 	if f == http1.Forbidden {

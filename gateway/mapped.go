@@ -65,18 +65,17 @@ func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 			if own && isCORS(h.Name) {
 				continue
 			}
-			c.head = appendLine(c.head, h)
+			c.head = appendLine(c.head, h.Name, h.Value)
 		}
 		body := c.packed(x, out.body, hasHeader(out.header))
 		_ = x.Reply(out.status, c.head, body)
 		k = c.sent()
 	}
-	return c.unbilled(k)
+	return c.charge(k)
 }
 
-// unbilled takes a call that came to nothing by the caller's or the gateway's own doing
-// off the bill, and gives its quota back where it is the gateway's.
-func (c *call) unbilled(k kind) kind {
+// charge says whether a call is billed that its integration has ended.
+func (c *call) charge(k kind) kind {
 	if k != proceed && k != later && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
 		if c.flags&flagQuota != 0 && (k == unavailable || k == circuitOpen) {
@@ -225,7 +224,8 @@ func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
 	if k != proceed {
 		return k
 	}
-	body, k := c.fetchWhole(x, bytes.Clone(req), func() {
+	req = bytes.Clone(req)
+	body, k := c.fetchWhole(x, req, req, func() {
 		s := &x.Response
 		out.status = s.Code
 		for i := range s.Fields[:s.N] {
@@ -243,11 +243,11 @@ func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
 	return k
 }
 
-// fetchWhole asks the method's upstream and reads all of its answer; head is called when
-// x.Response is there.
-func (c *call) fetchWhole(x *http1.Exchange, req []byte, head func()) ([]byte, kind) {
+// fetchWhole asks the method's upstream and reads all of its answer; shown is what traces
+// show of the request, and head is called when x.Response is there.
+func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]byte, kind) {
 	if c.trace != nil {
-		c.traceRequest(x, req)
+		c.traceRequest(x, shown)
 	}
 	held := true
 	var body []byte
@@ -306,7 +306,13 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
-	body, k := c.fetchWhole(x, req, func() {
+	return c.ask(x, req, req, answer)
+}
+
+// ask sends the method's endpoint a request and takes its answer; shown is what traces
+// show of the request.
+func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
+	body, k := c.fetchWhole(x, req, shown, func() {
 		s := &x.Response
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
 		for i := range s.Fields[:s.N] {
@@ -349,7 +355,7 @@ func mappedHeaders(r *mapping.Request, api string) []mapping.Pair {
 		}
 	}
 	for _, h := range []mapping.Pair{{Name: "Accept", Value: "application/json"}, {Name: "User-Agent", Value: "AmazonAPIGateway_" + api}, {Name: "X-Amzn-Apigateway-Api-Id", Value: api}, {Name: "Content-Type", Value: r.ContentType}} {
-		if !has[h.Name] {
+		if !has[h.Name] && h.Value != "" {
 			out = append(out, h)
 		}
 	}
@@ -470,16 +476,17 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
-		set(identity, "apiKey", string(r.APIKey.Of(x.In)))
+		set(identity, "apiKey", string(c.keyValue(x)))
 	}
 	if w := c.caller; w != nil {
 		for _, f := range w.identity {
 			set(identity, f[0], f[1])
 		}
 		if w.authorizer != nil {
-			out.Set("authorizer", w.authorizer)
+			out.Set("authorizer", w.authorizer.Clone()) // templates may change it
 		}
 	}
+	set(out, "awsEndpointRequestId", c.endpointID)
 	out.Set("identity", identity)
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/policy"
 	"tollgate/gateway/route"
 	"tollgate/model"
 )
@@ -36,18 +37,21 @@ type call struct {
 	flags   uint8
 	noRec   bool // the journal refused the record
 
-	head     []byte // header lines for the client
-	body     []byte // of the request, where a step has read it whole; nil: none has
-	decoded  bool   // body was, see decode
-	caller   *caller
-	trace    *trace // nil: the call is not traced
-	why      string // the gateway itself answers, for those who run the API; "": its kind says it
-	detail   string // why a body does not fit its model
-	message  string // of the gateway's own answer, where it is not its kind's
-	rec      journal.Record
-	keyMaker cache.KeyMaker
-	attempts attempts // where the method's upstream is special
-	counts   [2]int64 // held of the tenant's gauges: calls, bytes
+	head    []byte // header lines for the client
+	body    []byte // of the request, where a step has read it whole; nil: none has
+	decoded bool   // body was, see decode
+	caller  *caller
+	ruling  policy.Decision // of the API's resource policy
+	trace   *trace          // nil: the call is not traced
+	why     string          // the gateway itself answers, for those who run the API; "": its kind says it
+	// endpointID is the id that an AWS service gave the integration's request; "": none.
+	endpointID string
+	detail     string // why a body does not fit its model
+	message    string // of the gateway's own answer, where it is not its kind's
+	rec        journal.Record
+	keyMaker   cache.KeyMaker
+	attempts   attempts // where the method's upstream is special
+	counts     [2]int64 // held of the tenant's gauges: calls, bytes
 }
 
 const (
@@ -76,7 +80,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.decoded = false
-	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
+	c.body, c.message, c.detail, c.why, c.endpointID, c.caller, c.trace = nil, "", "", "", "", nil, nil
 	x.Rec, x.Heard, x.Without = c, nil, ""
 }
 
@@ -169,8 +173,8 @@ var stepLists, stepNames = func() (t [allUses][]step, names [allUses][]string) {
 }()
 
 // compose says which steps a method has.
-func compose(m *method, stageBucket *limit.Bucket) (u uses) {
-	if m.auth != nil {
+func compose(p *program, m *method, stageBucket *limit.Bucket) (u uses) {
+	if m.auth != nil || p.policy != nil {
 		u |= usesAccess
 	}
 	if m.keyed {
@@ -330,9 +334,20 @@ func (c *call) admit(x *http1.Exchange) kind {
 	return proceed
 }
 
+// keyValue is the API key that the call has: the caller's, or what an authorizer said.
+func (c *call) keyValue(x *http1.Exchange) []byte {
+	switch {
+	case !c.variant.prog.authorizerKeys:
+		return x.Request.APIKey.Of(x.In)
+	case c.caller == nil:
+		return nil
+	}
+	return []byte(c.caller.usageKey)
+}
+
 // apiKey finds the key and the plan under which it may call this stage.
 func (c *call) apiKey(x *http1.Exchange) kind {
-	k := c.g.keys.Lookup(c.tenant.num, x.Request.APIKey.Of(x.In))
+	k := c.g.keys.Lookup(c.tenant.num, c.keyValue(x))
 	if k == nil || !k.enabled {
 		return invalidKey
 	}
@@ -438,6 +453,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 		_ = x.Reply(m.mock.status, c.head, body)
 		return c.sent()
 	}
+	if m.stream != nil {
+		return c.streamed(x)
+	}
 	if m.whole != nil {
 		return c.wholly(x)
 	}
@@ -451,7 +469,7 @@ func (c *call) integrate(x *http1.Exchange) kind {
 				return later
 			}
 			if k := c.readBody(x); k != proceed {
-				return c.unbilled(k)
+				return c.charge(k)
 			}
 		}
 	}
@@ -461,7 +479,7 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	req, k := c.forward(x)
 	if k != proceed {
-		return c.unbilled(k)
+		return c.charge(k)
 	}
 	if c.trace != nil {
 		c.traceRequest(x, req)

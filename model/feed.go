@@ -32,18 +32,20 @@ const MaxFailures = 100
 // Changes brings a node from one revision to another. An object with Deleted set
 // is gone; others replace what the node had under the same number or id.
 type Changes struct {
-	Revision uint64         `json:"revision"`       // what the node has after applying
-	Full     bool           `json:"full,omitempty"` // replaces everything it had
-	Tenants  []TenantConfig `json:"tenants,omitempty"`
-	Stages   []StageConfig  `json:"stages,omitempty"`
-	Plans    []PlanConfig   `json:"plans,omitempty"`
-	Keys     []KeyConfig    `json:"keys,omitempty"`
-	Domains  []DomainConfig `json:"domains,omitempty"`
+	Revision    uint64             `json:"revision"`       // what the node has after applying
+	Full        bool               `json:"full,omitempty"` // replaces everything it had
+	Tenants     []TenantConfig     `json:"tenants,omitempty"`
+	Stages      []StageConfig      `json:"stages,omitempty"`
+	Plans       []PlanConfig       `json:"plans,omitempty"`
+	Keys        []KeyConfig        `json:"keys,omitempty"`
+	Domains     []DomainConfig     `json:"domains,omitempty"`
+	Signers     []SignersConfig    `json:"signers,omitempty"`
+	Credentials []CredentialConfig `json:"credentials,omitempty"`
 }
 
 // Empty reports that nothing changed but perhaps the number.
 func (c *Changes) Empty() bool {
-	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys)+len(c.Domains) == 0
+	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys)+len(c.Domains)+len(c.Signers)+len(c.Credentials) == 0
 }
 
 // TenantConfig is what a node knows of a tenant.
@@ -73,9 +75,11 @@ type StageConfig struct {
 	// Identity is shown to back ends that ask for one in TLS; nil: none is.
 	Identity *Identity `json:"identity,omitempty"`
 	// Links are the tenant's VPC links, the same on each of its stages.
-	Links   []LinkConfig `json:"links,omitempty"`
-	Cache   *CacheConfig `json:"cache,omitempty"` // nil: nothing is kept
-	Deleted bool         `json:"deleted,omitempty"`
+	Links []LinkConfig `json:"links,omitempty"`
+	Cache *CacheConfig `json:"cache,omitempty"` // nil: nothing is kept
+	// AuthorizerFlushes counts how often what its authorizers said was to be forgotten.
+	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
+	Deleted           bool   `json:"deleted,omitempty"`
 }
 
 // Identity is a client certificate with its key.
@@ -176,6 +180,35 @@ type KeyConfig struct {
 	Deleted       bool                 `json:"deleted,omitempty"`
 }
 
+// SignersConfig is all access keys of a tenant, in place of those a node had of it.
+type SignersConfig struct {
+	Tenant  uint32         `json:"tenant"`
+	Keys    []SignerConfig `json:"keys,omitempty"`
+	Deleted bool           `json:"deleted,omitempty"` // it has none
+}
+
+// SignerConfig is an access key as a node knows it: never its secret, but what verifies
+// calls of APIs, in the installation's region, on some days. Nothing else can be signed
+// with that. Those who sign are principals of policies.
+type SignerConfig struct {
+	ID       string   `json:"id"`
+	Member   string   `json:"member"` // id: aws:userid
+	Name     string   `json:"name"`   // aws:username
+	Role     string   `json:"role"`   // aws:PrincipalTag/role
+	Policy   string   `json:"policy,omitempty"`
+	Invokes  bool     `json:"invokes,omitempty"` // without a policy: may call the account's APIs
+	FirstDay string   `json:"firstDay"`          // 20060102, in UTC
+	DayKeys  [][]byte `json:"dayKeys"`           // signing keys of that day and those after it
+}
+
+// Signatures are verified for SignerDaysBack days before the one a node was told, since
+// presigned requests live that long, and for SignerDaysAhead days after it, should the
+// control plane be away.
+const (
+	SignerDaysBack  = 7
+	SignerDaysAhead = 7
+)
+
 // SubscriptionConfig ties a key to a plan under certain terms. Its number goes
 // into every record of a call made under it.
 type SubscriptionConfig struct {
@@ -207,6 +240,19 @@ type DomainConfig struct {
 	// authorizations by token.
 	Challenges map[string]string `json:"challenges,omitempty"`
 	Deleted    bool              `json:"deleted,omitempty"`
+}
+
+// CredentialConfig is what a node signs requests to AWS services with.
+type CredentialConfig struct {
+	Num          uint32   `json:"num"` // never reused
+	Tenant       uint32   `json:"tenant"`
+	Name         string   `json:"name"` // that integrations name, see DefaultCredential
+	AccessKeyID  string   `json:"accessKeyId"`
+	Secret       string   `json:"secret"`
+	SessionToken string   `json:"sessionToken,omitempty"`
+	Services     []string `json:"services,omitempty"` // that it may be used for, as signatures name them; none: all
+	Regions      []string `json:"regions,omitempty"`  // likewise
+	Deleted      bool     `json:"deleted,omitempty"`
 }
 
 // LeaseRequest asks for units of a subscription's quota.

@@ -23,8 +23,10 @@ type StageSettings struct {
 	CacheClusterSize     string                   `json:"cacheClusterSize,omitempty"`
 	DocumentationVersion string                   `json:"documentationVersion,omitempty"`
 	TracingEnabled       bool                     `json:"tracingEnabled,omitempty"`
-	CacheFlushes         int                      `json:"cacheFlushes,omitempty"`        // how often the cache was emptied
-	ClientCertificateID  string                   `json:"clientCertificateId,omitempty"` // shown to back ends
+	CacheFlushes         int                      `json:"cacheFlushes,omitempty"` // how often the cache was emptied
+	// AuthorizerFlushes counts how often what authorizers said was to be forgotten.
+	AuthorizerFlushes   uint64 `json:"authorizerFlushes,omitempty"`
+	ClientCertificateID string `json:"clientCertificateId,omitempty"` // shown to back ends
 	// RouteNotFound answers calls that no method is for with 404; otherwise it is 403, as
 	// on Amazon API Gateway. This and CORS are our own.
 	RouteNotFound bool  `json:"routeNotFound,omitempty"`
@@ -181,9 +183,8 @@ func SettingMethod(key string) (path, verb string, ok bool) {
 
 // Configure puts into a node's configuration what the gateway acts on.
 func (s *StageSettings) Configure(c *StageConfig) {
-	c.Throttle, c.Variables = s.Throttle(), s.Variables
+	c.Throttle, c.Variables, c.AuthorizerFlushes, c.Cache = s.Throttle(), s.Variables, s.AuthorizerFlushes, s.cache()
 	c.RouteNotFound, c.CORS = s.RouteNotFound, s.CORS
-	c.Cache = s.cache()
 	for _, key := range sortedNames(s.MethodSettings) {
 		path, verb, ok := SettingMethod(key)
 		if !ok || key == EveryMethod {

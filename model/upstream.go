@@ -40,25 +40,34 @@ func (g *Integration) PlainParameters() bool {
 
 var stageVariable = regexp.MustCompile(`\$\{stageVariables\.([a-zA-Z0-9_]{1,64})\}`)
 
-// UsesVariables reports that the integration's URI, or the name of its link, has stage
-// variables.
+// UsesVariables reports that the integration's URI, its credentials or the name of its
+// link have stage variables.
 func (g *Integration) UsesVariables() bool {
-	return stageVariable.MatchString(g.URI) || stageVariable.MatchString(g.ConnectionID)
+	return stageVariable.MatchString(g.URI) || stageVariable.MatchString(g.Credentials) || stageVariable.MatchString(g.ConnectionID)
 }
 
-// OnStage is the integration with a stage's variables put into its URI and the name of
-// its link; false: one of them is not set.
+// OnStage is the integration with a stage's variables put into its URI, its credentials
+// and the name of its link; false: one of them is not set.
 func (g *Integration) OnStage(vars map[string]string) (*Integration, bool) {
 	set := true
 	out := *g
-	put := func(ref string) string {
+	value := func(ref string) string {
 		v := vars[stageVariable.FindStringSubmatch(ref)[1]]
 		set = set && v != ""
 		return v
 	}
-	out.URI = stageVariable.ReplaceAllStringFunc(g.URI, put)
-	out.ConnectionID = stageVariable.ReplaceAllStringFunc(g.ConnectionID, put)
+	out.URI, out.Credentials = stageVariable.ReplaceAllStringFunc(g.URI, value), stageVariable.ReplaceAllStringFunc(g.Credentials, value)
+	out.ConnectionID = stageVariable.ReplaceAllStringFunc(g.ConnectionID, value)
 	return &out, set
+}
+
+// OnTrial is the integration with something in place of stage variables that could be
+// a host, a port, a path or a name in an ARN.
+func (g *Integration) OnTrial() *Integration {
+	out := *g
+	out.URI = stageVariable.ReplaceAllLiteralString(g.URI, "1")
+	out.Credentials = stageVariable.ReplaceAllLiteralString(g.Credentials, "123456789012")
+	return &out
 }
 
 // CheckUpstream says whether ParseUpstream can read the integration once a stage's
@@ -74,9 +83,8 @@ func CheckUpstream(g *Integration, path string) error {
 	if !g.UsesVariables() {
 		return parse(g)
 	}
-	trial := *g
-	trial.URI = stageVariable.ReplaceAllLiteralString(g.URI, "1") // a host, a port and a path
-	if err := parse(&trial); err != nil {
+	trial := g.OnTrial()
+	if err := parse(trial); err != nil {
 		return Errorf(KindOf(err), "%s", strings.ReplaceAll(MessageOf(err), strconv.Quote(trial.URI), strconv.Quote(g.URI)))
 	}
 	return nil

@@ -19,6 +19,7 @@ import (
 
 	"tollgate/control"
 	"tollgate/gateway"
+	"tollgate/gateway/aws"
 	"tollgate/gateway/process"
 	"tollgate/model"
 )
@@ -40,6 +41,7 @@ type Config struct {
 	Region         string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs"`
 	Node           string        `env:"TOLLGATE_NODE" help:"name of this gateway node, unique in its gateway" shown:"host name"`
 	UpstreamAllow  string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas; none: no more" shown:"loopback while the gateway listens on loopback, else none"`
+	AWSEndpoints   string        `env:"TOLLGATE_AWS_ENDPOINTS" help:"where AWS services are that integrations call, if not at Amazon: dynamodb=http://127.0.0.1:8000,*=http://127.0.0.1:5000; * is for all others" shown:"at Amazon"`
 	SecretKey      string        `env:"TOLLGATE_SECRET_KEY" secret:"true" help:"32 bytes in hex that encrypt secrets in the database" shown:"generated in the data directory"`
 	Ownership      string        `env:"TOLLGATE_DOMAIN_OWNERSHIP" envDefault:"dns" help:"how accounts prove that a custom domain name is theirs: dns (a TXT record), or trust (not at all: for an installation whose accounts are all yours)"`
 	DNS            string        `env:"TOLLGATE_DNS" help:"DNS server asked for ownership records, such as 10.0.0.2:53" shown:"the system's"`
@@ -55,6 +57,7 @@ type Config struct {
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
 	allow     []netip.Prefix
+	endpoints aws.Endpoints
 	acmeRoots *x509.CertPool // nil: the system's
 	console   *url.URL
 	gateway   *url.URL
@@ -151,6 +154,9 @@ func (c *Config) check() error {
 	}
 	c.DataDir = dir
 	if err := c.checkURLs(); err != nil {
+		return err
+	}
+	if c.endpoints, err = process.ParseEndpoints("TOLLGATE_AWS_ENDPOINTS", c.AWSEndpoints); err != nil {
 		return err
 	}
 	return c.checkAllow()

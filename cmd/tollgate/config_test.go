@@ -80,6 +80,7 @@ func TestConfigRefusals(t *testing.T) {
 		{"TOLLGATE_ADMIN_ADDR", "127.0.0.1:99999"},
 		{"TOLLGATE_REGION", "us_east"},
 		{"TOLLGATE_UPSTREAM_ALLOW", "10.0.0.0/8,office"},
+		{"TOLLGATE_AWS_ENDPOINTS", "sqs=localhost:9324"},
 		{"TOLLGATE_SECRET_KEY", "abcd"},
 		{"TOLLGATE_MAX_BODY", "0"},
 		{"TOLLGATE_JOURNAL_KEEP", "-1"},

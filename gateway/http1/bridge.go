@@ -58,7 +58,7 @@ func newBridge(u *Upstreams, k PoolKey, cfg *tls.Config) *bridge {
 	return b
 }
 
-func (b *bridge) dial(ctx context.Context) (net.Conn, error) {
+func (b *bridge) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
 	case b.in <- theirs:

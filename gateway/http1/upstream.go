@@ -15,8 +15,11 @@ import (
 
 // Upstreams holds the connection pools of all upstreams a node talks to.
 type Upstreams struct {
-	s     *Server
-	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	s    *Server
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Named opens connections of pools whose key is Named, in place of dial.
+	Named func(ctx context.Context, network, address string) (net.Conn, error)
+
 	sweep *sweeper
 	mu    sync.Mutex
 	pools map[PoolKey]*Pool
@@ -30,6 +33,7 @@ type PoolKey struct {
 	Insecure   bool   // the certificate is not verified
 	Client     string // names the certificate that is shown; "": none is
 	HTTP2      bool   // spoken to the upstream: see bridge
+	Named      bool   // the operator has named the address, no tenant
 }
 
 // Bounds of a pool and of waiting for an upstream.
@@ -219,13 +223,14 @@ func (p *Pool) reap(now int64) {
 func (p *Pool) dial(timeout time.Duration) (*upConn, error) {
 	ctx, cancel := context.WithTimeout(p.u.sweep.ctx, min(timeout, dialTimeout))
 	defer cancel()
-	var nc net.Conn
-	var err error
-	if p.bridge != nil {
-		nc, err = p.bridge.dial(ctx)
-	} else {
-		nc, err = p.u.dial(ctx, "tcp", p.key.Address)
+	open := p.u.dial
+	switch {
+	case p.bridge != nil:
+		open = p.bridge.dial
+	case p.key.Named:
+		open = p.u.Named
 	}
+	nc, err := open(ctx, "tcp", p.key.Address)
 	if err != nil {
 		return nil, err
 	}

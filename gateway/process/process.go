@@ -21,6 +21,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"tollgate/gateway"
+	"tollgate/gateway/aws"
 	"tollgate/gateway/follow"
 	"tollgate/model"
 )
@@ -34,7 +35,9 @@ type Settings struct {
 	TLSAddr       string        `env:"TOLLGATE_GATEWAY_TLS_ADDR" help:"where calls are taken over TLS; empty: nowhere"`
 	AdminAddr     string        `env:"TOLLGATE_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where /livez, /readyz and /metrics are"`
 	Node          string        `env:"TOLLGATE_NODE" help:"name of this node; empty: host name"`
+	Region        string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs; the control plane's"`
 	UpstreamAllow string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas"`
+	AWSEndpoints  string        `env:"TOLLGATE_AWS_ENDPOINTS" help:"where AWS services are that integrations call, if not at Amazon: dynamodb=http://127.0.0.1:8000,*=http://127.0.0.1:5000; * is for all others"`
 	MaxBody       int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body in bytes"`
 	MaxTarget     int           `env:"TOLLGATE_MAX_URL" envDefault:"10240" help:"longest path and query of a call in bytes"`
 	MaxHeaders    int           `env:"TOLLGATE_MAX_HEADERS" envDefault:"10240" help:"largest header of a call in bytes"`
@@ -43,7 +46,8 @@ type Settings struct {
 	DrainTimeout  time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log           string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
-	allow []netip.Prefix
+	allow     []netip.Prefix
+	endpoints aws.Endpoints
 }
 
 // Load reads and checks the settings.
@@ -72,10 +76,16 @@ func Load(environ []string) (*Settings, error) {
 	case s.MaxBody < 0 || s.CacheMemory <= 0 || s.JournalKeep < 0 || s.DrainTimeout <= 0:
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY, TOLLGATE_JOURNAL_KEEP and TOLLGATE_DRAIN_TIMEOUT must not be negative, and TOLLGATE_CACHE_MEMORY must be more than nothing")
 	}
+	if s.Region == "" || strings.Trim(s.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_REGION %q is not lower-case letters, digits and dashes", s.Region)
+	}
 	if s.Node == "" {
 		s.Node, _ = os.Hostname()
 	}
 	var err error
+	if s.endpoints, err = ParseEndpoints("TOLLGATE_AWS_ENDPOINTS", s.AWSEndpoints); err != nil {
+		return nil, err
+	}
 	s.allow, err = ParseNetworks("TOLLGATE_UPSTREAM_ALLOW", s.UpstreamAllow)
 	return s, err
 }
@@ -102,6 +112,15 @@ func ParseNetworks(setting, text string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
+// ParseEndpoints reads where AWS services are.
+func ParseEndpoints(setting, text string) (aws.Endpoints, error) {
+	all, err := aws.ParseEndpoints(text)
+	if err != nil {
+		return nil, model.Errorf(model.Invalid, "%s: %v", setting, err)
+	}
+	return all, nil
+}
+
 // Run is the node's life until ctx ends. It prints one line when it is ready.
 func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Writer) error {
 	var h slog.Handler = slog.NewTextHandler(stderr, nil)
@@ -115,8 +134,9 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 		return err
 	}
 	defer a.Stop()
-	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node,
-		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders, CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, Log: log})
+	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node, Region: s.Region,
+		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders, CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep,
+		Log: log})
 	if err != nil {
 		return err
 	}
