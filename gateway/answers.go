@@ -107,7 +107,7 @@ var answers = func() (t [kinds]answer) {
 func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
 	c.head = append(c.head[:0], a.head...)
-	c.head = c.appendOwn(c.head, x)
+	c.head = c.appendChallenge(c.appendOwn(c.head, x))
 	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {
 		c.flags |= flagBillable
 	}
@@ -155,7 +155,7 @@ func (c *call) renderMapped(x *http1.Exchange, k kind, g *mapping.GatewayRespons
 	in.Context.Set("error", e)
 	out := g.Reply(in, a.status, string(body))
 	c.head = append(append(append(c.head[:0], "x-amzn-ErrorType: "...), a.errorType...), '\r', '\n')
-	c.head = c.appendOwn(c.head, x)
+	c.head = c.appendChallenge(c.appendOwn(c.head, x))
 	for _, h := range out.Header {
 		if c.cors() != nil && isCORS(h.Name) {
 			continue
@@ -202,6 +202,13 @@ func (g *Gateway) refused(x *http1.Exchange, e *http1.ParseError) {
 	c.head = c.appendID(c.head)
 	body := append([]byte(`{"message":"`), e.Reason...)
 	_ = x.Reply(e.Status, c.head, append(body, `"}`...))
+}
+
+func (c *call) appendChallenge(dst []byte) []byte {
+	if c.challenge == "" {
+		return dst
+	}
+	return append(append(append(dst, "www-authenticate: "...), c.challenge...), '\r', '\n')
 }
 
 // appendOwn appends what the gateway adds to each answer of a call.

@@ -11,6 +11,7 @@ import (
 	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/token"
 	"tollgate/model"
 )
 
@@ -408,10 +409,16 @@ func (g *Gateway) tidy() {
 	live := map[stageMethod]bool{}
 	refs := map[stageName]*stageRef{}
 	linked := map[*linkRef]bool{}
+	issuers := map[token.IssuerID]bool{}
 	for _, s := range g.reg.stages {
 		refs[s.ref.name] = s.ref
 		for _, p := range s.programs() {
 			progs[p.key] = p
+			for _, a := range p.tokens {
+				for _, u := range a.issuers(g.o.UserPools) {
+					issuers[token.IssuerID{Tenant: p.tenant, URL: u}] = true
+				}
+			}
 			for i := range p.methods {
 				m := &p.methods[i]
 				m.poolKeys(pools)
@@ -442,6 +449,7 @@ func (g *Gateway) tidy() {
 	g.reg.programs, g.reg.refs = progs, refs
 	maps.DeleteFunc(g.reg.links, func(k linkKey, ref *linkRef) bool { return ref.Load() == nil && !linked[ref] })
 	g.upstreams.Keep(pools)
+	g.tokens.Keep(issuers)
 }
 
 func (r *registry) planUsed(p *planRef) bool {

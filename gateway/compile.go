@@ -41,7 +41,8 @@ type program struct {
 	shows     bool   // an upstream is asked over TLS, so that an identity is shown
 	// authorizerKeys: API keys are what authorizers say.
 	authorizerKeys bool
-	key            string // among the node's programs: see programKey
+	key            string                // among the node's programs: see programKey
+	tokens         map[string]*tokenAuth // authorizers of tokens that methods have, by id
 }
 
 // resource is what mappings know of a route.
@@ -134,7 +135,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
 	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint,
-		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer}
+		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer, tokens: map[string]*tokenAuth{}}
 	if p.compress = never; d.Definition.MinimumCompressionSize != nil {
 		p.compress = *d.Definition.MinimumCompressionSize
 	}
@@ -175,7 +176,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 					m.auth, m.judges = m.authorizer.authorize, true
 				}
 			} else {
-				m.auth, err = compileAuth(&d.Definition, &def)
+				m.auth, err = compileAuth(&d.Definition, &def, p.tokens)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)

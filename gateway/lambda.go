@@ -451,7 +451,9 @@ func (c *call) eventContext(x *http1.Exchange, e *lambda.Context) {
 		return
 	}
 	e.Identity = append(e.Identity, w.identity...)
-	if w.authorizer != nil {
+	if w.token != nil {
+		e.AppendAuthorizer = w.appendTokenEvent
+	} else if w.authorizer != nil {
 		e.AppendAuthorizer = func(dst []byte) []byte { return vtl.AppendJSON(dst, w.authorizer) }
 	}
 }

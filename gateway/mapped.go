@@ -482,8 +482,8 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		for _, f := range w.identity {
 			set(identity, f[0], f[1])
 		}
-		if w.authorizer != nil {
-			out.Set("authorizer", w.authorizer.Clone()) // templates may change it
+		if a := w.context(); a != nil {
+			out.Set("authorizer", a)
 		}
 	}
 	set(out, "awsEndpointRequestId", c.endpointID)

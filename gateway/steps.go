@@ -37,10 +37,11 @@ type call struct {
 	flags   uint8
 	noRec   bool // the journal refused the record
 
-	head    []byte // header lines for the client
-	body    []byte // of the request, where a step has read it whole; nil: none has
-	decoded bool   // body was, see decode
-	caller  *caller
+	head    []byte          // header lines for the client
+	body    []byte          // of the request, where a step has read it whole; nil: none has
+	decoded bool            // body was, see decode
+	caller  *caller         // nil: nobody is known
+	own     caller          // where caller may be kept
 	ruling  policy.Decision // of the API's resource policy
 	trace   *trace          // nil: the call is not traced
 	why     string          // the gateway itself answers, for those who run the API; "": its kind says it
@@ -48,6 +49,7 @@ type call struct {
 	endpointID string
 	detail     string // why a body does not fit its model
 	message    string // of the gateway's own answer, where it is not its kind's
+	challenge  string // its www-authenticate; "": none
 	rec        journal.Record
 	keyMaker   cache.KeyMaker
 	attempts   attempts // where the method's upstream is special
@@ -80,7 +82,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.decoded = false
-	c.body, c.message, c.detail, c.why, c.endpointID, c.caller, c.trace = nil, "", "", "", "", nil, nil
+	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace = nil, "", "", "", "", "", nil, nil
 	x.Rec, x.Heard, x.Without = c, nil, ""
 }
 

@@ -57,6 +57,7 @@ func NewTrials(allow []netip.Prefix, endpoints aws.Endpoints, log *slog.Logger) 
 func (s *Trials) Close(ctx context.Context) error {
 	err := s.g.server.Drain(ctx)
 	s.g.upstreams.Keep(nil)
+	s.g.tokens.Close()
 	s.g.outward.CloseIdleConnections()
 	return err
 }

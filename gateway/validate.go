@@ -92,7 +92,7 @@ func Check(d *model.Definition) []model.Problem {
 	if _, err := compilePolicy(d, ""); err != nil {
 		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "policy", Message: err.Error()})
 	}
-	models := map[string]*schema.Schema{}
+	models, tokens := map[string]*schema.Schema{}, map[string]*tokenAuth{}
 	for i := range d.Resources {
 		r := &d.Resources[i]
 		for _, verb := range slices.Sorted(maps.Keys(r.Methods)) {
@@ -117,6 +117,9 @@ func Check(d *model.Definition) []model.Problem {
 			}
 			if m.AuthorizationType == model.AuthCustom {
 				no(checkLambdaAuth(d, &m))
+			} else {
+				_, err := compileAuth(d, &m, tokens)
+				no(err)
 			}
 			if m.Integration != nil && m.Integration.Type == model.IntegrationAWS {
 				no(checkService(m.Integration))

@@ -363,7 +363,7 @@ func (m *Method) Undeployable(path string) []string {
 	var out []string
 	no := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	switch m.AuthorizationType {
-	case "", AuthNone, AuthIAM, AuthCustom:
+	case "", AuthNone, AuthIAM, AuthCustom, AuthCognito, AuthJWT:
 	default:
 		no("authorization %s is not served yet", m.AuthorizationType)
 	}
