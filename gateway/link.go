@@ -185,9 +185,13 @@ func (k *checker) run(ctx context.Context) {
 
 // round looks at each target whose time it is, some at once.
 func (k *checker) round(ctx context.Context) {
+	targets := k.g.targets()
+	if targets == nil {
+		return
+	}
 	slots := make(chan struct{}, checksAtOnce)
 	var wg sync.WaitGroup
-	for _, t := range k.g.targets() {
+	for _, t := range targets {
 		every := checkUp
 		if t.down.Load() || t.failed.Load() > 0 {
 			every = checkDown
