@@ -345,7 +345,7 @@ func TestTokenAuthorizersChecked(t *testing.T) {
 		c.method.Integration = model.FixedMock(200, "text/plain", "x")
 		d := &model.Definition{Name: "x", Authorizers: []model.Authorizer{c.a}, Resources: []model.Resource{{ID: "r", Path: "/", Methods: map[string]model.Method{"GET": c.method}}}}
 		p := append(d.Undeployable(), Check(d)...)
-		_, err := compile(&model.DeploymentContent{ID: "d", Definition: *d, Methods: []model.MethodNumber{{Path: "/", Verb: "GET", Num: 1}}}, nil, nil, "", nil)
+		_, err := compile(&model.DeploymentContent{ID: "d", Definition: *d, Methods: []model.MethodNumber{{Path: "/", Verb: "GET", Num: 1}}}, nil, outward{})
 		if c.want == "" {
 			if len(p) > 0 || err != nil {
 				t.Errorf("%v %v", p, err)

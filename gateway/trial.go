@@ -178,7 +178,7 @@ func (t *trial) program(g *Gateway) (*program, error) {
 		r.Methods = map[string]model.Method{anyVerb: m}
 		d.Resources = []model.Resource{r}
 	}
-	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams, g.apiARN(t.AccountID, t.APIID), g.o.Endpoints)
+	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, outward{pools: g.upstreams, arn: g.apiARN(t.AccountID, t.APIID), at: g.o.Endpoints})
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), anyVerb+" "+t.Path+": "))
 	}
