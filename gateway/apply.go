@@ -11,6 +11,7 @@ import (
 	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/token"
 	"tollgate/model"
 )
 
@@ -26,9 +27,9 @@ type registry struct {
 	buckets  map[stageMethod]*limit.Bucket
 	programs map[string]*program
 	domains  map[uint32]*domain
-	creds    map[uint32]*credential
 	caches   map[cacheOf]*stageCache
 	signers  map[uint32][]*signer // by tenant
+	creds    map[uint32]*credential
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -37,9 +38,10 @@ func newRegistry() registry {
 	return registry{
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
-		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{}, creds: map[uint32]*credential{},
+		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
 		caches:  map[cacheOf]*stageCache{},
 		signers: map[uint32][]*signer{},
+		creds:   map[uint32]*credential{},
 	}
 }
 
@@ -72,8 +74,8 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 		g.applyPlan(&ch.Plans[i])
 	}
 	g.applyKeys(ch.Keys)
-	g.reg.applyCredentials(ch)
 	g.applySigners(ch.Signers)
+	g.reg.applyCredentials(ch)
 	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
@@ -188,6 +190,7 @@ func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t.caps.Store(&caps)
 	t.bucket.Set(model.Throttle{Rate: caps.Rate, Burst: caps.Burst}, http1.Now())
 	if cfg.Deleted {
+		t.authorizations.close(&g.authBytes)
 		delete(g.reg.tenants, cfg.Num)
 	}
 }
@@ -328,7 +331,7 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams, g.o.Endpoints, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID))
+	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID), g.o.Endpoints)
 	if err != nil {
 		return nil, err
 	}
@@ -388,13 +391,22 @@ func (g *Gateway) tidy() {
 	pools := map[http1.PoolKey]bool{}
 	live := map[stageMethod]bool{}
 	refs := map[stageName]*stageRef{}
+	issuers := map[token.IssuerID]bool{}
 	for _, s := range g.reg.stages {
 		refs[s.ref.name] = s.ref
 		for _, p := range s.programs() {
 			progs[p.key] = p
+			for _, a := range p.tokens {
+				for _, u := range a.issuers(g.o.UserPools) {
+					issuers[token.IssuerID{Tenant: p.tenant, URL: u}] = true
+				}
+			}
 			for i := range p.methods {
 				m := &p.methods[i]
 				pools[m.out.key] = true
+				if m.authorizer != nil {
+					pools[m.authorizer.key] = true
+				}
 				live[stageMethod{s.num, m.num}] = true
 			}
 		}
@@ -415,6 +427,7 @@ func (g *Gateway) tidy() {
 	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
 	g.reg.programs, g.reg.refs = progs, refs
 	g.upstreams.Keep(pools)
+	g.tokens.Keep(issuers)
 }
 
 func (r *registry) planUsed(p *planRef) bool {

@@ -9,7 +9,6 @@ import (
 
 	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
-	"tollgate/gateway/mapping"
 	"tollgate/model"
 )
 
@@ -142,7 +141,7 @@ func (c *call) cached(x *http1.Exchange, k *caching) kind {
 	c.g.metrics.cacheMisses.Add(1)
 	var out reply
 	if fresh {
-		e, f := c.ask(x, k, key, &out)
+		e, f := c.asked(x, k, key, &out)
 		if e != nil {
 			k.store.Put(key, e)
 		}
@@ -161,7 +160,7 @@ func (c *call) cached(x *http1.Exchange, k *caching) kind {
 		}
 	case <-late.C:
 	}
-	_, f := c.ask(x, k, key, &out) // not to be shared, it seems
+	_, f := c.asked(x, k, key, &out) // not to be shared, it seems
 	return c.finish(x, &out, f)
 }
 
@@ -169,12 +168,12 @@ func (c *call) cached(x *http1.Exchange, k *caching) kind {
 func (c *call) fly(x *http1.Exchange, k *caching, key cache.Key, flight *cache.Flight, out *reply) (f kind) {
 	var e *cache.Entry
 	defer func() { k.store.End(key, flight, e) }()
-	e, f = c.ask(x, k, key, out)
+	e, f = c.asked(x, k, key, out)
 	return f
 }
 
-// ask gets the integration's answer, and makes an entry of it; nil: it is not for others.
-func (c *call) ask(x *http1.Exchange, k *caching, key cache.Key, out *reply) (*cache.Entry, kind) {
+// asked gets the integration's answer, and makes an entry of it; nil: it is not for others.
+func (c *call) asked(x *http1.Exchange, k *caching, key cache.Key, out *reply) (*cache.Entry, kind) {
 	m := c.run.m
 	var f kind
 	switch {
@@ -193,7 +192,7 @@ func (c *call) ask(x *http1.Exchange, k *caching, key cache.Key, out *reply) (*c
 		if strings.EqualFold(h.Name, "Set-Cookie") {
 			return nil, f // one caller's session is nobody else's
 		}
-		e.Head = appendLine(e.Head, h)
+		e.Head = appendLine(e.Head, h.Name, h.Value)
 	}
 	if k.setting.Encrypted {
 		k.store.Seal(key, e)
@@ -274,8 +273,4 @@ func (c *call) addQuery(x *http1.Exchange, k *cache.KeyMaker, name string) {
 			k.Add(value, true)
 		}
 	}
-}
-
-func appendLine(dst []byte, h mapping.Pair) []byte {
-	return append(append(append(append(dst, h.Name...), ": "...), h.Value...), '\r', '\n')
 }

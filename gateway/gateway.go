@@ -23,6 +23,7 @@ import (
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/token"
 	"tollgate/model"
 )
 
@@ -38,7 +39,8 @@ type Options struct {
 	// Endpoints are where AWS services are besides at Amazon. Integrations reach them
 	// wherever they are; upstreams of tenants' own choice do not.
 	Endpoints aws.Endpoints
-	Caps      model.Caps // of a tenant that has none of its own; default model.DefaultCaps
+	UserPools model.UserPools // issuers of user pools that are not Amazon's
+	Caps      model.Caps      // of a tenant that has none of its own; default model.DefaultCaps
 	Log       *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
@@ -69,6 +71,7 @@ type Gateway struct {
 	follower  *follow.Follower
 	server    *http1.Server
 	upstreams *http1.Upstreams
+	tokens    *token.Ring
 	outward   *http.Client // rare calls of the gateway's own, such as for key sets; keeps to the guard
 	metrics   metrics
 	plain     net.Listener
@@ -83,6 +86,7 @@ type Gateway struct {
 
 	heavy       chan struct{} // see heavily
 	cacheBudget *cache.Budget // of all stages' caches
+	authBytes   atomic.Int64  // of all tenants' authorizations
 
 	complaintsMu sync.Mutex
 	complaints   map[string]time.Time // what about, such as an upstream address, to the last time
@@ -167,6 +171,7 @@ func (g *Gateway) serverUp() {
 		Transport:     &http.Transport{DialContext: dial, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 64, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 5 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	g.tokens = token.NewRing(token.Options{Fetch: token.HTTP(g.outward), Complain: g.complainIssuer})
 }
 
 func (g *Gateway) listen() (err error) {
@@ -250,8 +255,15 @@ func (g *Gateway) drain(ctx context.Context) error {
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
 	g.upstreams.Keep(nil)
+	g.tokens.Close()
 	g.outward.CloseIdleConnections()
 	return err
+}
+
+// complainIssuer tells the operator about an issuer whose keys cannot be had: its
+// tokens are refused, or soon will be.
+func (g *Gateway) complainIssuer(tenant uint32, issuer string, err error) {
+	g.log.Warn("the keys of a token issuer cannot be had", "tenant", tenant, "issuer", issuer, "error", err)
 }
 
 // said notes that the operator is told about something, which was said within the last

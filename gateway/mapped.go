@@ -51,11 +51,16 @@ func (c *call) wholly(x *http1.Exchange) kind {
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
 		for _, h := range out.header {
-			c.head = appendLine(c.head, h)
+			c.head = appendLine(c.head, h.Name, h.Value)
 		}
 		_ = x.Reply(out.status, c.head, out.body)
 		k = c.sent()
 	}
+	return c.charge(k)
+}
+
+// charge says whether a call is billed that its integration has ended.
+func (c *call) charge(k kind) kind {
 	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
 		if c.flags&flagQuota != 0 && k == unavailable {
@@ -198,8 +203,8 @@ func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
 	return k
 }
 
-// fetchWhole asks the method's upstream and reads all of its answer; head is called when
-// x.Response is there. shown is what traces show of the request.
+// fetchWhole asks the method's upstream and reads all of its answer; shown is what traces
+// show of the request, and head is called when x.Response is there.
 func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]byte, kind) {
 	if c.trace != nil {
 		c.traceRequest(x, shown)
@@ -251,11 +256,12 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
-	return c.fetchMapped(x, req, req, answer)
+	return c.ask(x, req, req, answer)
 }
 
-// fetchMapped is fetchWhole for an answer that is mapped.
-func (c *call) fetchMapped(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
+// askEndpoint sends the method's endpoint a request and takes its answer; shown is what traces
+// show of the request.
+func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
 	body, k := c.fetchWhole(x, req, shown, func() {
 		s := &x.Response
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
@@ -408,14 +414,14 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
-		set(identity, "apiKey", string(r.APIKey.Of(x.In)))
+		set(identity, "apiKey", string(c.keyValue(x)))
 	}
 	if w := c.caller; w != nil {
 		for _, f := range w.identity {
 			set(identity, f[0], f[1])
 		}
-		if w.authorizer != nil {
-			out.Set("authorizer", w.authorizer)
+		if a := w.context(); a != nil {
+			out.Set("authorizer", a)
 		}
 	}
 	set(out, "awsEndpointRequestId", c.endpointID)

@@ -178,7 +178,7 @@ func (c *call) askService(x *http1.Exchange, ask *aws.Mapped, answer *mapping.An
 	if c.trace != nil && keys != nil {
 		shown = r.Concealed()
 	}
-	if k := c.fetchMapped(x, wire, shown, answer); k != proceed {
+	if k := c.askEndpoint(x, wire, shown, answer); k != proceed {
 		return k
 	}
 	for _, name := range []string{"X-Amzn-Requestid", "X-Amz-Request-Id"} {

@@ -48,8 +48,10 @@ type tenant struct {
 	// credentials are what its integrations sign with, by name; nil: none.
 	credentials atomic.Pointer[map[string]*credential]
 	inFlight    limit.Gauge
-	buffered    limit.Gauge
-	cache       *cache.Budget // of its stages' caches
+	// authorizations are what its Lambda authorizers said.
+	authorizations authCache
+	buffered       limit.Gauge
+	cache          *cache.Budget // of its stages' caches
 }
 
 // stage is a published stage with the program it runs. What every call reads lies

@@ -57,6 +57,7 @@ func NewTrials(allow []netip.Prefix, endpoints aws.Endpoints, log *slog.Logger) 
 func (s *Trials) Close(ctx context.Context) error {
 	err := s.g.server.Drain(ctx)
 	s.g.upstreams.Keep(nil)
+	s.g.tokens.Close()
 	s.g.outward.CloseIdleConnections()
 	return err
 }
@@ -177,7 +178,7 @@ func (t *trial) program(g *Gateway) (*program, error) {
 		r.Methods = map[string]model.Method{anyVerb: m}
 		d.Resources = []model.Resource{r}
 	}
-	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams, g.o.Endpoints, g.apiARN(t.AccountID, t.APIID))
+	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams, g.apiARN(t.AccountID, t.APIID), g.o.Endpoints)
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), anyVerb+" "+t.Path+": "))
 	}

@@ -25,7 +25,7 @@ func PrincipalARN(s string) bool { return principalARN.MatchString(s) }
 type NeededCredential struct{ Method, Credentials string }
 
 // CredentialNames lists what methods of the definition sign their integrations' requests
-// with, by method, but for the caller's credentials and those that stage variables name.
+// with, by method, and authorizers theirs, but for the caller's credentials and those that stage variables name.
 func (d *Definition) CredentialNames() []NeededCredential {
 	var out []NeededCredential
 	for i := range d.Resources {
@@ -35,6 +35,11 @@ func (d *Definition) CredentialNames() []NeededCredential {
 				continue
 			}
 			out = append(out, NeededCredential{verb + " " + d.Resources[i].Path, g.Credentials})
+		}
+	}
+	for i := range d.Authorizers {
+		if a := &d.Authorizers[i]; a.AuthorizerCredentials != "" && !strings.Contains(a.AuthorizerCredentials, "${") {
+			out = append(out, NeededCredential{"authorizer " + a.Name, a.AuthorizerCredentials})
 		}
 	}
 	slices.SortFunc(out, func(a, b NeededCredential) int { return strings.Compare(a.Method, b.Method) })

@@ -24,6 +24,9 @@ const (
 	AuthJWT     = "JWT"
 )
 
+// KeySourceAuthorizer is the source of API keys that Lambda authorizers give.
+const KeySourceAuthorizer = "AUTHORIZER"
+
 // Integration types.
 const (
 	IntegrationHTTP      = "HTTP"
@@ -198,7 +201,7 @@ func (d *Definition) Validate() error {
 		return Errorf(Invalid, "the API's name has %d characters; at most 1024 are allowed", len(d.Name))
 	}
 	switch d.APIKeySource {
-	case "", "HEADER", "AUTHORIZER":
+	case "", "HEADER", KeySourceAuthorizer:
 	default:
 		return Errorf(Invalid, "API key source %q is not HEADER or AUTHORIZER", d.APIKeySource)
 	}
@@ -325,9 +328,6 @@ func (d *Definition) Undeployable() []Problem {
 	for _, u := range d.Unserved {
 		out = append(out, Problem{Severity: SeverityError, Pointer: u.Name, Message: u.Reason})
 	}
-	if d.APIKeySource == "AUTHORIZER" {
-		no("apiKeySource", "keys from an authorizer are not served yet; use HEADER")
-	}
 	return out
 }
 
@@ -353,7 +353,7 @@ func (m *Method) Undeployable(path string) []string {
 	var out []string
 	no := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	switch m.AuthorizationType {
-	case "", AuthNone, AuthIAM:
+	case "", AuthNone, AuthIAM, AuthCustom, AuthCognito, AuthJWT:
 	default:
 		no("authorization %s is not served yet", m.AuthorizationType)
 	}
@@ -368,8 +368,13 @@ func (m *Method) Undeployable(path string) []string {
 		}
 		return out
 	}
-	if g.Type == IntegrationAWSProxy {
-		no("integration type %s is not served yet; AWS, HTTP_PROXY, HTTP and MOCK are", g.Type)
+	if g.Type == IntegrationAWSProxy { // the gateway's own check reads its URI
+		if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
+			no("connection type %s is not served yet", g.ConnectionType)
+		}
+		if len(g.CacheKeyParameters) > 0 {
+			no("cache key parameters are not served yet")
+		}
 		return out
 	}
 	if g.Mapped() {

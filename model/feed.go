@@ -32,15 +32,14 @@ const MaxFailures = 100
 // Changes brings a node from one revision to another. An object with Deleted set
 // is gone; others replace what the node had under the same number or id.
 type Changes struct {
-	Revision uint64          `json:"revision"`       // what the node has after applying
-	Full     bool            `json:"full,omitempty"` // replaces everything it had
-	Tenants  []TenantConfig  `json:"tenants,omitempty"`
-	Stages   []StageConfig   `json:"stages,omitempty"`
-	Plans    []PlanConfig    `json:"plans,omitempty"`
-	Keys     []KeyConfig     `json:"keys,omitempty"`
-	Domains  []DomainConfig  `json:"domains,omitempty"`
-	Signers  []SignersConfig `json:"signers,omitempty"`
-
+	Revision    uint64             `json:"revision"`       // what the node has after applying
+	Full        bool               `json:"full,omitempty"` // replaces everything it had
+	Tenants     []TenantConfig     `json:"tenants,omitempty"`
+	Stages      []StageConfig      `json:"stages,omitempty"`
+	Plans       []PlanConfig       `json:"plans,omitempty"`
+	Keys        []KeyConfig        `json:"keys,omitempty"`
+	Domains     []DomainConfig     `json:"domains,omitempty"`
+	Signers     []SignersConfig    `json:"signers,omitempty"`
 	Credentials []CredentialConfig `json:"credentials,omitempty"`
 }
 
@@ -71,7 +70,9 @@ type StageConfig struct {
 	Variables map[string]string    `json:"variables,omitempty"`
 	Canary    *CanaryConfig        `json:"canary,omitempty"`
 	Cache     *CacheConfig         `json:"cache,omitempty"` // nil: nothing is kept
-	Deleted   bool                 `json:"deleted,omitempty"`
+	// AuthorizerFlushes counts how often what its authorizers said was to be forgotten.
+	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
+	Deleted           bool   `json:"deleted,omitempty"`
 }
 
 // CanaryConfig sends a share of a stage's calls, each chosen by chance, to another

@@ -57,6 +57,12 @@ func (p *program) startFaces(ctx context.Context) error {
 			}
 			return trials.Try(ctx, c)
 		},
+		TryAuthorizer: func(ctx context.Context, c model.AuthorizerTrial) (a model.AuthorizerAnswer, err error) {
+			if c.Credentials, err = p.plane.TrialCredentials(ctx, c.AccountID); err != nil {
+				return a, err
+			}
+			return trials.TryAuthorizer(ctx, c)
+		},
 	})
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ type Settings struct {
 	Node          string        `env:"TOLLGATE_NODE" help:"name of this node; empty: host name"`
 	Region        string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs; the control plane's"`
 	UpstreamAllow string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas"`
+	UserPools     string        `env:"TOLLGATE_USER_POOLS" help:"issuers of the tokens of user pools, by a pool's id or ARN, such as us-east-1_abc=https://issuer.example.com, with commas; others are Amazon Cognito's"`
 	AWSEndpoints  string        `env:"TOLLGATE_AWS_ENDPOINTS" help:"where AWS services are that integrations call, if not at Amazon: dynamodb=http://127.0.0.1:8000,*=http://127.0.0.1:5000; * is for all others"`
 	MaxBody       int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body in bytes"`
 	JournalKeep   int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
@@ -46,6 +47,7 @@ type Settings struct {
 
 	allow     []netip.Prefix
 	endpoints aws.Endpoints
+	pools     model.UserPools
 }
 
 // Load reads and checks the settings.
@@ -81,6 +83,9 @@ func Load(environ []string) (*Settings, error) {
 	var err error
 	if s.endpoints, err = ParseEndpoints("TOLLGATE_AWS_ENDPOINTS", s.AWSEndpoints); err != nil {
 		return nil, err
+	}
+	if s.pools, err = model.ParseUserPools(s.UserPools); err != nil {
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_USER_POOLS: %s", model.MessageOf(err))
 	}
 	s.allow, err = ParseNetworks("TOLLGATE_UPSTREAM_ALLOW", s.UpstreamAllow)
 	return s, err
@@ -131,7 +136,8 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 	}
 	defer a.Stop()
 	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node, Region: s.Region,
-		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, MaxBody: s.MaxBody, CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, Log: log})
+		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, MaxBody: s.MaxBody, CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep,
+		Log: log})
 	if err != nil {
 		return err
 	}
