@@ -92,7 +92,7 @@ func (c *call) serviceAnswer(x *http1.Exchange, out *reply) kind {
 		ask.Query = append(ask.Query, aws.Field(q))
 	}
 	req.ContentType = "" // the service's protocol has one of its own
-	for _, h := range mappedHeaders(req, c.run.m.mapped.api) {
+	for _, h := range mappedHeaders(req, "", c.run.m.mapped.api) {
 		ask.Header = append(ask.Header, aws.Field(h))
 	}
 	answer := &mapping.Answer{}
