@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tollgate/gateway/aws"
@@ -37,6 +38,7 @@ const (
 type Trials struct {
 	g     *Gateway
 	slots chan struct{}
+	num   atomic.Uint32 // of the last trial that had a tenant of its own
 
 	mu      sync.Mutex
 	running int
@@ -44,8 +46,8 @@ type Trials struct {
 
 // NewTrials makes trials whose upstreams may be in allow's networks besides the public
 // Internet, and whose AWS services are at endpoints where those name them.
-func NewTrials(allow []netip.Prefix, endpoints aws.Endpoints, log *slog.Logger) *Trials {
-	o := Options{Allow: allow, Endpoints: endpoints, Log: log}
+func NewTrials(allow []netip.Prefix, endpoints aws.Endpoints, pools model.UserPools, log *slog.Logger) *Trials {
+	o := Options{Allow: allow, Endpoints: endpoints, UserPools: pools, Log: log}
 	o.complete()
 	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), heavy: make(chan struct{}, largeAtOnce)}
 	g.signers.Store(&map[string]*signer{})
@@ -96,6 +98,7 @@ func (s *Trials) end() {
 	defer s.mu.Unlock()
 	if s.running--; s.running == 0 {
 		s.g.upstreams.Keep(nil)
+		s.g.tokens.Keep(nil)
 	}
 }
 
