@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"tollgate/control"
+	"tollgate/gateway"
 	"tollgate/model"
 	"tollgate/web"
 )
 
 // withGateway stands in for the gateway's listener: it says what it was asked.
 func withGateway(o *web.Options) {
+	o.Try = gateway.NewTrials(http.DefaultTransport).Try
 	o.GatewayAddr = "gateway.test"
 	o.Call = func(r *http.Request) (*http.Response, error) {
 		body := fmt.Sprintf("asked %s %s key=%s", r.Method, r.URL.RequestURI(), r.Header.Get("x-api-key"))
@@ -69,13 +71,13 @@ func TestAPIByHand(t *testing.T) {
 	if g := d.Definition.Method("/ships/{id}", "GET").Integration; g.URI != "https://ships.example.com/v1/{id}" || g.RequestParameters["integration.request.path.id"] != "method.request.path.id" {
 		t.Errorf("the method became %+v", g)
 	}
-	b.get("/apis/"+api+"/method?path=/ships&verb=POST").want(200).press("Save method", "mock-status", "202").want(200)
+	b.get("/apis/"+api+"/method?path=/ships&verb=POST&edit=simple").want(200).press("Save method", "mock-status", "202").want(200)
 	b.get("/apis/"+api).want(200, "has changes that this stage does not serve")
 	b.get("/overview").want(200)
 	b.get("/apis/"+api+"/deploy?stage=prod").want(200, "1 change", "responses", "Nothing here breaks").press("Deploy", "stage", "prod", "note", "second")
 	h := b.get("/apis/"+api+"/deployments").want(200, "first", "second", a.Name)
 	h.link("Changes").want(200, "1 change")
-	b.get("/apis/"+api+"/method?path=/ships/{id}&verb=GET").want(200).press("Save method", "key", "true").want(200)
+	b.get("/apis/"+api+"/method?path=/ships/{id}&verb=GET&edit=simple").want(200).press("Save method", "key", "true").want(200)
 	b.get("/apis/"+api+"/deploy?stage=prod").want(200, "1 change breaks who calls it already", "An API key is required")
 	stage := b.get("/apis/"+api+"/stages/prod").want(200, "Document")
 	if doc := stage.press("Download", "as", "swagger.yaml", "extensions", "apigateway"); doc.status != 200 || doc.header.Get("Content-Type") != "application/yaml" ||

@@ -116,6 +116,7 @@ func TestCommands(t *testing.T) {
 		if m == nil || !m.APIKeyRequired || m.Integration == nil || m.Integration.URI != "https://backend.example.com" {
 			t.Fatalf("%s: %+v", path, m)
 		}
+		method += "&edit=simple"
 		one(method, "c-method", label) // over what is there
 		// A fixed answer, as the form shows it after it was refused.
 		b.get(method).press("Save method", "kind", model.IntegrationMock, "mock-status", "202", "mock-body", "it's \"taken\"")

@@ -23,6 +23,7 @@ import (
 	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control"
+	"tollgate/gateway"
 	"tollgate/migrations/pgtest"
 	"tollgate/ui/serve"
 	"tollgate/web"
@@ -42,7 +43,7 @@ func newSite(t testing.TB, change ...func(*web.Options)) *site {
 	t.Helper()
 	pool := pgtest.New(t)
 	key := make([]byte, 32)
-	plane, err := control.New(control.Options{Pool: pool, SecretKey: key, AckTimeout: 10 * time.Millisecond,
+	plane, err := control.New(control.Options{Pool: pool, SecretKey: key, AckTimeout: 10 * time.Millisecond, Check: gateway.Check,
 		Names: control.Names{Trusted: func(name string) bool { return strings.HasPrefix(name, "ours.") }, DNS: "127.0.0.1:1"}})
 	if err != nil {
 		t.Fatal(err)

@@ -66,15 +66,16 @@ const addRow = (button) => {
   if (!last) return false;
   const row = last.cloneNode(true);
   row.querySelectorAll(".field-error").forEach((e) => e.remove());
-  for (const f of row.querySelectorAll("input")) {
-    f.value = "";
+  for (const f of row.querySelectorAll("input, select, textarea")) {
+    if (f.matches("select")) f.selectedIndex = 0;
+    else f.value = "";
     f.removeAttribute("value");
     f.removeAttribute("aria-invalid");
     f.removeAttribute("aria-describedby");
     f.setAttribute("aria-label", f.getAttribute("aria-label").replace(/\d+$/, (n) => +n + 1));
   }
   rows.append(row);
-  row.querySelector("input").focus();
+  row.querySelector("input, select, textarea").focus();
   return true;
 };
 
