@@ -34,6 +34,13 @@ const (
 	unsupportedMediaType
 	badRequestBody
 	badRequestParameters
+	unauthorized
+	accessDenied
+	invalidSignature
+	expiredToken
+	authorizerFailure
+	authorizerConfiguration
+	malformedAnswer
 	kinds
 )
 
@@ -71,6 +78,16 @@ var answers = func() (t [kinds]answer) {
 	set(unsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported Media Type", "BadRequestException")
 	set(badRequestParameters, "BAD_REQUEST_PARAMETERS", 400, "Missing required request parameters", "BadRequestException")
 	set(badRequestBody, "BAD_REQUEST_BODY", 400, "Invalid request body", "BadRequestException")
+	set(unauthorized, "UNAUTHORIZED", 401, "Unauthorized", "UnauthorizedException")
+	set(accessDenied, "ACCESS_DENIED", 403, "Forbidden", "AccessDeniedException")
+	set(invalidSignature, "INVALID_SIGNATURE", 403, "The request signature we calculated does not match the signature you provided.", "InvalidSignatureException")
+	set(expiredToken, "EXPIRED_TOKEN", 403, "The security token included in the request is expired", "ExpiredTokenException")
+	set(authorizerFailure, "AUTHORIZER_FAILURE", 500, "", "AuthorizerFailureException")
+	set(authorizerConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", 500, "", "AuthorizerConfigurationException")
+	set(malformedAnswer, "API_CONFIGURATION_ERROR", 502, "Internal server error", "InternalServerErrorException")
+	for _, k := range []kind{authorizerFailure, authorizerConfiguration} {
+		t[k].body = []byte(`{"message":null}`) // as recorded
+	}
 	t[noGRPC].head = append(t[noGRPC].head, "grpc-status: 12\r\ngrpc-message: gRPC is not served by this gateway\r\n"...)
 	return t
 }()
@@ -80,10 +97,13 @@ func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
 	c.head = append(c.head[:0], a.head...)
 	c.head = c.appendID(c.head)
-	if k >= integrationFailure && k <= integrationTimeout || k == configurationError {
+	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {
 		c.flags |= flagBillable
 	}
 	c.g.metrics.refused[k].Add(1)
+	if c.trace != nil {
+		c.traceFailure(k)
+	}
 	body := a.body
 	if c.message != "" {
 		body = append(append([]byte(`{"message":`), jsonText(c.message)...), '}')
@@ -107,7 +127,11 @@ func (c *call) renderMapped(x *http1.Exchange, k kind, g *mapping.GatewayRespons
 	}
 	e := vtl.NewMap()
 	e.Set("message", message)
-	e.Set("messageString", string(jsonText(message)))
+	if message == "" {
+		e.Set("messageString", "null")
+	} else {
+		e.Set("messageString", string(jsonText(message)))
+	}
 	e.Set("responseType", a.name)
 	if c.detail != "" {
 		quoted := jsonText(c.detail) // templates put it between quotes

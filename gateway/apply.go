@@ -324,7 +324,8 @@ func (r *registry) variant(cfg *model.StageConfig, prog *program, vars map[strin
 	for i := range v.runs {
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
-		v.runs[i] = run{m: m, bucket: b, steps: compose(m, b)}
+		u := compose(m, b)
+		v.runs[i] = run{m: m, bucket: b, steps: stepLists[u], names: stepNames[u]}
 	}
 	return v
 }

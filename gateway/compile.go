@@ -42,8 +42,10 @@ type method struct {
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
-	mock        *mock   // answers instead of out
-	mapped      *mapped // answers by a mapping, with or without out
+	mock        *mock     // answers instead of out
+	whole       whole     // answers instead of sending the call on; nil: out does, or mock
+	mapped      *mapped   // how the integration's request and answer are made; nil: neither is
+	auth        authorize // nil: everybody may call it
 	validator   *validator
 	throttleKey string
 }
@@ -51,6 +53,7 @@ type method struct {
 // mock is an answer that is always the same.
 type mock struct {
 	status int    // 0: there is no answer
+	why    string // there is none
 	head   []byte // lines with CRLF
 	body   []byte
 }
@@ -124,6 +127,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			if m.validator, err = compileValidator(&d.Definition, &def, models); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
+			if m.auth, err = compileAuth(&d.Definition, &def); err != nil {
+				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}
@@ -151,10 +157,13 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 		ok = model.CheckUpstream(out, path) == nil
 	}
 	if !ok {
-		return &model.Integration{Type: model.IntegrationMock} // without an answer
+		return noEndpoint
 	}
 	return out
 }
+
+// noEndpoint is a mock without an answer.
+var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
 func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams) (method, error) {
 	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: model.MethodKey(path, verb),
@@ -162,11 +171,14 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {
-			m.mock = &mock{}
+			m.mock = &mock{why: "No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 200"}
+			if def.Integration == noEndpoint {
+				m.mock.why = invalidEndpoint
+			}
 			return m, nil
 		}
 		if err != nil { // not always the same
-			m.mapped = &mapped{mock: true}
+			m.mapped, m.whole = &mapped{}, (*call).mockAnswer
 			m.mapped.Mapping, err = mapping.Compile(def.Integration, binary)
 			return m, err
 		}
@@ -178,7 +190,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	}
 	parse := func() (*model.Upstream, error) { return model.ParseUpstream(def.Integration, path) }
 	if def.Integration.Type == model.IntegrationHTTP {
-		m.mapped = &mapped{}
+		m.mapped, m.whole = &mapped{}, (*call).httpAnswer
 		var err error
 		if m.mapped.Mapping, err = mapping.Compile(def.Integration, binary); err != nil {
 			return m, err

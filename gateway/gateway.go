@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -59,6 +60,7 @@ type Gateway struct {
 	follower  *follow.Follower
 	server    *http1.Server
 	upstreams *http1.Upstreams
+	outward   *http.Client // rare calls of the gateway's own, such as for key sets; keeps to the guard
 	metrics   metrics
 	plain     net.Listener
 	secure    net.Listener
@@ -143,7 +145,12 @@ func (g *Gateway) serverUp() {
 		MaxBody: g.o.MaxBody, MaxConns: g.o.MaxConns,
 		HeadTimeout: headTimeout, IdleTimeout: idleTimeout, BodyTimeout: bodyTimeout, Log: g.log,
 	})
-	g.upstreams = http1.NewUpstreams(g.server, newGuard(g.o.Allow).dialer.DialContext)
+	dial := newGuard(g.o.Allow).dialer.DialContext
+	g.upstreams = http1.NewUpstreams(g.server, dial)
+	g.outward = &http.Client{
+		Transport:     &http.Transport{DialContext: dial, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 64, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 5 * time.Second},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 func (g *Gateway) listen() (err error) {
@@ -227,6 +234,7 @@ func (g *Gateway) drain(ctx context.Context) error {
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
 	g.upstreams.Keep(nil)
+	g.outward.CloseIdleConnections()
 	return err
 }
 

@@ -15,33 +15,59 @@ import (
 	"tollgate/model"
 )
 
-// mapped is an integration that is no proxy: its request and its answer are made by the
-// author's mapping. The upstream is the method's; a mock has none.
+// mapped is how an integration's request and its answer are made of a call by the
+// author's mapping.
 type mapped struct {
 	*mapping.Mapping
-	mock   bool
 	target []model.UpstreamPart // of the path; their variables are the mapping's
 	api    string
 }
 
+// reply is an answer in memory, before it is sent. The request id and the framing are
+// added when it is.
+type reply struct {
+	status int
+	header []mapping.Pair // Content-Type among them
+	body   []byte
+}
+
+// whole answers a call in memory. It runs where waiting is allowed.
+type whole func(c *call, x *http1.Exchange, out *reply) kind
+
 // maxMappedAnswer bounds what an upstream may answer where all of it must be read first.
 const maxMappedAnswer = 10 << 20
 
-// maps answers a call through its mapping. It waits for the whole body and the whole
-// answer, so it runs where waiting is allowed.
-func (c *call) maps(x *http1.Exchange) kind {
+// wholly answers a call whose answer is made in memory before any of it is sent.
+func (c *call) wholly(x *http1.Exchange) kind {
 	if !x.MayBlock() {
 		x.Block()
 		return later
 	}
-	k := c.mapping(x)
-	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout {
+	var out reply
+	k := c.run.m.whole(c, x, &out)
+	if k == proceed {
+		k = c.send(x, &out)
+	}
+	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
 		if c.flags&flagQuota != 0 && k == unavailable {
 			c.sub.quotaRefund(c)
 		}
 	}
 	return k
+}
+
+// send answers the call.
+func (c *call) send(x *http1.Exchange, out *reply) kind {
+	for _, h := range out.header {
+		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
+	}
+	_ = x.Reply(out.status, c.head, out.body)
+	if c.noRec {
+		c.noRec = false
+		return unavailable
+	}
+	return proceed
 }
 
 // hold counts memory that the call takes beyond what it was admitted with.
@@ -53,47 +79,72 @@ func (c *call) hold(n int64) bool {
 	return true
 }
 
-func (c *call) mapping(x *http1.Exchange) kind {
+// mockAnswer is that of a mock which is not always the same.
+func (c *call) mockAnswer(x *http1.Exchange, out *reply) kind {
+	in, req, k := c.mapRequest(x)
+	if k != proceed {
+		return k
+	}
+	answer := &mapping.Answer{}
+	var err error
+	if answer.Status, err = mapping.MockStatus(req.Body); err != nil {
+		return c.fails(err)
+	}
+	return c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out)
+}
+
+// httpAnswer is that of an HTTP integration.
+func (c *call) httpAnswer(x *http1.Exchange, out *reply) kind {
+	in, req, k := c.mapRequest(x)
+	if k != proceed {
+		return k
+	}
+	answer := &mapping.Answer{}
+	if k := c.fetch(x, req, answer); k != proceed {
+		return k
+	}
+	return c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out)
+}
+
+// mapRequest makes the integration's request of the call.
+func (c *call) mapRequest(x *http1.Exchange) (*mapping.Call, *mapping.Request, kind) {
 	m := c.run.m.mapped
 	if m.ReadsBody() {
 		if k := c.readBody(x); k != proceed {
-			return k
+			return nil, nil, k
 		}
 	}
 	in := c.mappingCall(x, string(c.body))
 	var req mapping.Request
 	var err error
 	if !c.heavily(len(in.Body), func() { req, err = m.Request(in) }) {
+		return nil, nil, unavailable
+	}
+	if err != nil {
+		return nil, nil, c.fails(err)
+	}
+	return in, &req, proceed
+}
+
+// mapAnswer makes the caller's answer of the integration's; selector is what selection
+// patterns are tried on.
+func (c *call) mapAnswer(in *mapping.Call, selector string, answer *mapping.Answer, out *reply) kind {
+	var made mapping.Reply
+	var err error
+	if !c.heavily(len(answer.Body), func() { made, err = c.run.m.mapped.Response(in, selector, answer) }) {
 		return unavailable
 	}
 	if err != nil {
-		return mappingKind(err)
+		return c.fails(err)
 	}
-	answer, selector := &mapping.Answer{}, ""
-	if m.mock {
-		if answer.Status, err = mapping.MockStatus(req.Body); err != nil {
-			return configurationError
-		}
-	} else if k := c.fetch(x, &req, answer); k != proceed {
-		return k
-	}
-	selector = strconv.Itoa(answer.Status)
-	var out mapping.Reply
-	if !c.heavily(len(answer.Body), func() { out, err = m.Response(in, selector, answer) }) {
-		return unavailable
-	}
-	if err != nil {
-		return mappingKind(err)
-	}
-	for _, h := range out.Header {
-		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
-	}
-	_ = x.Reply(out.Status, c.head, []byte(out.Body))
-	if c.noRec {
-		c.noRec = false
-		return unavailable
-	}
+	out.status, out.header, out.body = made.Status, made.Header, []byte(made.Body)
 	return proceed
+}
+
+// fails is the kind of answer for what a mapping could not do.
+func (c *call) fails(err error) kind {
+	c.why = err.Error()
+	return mappingKind(err)
 }
 
 func mappingKind(err error) kind {
@@ -127,9 +178,15 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
+	if c.trace != nil {
+		c.traceRequest(x, req)
+	}
 	held := true
 	body, f := x.Fetch(up.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
 		s := &x.Response
+		if x.Heard != nil {
+			x.Heard()
+		}
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
 		for i := range s.Fields[:s.N] {
 			f := &s.Fields[i]
@@ -147,10 +204,13 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 		return throttled
 	}
 	answer.Body = string(body)
-	if f == http1.None {
-		return proceed
+	if f != http1.None {
+		return c.proxied(f)
 	}
-	return c.proxied(f)
+	if c.trace != nil {
+		c.trace.say("Endpoint response body before transformations: %s", short(body))
+	}
+	return proceed
 }
 
 // notForwarded are headers that no mapping sets: those of the connection, and the
@@ -293,6 +353,14 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
 		set(identity, "apiKey", string(r.APIKey.Of(x.In)))
+	}
+	if w := c.caller; w != nil {
+		for _, f := range w.identity {
+			set(identity, f[0], f[1])
+		}
+		if w.authorizer != nil {
+			out.Set("authorizer", w.authorizer)
+		}
 	}
 	out.Set("identity", identity)
 	return out

@@ -88,6 +88,7 @@ func (s *stage) programs() []*program {
 type run struct {
 	m      *method
 	steps  []step
+	names  []string      // of the steps
 	bucket *limit.Bucket // the stage's throttle of this method; nil: none
 }
 

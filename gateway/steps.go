@@ -37,6 +37,9 @@ type call struct {
 
 	head    []byte // header lines for the client
 	body    []byte // of the request, where a step has read it whole; nil: none has
+	caller  *caller
+	trace   *trace // nil: the call is not traced
+	why     string // the gateway itself answers, for those who run the API; "": its kind says it
 	detail  string // why a body does not fit its model
 	message string // of the gateway's own answer, where it is not its kind's
 	rec     journal.Record
@@ -57,18 +60,19 @@ type step func(c *call, x *http1.Exchange) kind
 // serve answers one call.
 func (g *Gateway) serve(x *http1.Exchange) {
 	c := x.App.(*call)
-	c.id = g.journal.Begin(x.Shard)
-	c.now = x.Wall
+	c.begin(x, g.journal.Begin(x.Shard))
+	if k := c.find(x); k != answered {
+		c.advance(x, k)
+	}
+}
+
+// begin makes the call ready for its first step.
+func (c *call) begin(x *http1.Exchange, id journal.CallID) {
+	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
-	c.body, c.message, c.detail = nil, "", ""
-	x.Rec = c
-	c.at = 0
-	k := c.find(x)
-	if k == answered {
-		return
-	}
-	c.advance(x, k)
+	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
+	x.Rec, x.Heard = c, nil
 }
 
 // resume goes on with a call that a step has left for later: the same step again
@@ -105,45 +109,69 @@ func (c *call) advance(x *http1.Exchange, k kind) {
 	}
 }
 
-// The order of a call's steps. find runs for every call; the rest is composed
-// once per method and stage (compose), leaving out what the method does not use.
-//
-//  1. find: host or path to API and stage; the tenant's hard caps, so that a
-//     flood costs next to nothing; sizes; the deployment, where a canary shares
-//     the stage; the method.
-//  2. apiKey: before anything that is counted, since it says whom to count.
-//  3. quota: the plan's, before rates, as on Amazon API Gateway.
-//  4. throttle: narrow to wide, so that one caller's flood is stopped before it
-//     drains what others share; gives the quota's unit back when it refuses.
-//  5. validate: parameters, then the body against its model.
-//  6. integrate: the upstream, or a mock's answer.
-func compose(m *method, stageBucket *limit.Bucket) []step {
-	list := 0
-	switch {
-	case m.keyed:
-		list = 2
-	case stageBucket != nil:
-		list = 1
-	}
-	if m.validator != nil {
-		return stepsValidated[list]
-	}
-	return stepsPlain[list]
+// uses says which steps a method has on a stage.
+type uses uint8
+
+const (
+	usesAccess uses = 1 << iota
+	usesKey
+	usesThrottle
+	usesValidator
+	allUses
+)
+
+// The order of a call's steps. find runs for every call: host or path to API and
+// stage; the tenant's hard caps, so that a flood costs next to nothing; sizes; the
+// deployment, where a canary shares the stage; the method. The rest is composed once
+// per method and stage (compose), leaving out what the method does not use.
+var order = []struct {
+	when uses // any of them; 0: always
+	name string
+	step step
+}{
+	// Who calls, before anything is counted: a stranger costs nobody anything.
+	{usesAccess, "authorization", (*call).access},
+	// Whom to count; an authorizer may have given the key.
+	{usesKey, "API key", (*call).apiKey},
+	// The plan's, before rates, as on Amazon API Gateway.
+	{usesKey, "quota", (*call).quota},
+	// Narrow to wide, so that one caller's flood is stopped before it drains what
+	// others share; gives the quota's unit back when it refuses.
+	{usesKey | usesThrottle, "throttle", (*call).throttle},
+	// Parameters, then the body against its model.
+	{usesValidator, "request validation", (*call).validate},
+	// The upstream, or a mock's answer.
+	{0, "integration", (*call).integrate},
 }
 
-// The lists are shared: what a call reads on its way stays in the cache.
-var (
-	stepsPlain = [3][]step{
-		{(*call).integrate},
-		{(*call).throttle, (*call).integrate},
-		{(*call).apiKey, (*call).quota, (*call).throttle, (*call).integrate},
+// stepLists are by uses, and shared: what a call reads on its way stays in the cache.
+var stepLists, stepNames = func() (t [allUses][]step, names [allUses][]string) {
+	for u := range t {
+		for _, o := range order {
+			if o.when == 0 || o.when&uses(u) != 0 {
+				t[u], names[u] = append(t[u], o.step), append(names[u], o.name)
+			}
+		}
 	}
-	stepsValidated = [3][]step{
-		{(*call).validate, (*call).integrate},
-		{(*call).throttle, (*call).validate, (*call).integrate},
-		{(*call).apiKey, (*call).quota, (*call).throttle, (*call).validate, (*call).integrate},
+	return t, names
+}()
+
+// compose says which steps a method has.
+func compose(m *method, stageBucket *limit.Bucket) (u uses) {
+	if m.auth != nil {
+		u |= usesAccess
 	}
-)
+	if m.keyed {
+		u |= usesKey
+	}
+	if stageBucket != nil {
+		u |= usesThrottle
+	}
+	if m.validator != nil {
+		u |= usesValidator
+	}
+	return u
+}
 
 const pathStyle = "/_aws/execute-api/"
 
@@ -343,7 +371,7 @@ func (c *call) throttle(x *http1.Exchange) kind {
 // integrate sends the call on.
 func (c *call) integrate(x *http1.Exchange) kind {
 	m := c.run.m
-	if c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
+	if c.g.journal != nil && c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
 		if c.flags&flagQuota != 0 {
 			c.sub.quotaRefund(c)
 		}
@@ -353,6 +381,7 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	c.flags |= flagBillable
 	if m.mock != nil {
 		if m.mock.status == 0 {
+			c.why = m.mock.why
 			return configurationError
 		}
 		c.head = append(c.head, m.mock.head...)
@@ -364,8 +393,8 @@ func (c *call) integrate(x *http1.Exchange) kind {
 		}
 		return proceed
 	}
-	if m.mapped != nil {
-		return c.maps(x)
+	if m.whole != nil {
+		return c.wholly(x)
 	}
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
@@ -374,6 +403,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))
 	req = append(req, c.body...)
+	if c.trace != nil {
+		c.traceRequest(x, req)
+	}
 	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
 }
 
@@ -385,9 +417,14 @@ func (c *call) proxied(f http1.Failure) kind {
 	case http1.None, http1.Broken:
 		return proceed
 	case http1.Timeout:
+		c.why = "the endpoint did not answer within " + c.run.m.timeout.String()
 		return integrationTimeout
 	case http1.Forbidden, http1.NoHost:
 		c.g.complain(c.run.m.out.key.Address, f)
+		c.why = invalidEndpoint
+		if f == http1.Forbidden {
+			c.why = "the endpoint is in a network that the gateway may not reach"
+		}
 		return configurationError
 	case http1.TooLarge:
 		c.flags &^= flagBillable
@@ -398,10 +435,18 @@ func (c *call) proxied(f http1.Failure) kind {
 	case http1.Unrecorded:
 		c.noRec = false
 		c.flags &^= flagBillable
+		c.why = "the call could not be written down"
 		return unavailable
+	case http1.NoConn:
+		c.why = "no connection to the endpoint could be made"
+	default:
+		c.why = "the endpoint closed the connection, or answered with something that is not HTTP"
 	}
 	return integrationFailure
 }
+
+// invalidEndpoint is Amazon API Gateway's word for an address that is none.
+const invalidEndpoint = "Invalid endpoint address"
 
 // appendTarget appends the upstream request line.
 func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {

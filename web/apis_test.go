@@ -9,14 +9,12 @@ import (
 	"testing"
 
 	"tollgate/control"
-	"tollgate/gateway"
 	"tollgate/model"
 	"tollgate/web"
 )
 
 // withGateway stands in for the gateway's listener: it says what it was asked.
 func withGateway(o *web.Options) {
-	o.Try = gateway.NewTrials(http.DefaultTransport).Try
 	o.GatewayAddr = "gateway.test"
 	o.Call = func(r *http.Request) (*http.Response, error) {
 		body := fmt.Sprintf("asked %s %s key=%s", r.Method, r.URL.RequestURI(), r.Header.Get("x-api-key"))

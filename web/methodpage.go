@@ -344,7 +344,7 @@ func (v *visit) tryMethod() error {
 
 func (v *visit) tried(p *methodPage) error {
 	t := &p.Trial
-	call := model.TrialCall{ID: model.NewRequestID(), APIID: p.API.ID, Definition: &p.API.Definition, Path: p.Path, Verb: t.Verb, Target: t.target(p.Path), Headers: http.Header{}, Body: []byte(t.Body), Variables: map[string]string{}}
+	call := model.TrialCall{ID: model.NewRequestID(), AccountID: v.actor().AccountID, APIID: p.API.ID, Definition: &p.API.Definition, Path: p.Path, Verb: t.Verb, Target: t.target(p.Path), Headers: http.Header{}, Body: []byte(t.Body), Variables: map[string]string{}}
 	if v.Try == nil {
 		t.Problems.say("", "No gateway runs beside this console; use the command line")
 	}

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -50,7 +52,9 @@ func newSite(t testing.TB, change ...func(*web.Options)) *site {
 	}
 	server := httptest.NewUnstartedServer(nil)
 	console := &url.URL{Scheme: "http", Host: server.Listener.Addr().String()}
-	o := web.Options{Plane: plane, Usage: intake.New(intake.Options{Pool: pool}), Billing: billing.New(billing.Options{Pool: pool}), Console: console,
+	trials := gateway.NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	t.Cleanup(func() { _ = trials.Close(context.Background()) })
+	o := web.Options{Plane: plane, Try: trials.Try, Usage: intake.New(intake.Options{Pool: pool}), Billing: billing.New(billing.Options{Pool: pool}), Console: console,
 		Gateway: &url.URL{Scheme: "http", Host: "localhost:8081"}, Local: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		PortalURL: func(slug string) string { return console.String() + "/portal/" + slug }}
 	for _, f := range change {
