@@ -52,7 +52,7 @@ func apiURL(id string, more ...string) string {
 // apiTabs are the pages of one API.
 func apiTabs(id, current string) []ui.Tab {
 	var out []ui.Tab
-	for _, t := range [][2]string{{"Overview", ""}, {"Routes", "routes"}, {"Stages", "stages"}, {"Deployments", "deployments"}, {"Documentation", "documentation"}, {"Settings", "settings"}} {
+	for _, t := range [][2]string{{"Overview", ""}, {"Routes", "routes"}, {"Authorizers", "authorizers"}, {"Models", "models"}, {"Gateway responses", "responses"}, {"Stages", "stages"}, {"Deployments", "deployments"}, {"Documentation", "documentation"}, {"Settings", "settings"}} {
 		u := apiURL(id)
 		if t[1] != "" {
 			u += "/" + t[1]
