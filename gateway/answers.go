@@ -37,6 +37,8 @@ const (
 	unauthorized
 	accessDenied
 	invalidSignature
+	incompleteSignature
+	unknownSigner
 	expiredToken
 	authorizerFailure
 	authorizerConfiguration
@@ -81,6 +83,8 @@ var answers = func() (t [kinds]answer) {
 	set(unauthorized, "UNAUTHORIZED", 401, "Unauthorized", "UnauthorizedException")
 	set(accessDenied, "ACCESS_DENIED", 403, "Forbidden", "AccessDeniedException")
 	set(invalidSignature, "INVALID_SIGNATURE", 403, "The request signature we calculated does not match the signature you provided.", "InvalidSignatureException")
+	set(incompleteSignature, "INVALID_SIGNATURE", 403, "", "IncompleteSignatureException")
+	set(unknownSigner, "INVALID_SIGNATURE", 403, "The security token included in the request is invalid.", "UnrecognizedClientException")
 	set(expiredToken, "EXPIRED_TOKEN", 403, "The security token included in the request is expired", "ExpiredTokenException")
 	set(authorizerFailure, "AUTHORIZER_FAILURE", 500, "", "AuthorizerFailureException")
 	set(authorizerConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", 500, "", "AuthorizerConfigurationException")
@@ -106,7 +110,11 @@ func (c *call) render(x *http1.Exchange, k kind) {
 	}
 	body := a.body
 	if c.message != "" {
-		body = append(append([]byte(`{"message":`), jsonText(c.message)...), '}')
+		name := `{"message":`
+		if k == accessDenied {
+			name = `{"Message":` // as recorded
+		}
+		body = append(append([]byte(name), jsonText(c.message)...), '}')
 	}
 	if c.variant != nil && c.variant.prog.responses != nil {
 		if g := c.variant.prog.responses[k]; g != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tollgate/gateway/auth"
+	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/limit"
 	"tollgate/model"
@@ -25,6 +26,8 @@ type registry struct {
 	buckets  map[stageMethod]*limit.Bucket
 	programs map[string]*program
 	domains  map[uint32]*domain
+	caches   map[cacheOf]*stageCache
+	signers  map[uint32][]*signer // by tenant
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -34,6 +37,8 @@ func newRegistry() registry {
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
 		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
+		caches:  map[cacheOf]*stageCache{},
+		signers: map[uint32][]*signer{},
 	}
 }
 
@@ -66,6 +71,7 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 		g.applyPlan(&ch.Plans[i])
 	}
 	g.applyKeys(ch.Keys)
+	g.applySigners(ch.Signers)
 	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
@@ -100,6 +106,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 	out.Plans = append([]model.PlanConfig(nil), ch.Plans...)
 	out.Keys = append([]model.KeyConfig(nil), ch.Keys...)
 	out.Domains = append([]model.DomainConfig(nil), ch.Domains...)
+	out.Signers = append([]model.SignersConfig(nil), ch.Signers...)
 	tenants, stages, plans, keys := map[uint32]bool{}, map[uint32]bool{}, map[planKey]bool{}, map[uint32]bool{}
 	for i := range ch.Tenants {
 		tenants[ch.Tenants[i].Num] = true
@@ -128,6 +135,15 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 			out.Plans = append(out.Plans, model.PlanConfig{Tenant: k.tenant, ID: k.id, Deleted: true})
 		}
 	}
+	signers := map[uint32]bool{}
+	for i := range ch.Signers {
+		signers[ch.Signers[i].Tenant] = true
+	}
+	for n := range r.signers {
+		if !signers[n] {
+			out.Signers = append(out.Signers, model.SignersConfig{Tenant: n, Deleted: true})
+		}
+	}
 	domains := map[uint32]bool{}
 	for i := range ch.Domains {
 		domains[ch.Domains[i].Num] = true
@@ -148,7 +164,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t := g.reg.tenants[cfg.Num]
 	if t == nil {
-		t = &tenant{num: cfg.Num, account: cfg.AccountID}
+		t = &tenant{num: cfg.Num, account: cfg.AccountID, cache: cache.NewBudget(g.o.CacheMemory/2, g.cacheBudget)}
 		g.reg.tenants[cfg.Num] = t
 	}
 	t.suspended.Store(cfg.Suspended || cfg.Deleted)
@@ -285,9 +301,9 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 		if err != nil {
 			return fmt.Errorf("its canary: %w", err)
 		}
-		s.canary = &canary{g.reg.variant(cfg, other, vars, true), uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32))}
+		s.canary = &canary{g.reg.variant(t, cfg, other, vars, true), uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32))}
 	}
-	s.variant = g.reg.variant(cfg, prog, cfg.Variables, false)
+	s.variant = g.reg.variant(t, cfg, prog, cfg.Variables, false)
 	g.reg.stages[cfg.Num] = s
 	return nil
 }
@@ -309,7 +325,7 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams)
+	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID))
 	if err != nil {
 		return nil, err
 	}
@@ -319,13 +335,13 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 
 // variant puts a program on a stage. A method has one bucket there, whichever of
 // the stage's programs runs it.
-func (r *registry) variant(cfg *model.StageConfig, prog *program, vars map[string]string, canary bool) variant {
+func (r *registry) variant(t *tenant, cfg *model.StageConfig, prog *program, vars map[string]string, canary bool) variant {
 	v := variant{prog, make([]run, len(prog.methods)), vars, canary}
 	for i := range v.runs {
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
-		u := compose(m, b)
-		v.runs[i] = run{m: m, bucket: b, steps: stepLists[u], names: stepNames[u]}
+		u := compose(prog, m, b)
+		v.runs[i] = run{m: m, bucket: b, cache: r.caching(t, cfg, m, canary), steps: stepLists[u], names: stepNames[u]}
 	}
 	return v
 }
@@ -392,6 +408,7 @@ func (g *Gateway) tidy() {
 			refs[cur.stages[i].ref.name] = cur.stages[i].ref
 		}
 	}
+	g.reg.tidyCaches()
 	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
 	g.reg.programs, g.reg.refs = progs, refs
 	g.upstreams.Keep(pools)

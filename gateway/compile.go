@@ -12,6 +12,7 @@ import (
 
 	"tollgate/gateway/http1"
 	"tollgate/gateway/mapping"
+	"tollgate/gateway/policy"
 	"tollgate/gateway/route"
 	"tollgate/gateway/schema"
 	"tollgate/model"
@@ -26,6 +27,8 @@ type program struct {
 	resources []resource
 	responses *[kinds]*mapping.GatewayResponse // nil: the gateway's own
 	id, api   string
+	arn       string         // of the API, where calls are what is allowed
+	policy    *policy.Policy // of the API; nil: none
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
@@ -46,8 +49,11 @@ type method struct {
 	whole       whole     // answers instead of sending the call on; nil: out does, or mock
 	mapped      *mapped   // how the integration's request and answer are made; nil: neither is
 	auth        authorize // nil: everybody may call it
+	signed      bool      // auth is AWS_IAM's
+	judges      bool      // auth decides by a policy of its own, with permits
 	validator   *validator
 	throttleKey string
+	cacheKey    cacheKey
 }
 
 // mock is an answer that is always the same.
@@ -90,8 +96,8 @@ func programKey(id string, vars map[string]string) string {
 
 // compile turns a deployment into a program, on stages with these variables. It
 // refuses whatever it does not act on: nothing is served without a step its author
-// asked for.
-func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Upstreams) (*program, error) {
+// asked for. arn is the API's.
+func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Upstreams, arn string) (*program, error) {
 	if un := d.Definition.Undeployable(); len(un) > 0 {
 		return nil, fmt.Errorf("%s: %s", un[0].Pointer, un[0].Message)
 	}
@@ -99,7 +105,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint}
+	p := &program{id: d.ID, api: d.APIID, arn: arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint}
 	models := map[string]*schema.Schema{}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
@@ -130,6 +136,11 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			if m.auth, err = compileAuth(&d.Definition, &def); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
+			if m.cacheKey, err = compileCacheKey(def.Integration, r.ID); err != nil {
+				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
+			m.signed = def.AuthorizationType == model.AuthIAM
+			m.judges = m.signed
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}
@@ -140,6 +151,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 		p.resources = append(p.resources, resource{r.ID, r.Path})
 	}
 	var err error
+	if p.policy, err = compilePolicy(&d.Definition, arn); err != nil {
+		return nil, err
+	}
 	if p.responses, err = compileResponses(&d.Definition); err != nil {
 		return nil, err
 	}

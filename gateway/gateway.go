@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"tollgate/gateway/auth"
+	"tollgate/gateway/cache"
 	"tollgate/gateway/follow"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
@@ -29,6 +31,7 @@ type Options struct {
 	TLSAddr string // HTTPS with HTTP/2 by ALPN; "": none
 	DataDir string // journal, copy of the configuration, certificate
 	Node    string // this node's name, unique within its gateway
+	Region  string // in the ARNs of what is called; default us-east-1
 	Feed    follow.Feed
 	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
 	Caps    model.Caps     // of a tenant that has none of its own; default model.DefaultCaps
@@ -36,6 +39,7 @@ type Options struct {
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxConns    int           // default 20,000
+	CacheMemory int64         // bytes that stages' caches may hold in all; default 256 MiB
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
 	SealEvery   time.Duration // how often usage leaves; default 1 s
 }
@@ -55,6 +59,7 @@ type Gateway struct {
 	log       *slog.Logger
 	view      atomic.Pointer[view]
 	keys      *auth.Keys[key]
+	signers   atomic.Pointer[map[string]*signer] // by access key id
 	leaser    *limit.Leaser
 	journal   *journal.Journal
 	follower  *follow.Follower
@@ -72,10 +77,11 @@ type Gateway struct {
 	mu  sync.Mutex // over reg
 	reg registry
 
-	heavy chan struct{} // see heavily
+	heavy       chan struct{} // see heavily
+	cacheBudget *cache.Budget // of all stages' caches
 
 	complaintsMu sync.Mutex
-	complaints   map[string]time.Time // upstream address to the last time it was complained about
+	complaints   map[string]time.Time // what about, such as an upstream address, to the last time
 }
 
 func (o *Options) complete() {
@@ -85,12 +91,16 @@ func (o *Options) complete() {
 	if o.MaxBody == 0 {
 		o.MaxBody = 10 << 20
 	}
+	if o.CacheMemory == 0 {
+		o.CacheMemory = 256 << 20
+	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 20_000
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	o.Region = cmp.Or(o.Region, "us-east-1")
 }
 
 // Start brings a node up: what is on its disk is served at once, the rest when
@@ -100,8 +110,9 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), heavy: make(chan struct{}, largeAtOnce)}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
+	g.signers.Store(&map[string]*signer{})
 	var undo []func()
 	defer func() {
 		if err != nil {
@@ -238,20 +249,26 @@ func (g *Gateway) drain(ctx context.Context) error {
 	return err
 }
 
+// said notes that the operator is told about something, which was said within the last
+// minute already or was not.
+func (g *Gateway) said(about string) bool {
+	now := time.Now()
+	g.complaintsMu.Lock()
+	defer g.complaintsMu.Unlock()
+	if now.Sub(g.complaints[about]) < time.Minute {
+		return true
+	}
+	if len(g.complaints) > 1000 || g.complaints == nil {
+		g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
+	}
+	g.complaints[about] = now
+	return false
+}
+
 // complain tells the operator about an upstream that cannot be reached by rule,
 // once a minute.
 func (g *Gateway) complain(address string, f http1.Failure) {
-	now := time.Now()
-	g.complaintsMu.Lock()
-	said := now.Sub(g.complaints[address]) < time.Minute
-	if !said {
-		if len(g.complaints) > 1000 || g.complaints == nil {
-			g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
-		}
-		g.complaints[address] = now
-	}
-	g.complaintsMu.Unlock()
-	if said {
+	if g.said(address) {
 		return
 	}
 	if f == http1.Forbidden {

@@ -44,9 +44,17 @@ func (c *call) wholly(x *http1.Exchange) kind {
 		return later
 	}
 	var out reply
-	k := c.run.m.whole(c, x, &out)
+	return c.finish(x, &out, c.run.m.whole(c, x, &out))
+}
+
+// finish sends an answer that is whole, unless it came to a failure.
+func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
-		k = c.send(x, &out)
+		for _, h := range out.header {
+			c.head = appendLine(c.head, h)
+		}
+		_ = x.Reply(out.status, c.head, out.body)
+		k = c.sent()
 	}
 	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
@@ -57,14 +65,12 @@ func (c *call) wholly(x *http1.Exchange) kind {
 	return k
 }
 
-// send answers the call.
-func (c *call) send(x *http1.Exchange, out *reply) kind {
-	for _, h := range out.header {
-		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
-	}
-	_ = x.Reply(out.status, c.head, out.body)
+// sent is what came of a Reply: without its record nothing was sent.
+func (c *call) sent() kind {
 	if c.noRec {
 		c.noRec = false
+		c.flags &^= flagBillable
+		c.why = "the call could not be written down"
 		return unavailable
 	}
 	return proceed
@@ -157,6 +163,73 @@ func mappingKind(err error) kind {
 	return configurationError
 }
 
+// fixedAnswer is a mock's that is always the same.
+func (c *call) fixedAnswer(out *reply) kind {
+	m := c.run.m.mock
+	if m.status == 0 {
+		c.why = m.why
+		return configurationError
+	}
+	out.status, out.body = m.status, m.body
+	for line := range bytes.SplitSeq(m.head, []byte("\r\n")) {
+		if name, value, ok := bytes.Cut(line, []byte(": ")); ok {
+			out.header = append(out.header, mapping.Pair{Name: string(name), Value: string(value)})
+		}
+	}
+	return proceed
+}
+
+// proxyAnswer is that of an HTTP_PROXY integration where it is needed whole.
+func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
+	if k := c.readBody(x); k != proceed {
+		return k
+	}
+	req := bytes.Clone(c.forward(x))
+	body, k := c.fetchWhole(x, req, func() {
+		s := &x.Response
+		out.status = s.Code
+		for i := range s.Fields[:s.N] {
+			if f := &s.Fields[i]; !f.Hop {
+				out.header = append(out.header, mapping.Pair{Name: string(f.Name.Of(x.Up)), Value: string(f.Value.Of(x.Up))})
+			}
+		}
+	})
+	out.body = body
+	return k
+}
+
+// fetchWhole asks the method's upstream and reads all of its answer; head is called when
+// x.Response is there.
+func (c *call) fetchWhole(x *http1.Exchange, req []byte, head func()) ([]byte, kind) {
+	if c.trace != nil {
+		c.traceRequest(x, req)
+	}
+	held := true
+	body, f := x.Fetch(c.run.m.out.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
+		if x.Heard != nil {
+			x.Heard()
+		}
+		head()
+		n := x.Response.ContentLength
+		if n < 0 {
+			n = maxMappedAnswer
+		}
+		held = c.hold(min(n, maxMappedAnswer))
+		return held
+	})
+	if !held {
+		c.why = "the account holds as much memory on this node as it may"
+		return nil, throttled
+	}
+	if f != http1.None {
+		return nil, c.proxied(f)
+	}
+	if c.trace != nil {
+		c.trace.say("Endpoint response body before transformations: %s", short(body))
+	}
+	return body, proceed
+}
+
 // fetch asks the upstream for a mapped request.
 func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answer) kind {
 	up := &c.run.m.out
@@ -178,39 +251,17 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
-	if c.trace != nil {
-		c.traceRequest(x, req)
-	}
-	held := true
-	body, f := x.Fetch(up.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
+	body, k := c.fetchWhole(x, req, func() {
 		s := &x.Response
-		if x.Heard != nil {
-			x.Heard()
-		}
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
 		for i := range s.Fields[:s.N] {
 			f := &s.Fields[i]
 			name := textproto.CanonicalMIMEHeaderKey(string(f.Name.Of(x.Up)))
 			answer.Headers[name] = append(answer.Headers[name], string(f.Value.Of(x.Up)))
 		}
-		n := s.ContentLength
-		if n < 0 {
-			n = maxMappedAnswer
-		}
-		held = c.hold(min(n, maxMappedAnswer))
-		return held
 	})
-	if !held {
-		return throttled
-	}
 	answer.Body = string(body)
-	if f != http1.None {
-		return c.proxied(f)
-	}
-	if c.trace != nil {
-		c.trace.say("Endpoint response body before transformations: %s", short(body))
-	}
-	return proceed
+	return k
 }
 
 // notForwarded are headers that no mapping sets: those of the connection, and the

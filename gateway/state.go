@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tollgate/gateway/cache"
 	"tollgate/gateway/limit"
 	"tollgate/model"
 )
@@ -46,6 +47,7 @@ type tenant struct {
 	bucket    limit.Bucket
 	inFlight  limit.Gauge
 	buffered  limit.Gauge
+	cache     *cache.Budget // of its stages' caches
 }
 
 // stage is a published stage with the program it runs. What every call reads lies
@@ -90,6 +92,7 @@ type run struct {
 	steps  []step
 	names  []string      // of the steps
 	bucket *limit.Bucket // the stage's throttle of this method; nil: none
+	cache  *caching      // of its answers; nil: none
 }
 
 // stageRef stands for a stage's name, so that plans and stages meet by pointer

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"time"
 
+	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/policy"
 	"tollgate/gateway/route"
 	"tollgate/model"
 )
@@ -35,15 +37,17 @@ type call struct {
 	flags   uint8
 	noRec   bool // the journal refused the record
 
-	head    []byte // header lines for the client
-	body    []byte // of the request, where a step has read it whole; nil: none has
-	caller  *caller
-	trace   *trace // nil: the call is not traced
-	why     string // the gateway itself answers, for those who run the API; "": its kind says it
-	detail  string // why a body does not fit its model
-	message string // of the gateway's own answer, where it is not its kind's
-	rec     journal.Record
-	counts  [2]int64 // held of the tenant's gauges: calls, bytes
+	head     []byte // header lines for the client
+	body     []byte // of the request, where a step has read it whole; nil: none has
+	caller   *caller
+	ruling   policy.Decision // of the API's resource policy
+	trace    *trace          // nil: the call is not traced
+	why      string          // the gateway itself answers, for those who run the API; "": its kind says it
+	detail   string          // why a body does not fit its model
+	message  string          // of the gateway's own answer, where it is not its kind's
+	rec      journal.Record
+	keyMaker cache.KeyMaker
+	counts   [2]int64 // held of the tenant's gauges: calls, bytes
 }
 
 const (
@@ -157,8 +161,8 @@ var stepLists, stepNames = func() (t [allUses][]step, names [allUses][]string) {
 }()
 
 // compose says which steps a method has.
-func compose(m *method, stageBucket *limit.Bucket) (u uses) {
-	if m.auth != nil {
+func compose(p *program, m *method, stageBucket *limit.Bucket) (u uses) {
+	if m.auth != nil || p.policy != nil {
 		u |= usesAccess
 	}
 	if m.keyed {
@@ -379,6 +383,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	c.head = c.appendID(c.head[:0])
 	c.flags |= flagBillable
+	if k := c.run.cache; k != nil && k.keeps(x) {
+		return c.cached(x, k)
+	}
 	if m.mock != nil {
 		if m.mock.status == 0 {
 			c.why = m.mock.why
@@ -386,27 +393,27 @@ func (c *call) integrate(x *http1.Exchange) kind {
 		}
 		c.head = append(c.head, m.mock.head...)
 		_ = x.Reply(m.mock.status, c.head, m.mock.body)
-		if c.noRec {
-			c.noRec = false
-			c.flags &^= flagBillable
-			return unavailable
-		}
-		return proceed
+		return c.sent()
 	}
 	if m.whole != nil {
 		return c.wholly(x)
 	}
+	req := c.forward(x)
+	if c.trace != nil {
+		c.traceRequest(x, req)
+	}
+	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
+}
+
+// forward is the call as its upstream gets it; its body only where it was read.
+func (c *call) forward(x *http1.Exchange) []byte {
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
 	if c.body != nil { // read whole: it goes on as it is, with its length
 		x.Request.Chunked, x.Request.ContentLength = false, int64(len(c.body))
 	}
-	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))
-	req = append(req, c.body...)
-	if c.trace != nil {
-		c.traceRequest(x, req)
-	}
-	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
+	req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0]))
+	return append(req, c.body...)
 }
 
 // proxied is what came of the upstream.

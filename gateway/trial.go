@@ -47,6 +47,7 @@ func NewTrials(allow []netip.Prefix, log *slog.Logger) *Trials {
 	o := Options{Allow: allow, Log: log}
 	o.complete()
 	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), heavy: make(chan struct{}, largeAtOnce)}
+	g.signers.Store(&map[string]*signer{})
 	g.serverUp()
 	return &Trials{g: g, slots: make(chan struct{}, maxTrials)}
 }
@@ -116,7 +117,7 @@ func (t *trial) run(g *Gateway) model.TrialAnswer {
 	t.v = variant{prog: prog, runs: []run{}, vars: t.Variables}
 	for i := range prog.methods {
 		m := &prog.methods[i]
-		u := compose(m, nil) &^ (usesAccess | usesKey)
+		u := compose(prog, m, nil) &^ (usesAccess | usesKey)
 		t.v.runs = append(t.v.runs, run{m: m, steps: stepLists[u], names: stepNames[u]})
 	}
 	target := t.Target
@@ -175,7 +176,7 @@ func (t *trial) program(g *Gateway) (*program, error) {
 		r.Methods = map[string]model.Method{anyVerb: m}
 		d.Resources = []model.Resource{r}
 	}
-	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams)
+	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams, g.apiARN(t.AccountID, t.APIID))
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), anyVerb+" "+t.Path+": "))
 	}

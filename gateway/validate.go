@@ -88,6 +88,9 @@ func Check(d *model.Definition) []model.Problem {
 	if _, err := compileResponses(d); err != nil {
 		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "gatewayResponses", Message: err.Error()})
 	}
+	if _, err := compilePolicy(d, ""); err != nil {
+		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "policy", Message: err.Error()})
+	}
 	models := map[string]*schema.Schema{}
 	for i := range d.Resources {
 		r := &d.Resources[i]
@@ -103,6 +106,10 @@ func Check(d *model.Definition) []model.Problem {
 			}
 			_, err := compileValidator(d, &m, models)
 			no(err)
+			if m.Integration != nil {
+				_, err = compileCacheKey(m.Integration, r.ID)
+				no(err)
+			}
 		}
 	}
 	return out

@@ -313,9 +313,6 @@ func (d *Definition) Undeployable() []Problem {
 	no := func(what, why string) {
 		out = append(out, Problem{Severity: SeverityError, Pointer: what, Message: why})
 	}
-	if d.Policy != "" {
-		no("policy", "resource policies are not served yet: without the policy the API would be open to callers it keeps out")
-	}
 	if e := d.Endpoint; e != nil && (slices.Contains(e.Types, EndpointPrivate) || len(e.VPCEndpointIDs) > 0) {
 		no("endpointConfiguration", "private endpoints are not served yet: the API would be open to callers outside its network")
 	}
@@ -355,7 +352,9 @@ func (g *Integration) unmappable(no func(format string, a ...any)) {
 func (m *Method) Undeployable(path string) []string {
 	var out []string
 	no := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
-	if m.AuthorizationType != "" && m.AuthorizationType != AuthNone {
+	switch m.AuthorizationType {
+	case "", AuthNone, AuthIAM:
+	default:
 		no("authorization %s is not served yet", m.AuthorizationType)
 	}
 	g := m.Integration
@@ -384,9 +383,6 @@ func (m *Method) Undeployable(path string) []string {
 	}
 	if g.ContentHandling != "" && g.Type != IntegrationHTTP {
 		no("contentHandling is not served yet")
-	}
-	if len(g.CacheKeyParameters) > 0 {
-		no("cache key parameters are not served yet")
 	}
 	if err := CheckUpstream(g, path); err != nil {
 		no("%s", MessageOf(err))

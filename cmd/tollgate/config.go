@@ -47,6 +47,7 @@ type Config struct {
 	ACMERoots      string        `env:"TOLLGATE_ACME_ROOTS" help:"file of certificates that the ACME authority's server is verified by" shown:"the system's"`
 	MaxBody        int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body of a call in bytes"`
 	JournalKeep    int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
+	CacheMemory    int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
@@ -122,8 +123,8 @@ func (c *Config) check() error {
 	if c.DrainTimeout <= 0 {
 		return model.Errorf(model.Invalid, "TOLLGATE_DRAIN_TIMEOUT must be more than nothing")
 	}
-	if c.MaxBody <= 0 || c.JournalKeep < 0 {
-		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")
+	if c.MaxBody <= 0 || c.CacheMemory <= 0 || c.JournalKeep < 0 {
+		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY and TOLLGATE_CACHE_MEMORY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")
 	}
 	if c.SecretKey != "" {
 		key, err := hex.DecodeString(c.SecretKey)

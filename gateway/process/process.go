@@ -34,9 +34,11 @@ type Settings struct {
 	TLSAddr       string        `env:"TOLLGATE_GATEWAY_TLS_ADDR" help:"where calls are taken over TLS; empty: nowhere"`
 	AdminAddr     string        `env:"TOLLGATE_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where /livez, /readyz and /metrics are"`
 	Node          string        `env:"TOLLGATE_NODE" help:"name of this node; empty: host name"`
+	Region        string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs; the control plane's"`
 	UpstreamAllow string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas"`
 	MaxBody       int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body in bytes"`
 	JournalKeep   int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
+	CacheMemory   int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout  time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log           string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
@@ -64,8 +66,11 @@ func Load(environ []string) (*Settings, error) {
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_FEED_URL %q is not an http or https URL", s.FeedURL)
 	case s.Log != "text" && s.Log != "json":
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_LOG %q is not text or json", s.Log)
-	case s.MaxBody < 0 || s.JournalKeep < 0 || s.DrainTimeout <= 0:
-		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY, TOLLGATE_JOURNAL_KEEP and TOLLGATE_DRAIN_TIMEOUT must not be negative")
+	case s.MaxBody < 0 || s.CacheMemory <= 0 || s.JournalKeep < 0 || s.DrainTimeout <= 0:
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY, TOLLGATE_JOURNAL_KEEP and TOLLGATE_DRAIN_TIMEOUT must not be negative, and TOLLGATE_CACHE_MEMORY must be more than nothing")
+	}
+	if s.Region == "" || strings.Trim(s.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_REGION %q is not lower-case letters, digits and dashes", s.Region)
 	}
 	if s.Node == "" {
 		s.Node, _ = os.Hostname()
@@ -110,8 +115,8 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 		return err
 	}
 	defer a.Stop()
-	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node,
-		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, MaxBody: s.MaxBody, JournalKeep: s.JournalKeep, Log: log})
+	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node, Region: s.Region,
+		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, MaxBody: s.MaxBody, CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, Log: log})
 	if err != nil {
 		return err
 	}
