@@ -29,6 +29,8 @@ func (s *Server) stageSettingsRoutes() []route {
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}/canary/{act}", who: mayBuild, handle: (*visit).endCanary},
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}/cache", who: mayRead, handle: (*visit).stageCache},
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}/cache", who: mayBuild, handle: (*visit).saveStageCache},
+		{method: "GET", pattern: "/apis/{api}/stages/{stage}/cache/flush", who: mayBuild, handle: (*visit).confirmFlush},
+		{method: "POST", pattern: "/apis/{api}/stages/{stage}/cache/flush", who: mayBuild, handle: (*visit).flush},
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}/logs", who: mayRead, handle: (*visit).stageLogs},
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}/logs", who: mayBuild, handle: (*visit).saveStageLogs},
 	}
@@ -443,6 +445,25 @@ func (v *visit) saveStageCache() error {
 		return err
 	}
 	return v.renderAs(422, stageCacheView(v.stageShell(&p), f))
+}
+
+func (v *visit) confirmFlush() error {
+	p, err := v.stageHere()
+	if err != nil {
+		return err
+	}
+	return v.render(flushView(v.below(p.API.API, "Empty the cache", "stages"), p))
+}
+
+func (v *visit) flush() error {
+	err := v.Plane.FlushStageCache(v.ctx(), v.actor(), v.path("api"), v.path("stage"))
+	return v.outcome(err, "The cache is empty on every node.", apiURL(v.path("api"), "stages", v.path("stage"), "cache"))
+}
+
+func flushAct(p *stagePage) act {
+	a := stageAct(p)
+	a.op, a.verb, a.path, a.in = "flush-stage-cache", "DELETE", a.path+"/cache/data", nil
+	return a
 }
 
 // logForm is a stage's access log as it is edited.

@@ -33,7 +33,11 @@ const sizes = new ResizeObserver((all) => {
   }
 });
 ready(document);
-document.addEventListener("htmx:after:swap", () => ready(document));
+document.addEventListener("htmx:after:swap", () => {
+  ready(document);
+  // An editor that was opened in place has the focus: what had it is gone.
+  if (document.activeElement === document.body) document.querySelector("[data-opened]")?.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+});
 
 const copy = async (button) => {
   const from = document.getElementById(button.dataset.copy);
