@@ -32,7 +32,7 @@ func TestAPIParts(t *testing.T) {
 	n.press("Save authorizer", "name", "Staff", "type", "TOKEN", "function", "arn:aws:lambda:us-east-1:123456789012:function:gate").want(422, "There is an authorizer")
 	n.press("Save authorizer", "name", "Gate", "type", "TOKEN", "function", "arn:aws:lambda:us-east-1:123456789012:function:gate", "source-name", "X-Gate", "ttl", "4000").want(422, "between 0 and 3600")
 	n.press("Save authorizer", "name", "Gate", "type", "TOKEN", "function", "arn:aws:lambda:us-east-1:123456789012:function:gate", "source-name", "X-Gate", "pattern", "g-.+", "ttl", "60").want(200, "Saved", "Gate")
-	n.press("Save authorizer", "name", "Open", "type", "JWT", "jwt", `{"issuers": [{"issuer": "http://x"}]}`).want(422, "https address and audiences")
+	b.get(at+"/authorizers/new").press("Save authorizer", "name", "Open", "type", "JWT", "jwt", `{"issuers": [{"issuer": "http://x"}]}`).want(422, "https address and audiences")
 	d := s.definition(owner, api)
 	gate := d.Authorizers[1]
 	if gate.Type != "TOKEN" || gate.AuthorizerURI != "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:gate/invocations" ||
@@ -99,7 +99,7 @@ func TestCORS(t *testing.T) {
 	p := b.get("/apis/"+api+"/cors?path=/tools/{tool}").want(200, "See what changes")
 	p.press("See what changes", "origin", "*", "credentials", "1").want(422, "name one")
 	p.press("See what changes", "origin", "example.com").want(422, "neither * nor one origin")
-	p = p.press("See what changes", "origin", "https://www.example.com", "max-age", "600", "failures", model.Default4XX).want(200, "OPTIONS", "added", "gateway responses", "3 changes")
+	p = p.press("See what changes", "origin", "https://www.example.com", "max-age", "600", "failures", model.Default4XX).want(200, "What changes", "OPTIONS /tools/{tool}", "Access-Control-Max-Age", "gateway response DEFAULT_4XX")
 	if s.definition(owner, api).Method("/tools/{tool}", "OPTIONS") != nil {
 		t.Fatal("it was applied before it was shown")
 	}
@@ -182,7 +182,7 @@ func TestStageSettings(t *testing.T) {
 		return x
 	}
 	p := b.get(at).link("Settings").want(200, "Variables")
-	p.press("Save settings", "variable-name", "a b", "variable-value", "x").want(422, "stage variable name")
+	p.press("Save settings", "variable-name", "a b", "variable-value", "x").want(422, "Stage variable name")
 	p.press("Save settings", "description", "For all", "tracing", "1", "variable-name", "base", "variable-value", "v1").want(200, "Saved")
 	if x := stage().Settings; x.Description != "For all" || !x.TracingEnabled || x.Variables["base"] != "v1" {
 		t.Errorf("the settings are %+v", x)

@@ -29,9 +29,11 @@ type corsForm struct {
 	Credentials                     bool
 	Failures                        []string // DEFAULT_4XX and DEFAULT_5XX
 	Revision                        int64
-	Changes                         []model.RouteChange // what it comes to; nil: not asked yet
-	Proxies                         []string            // methods whose upstream has to send the header itself
-	Options                         bool                // there is an OPTIONS method, which is replaced
+	Preflight                       map[string]string // headers of the OPTIONS method that is made; nil: not asked yet
+	Answers                         map[string]string // headers that answers get
+	Given                           []string          // methods whose answers get them
+	Proxies                         []string          // methods whose upstream has to send the header itself
+	Options                         bool              // there is an OPTIONS method, which is replaced
 	problems
 }
 
@@ -111,7 +113,7 @@ func (f *corsForm) apply(d *model.Definition) error {
 	}
 	r.Methods = maps.Clone(r.Methods)
 	r.Methods["OPTIONS"] = preflightMethod(d, preflight)
-	f.Proxies = nil
+	f.Preflight, f.Answers, f.Given, f.Proxies = preflight, origin, nil, nil
 	for _, verb := range f.Methods {
 		m := r.Methods[verb]
 		if m.Integration == nil || proxied(m.Integration) {
@@ -119,6 +121,7 @@ func (f *corsForm) apply(d *model.Definition) error {
 			continue
 		}
 		r.Methods[verb] = withHeaders(m, origin)
+		f.Given = append(f.Given, verb)
 	}
 	for _, kind := range f.Failures {
 		x := d.GatewayResponses[kind]
@@ -241,7 +244,6 @@ func (v *visit) corsPreview(f corsForm) error {
 		}
 		return v.corsWith(422, a, f)
 	}
-	f.Changes = model.Compare(&a.Definition, next)
 	return v.corsWith(200, a, f)
 }
 

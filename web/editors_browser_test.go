@@ -79,8 +79,8 @@ func TestMethodEditedInBrowser(t *testing.T) {
 	s.as(owner).in(p)
 	p.Goto(s.url + "/apis/" + api + "/method?path=/tools/{tool}&verb=POST")
 	p.Tap("Edit integration request")
-	p.Until(`document.querySelector("#mapping form")`)
-	p.Until(`document.activeElement?.closest("#mapping form")`)
+	p.Until(`!!document.querySelector("#mapping form")`)
+	p.Until(`!!document.activeElement?.closest("#mapping form")`)
 	if !strings.Contains(p.URL(), "edit=mapping") {
 		t.Errorf("the address is %s", p.URL())
 	}

@@ -239,6 +239,9 @@ func (f *responsePart) acts(p *methodPage, _ *model.Definition) []act {
 	for _, k := range sortedKeys(r.Models) {
 		steps = append(steps, "add", "/responseModels/"+segment(k), r.Models[k])
 	}
+	if len(steps) == 0 {
+		return nil
+	}
 	a := methodAct(p, "update-method-response", "PATCH", "/responses/"+url.PathEscape(f.Key), patchAct(steps...))
 	a.ids["statusCode"] = f.Key
 	a.terraform = putResponse(p, f.Key, r).terraform
