@@ -75,7 +75,7 @@ func TestAPIParts(t *testing.T) {
 	b.get(at+"/validators/"+v.ID+"/delete").press("Delete validator").want(200, "is deleted")
 
 	// Gateway responses: all kinds, what is inherited, and the way back.
-	b.get(at+"/responses").want(200, "THROTTLED", "WAF_FILTERED", "default").without("changed")
+	b.get(at+"/responses").want(200, "THROTTLED", "WAF_FILTERED", "default").without("as DEFAULT_4XX")
 	r := b.get(at + "/responses/DEFAULT_4XX").want(200)
 	r.press("Save response", "status", "9").want(422, "not a number between")
 	r.press("Save response", "headers-name", "X-Why", "headers-from", "because").want(422, "What it is filled from")
@@ -99,7 +99,7 @@ func TestCORS(t *testing.T) {
 	p := b.get("/apis/"+api+"/cors?path=/tools/{tool}").want(200, "See what changes")
 	p.press("See what changes", "origin", "*", "credentials", "1").want(422, "name one")
 	p.press("See what changes", "origin", "example.com").want(422, "neither * nor one origin")
-	p = p.press("See what changes", "origin", "https://www.example.com", "max-age", "600", "failures", model.Default4XX).want(200, "What changes", "OPTIONS /tools/{tool}", "Access-Control-Max-Age", "gateway response DEFAULT_4XX")
+	p = p.press("See what changes", "origin", "https://www.example.com", "max-age", "600", "failures", model.Default4XX).want(200, "What changes", "Added OPTIONS", "Access-Control-Max-Age", "gateway response DEFAULT_4XX")
 	if s.definition(owner, api).Method("/tools/{tool}", "OPTIONS") != nil {
 		t.Fatal("it was applied before it was shown")
 	}
