@@ -150,5 +150,8 @@ addEventListener("beforeunload", (e) => { if (changed) e.preventDefault(); });
 // A select that stands for a choice to go to is followed at once.
 document.addEventListener("change", (e) => { if (e.target.matches("[data-submit]")) e.target.form.requestSubmit(); });
 
+// The page that one is on is seen among its tabs, where they do not fit.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 16;
+
 // A form's problems are what is read first.
 document.querySelector("[data-focus]")?.focus();
