@@ -11,6 +11,7 @@ import (
 	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/token"
 	"tollgate/model"
 )
 
@@ -28,6 +29,7 @@ type registry struct {
 	domains  map[uint32]*domain
 	caches   map[cacheOf]*stageCache
 	signers  map[uint32][]*signer // by tenant
+	creds    map[uint32]*credential
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -39,6 +41,7 @@ func newRegistry() registry {
 		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
 		caches:  map[cacheOf]*stageCache{},
 		signers: map[uint32][]*signer{},
+		creds:   map[uint32]*credential{},
 	}
 }
 
@@ -72,6 +75,7 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 	}
 	g.applyKeys(ch.Keys)
 	g.applySigners(ch.Signers)
+	g.reg.applyCredentials(ch)
 	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
@@ -153,6 +157,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 			out.Domains = append(out.Domains, model.DomainConfig{Num: n, Deleted: true})
 		}
 	}
+	out.Credentials = r.completeCredentials(ch.Credentials)
 	for n := range r.keys {
 		if !keys[n] {
 			out.Keys = append(out.Keys, model.KeyConfig{Num: n, Deleted: true})
@@ -185,6 +190,7 @@ func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t.caps.Store(&caps)
 	t.bucket.Set(model.Throttle{Rate: caps.Rate, Burst: caps.Burst}, http1.Now())
 	if cfg.Deleted {
+		t.authorizations.close(&g.authBytes)
 		delete(g.reg.tenants, cfg.Num)
 	}
 }
@@ -325,7 +331,7 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID))
+	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID), g.o.Endpoints)
 	if err != nil {
 		return nil, err
 	}
@@ -385,13 +391,22 @@ func (g *Gateway) tidy() {
 	pools := map[http1.PoolKey]bool{}
 	live := map[stageMethod]bool{}
 	refs := map[stageName]*stageRef{}
+	issuers := map[token.IssuerID]bool{}
 	for _, s := range g.reg.stages {
 		refs[s.ref.name] = s.ref
 		for _, p := range s.programs() {
 			progs[p.key] = p
+			for _, a := range p.tokens {
+				for _, u := range a.issuers(g.o.UserPools) {
+					issuers[token.IssuerID{Tenant: p.tenant, URL: u}] = true
+				}
+			}
 			for i := range p.methods {
 				m := &p.methods[i]
 				pools[m.out.key] = true
+				if m.authorizer != nil {
+					pools[m.authorizer.key] = true
+				}
 				live[stageMethod{s.num, m.num}] = true
 			}
 		}
@@ -412,6 +427,7 @@ func (g *Gateway) tidy() {
 	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
 	g.reg.programs, g.reg.refs = progs, refs
 	g.upstreams.Keep(pools)
+	g.tokens.Keep(issuers)
 }
 
 func (r *registry) planUsed(p *planRef) bool {

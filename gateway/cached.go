@@ -142,7 +142,7 @@ func (c *call) cached(x *http1.Exchange, k *caching) kind {
 	c.g.metrics.cacheMisses.Add(1)
 	var out reply
 	if fresh {
-		e, f := c.ask(x, k, key, &out)
+		e, f := c.asked(x, k, key, &out)
 		if e != nil {
 			k.store.Put(key, e)
 		}
@@ -161,7 +161,7 @@ func (c *call) cached(x *http1.Exchange, k *caching) kind {
 		}
 	case <-late.C:
 	}
-	_, f := c.ask(x, k, key, &out) // not to be shared, it seems
+	_, f := c.asked(x, k, key, &out) // not to be shared, it seems
 	return c.finish(x, &out, f)
 }
 
@@ -169,12 +169,12 @@ func (c *call) cached(x *http1.Exchange, k *caching) kind {
 func (c *call) fly(x *http1.Exchange, k *caching, key cache.Key, flight *cache.Flight, out *reply) (f kind) {
 	var e *cache.Entry
 	defer func() { k.store.End(key, flight, e) }()
-	e, f = c.ask(x, k, key, out)
+	e, f = c.asked(x, k, key, out)
 	return f
 }
 
-// ask gets the integration's answer, and makes an entry of it; nil: it is not for others.
-func (c *call) ask(x *http1.Exchange, k *caching, key cache.Key, out *reply) (*cache.Entry, kind) {
+// asked gets the integration's answer, and makes an entry of it; nil: it is not for others.
+func (c *call) asked(x *http1.Exchange, k *caching, key cache.Key, out *reply) (*cache.Entry, kind) {
 	m := c.run.m
 	var f kind
 	switch {

@@ -56,6 +56,11 @@ func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 		_ = x.Reply(out.status, c.head, out.body)
 		k = c.sent()
 	}
+	return c.charge(k)
+}
+
+// charge says whether a call is billed that its integration has ended.
+func (c *call) charge(k kind) kind {
 	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
 		if c.flags&flagQuota != 0 && k == unavailable {
@@ -109,7 +114,10 @@ func (c *call) httpAnswer(x *http1.Exchange, out *reply) kind {
 	if k := c.fetch(x, req, answer); k != proceed {
 		return k
 	}
-	return c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out)
+	if k = c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out); k == proceed {
+		c.tellTrace(x, out)
+	}
+	return k
 }
 
 // mapRequest makes the integration's request of the call.
@@ -185,7 +193,7 @@ func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
 		return k
 	}
 	req := bytes.Clone(c.forward(x))
-	body, k := c.fetchWhole(x, req, func() {
+	body, k := c.fetchWhole(x, req, req, func() {
 		s := &x.Response
 		out.status = s.Code
 		for i := range s.Fields[:s.N] {
@@ -198,11 +206,11 @@ func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
 	return k
 }
 
-// fetchWhole asks the method's upstream and reads all of its answer; head is called when
-// x.Response is there.
-func (c *call) fetchWhole(x *http1.Exchange, req []byte, head func()) ([]byte, kind) {
+// fetchWhole asks the method's upstream and reads all of its answer; shown is what traces
+// show of the request, and head is called when x.Response is there.
+func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]byte, kind) {
 	if c.trace != nil {
-		c.traceRequest(x, req)
+		c.traceRequest(x, shown)
 	}
 	held := true
 	body, f := x.Fetch(c.run.m.out.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
@@ -234,24 +242,27 @@ func (c *call) fetchWhole(x *http1.Exchange, req []byte, head func()) ([]byte, k
 func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answer) kind {
 	up := &c.run.m.out
 	req := make([]byte, 0, 1024+len(r.Body))
-	req = append(c.appendMappedTarget(req, x, r), " HTTP/1.1\r\nHost: "...)
-	req = append(append(req, up.host...), '\r', '\n')
+	req = append(c.appendMappedTarget(req, x, r), " HTTP/1.1\r\n"...)
 	line := func(name, value string) {
 		req = append(append(append(append(req, name...), ": "...), value...), '\r', '\n')
 	}
 	traced := false
-	for _, h := range mappedHeaders(r, c.run.m.mapped.api) {
+	for _, h := range mappedHeaders(r, string(up.host), c.run.m.mapped.api) {
 		line(h.Name, h.Value)
 		traced = traced || strings.EqualFold(h.Name, "X-Amzn-Trace-Id")
 	}
-	if t := x.Request.Trace; t.Len() > 0 && !traced {
-		line("X-Amzn-Trace-Id", string(t.Of(x.In)))
-	} else if !traced {
-		req = c.appendTrace(req)
+	if !traced {
+		line("X-Amzn-Trace-Id", c.traceID(x))
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
-	body, k := c.fetchWhole(x, req, func() {
+	return c.askEndpoint(x, req, req, answer)
+}
+
+// askEndpoint sends the method's endpoint a request and takes its answer; shown is what traces
+// show of the request.
+func (c *call) askEndpoint(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
+	body, k := c.fetchWhole(x, req, shown, func() {
 		s := &x.Response
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
 		for i := range s.Fields[:s.N] {
@@ -264,25 +275,30 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	return k
 }
 
-// notForwarded are headers that no mapping sets: those of the connection, and the
-// framing, which is the gateway's.
-var notForwarded = map[string]bool{"Connection": true, "Content-Length": true, "Content-Md5": true, "Expect": true, "Host": true, "Keep-Alive": true, "Max-Forwards": true,
-	"Proxy-Authenticate": true, "Proxy-Connection": true, "Server": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Www-Authenticate": true}
-
 // mappedHeaders are those that an endpoint gets: the mapping's, and what stands for
-// those it leaves out.
-func mappedHeaders(r *mapping.Request, api string) []mapping.Pair {
-	out, has := make([]mapping.Pair, 0, len(r.Header)+4), map[string]bool{}
+// those it leaves out. A mapping may name another host than the address it is sent to;
+// without one the header is left out.
+func mappedHeaders(r *mapping.Request, host, api string) []mapping.Pair {
+	out, has := append(make([]mapping.Pair, 0, len(r.Header)+5), mapping.Pair{Name: "Host", Value: host}), map[string]bool{}
 	for _, h := range r.Header {
-		if name := textproto.CanonicalMIMEHeaderKey(h.Name); !notForwarded[name] {
+		switch name := textproto.CanonicalMIMEHeaderKey(h.Name); {
+		case notForwarded[name]:
+		case name == "Host":
+			if hostHeader(h.Value) {
+				out[0].Value = h.Value
+			}
+		default:
 			has[name] = true
 			out = append(out, h)
 		}
 	}
 	for _, h := range []mapping.Pair{{Name: "Accept", Value: "application/json"}, {Name: "User-Agent", Value: "AmazonAPIGateway_" + api}, {Name: "X-Amzn-Apigateway-Api-Id", Value: api}, {Name: "Content-Type", Value: r.ContentType}} {
-		if !has[h.Name] {
+		if !has[h.Name] && h.Value != "" && (h.Name != "Content-Type" || r.Body != "") {
 			out = append(out, h)
 		}
+	}
+	if host == "" {
+		return out[1:]
 	}
 	return out
 }
@@ -342,6 +358,9 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 		f := &r.Fields[i]
 		name, value := string(f.Name.Of(x.In)), string(f.Value.Of(x.In))
 		known := textproto.CanonicalMIMEHeaderKey(name)
+		if unseen[known] {
+			continue
+		}
 		in.Header[name], in.Headers[known] = value, append(in.Headers[known], value)
 	}
 	for name, value := range c.variant.vars {
@@ -398,21 +417,22 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		_, path, _ = strings.Cut(rest, "/")
 		path = "/" + path
 	}
-	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", id,
+	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", string(c.appendExtendedID(nil)),
 		"httpMethod", string(r.Method.Of(x.In)), "path", path, "protocol", protocol, "requestId", id, "requestTime", utc.Format("02/Jan/2006:15:04:05 +0000"),
 		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
-		set(identity, "apiKey", string(r.APIKey.Of(x.In)))
+		set(identity, "apiKey", string(c.keyValue(x)))
 	}
 	if w := c.caller; w != nil {
 		for _, f := range w.identity {
 			set(identity, f[0], f[1])
 		}
-		if w.authorizer != nil {
-			out.Set("authorizer", w.authorizer)
+		if a := w.context(); a != nil {
+			out.Set("authorizer", a)
 		}
 	}
+	set(out, "awsEndpointRequestId", c.endpointID)
 	out.Set("identity", identity)
 	return out
 }

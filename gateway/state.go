@@ -45,9 +45,13 @@ type tenant struct {
 	suspended atomic.Bool
 	caps      atomic.Pointer[model.Caps]
 	bucket    limit.Bucket
-	inFlight  limit.Gauge
-	buffered  limit.Gauge
-	cache     *cache.Budget // of its stages' caches
+	// credentials are what its integrations sign with, by name; nil: none.
+	credentials atomic.Pointer[map[string]*credential]
+	inFlight    limit.Gauge
+	// authorizations are what its Lambda authorizers said.
+	authorizations authCache
+	buffered       limit.Gauge
+	cache          *cache.Budget // of its stages' caches
 }
 
 // stage is a published stage with the program it runs. What every call reads lies

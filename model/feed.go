@@ -32,19 +32,20 @@ const MaxFailures = 100
 // Changes brings a node from one revision to another. An object with Deleted set
 // is gone; others replace what the node had under the same number or id.
 type Changes struct {
-	Revision uint64          `json:"revision"`       // what the node has after applying
-	Full     bool            `json:"full,omitempty"` // replaces everything it had
-	Tenants  []TenantConfig  `json:"tenants,omitempty"`
-	Stages   []StageConfig   `json:"stages,omitempty"`
-	Plans    []PlanConfig    `json:"plans,omitempty"`
-	Keys     []KeyConfig     `json:"keys,omitempty"`
-	Domains  []DomainConfig  `json:"domains,omitempty"`
-	Signers  []SignersConfig `json:"signers,omitempty"`
+	Revision    uint64             `json:"revision"`       // what the node has after applying
+	Full        bool               `json:"full,omitempty"` // replaces everything it had
+	Tenants     []TenantConfig     `json:"tenants,omitempty"`
+	Stages      []StageConfig      `json:"stages,omitempty"`
+	Plans       []PlanConfig       `json:"plans,omitempty"`
+	Keys        []KeyConfig        `json:"keys,omitempty"`
+	Domains     []DomainConfig     `json:"domains,omitempty"`
+	Signers     []SignersConfig    `json:"signers,omitempty"`
+	Credentials []CredentialConfig `json:"credentials,omitempty"`
 }
 
 // Empty reports that nothing changed but perhaps the number.
 func (c *Changes) Empty() bool {
-	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys)+len(c.Domains)+len(c.Signers) == 0
+	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys)+len(c.Domains)+len(c.Signers)+len(c.Credentials) == 0
 }
 
 // TenantConfig is what a node knows of a tenant.
@@ -69,7 +70,9 @@ type StageConfig struct {
 	Variables map[string]string    `json:"variables,omitempty"`
 	Canary    *CanaryConfig        `json:"canary,omitempty"`
 	Cache     *CacheConfig         `json:"cache,omitempty"` // nil: nothing is kept
-	Deleted   bool                 `json:"deleted,omitempty"`
+	// AuthorizerFlushes counts how often what its authorizers said was to be forgotten.
+	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
+	Deleted           bool   `json:"deleted,omitempty"`
 }
 
 // CanaryConfig sends a share of a stage's calls, each chosen by chance, to another
@@ -215,6 +218,19 @@ type DomainConfig struct {
 	// authorizations by token.
 	Challenges map[string]string `json:"challenges,omitempty"`
 	Deleted    bool              `json:"deleted,omitempty"`
+}
+
+// CredentialConfig is what a node signs requests to AWS services with.
+type CredentialConfig struct {
+	Num          uint32   `json:"num"` // never reused
+	Tenant       uint32   `json:"tenant"`
+	Name         string   `json:"name"` // that integrations name, see DefaultCredential
+	AccessKeyID  string   `json:"accessKeyId"`
+	Secret       string   `json:"secret"`
+	SessionToken string   `json:"sessionToken,omitempty"`
+	Services     []string `json:"services,omitempty"` // that it may be used for, as signatures name them; none: all
+	Regions      []string `json:"regions,omitempty"`  // likewise
+	Deleted      bool     `json:"deleted,omitempty"`
 }
 
 // LeaseRequest asks for units of a subscription's quota.

@@ -24,6 +24,8 @@ type StageSettings struct {
 	DocumentationVersion string                   `json:"documentationVersion,omitempty"`
 	TracingEnabled       bool                     `json:"tracingEnabled,omitempty"`
 	CacheFlushes         int                      `json:"cacheFlushes,omitempty"` // how often the cache was emptied
+	// AuthorizerFlushes counts how often what authorizers said was to be forgotten.
+	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
 }
 
 // MethodSetting is how one method behaves on a stage. The gateway acts on its
@@ -176,8 +178,7 @@ func SettingMethod(key string) (path, verb string, ok bool) {
 
 // Configure puts into a node's configuration what the gateway acts on.
 func (s *StageSettings) Configure(c *StageConfig) {
-	c.Throttle, c.Variables = s.Throttle(), s.Variables
-	c.Cache = s.cache()
+	c.Throttle, c.Variables, c.AuthorizerFlushes, c.Cache = s.Throttle(), s.Variables, s.AuthorizerFlushes, s.cache()
 	for _, key := range sortedNames(s.MethodSettings) {
 		path, verb, ok := SettingMethod(key)
 		if !ok || key == EveryMethod {

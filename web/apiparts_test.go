@@ -39,6 +39,9 @@ func TestAPIParts(t *testing.T) {
 		gate.IdentitySource != "method.request.header.X-Gate" || *gate.ResultTTLSeconds != 60 || gate.IdentityValidationExpression != "g-.+" {
 		t.Errorf("the authorizer is %+v", gate)
 	}
+	ask := b.get(at + "/authorizers/" + gate.ID)
+	ask.press("Ask it", "header-name", "X Gate", "header-value", "g-1").want(422, "A header's name has no blanks")
+	ask.press("Ask it", "header-name", "X-Gate", "header-value", "no").want(200, "401 in") // it does not match
 	b.get(at+"/method?path=/tools&verb=GET&edit=request").press("Save method request", "authorization", "authorizer:"+gate.ID).want(200, "Gate")
 	e := b.get(at+"/authorizers/"+gate.ID).want(200, "GET /tools")
 	if e.field("ttl") != "60" || e.field("source-name") != "X-Gate" {

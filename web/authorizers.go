@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -23,6 +24,7 @@ func (s *Server) authorizerRoutes() []route {
 		{method: "POST", pattern: "/apis/{api}/authorizers/new", who: mayBuild, handle: (*visit).saveAuthorizer},
 		{method: "GET", pattern: "/apis/{api}/authorizers/{authorizer}", who: mayRead, handle: (*visit).authorizer},
 		{method: "POST", pattern: "/apis/{api}/authorizers/{authorizer}", who: mayBuild, handle: (*visit).saveAuthorizer},
+		{method: "POST", pattern: "/apis/{api}/authorizers/{authorizer}/test", who: mayBuild, handle: (*visit).tryAuthorizer},
 		{method: "GET", pattern: "/apis/{api}/authorizers/{authorizer}/delete", who: mayBuild, handle: (*visit).confirmDeleteAuthorizer},
 		{method: "POST", pattern: "/apis/{api}/authorizers/{authorizer}/delete", who: mayBuild, handle: (*visit).deleteAuthorizer},
 	}
@@ -67,7 +69,17 @@ type authorizerForm struct {
 	Pools, JWT            string
 	Revision              int64
 	Methods               []string
+	Trial                 authorizerTrial
 	problems
+}
+
+// authorizerTrial is a call that the authorizer is asked about.
+type authorizerTrial struct {
+	Possible bool // of an authorizer that is a function
+	Target   string
+	Headers  []ui.RowValues
+	Problems problems
+	Answer   *model.AuthorizerAnswer
 }
 
 var sourceOptions = []ui.Option{{Value: "method.request.header.", Label: "Header"}, {Value: "method.request.querystring.", Label: "Query"}, {Value: "stageVariables.", Label: "Stage variable"}, {Value: "context.", Label: "Context"}}
@@ -96,6 +108,12 @@ func (f *authorizerForm) show(d *model.Definition, a *model.Authorizer) {
 		}
 	}
 	f.Methods = usedBy(d, func(m *model.Method) bool { return m.AuthorizerID == a.ID })
+	f.Trial = authorizerTrial{Possible: a.Type == byToken || a.Type == byRequest, Target: "/"}
+	for _, s := range listed(a.IdentitySource) {
+		if name, ok := strings.CutPrefix(s, "method.request.header."); ok {
+			f.Trial.Headers = append(f.Trial.Headers, ui.RowValues{Cells: []string{name, ""}})
+		}
+	}
 }
 
 func (f *authorizerForm) read(v *visit) {
@@ -329,6 +347,50 @@ func (v *visit) saveAuthorizer() error {
 		return err
 	}
 	return v.done("Saved. It guards once it is deployed.", apiURL(v.path("api"), "authorizers"))
+}
+
+// tryAuthorizer asks the authorizer as it is saved, deployed or not.
+func (v *visit) tryAuthorizer() error {
+	a, err := v.Plane.API(v.ctx(), v.actor(), v.path("api"))
+	if err != nil {
+		return err
+	}
+	x := a.Definition.Authorizer(v.path("authorizer"))
+	if x == nil {
+		return noAuthorizer
+	}
+	f := authorizerForm{Revision: a.Revision}
+	f.show(&a.Definition, x)
+	t := &f.Trial
+	t.Target, t.Headers = v.value("target"), v.rows("header", headerRows)
+	if v.more() {
+		return v.authorizerWith(200, a, f)
+	}
+	in := model.AuthorizerTrial{ID: model.NewRequestID(), AccountID: v.actor().AccountID, APIID: a.ID, Definition: &a.Definition, AuthorizerID: x.ID, Target: t.Target}
+	in.Headers = readHeaders(&t.Problems, t.Headers)
+	if v.TryAuthorizer == nil || !t.Possible {
+		t.Problems.say("", "An authorizer of this type is tried by calling a method that it guards")
+	}
+	if !strings.HasPrefix(t.Target, "/") || len(t.Target) > maxTrialTarget || strings.ContainsAny(t.Target, " \r\n\t#") {
+		t.Problems.say("target", "The path %q does not begin with a slash, or holds blanks", cutText(t.Target, 100))
+	}
+	if len(t.Problems) == 0 {
+		ctx, cancel := context.WithTimeout(v.ctx(), trialTime)
+		defer cancel()
+		out, err := v.TryAuthorizer(ctx, in)
+		switch {
+		case err == nil:
+			t.Answer = &out
+		case invalid(err) || model.KindOf(err) == model.Unavailable:
+			t.Problems.say("", "%s", sentence(model.MessageOf(err)))
+		default:
+			return err
+		}
+	}
+	if len(t.Problems) > 0 {
+		return v.authorizerWith(422, a, f)
+	}
+	return v.authorizerWith(200, a, f)
 }
 
 func (v *visit) confirmDeleteAuthorizer() error {

@@ -342,9 +342,25 @@ func (v *visit) tryMethod() error {
 	return v.showMethod(status, p)
 }
 
+// readHeaders reads rows of headers to call with.
+func readHeaders(p *problems, rows []ui.RowValues) http.Header {
+	out := http.Header{}
+	for i := range rows {
+		r := &rows[i]
+		if !headerName.MatchString(r.Cells[0]) || strings.ContainsAny(r.Cells[1], "\r\n") {
+			r.Error = "A header's name has no blanks"
+			p.say("header", "%s: %s", orName(r.Cells[0], "A header"), r.Error)
+			continue
+		}
+		name := textproto.CanonicalMIMEHeaderKey(r.Cells[0])
+		out[name] = append(out[name], r.Cells[1])
+	}
+	return out
+}
+
 func (v *visit) tried(p *methodPage) error {
 	t := &p.Trial
-	call := model.TrialCall{ID: model.NewRequestID(), AccountID: v.actor().AccountID, APIID: p.API.ID, Definition: &p.API.Definition, Path: p.Path, Verb: t.Verb, Target: t.target(p.Path), Headers: http.Header{}, Body: []byte(t.Body), Variables: map[string]string{}}
+	call := model.TrialCall{ID: model.NewRequestID(), AccountID: v.actor().AccountID, APIID: p.API.ID, Definition: &p.API.Definition, Path: p.Path, Verb: t.Verb, Target: t.target(p.Path), Body: []byte(t.Body), Variables: map[string]string{}}
 	if v.Try == nil {
 		t.Problems.say("", "No gateway runs beside this console; use the command line")
 	}
@@ -354,16 +370,7 @@ func (v *visit) tried(p *methodPage) error {
 	if len(call.Target) > maxTrialTarget || strings.ContainsAny(call.Target, " \r\n\t#") {
 		t.Problems.say("query", "A query has no blanks, and with the path at most %d bytes", maxTrialTarget)
 	}
-	for i := range t.Headers {
-		r := &t.Headers[i]
-		if !headerName.MatchString(r.Cells[0]) || strings.ContainsAny(r.Cells[1], "\r\n") {
-			r.Error = "A header's name has no blanks"
-			t.Problems.say("header", "%s: %s", orName(r.Cells[0], "A header"), r.Error)
-			continue
-		}
-		name := textproto.CanonicalMIMEHeaderKey(r.Cells[0])
-		call.Headers[name] = append(call.Headers[name], r.Cells[1])
-	}
+	call.Headers = readHeaders(&t.Problems, t.Headers)
 	if t.Stage != "" {
 		s, err := v.Plane.Stage(v.ctx(), v.actor(), p.API.ID, t.Stage)
 		if err != nil {

@@ -45,8 +45,11 @@ type Options struct {
 	GatewayAddr string
 	// Try makes one call of a method that need not be deployed; nil: none can be made.
 	Try func(context.Context, model.TrialCall) (model.TrialAnswer, error)
-	Log *slog.Logger
-	Now func() time.Time
+	// TryAuthorizer asks an authorizer about a call that nobody has made; nil: none can
+	// be asked.
+	TryAuthorizer func(context.Context, model.AuthorizerTrial) (model.AuthorizerAnswer, error)
+	Log           *slog.Logger
+	Now           func() time.Time
 }
 
 // Server serves the console and the operator's area.

@@ -38,12 +38,12 @@ func (p *program) startFaces(ctx context.Context) error {
 	outward := &http.Transport{DialContext: gateway.Dialer(p.cfg.allow).DialContext, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 16, IdleConnTimeout: time.Minute}
 	p.onStop(func(context.Context) error { outward.CloseIdleConnections(); return nil })
 	asIs := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	trials := gateway.NewTrials(p.cfg.allow, p.log)
+	trials := gateway.NewTrials(p.cfg.allow, p.cfg.endpoints, p.log)
 	p.onStop(trials.Close)
 	console, err := web.New(web.Options{
 		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Gateway: p.cfg.gateway, PortalURL: portals.URL,
 		Fetch: func(ctx context.Context, url string) ([]byte, error) { return download(ctx, outward, url) },
-		Call:  (&http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: asIs}).Do, GatewayAddr: gatewayAddr, Try: trials.Try,
+		Call:  (&http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: asIs}).Do, GatewayAddr: gatewayAddr, Try: trials.Try, TryAuthorizer: trials.TryAuthorizer,
 		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, Log: p.log,
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *program) startFaces(ctx context.Context) error {
 	}
 	aws, err := awsapi.New(awsapi.Options{
 		Plane: p.plane, Usage: p.intake, Region: p.cfg.Region, Gateway: p.cfg.gateway, BehindProxy: p.cfg.BehindProxy, Log: p.log,
-		Try: trials.Try,
+		Try: trials.Try, TryAuthorizer: trials.TryAuthorizer,
 	})
 	if err != nil {
 		return err

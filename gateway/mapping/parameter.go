@@ -71,9 +71,6 @@ func compileParameter(target, from, prefix string, targets map[string]bool, sour
 	if p.kind == "header" && !model.HeaderName(p.name) {
 		return p, fmt.Errorf("parameter %s: %q is not the name of a header", target, p.name)
 	}
-	if prefix == "method.response." && model.OwnHeader(p.name) {
-		return p, fmt.Errorf("parameter %s: the header %s is the gateway's own; leave it out", target, p.name)
-	}
 	if len(from) >= 2 && from[0] == '\'' && from[len(from)-1] == '\'' {
 		p.from = from[1 : len(from)-1]
 		if !clean(p.from) {
@@ -132,9 +129,9 @@ func (p *parameter) value(c *Call, a *Answer) (v string, ok bool) {
 		v = p.inBody(c, a.Body)
 		ok = v != ""
 	case fromStage:
-		v, ok = lookup(c.StageVariables, p.from)
+		v, ok = Lookup(c.StageVariables, p.from)
 	case fromContext:
-		v, ok = lookup(c.Context, p.from)
+		v, ok = Lookup(c.Context, p.from)
 	}
 	return v, ok && clean(v)
 }
@@ -156,8 +153,8 @@ func (p *parameter) inBody(c *Call, body string) string {
 	return text
 }
 
-// lookup goes down a map by a dotted name.
-func lookup(m *vtl.Map, name string) (string, bool) {
+// Lookup goes down a map by a dotted name.
+func Lookup(m *vtl.Map, name string) (string, bool) {
 	for m != nil {
 		if v, ok := m.Get(name); ok {
 			return vtl.Text(v), true
