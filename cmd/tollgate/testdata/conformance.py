@@ -171,6 +171,7 @@ class Sequence:
             return "x" * int(m[1])
         v = re.sub(r"\{\{step(\d+):([^}]+)\}\}", self.earlier, v)
         v = re.sub(r"http://[a-z0-9]+\.lambda-url\.us-east-1\.localhost\.localstack\.cloud:4566/", lambda m: self.function_url, v)
+        v = re.sub(r"arn:aws:iam::000000000000:role/role-[0-9a-f]+", "arn:aws:iam::000000000000:role/recorded", v)
         v = v.replace("http://sqs.us-east-1.localhost.localstack.cloud:4566", self.services.moto)
         return re.sub(r"http://localhost:37887", self.services.echo, v)
 
