@@ -51,7 +51,7 @@ func (c *call) wholly(x *http1.Exchange) kind {
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
 		for _, h := range out.header {
-			c.head = appendLine(c.head, h.Name, h.Value)
+			c.head = appendLine(c.head, h)
 		}
 		_ = x.Reply(out.status, c.head, out.body)
 		k = c.sent()
@@ -256,12 +256,12 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
-	return c.ask(x, req, req, answer)
+	return c.askEndpoint(x, req, req, answer)
 }
 
 // askEndpoint sends the method's endpoint a request and takes its answer; shown is what traces
 // show of the request.
-func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
+func (c *call) askEndpoint(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
 	body, k := c.fetchWhole(x, req, shown, func() {
 		s := &x.Response
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
