@@ -307,7 +307,7 @@ class Sequence:
                         while last["status"] != self.wanted(i) and time.monotonic() < until:
                             time.sleep(0.02)
                             last = self.results[i] = self.http(s)
-                        changed, status, what = False, last["status"], f"{s['http']} {s['url'].split('>', 1)[1]}"
+                        status, what = last["status"], f"{s['http']} {s['url'].split('>', 1)[1]}"
                 except Exception as e:
                     status, self.results[i], what = repr(e), {}, s.get("call", s.get("http"))
                 follows = self.steps[i + 1] if i + 1 < len(self.steps) else {}
