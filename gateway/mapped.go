@@ -430,7 +430,10 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	if i := c.match.Route; i >= 0 && int(i) < len(v.prog.resources) {
 		at = v.prog.resources[i]
 	}
-	out, identity := vtl.NewMap(), vtl.NewMap()
+	out, identity := vtl.NewMap(), vtl.NewObject()
+	for _, name := range identityFields {
+		identity.Set(name, "")
+	}
 	set := func(m *vtl.Map, pairs ...string) {
 		for i := 0; i+1 < len(pairs); i += 2 {
 			if pairs[i+1] != "" {
@@ -455,7 +458,10 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	}
 	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", string(c.appendExtendedID(nil)),
 		"httpMethod", string(r.Method.Of(x.In)), "path", path, "protocol", protocol, "requestId", id, "requestTime", utc.Format("02/Jan/2006:15:04:05 +0000"),
-		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
+		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage)
+	if c.stage.canary != nil {
+		set(out, "isCanaryRequest", strconv.FormatBool(v.canary))
+	}
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
 		set(identity, "apiKey", string(c.keyValue(x)))
@@ -472,6 +478,10 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	out.Set("identity", identity)
 	return out
 }
+
+// identityFields are in every call's $context.identity, empty where they are not known.
+var identityFields = []string{"cognitoIdentityPoolId", "accountId", "cognitoIdentityId", "caller", "sourceIp", "principalOrgId", "accessKey",
+	"cognitoAuthenticationType", "cognitoAuthenticationProvider", "userArn", "userAgent", "user"}
 
 // header is the last value of a header of the request.
 func header(x *http1.Exchange, name string) []byte {
