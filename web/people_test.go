@@ -63,7 +63,7 @@ func TestPeople(t *testing.T) {
 	policy.press("Save", "policy", `{"Statement":`).want(422, "The policy is no JSON document")
 	policy.press("Save", "policy", `{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`).want(200, "What its policy says")
 	ada.get("/access-keys/"+id+"/policy").want(200, "Effect").press("Save", "policy", "").want(200, "Every API of the account")
-	bob.get("/access-keys/"+id+"/policy").want(200) // an admin now
+	bob.get("/access-keys/" + id + "/policy").want(200) // an admin now
 	ada.get("/access-keys").press("Disable").want(200, "refused from now on", "Disabled")
 	ada.get("/access-keys/"+id+"/delete").press("Delete "+id).want(200, "is deleted").without(id)
 
