@@ -16,7 +16,7 @@ var stages = handlers{
 	"UpdateStage":                (*call).updateStage,
 	"DeleteStage":                (*call).deleteStage,
 	"FlushStageCache":            (*call).flushStage,
-	"FlushStageAuthorizersCache": (*call).flushStage,
+	"FlushStageAuthorizersCache": (*call).flushAuthorizers,
 }
 
 // stage is a stage's shape.
@@ -153,8 +153,12 @@ func (c *call) deleteStage() (any, error) {
 	return nil, c.notDeployed(c.Plane.DeleteStage(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"]))
 }
 
-// flushStage has nothing to flush: nothing is cached.
 func (c *call) flushStage() (any, error) {
+	return nil, c.notDeployed(c.Plane.FlushStageCache(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"]))
+}
+
+// flushAuthorizers has nothing to flush: no authorizer's answer is kept.
+func (c *call) flushAuthorizers() (any, error) {
 	if err := c.actor.May(control.ToBuild); err != nil {
 		return nil, err
 	}

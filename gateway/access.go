@@ -7,16 +7,31 @@ import (
 
 	"tollgate/gateway/http1"
 	"tollgate/gateway/policy"
+	"tollgate/gateway/token"
 	"tollgate/gateway/vtl"
 	"tollgate/model"
 )
 
 // caller is what authorization found out about who calls.
 type caller struct {
-	principal  string
-	authorizer *vtl.Map    // $context.authorizer; nil: none
-	identity   [][2]string // fields of $context.identity, beside those that every call has
-	usageKey   string      // usageIdentifierKey: the API key that an authorizer gave
+	principal   string
+	authorizer  *vtl.Map     // $context.authorizer; nil: none
+	identity    [][2]string  // fields of $context.identity, beside those that every call has
+	usageKey    string       // usageIdentifierKey: the API key that an authorizer gave
+	invalidates func() bool  // may ask for a fresh answer in place of a cached one; nil: it may not
+	token       *token.Token // that was shown; nil: none
+	typed       bool         // its claims keep their types
+}
+
+// context is $context.authorizer, for templates, which may change it; nil: there is none.
+func (w *caller) context() *vtl.Map {
+	switch {
+	case w.token != nil:
+		return w.tokenContext()
+	case w.authorizer != nil:
+		return w.authorizer.Clone()
+	}
+	return nil
 }
 
 // authorize says whether a method may be called, and sets the call's caller. It may
@@ -103,11 +118,14 @@ func compilePolicy(d *model.Definition, arn string) (*policy.Policy, error) {
 	return p, nil
 }
 
-// compileAuth is a method's authorization; nil: everybody may call it.
-func compileAuth(d *model.Definition, m *model.Method) (authorize, error) {
+// compileAuth is a method's authorization; nil: everybody may call it. Authorizers of
+// tokens are kept in tokens.
+func compileAuth(d *model.Definition, m *model.Method, tokens map[string]*tokenAuth) (authorize, error) {
 	switch m.AuthorizationType {
 	case "", model.AuthNone:
 		return nil, nil
+	case model.AuthCognito, model.AuthJWT:
+		return compileToken(d, m, tokens)
 	case model.AuthIAM:
 		return (*call).iam, nil
 	}

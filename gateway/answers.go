@@ -43,6 +43,7 @@ const (
 	authorizerFailure
 	authorizerConfiguration
 	malformedAnswer
+	methodTooLong
 	kinds
 )
 
@@ -89,6 +90,7 @@ var answers = func() (t [kinds]answer) {
 	set(authorizerFailure, "AUTHORIZER_FAILURE", 500, "", "AuthorizerFailureException")
 	set(authorizerConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", 500, "", "AuthorizerConfigurationException")
 	set(malformedAnswer, "API_CONFIGURATION_ERROR", 502, "Internal server error", "InternalServerErrorException")
+	set(methodTooLong, "METHOD_TOO_LONG", 414, "Request URI Too Long", "BadRequestException")
 	for _, k := range []kind{authorizerFailure, authorizerConfiguration} {
 		t[k].body = []byte(`{"message":null}`) // as recorded
 	}
@@ -100,7 +102,7 @@ var answers = func() (t [kinds]answer) {
 func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
 	c.head = append(c.head[:0], a.head...)
-	c.head = c.appendID(c.head)
+	c.head = c.appendChallenge(c.appendID(c.head))
 	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {
 		c.flags |= flagBillable
 	}
@@ -148,7 +150,7 @@ func (c *call) renderMapped(x *http1.Exchange, k kind, g *mapping.GatewayRespons
 	in.Context.Set("error", e)
 	out := g.Reply(in, a.status, string(body))
 	c.head = append(append(append(c.head[:0], "x-amzn-ErrorType: "...), a.errorType...), '\r', '\n')
-	c.head = c.appendID(c.head)
+	c.head = c.appendChallenge(c.appendID(c.head))
 	for _, h := range out.Header {
 		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
 	}
@@ -192,6 +194,13 @@ func (g *Gateway) refused(x *http1.Exchange, e *http1.ParseError) {
 	c.head = c.appendID(c.head)
 	body := append([]byte(`{"message":"`), e.Reason...)
 	_ = x.Reply(e.Status, c.head, append(body, `"}`...))
+}
+
+func (c *call) appendChallenge(dst []byte) []byte {
+	if c.challenge == "" {
+		return dst
+	}
+	return append(append(append(dst, "www-authenticate: "...), c.challenge...), '\r', '\n')
 }
 
 func (c *call) appendID(dst []byte) []byte {

@@ -17,10 +17,13 @@ import (
 	"time"
 
 	"tollgate/gateway/auth"
+	"tollgate/gateway/aws"
+	"tollgate/gateway/cache"
 	"tollgate/gateway/follow"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/token"
 	"tollgate/model"
 )
 
@@ -33,11 +36,16 @@ type Options struct {
 	Region  string // in the ARNs of what is called; default us-east-1
 	Feed    follow.Feed
 	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
-	Caps    model.Caps     // of a tenant that has none of its own; default model.DefaultCaps
-	Log     *slog.Logger
+	// Endpoints are where AWS services are besides at Amazon. Integrations reach them
+	// wherever they are; upstreams of tenants' own choice do not.
+	Endpoints aws.Endpoints
+	UserPools model.UserPools // issuers of user pools that are not Amazon's
+	Caps      model.Caps      // of a tenant that has none of its own; default model.DefaultCaps
+	Log       *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxConns    int           // default 20,000
+	CacheMemory int64         // bytes that stages' caches may hold in all; default 256 MiB
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
 	SealEvery   time.Duration // how often usage leaves; default 1 s
 }
@@ -63,6 +71,7 @@ type Gateway struct {
 	follower  *follow.Follower
 	server    *http1.Server
 	upstreams *http1.Upstreams
+	tokens    *token.Ring
 	outward   *http.Client // rare calls of the gateway's own, such as for key sets; keeps to the guard
 	metrics   metrics
 	plain     net.Listener
@@ -75,7 +84,9 @@ type Gateway struct {
 	mu  sync.Mutex // over reg
 	reg registry
 
-	heavy chan struct{} // see heavily
+	heavy       chan struct{} // see heavily
+	cacheBudget *cache.Budget // of all stages' caches
+	authBytes   atomic.Int64  // of all tenants' authorizations
 
 	complaintsMu sync.Mutex
 	complaints   map[string]time.Time // what about, such as an upstream address, to the last time
@@ -87,6 +98,9 @@ func (o *Options) complete() {
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = 10 << 20
+	}
+	if o.CacheMemory == 0 {
+		o.CacheMemory = 256 << 20
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 20_000
@@ -104,7 +118,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), heavy: make(chan struct{}, largeAtOnce)}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
 	g.signers.Store(&map[string]*signer{})
 	var undo []func()
@@ -152,10 +166,12 @@ func (g *Gateway) serverUp() {
 	})
 	dial := newGuard(g.o.Allow).dialer.DialContext
 	g.upstreams = http1.NewUpstreams(g.server, dial)
+	g.upstreams.Named = only(g.o.Endpoints.Addresses())
 	g.outward = &http.Client{
 		Transport:     &http.Transport{DialContext: dial, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 64, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 5 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	g.tokens = token.NewRing(token.Options{Fetch: token.HTTP(g.outward), Complain: g.complainIssuer})
 }
 
 func (g *Gateway) listen() (err error) {
@@ -239,8 +255,15 @@ func (g *Gateway) drain(ctx context.Context) error {
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
 	g.upstreams.Keep(nil)
+	g.tokens.Close()
 	g.outward.CloseIdleConnections()
 	return err
+}
+
+// complainIssuer tells the operator about an issuer whose keys cannot be had: its
+// tokens are refused, or soon will be.
+func (g *Gateway) complainIssuer(tenant uint32, issuer string, err error) {
+	g.log.Warn("the keys of a token issuer cannot be had", "tenant", tenant, "issuer", issuer, "error", err)
 }
 
 // said notes that the operator is told about something, which was said within the last

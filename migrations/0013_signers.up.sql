@@ -8,4 +8,4 @@ alter table access_key add column policy text;
 alter table feed_head add column signer_day date not null default '1970-01-01';
 
 alter table feed_change drop constraint feed_change_kind_check,
-  add constraint feed_change_kind_check check (kind in ('tenant', 'stage', 'plan', 'key', 'domain', 'signer'));
+  add constraint feed_change_kind_check check (kind in ('tenant', 'stage', 'plan', 'key', 'domain', 'credential', 'signer'));

@@ -17,6 +17,8 @@ type TrialCall struct {
 	Headers    map[string][]string
 	Body       []byte
 	Variables  map[string]string // the stage's
+	// Credentials are what the account's integrations sign requests to AWS services with.
+	Credentials []CredentialConfig
 }
 
 // TrialAnswer is what came of it, and the log of its way.

@@ -30,6 +30,7 @@ type store struct {
 	plans   map[planID]model.PlanConfig
 	domains map[uint32]model.DomainConfig
 	signers map[uint32]model.SignersConfig // by tenant
+	creds   map[uint32]model.CredentialConfig
 	rev     uint64
 	warn    *slog.Logger
 	recent  map[string]*model.DeploymentContent // fetched, not compiled yet
@@ -60,6 +61,7 @@ func (s *store) clear() {
 	s.plans = map[planID]model.PlanConfig{}
 	s.domains = map[uint32]model.DomainConfig{}
 	s.signers = map[uint32]model.SignersConfig{}
+	s.creds = map[uint32]model.CredentialConfig{}
 }
 
 func (s *store) path() string { return filepath.Join(s.dir, "changes.jsonl") }
@@ -150,6 +152,9 @@ func (s *store) merge(ch *model.Changes) {
 	for _, k := range ch.Signers {
 		set(s.signers, k.Tenant, k, k.Deleted)
 	}
+	for _, c := range ch.Credentials {
+		set(s.creds, c.Num, c, c.Deleted)
+	}
 	s.rev = ch.Revision
 }
 
@@ -166,7 +171,8 @@ func (s *store) full(keys []model.KeyConfig) *model.Changes {
 	return &model.Changes{Revision: s.rev, Full: true,
 		Tenants: slices.Collect(maps.Values(s.tenants)), Stages: slices.Collect(maps.Values(s.stages)),
 		Plans: slices.Collect(maps.Values(s.plans)), Keys: keys,
-		Domains: slices.Collect(maps.Values(s.domains)), Signers: slices.Collect(maps.Values(s.signers))}
+		Domains: slices.Collect(maps.Values(s.domains)), Signers: slices.Collect(maps.Values(s.signers)),
+		Credentials: slices.Collect(maps.Values(s.creds))}
 }
 
 // add makes a change durable. One that cannot be written waits for the next: no
