@@ -404,6 +404,29 @@ func TestSignersIdentity(t *testing.T) {
 	}
 }
 
+// Who signs may ask for a fresh answer in place of a cached one if their policy lets them.
+func TestSignersInvalidateCaches(t *testing.T) {
+	u := newCounting(t, nil)
+	r := newRig(t)
+	st := r.cachedStage(u.s.URL, model.CacheSetting{Enabled: true, TTLSeconds: 300, Guarded: true, Strategy: "FAIL_WITH_403"}, "GET /a")
+	r.p.mu.Lock()
+	m := r.p.deployments["d1"].Definition.Resources[0].Methods["GET"]
+	m.AuthorizationType = model.AuthIAM
+	r.p.deployments["d1"].Definition.Resources[0].Methods["GET"] = m
+	r.p.mu.Unlock()
+	r.serve(st)
+	for actions, want := range map[string]int{`"execute-api:Invoke"`: 403, `["execute-api:Invoke","execute-api:InvalidateCache"]`: 200} {
+		r.signers(tenantNum, signerOf(keyID, keySecret, time.Now(), func(s *model.SignerConfig) {
+			s.Policy = `{"Statement":{"Effect":"Allow","Action":` + actions + `,"Resource":"*"}}`
+		}))
+		req := r.request("GET", "/a", nil)
+		req.Header.Set("Cache-Control", "max-age=0")
+		if status, _, body := r.do(sign(req, nil)); status != want {
+			t.Errorf("with %s: %d %s", actions, status, body)
+		}
+	}
+}
+
 // A node knows keys until they are taken away, over a restart without a control plane,
 // and at most for as long as it was given signing keys.
 func TestSignersComeAndGo(t *testing.T) {
