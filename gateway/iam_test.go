@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tollgate/awsapi/sigv4"
+	"tollgate/gateway/http1"
 	"tollgate/model"
 )
 
@@ -522,6 +523,31 @@ func TestSignedByCurl(t *testing.T) {
 	}
 	if got := run("wrong", base+"/a/1"); !strings.HasSuffix(got, " 403") {
 		t.Error(got)
+	}
+}
+
+func BenchmarkSigned(b *testing.B) {
+	r := newRig(b)
+	r.signed("d1", "", `{"Version":"2012-10-17","Statement":[`+statement("Allow", `"Resource":"execute-api:/*","Condition":{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}`)+`]}`, "GET /a")
+	r.signers(tenantNum, signerOf(keyID, keySecret, time.Now()))
+	q := sign(r.request("GET", "/a?x=1", nil), nil)
+	var head bytes.Buffer
+	if err := q.Write(&head); err != nil {
+		b.Fatal(err)
+	}
+	x := &http1.Exchange{In: head.Bytes(), RemoteIP: "127.0.0.1"}
+	if err := x.Request.Parse(x.In, http1.Limits{Target: maxTarget, Headers: maxHeaders}); err != nil {
+		b.Fatal(err)
+	}
+	c := &call{g: r.g, now: time.Now()}
+	if k := c.find(x); k != proceed {
+		b.Fatal(k)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if k := c.access(x); k != proceed {
+			b.Fatal(k, c.why, c.message)
+		}
 	}
 }
 
