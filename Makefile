@@ -108,8 +108,13 @@ fault: build postgres ## kill gateway and Postgres under load, and count every c
 	@go run ./bench/fault
 
 .PHONY: conformance
-conformance: go test-postgres ## run only the tests against recorded documents, answers and attacks
-	@go test -count=1 -run 'Conformance|Corpus|Smuggling' ./...
+conformance: go test-postgres ## run all cases recorded from elsewhere, and count them by suite (TOLLGATE_CONFORMANCE names their folder)
+	@[ -d "$${TOLLGATE_CONFORMANCE:-}" ] || { echo "TOLLGATE_CONFORMANCE does not name the folder with the recorded cases" >&2; exit 1; }
+	@out=$$(go test -count=1 -v -timeout 20m -run 'Conformance|Corpus|Smuggling' ./... 2>&1) || { grep -v '^ *\(=== \|--- PASS\|ok \|PASS\|?\)' <<<"$$out"; failed=1; }; \
+	  grep -o '^ *--- SKIP: TestConformance.*' <<<"$$out" || true; \
+	  grep '^conformance ' <<<"$$out" | sort -u; \
+	  grep '^conformance ' <<<"$$out" | sort -u | awk '{c += $$4; p += $$6; f += $$8} END {printf "conformance in all cases %d pass %d fail %d; each failure is in awsapi/divergences.md with its reason\n", c, p, f}'; \
+	  exit $${failed:-0}
 
 .PHONY: release
 release: go ## build for every platform into bin/

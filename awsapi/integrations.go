@@ -53,7 +53,7 @@ type integrationResponse struct {
 	StatusCode         string             `json:"statusCode"`
 	SelectionPattern   *string            `json:"selectionPattern,omitempty"`
 	ResponseParameters map[string]string  `json:"responseParameters,omitempty"`
-	ResponseTemplates  map[string]*string `json:"responseTemplates,omitempty"`
+	ResponseTemplates  map[string]*string `json:"responseTemplates,omitzero"` // empty where it was set to nothing
 	ContentHandling    string             `json:"contentHandling,omitempty"`
 }
 
@@ -94,10 +94,10 @@ func asIntegration(r *model.Resource, g *model.Integration) integration {
 
 func asIntegrationResponse(r model.IntegrationResponse) integrationResponse {
 	out := integrationResponse{StatusCode: r.StatusCode, SelectionPattern: r.SelectionPattern, ResponseParameters: r.ResponseParameters, ContentHandling: r.ContentHandling}
+	if r.ResponseTemplates != nil {
+		out.ResponseTemplates = map[string]*string{}
+	}
 	for kind, t := range r.ResponseTemplates {
-		if out.ResponseTemplates == nil {
-			out.ResponseTemplates = map[string]*string{}
-		}
 		out.ResponseTemplates[kind] = nil
 		if t != "" {
 			out.ResponseTemplates[kind] = &t
@@ -139,7 +139,7 @@ var integrationTypes = []string{"HTTP", "MOCK", "AWS_PROXY", "HTTP_PROXY", "AWS"
 var (
 	stageVariable = regexp.MustCompile(`\$\{stageVariables\.[A-Za-z0-9_]+\}`)
 	serviceARN    = regexp.MustCompile(`^arn:[^:]+:[^:]+:[^:]*:[^:]*:.`)
-	proxyTarget   = regexp.MustCompile(`^arn:[^:]+:apigateway:[^:]+:(lambda|firehose):(path|action)/`)
+	proxyTarget   = regexp.MustCompile(`^arn:[^:]+:apigateway:[^:]+:(lambda:path/\d{4}-\d{2}-\d{2}/functions/.+/(response-streaming-)?invocations|firehose:action/.+)$`)
 )
 
 // checkIntegration refuses an integration that can never work.
@@ -265,7 +265,7 @@ func (c *call) putIntegration() (any, error) {
 			return errPassthrough
 		}
 		if g.Type == model.IntegrationMock {
-			g.URI, g.ConnectionType, g.ConnectionID = "", "", "" // there is nothing behind it
+			g.HTTPMethod, g.URI, g.ConnectionType, g.ConnectionID = "", "", "", "" // there is nothing behind it
 		}
 		if err := checkIntegration(g); err != nil {
 			return err
@@ -398,6 +398,9 @@ func (c *call) putIntegrationResponse() (any, error) {
 		return nil, invalid(constraint{in.ContentHandling, "putIntegrationResponseInput.contentHandling", oneOf(conversions...)})
 	}
 	x := model.IntegrationResponse{StatusCode: status, SelectionPattern: in.SelectionPattern, ResponseParameters: in.ResponseParameters, ContentHandling: in.ContentHandling}
+	if in.ResponseTemplates != nil {
+		x.ResponseTemplates = map[string]string{}
+	}
 	for kind, t := range in.ResponseTemplates {
 		text := ""
 		if t != nil {

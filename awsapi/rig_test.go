@@ -50,7 +50,7 @@ func newFace(t testing.TB) *face {
 	trials := gateway.NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(func() { _ = trials.Close(context.Background()) })
 	server, err := awsapi.New(awsapi.Options{Plane: f.Plane, Usage: intake.New(intake.Options{Pool: f.pool}), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Try: trials.Try})
+		Try: trials.Try, TryAuthorizer: trials.TryAuthorizer})
 	f.must(err)
 	s := httptest.NewServer(server)
 	t.Cleanup(s.Close)

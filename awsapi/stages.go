@@ -157,13 +157,8 @@ func (c *call) flushStage() (any, error) {
 	return nil, c.notDeployed(c.Plane.FlushStageCache(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"]))
 }
 
-// flushAuthorizers has nothing to flush: no authorizer's answer is kept.
 func (c *call) flushAuthorizers() (any, error) {
-	if err := c.actor.May(control.ToBuild); err != nil {
-		return nil, err
-	}
-	_, err := c.Plane.Stage(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"])
-	return nil, c.notDeployed(err)
+	return nil, c.notDeployed(c.Plane.FlushStageAuthorizers(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"]))
 }
 
 // stagePaths is the service's list of what can be patched, as it prints it, with

@@ -360,9 +360,10 @@ var isolation = map[string]any{
 			return errors.New("the edit of a foreign stage was called")
 		}))
 	},
-	"FlushStageCache": func(f foreign) error { return f.FlushStageCache(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
-	"Stages":          func(f foreign) error { return second(f.Stages(f.ctx, f.mine, f.d.Stage.APIID)) },
-	"DeleteStage":     func(f foreign) error { return f.DeleteStage(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
+	"FlushStageCache":       func(f foreign) error { return f.FlushStageCache(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
+	"FlushStageAuthorizers": func(f foreign) error { return f.FlushStageAuthorizers(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
+	"Stages":                func(f foreign) error { return second(f.Stages(f.ctx, f.mine, f.d.Stage.APIID)) },
+	"DeleteStage":           func(f foreign) error { return f.DeleteStage(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
 	"Deployments": func(f foreign) error {
 		return second(f.Deployments(f.ctx, f.mine, f.d.Stage.APIID, control.Page{}))
 	},

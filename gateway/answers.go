@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -206,5 +207,12 @@ func (c *call) appendChallenge(dst []byte) []byte {
 func (c *call) appendID(dst []byte) []byte {
 	dst = append(dst, "x-amzn-RequestId: "...)
 	dst = c.id.AppendText(dst)
+	dst = append(dst, "\r\nx-amz-apigw-id: "...)
+	dst = c.appendExtendedID(dst)
 	return append(dst, '\r', '\n')
+}
+
+// appendExtendedID is $context.extendedRequestId: the call's id in the short form.
+func (c *call) appendExtendedID(dst []byte) []byte {
+	return base64.StdEncoding.AppendEncode(dst, c.id[5:16])
 }

@@ -9,6 +9,7 @@ import (
 
 	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
+	"tollgate/gateway/mapping"
 	"tollgate/model"
 )
 
@@ -192,7 +193,7 @@ func (c *call) asked(x *http1.Exchange, k *caching, key cache.Key, out *reply) (
 		if strings.EqualFold(h.Name, "Set-Cookie") {
 			return nil, f // one caller's session is nobody else's
 		}
-		e.Head = appendLine(e.Head, h.Name, h.Value)
+		e.Head = appendLine(e.Head, h)
 	}
 	if k.setting.Encrypted {
 		k.store.Seal(key, e)
@@ -273,4 +274,8 @@ func (c *call) addQuery(x *http1.Exchange, k *cache.KeyMaker, name string) {
 			k.Add(value, true)
 		}
 	}
+}
+
+func appendLine(dst []byte, h mapping.Pair) []byte {
+	return append(append(append(append(dst, h.Name...), ": "...), h.Value...), '\r', '\n')
 }

@@ -102,7 +102,8 @@ func compileProxy(m *method, g *model.Integration, binary []string, at aws.Endpo
 	if p.params, err = compileProxyParameters(g); err != nil {
 		return err
 	}
-	m.proxy, m.out.key, m.whole = p, f.key, (*call).functionAnswer
+	m.proxy, m.whole = p, (*call).functionAnswer
+	m.out = upstream{host: f.endpoint.Host, key: f.key, pool: f.pool}
 	if g.ResponseTransferMode == "STREAM" {
 		m.whole, m.stream = nil, (*call).functionStream
 	}
@@ -293,8 +294,8 @@ func (c *call) functionStream(x *http1.Exchange) kind {
 					return ends(malformedAnswer, err.Error())
 				}
 				if p.Done {
-					r.Sent(func(name, value string) { c.head = appendLine(c.head, name, value) })
-					c.head = appendLine(c.head, "X-Amzn-Trace-Id", c.traceID(x))
+					r.Sent(func(name, value string) { c.head = appendLine(c.head, mapping.Pair{Name: name, Value: value}) })
+					c.head = appendLine(c.head, mapping.Pair{Name: "X-Amzn-Trace-Id", Value: c.traceID(x)})
 					if x.Begin(r.Status, c.head) != nil {
 						c.noRec = false
 						return ends(unavailable, "the call could not be written down")
@@ -334,10 +335,6 @@ func (c *call) streamed(x *http1.Exchange) kind {
 		return later
 	}
 	return c.charge(c.run.m.stream(c, x))
-}
-
-func appendLine(dst []byte, name, value string) []byte {
-	return append(append(append(append(dst, name...), ": "...), value...), '\r', '\n')
 }
 
 // answerHeader is the last value of a header of the upstream's answer.

@@ -187,22 +187,32 @@ func (c *call) parameter(x *http1.Exchange, name string) (last string) {
 	return last
 }
 
-// authorize lets in those whom the function lets in. What it said of an identity is kept,
-// and judged anew for each method.
-func (a *lambdaAuth) authorize(c *call, x *http1.Exchange) kind {
+// known is the caller's identity, appended; a kind other than proceed ends the call before
+// the function is asked.
+func (a *lambdaAuth) known(dst []byte, c *call, x *http1.Exchange) ([]byte, kind) {
 	if a.broken != "" {
 		c.why = "authorizer " + a.name + ": " + a.broken
-		return authorizerConfiguration
+		return nil, authorizerConfiguration
 	}
-	var room [512]byte
-	id, missing := a.identity(room[:0], c, x)
+	id, missing := a.identity(dst, c, x)
 	if missing != "" {
 		c.why = "authorizer " + a.name + ": the identity source " + missing + " is missing"
-		return unauthorized
+		return nil, unauthorized
 	}
 	if a.valid != nil && !a.valid.Match(id[4:]) {
 		c.why = "authorizer " + a.name + ": the token does not match the validation expression"
-		return unauthorized
+		return nil, unauthorized
+	}
+	return id, proceed
+}
+
+// authorize lets in those whom the function lets in. What it said of an identity is kept,
+// and judged anew for each method.
+func (a *lambdaAuth) authorize(c *call, x *http1.Exchange) kind {
+	var room [512]byte
+	id, k := a.known(room[:0], c, x)
+	if k != proceed {
+		return k
 	}
 	if a.ttl == 0 {
 		if !x.MayBlock() {
@@ -211,9 +221,9 @@ func (a *lambdaAuth) authorize(c *call, x *http1.Exchange) kind {
 		}
 		return a.judge(c, x, a.ask(c, x))
 	}
-	k := a.keyOf(c, id)
+	key := a.keyOf(c, id)
 	cache := &c.tenant.authorizations
-	if v := cache.get(&k, x.Begun); v != nil {
+	if v := cache.get(&key, x.Begun); v != nil {
 		if c.trace != nil {
 			c.trace.say("Using cached authorizer result of %s", a.name)
 		}
@@ -223,7 +233,7 @@ func (a *lambdaAuth) authorize(c *call, x *http1.Exchange) kind {
 		x.Block()
 		return later
 	}
-	v, f, own := cache.join(&k, http1.Now())
+	v, f, own := cache.join(&key, http1.Now())
 	if f == nil {
 		return a.judge(c, x, v)
 	}
@@ -241,7 +251,7 @@ func (a *lambdaAuth) authorize(c *call, x *http1.Exchange) kind {
 	failed := &authorization{kind: authorizerFailure, why: "the call that asked the authorizer broke off"}
 	defer func() { // also where asking panics: nobody may wait for ever
 		now := http1.Now()
-		cache.land(&k, f, failed, now, now+int64(a.ttl), &c.g.authBytes)
+		cache.land(&key, f, failed, now, now+int64(a.ttl), &c.g.authBytes)
 	}()
 	failed = a.ask(c, x)
 	return a.judge(c, x, failed)

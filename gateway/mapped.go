@@ -51,7 +51,7 @@ func (c *call) wholly(x *http1.Exchange) kind {
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
 		for _, h := range out.header {
-			c.head = appendLine(c.head, h.Name, h.Value)
+			c.head = appendLine(c.head, h)
 		}
 		_ = x.Reply(out.status, c.head, out.body)
 		k = c.sent()
@@ -114,7 +114,10 @@ func (c *call) httpAnswer(x *http1.Exchange, out *reply) kind {
 	if k := c.fetch(x, req, answer); k != proceed {
 		return k
 	}
-	return c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out)
+	if k = c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out); k == proceed {
+		c.tellTrace(x, out)
+	}
+	return k
 }
 
 // mapRequest makes the integration's request of the call.
@@ -239,29 +242,26 @@ func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]
 func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answer) kind {
 	up := &c.run.m.out
 	req := make([]byte, 0, 1024+len(r.Body))
-	req = append(c.appendMappedTarget(req, x, r), " HTTP/1.1\r\nHost: "...)
-	req = append(append(req, up.host...), '\r', '\n')
+	req = append(c.appendMappedTarget(req, x, r), " HTTP/1.1\r\n"...)
 	line := func(name, value string) {
 		req = append(append(append(append(req, name...), ": "...), value...), '\r', '\n')
 	}
 	traced := false
-	for _, h := range mappedHeaders(r, c.run.m.mapped.api) {
+	for _, h := range mappedHeaders(r, string(up.host), c.run.m.mapped.api) {
 		line(h.Name, h.Value)
 		traced = traced || strings.EqualFold(h.Name, "X-Amzn-Trace-Id")
 	}
-	if t := x.Request.Trace; t.Len() > 0 && !traced {
-		line("X-Amzn-Trace-Id", string(t.Of(x.In)))
-	} else if !traced {
-		req = c.appendTrace(req)
+	if !traced {
+		line("X-Amzn-Trace-Id", c.traceID(x))
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
-	return c.ask(x, req, req, answer)
+	return c.askEndpoint(x, req, req, answer)
 }
 
-// ask sends the method's endpoint a request and takes its answer; shown is what traces
+// askEndpoint sends the method's endpoint a request and takes its answer; shown is what traces
 // show of the request.
-func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
+func (c *call) askEndpoint(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
 	body, k := c.fetchWhole(x, req, shown, func() {
 		s := &x.Response
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
@@ -275,25 +275,30 @@ func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer)
 	return k
 }
 
-// notForwarded are headers that no mapping sets: those of the connection, and the
-// framing, which is the gateway's.
-var notForwarded = map[string]bool{"Connection": true, "Content-Length": true, "Content-Md5": true, "Expect": true, "Host": true, "Keep-Alive": true, "Max-Forwards": true,
-	"Proxy-Authenticate": true, "Proxy-Connection": true, "Server": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Www-Authenticate": true}
-
 // mappedHeaders are those that an endpoint gets: the mapping's, and what stands for
-// those it leaves out.
-func mappedHeaders(r *mapping.Request, api string) []mapping.Pair {
-	out, has := make([]mapping.Pair, 0, len(r.Header)+4), map[string]bool{}
+// those it leaves out. A mapping may name another host than the address it is sent to;
+// without one the header is left out.
+func mappedHeaders(r *mapping.Request, host, api string) []mapping.Pair {
+	out, has := append(make([]mapping.Pair, 0, len(r.Header)+5), mapping.Pair{Name: "Host", Value: host}), map[string]bool{}
 	for _, h := range r.Header {
-		if name := textproto.CanonicalMIMEHeaderKey(h.Name); !notForwarded[name] {
+		switch name := textproto.CanonicalMIMEHeaderKey(h.Name); {
+		case notForwarded[name]:
+		case name == "Host":
+			if hostHeader(h.Value) {
+				out[0].Value = h.Value
+			}
+		default:
 			has[name] = true
 			out = append(out, h)
 		}
 	}
 	for _, h := range []mapping.Pair{{Name: "Accept", Value: "application/json"}, {Name: "User-Agent", Value: "AmazonAPIGateway_" + api}, {Name: "X-Amzn-Apigateway-Api-Id", Value: api}, {Name: "Content-Type", Value: r.ContentType}} {
-		if !has[h.Name] && h.Value != "" {
+		if !has[h.Name] && h.Value != "" && (h.Name != "Content-Type" || r.Body != "") {
 			out = append(out, h)
 		}
+	}
+	if host == "" {
+		return out[1:]
 	}
 	return out
 }
@@ -353,6 +358,9 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 		f := &r.Fields[i]
 		name, value := string(f.Name.Of(x.In)), string(f.Value.Of(x.In))
 		known := textproto.CanonicalMIMEHeaderKey(name)
+		if unseen[known] {
+			continue
+		}
 		in.Header[name], in.Headers[known] = value, append(in.Headers[known], value)
 	}
 	for name, value := range c.variant.vars {
@@ -409,7 +417,7 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		_, path, _ = strings.Cut(rest, "/")
 		path = "/" + path
 	}
-	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", id,
+	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", string(c.appendExtendedID(nil)),
 		"httpMethod", string(r.Method.Of(x.In)), "path", path, "protocol", protocol, "requestId", id, "requestTime", utc.Format("02/Jan/2006:15:04:05 +0000"),
 		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))

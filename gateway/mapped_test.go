@@ -153,9 +153,11 @@ func TestMappedHTTP(t *testing.T) {
 		"bad": {"statusCode": "400", "selectionPattern": "4\\d\\d", "responseTemplates": {"application/json": "{\"why\": \"$input.path('$.verb') was refused\"}"}}, "later": {"statusCode": "503", "selectionPattern": "5.*", "responseTemplates": {"application/json": "{}"}}}`
 	r.integrate(map[string]string{"host": host}, map[string]string{
 		"POST /a/{id}": `{"type": "HTTP", "httpMethod": "PUT", "uri": "http://` + host + `/v1/{one}/{two}?fixed=1", "requestParameters": {"integration.request.path.one": "method.request.path.id", "integration.request.path.two": "'a b'",
-			"integration.request.querystring.status": "method.request.querystring.s", "integration.request.header.X-In": "method.request.header.x-in", "integration.request.header.Host": "'evil'", "integration.request.header.Content-Length": "'1'"},
+			"integration.request.querystring.status": "method.request.querystring.s", "integration.request.header.X-In": "method.request.header.x-in", "integration.request.header.Host": "'other.example'", "integration.request.header.Connection": "'close'", "integration.request.header.Max-Forwards": "'2'"},
 			"requestTemplates": {"application/json": "{\"wrapped\": $input.json('$.n')}"}, ` + responses + `}`,
 		"GET /plain":    `{"type": "HTTP", "httpMethod": "GET", "uri": "http://${stageVariables.host}/v1", ` + responses + `}`,
+		"GET /length":   `{"type": "HTTP", "httpMethod": "GET", "uri": "http://` + host + `/", "requestParameters": {"integration.request.header.content-length": "'1'"}, ` + responses + `}`,
+		"GET /two":      `{"type": "HTTP", "httpMethod": "GET", "uri": "http://` + host + `/", "requestParameters": {"integration.request.header.host": "method.request.header.X-Host"}, ` + responses + `}`,
 		"GET /big":      `{"type": "HTTP", "httpMethod": "GET", "uri": "http://` + host + `/big", "integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"text/plain": "$input.body.length()"}}}}`,
 		"GET /huge":     `{"type": "HTTP", "httpMethod": "GET", "uri": "http://` + host + `/huge", "integrationResponses": {"default": {"statusCode": "200"}}}`,
 		"GET /cut":      `{"type": "HTTP", "httpMethod": "GET", "uri": "http://` + host + `/cut", "integrationResponses": {"default": {"statusCode": "200"}}}`,
@@ -171,10 +173,11 @@ func TestMappedHTTP(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil || status != 200 {
 		t.Fatalf("%d %s %v", status, body, err)
 	}
-	if got.Verb != "PUT" || got.Target != "/v1/x/y/a%20b?fixed=1&status=200" || got.Body != `{"wrapped": 5}` || got.Host != host {
+	if got.Verb != "PUT" || got.Target != "/v1/x/y/a%20b?fixed=1&status=200" || got.Body != `{"wrapped": 5}` || got.Host != "other.example" {
 		t.Errorf("%+v", got)
 	}
-	for name, want := range map[string]string{"X-In": "in", "X-Secret": "", "Authorization": "", "Accept": "application/json", "User-Agent": "AmazonAPIGateway_abc", "X-Amzn-Apigateway-Api-Id": "abc", "Content-Type": "application/json", "Content-Length": "14"} {
+	for name, want := range map[string]string{"X-In": "in", "X-Secret": "", "Authorization": "", "Accept": "application/json", "User-Agent": "AmazonAPIGateway_abc", "X-Amzn-Apigateway-Api-Id": "abc", "Content-Type": "application/json", "Content-Length": "14",
+		"Max-Forwards": "2", "Connection": ""} {
 		if got.Header.Get(name) != want {
 			t.Errorf("%s is %q", name, got.Header.Get(name))
 		}
@@ -192,7 +195,7 @@ func TestMappedHTTP(t *testing.T) {
 	}{
 		{"POST", "/a/1?s=418", 400, `{"why": "PUT was refused"}`}, {"POST", "/a/1?s=502", 503, `{}`},
 		{"GET", "/big", 200, "300000"}, {"GET", "/huge", 504, `{"message":"Network error communicating with endpoint"}`}, {"GET", "/cut", 504, `{"message":"Network error communicating with endpoint"}`},
-		{"GET", "/gone", 504, `{"message":"Network error communicating with endpoint"}`}, {"GET", "/nowhere", 500, `{"message":"Internal server error"}`}, {"GET", "/limited", 403, `{"message":"Forbidden"}`},
+		{"GET", "/gone", 504, `{"message":"Network error communicating with endpoint"}`}, {"GET", "/nowhere", 500, `{"message":"Internal server error"}`}, {"GET", "/length", 500, `{"message":"Internal server error"}`}, {"GET", "/limited", 403, `{"message":"Forbidden"}`},
 	} {
 		if status, _, body := r.send(c.verb, c.path, `{}`, "Content-Type", "application/json"); status != c.status || body != c.body {
 			t.Errorf("%s: %d %.300s", c.path, status, body)
@@ -200,6 +203,16 @@ func TestMappedHTTP(t *testing.T) {
 	}
 	if status, _, body := r.send("GET", "/plain", ""); status != 200 || !strings.Contains(body, `"target":"/v1"`) {
 		t.Errorf("%d %s", status, body)
+	}
+	if h.Get("X-Amzn-Trace-Id") == "" || len(h.Get("X-Amz-Apigw-Id")) != 16 {
+		t.Errorf("%v", h)
+	}
+	// No caller names a host that is more than a host.
+	for _, bad := range []string{"a/b", "a b", "a@b", strings.Repeat("a", 256)} {
+		_, _, body := r.send("GET", "/two", "", "X-Host", bad)
+		if err := json.Unmarshal([]byte(body), &got); err != nil || got.Host != host {
+			t.Errorf("%s: %s", bad, body)
+		}
 	}
 	before := conns.Load()
 	for range 20 {

@@ -92,7 +92,7 @@ func (c *call) serviceAnswer(x *http1.Exchange, out *reply) kind {
 		ask.Query = append(ask.Query, aws.Field(q))
 	}
 	req.ContentType = "" // the service's protocol has one of its own
-	for _, h := range mappedHeaders(req, c.run.m.mapped.api) {
+	for _, h := range mappedHeaders(req, "", c.run.m.mapped.api) {
 		ask.Header = append(ask.Header, aws.Field(h))
 	}
 	answer := &mapping.Answer{}
@@ -178,7 +178,7 @@ func (c *call) askService(x *http1.Exchange, ask *aws.Mapped, answer *mapping.An
 	if c.trace != nil && keys != nil {
 		shown = r.Concealed()
 	}
-	if k := c.ask(x, wire, shown, answer); k != proceed {
+	if k := c.askEndpoint(x, wire, shown, answer); k != proceed {
 		return k
 	}
 	for _, name := range []string{"X-Amzn-Requestid", "X-Amz-Request-Id"} {

@@ -235,7 +235,7 @@ func (t *trial) spelled() http.Header {
 	out := http.Header{}
 	for name, values := range t.head {
 		switch name {
-		case "X-Amzn-Requestid", "Content-Length", "Date":
+		case "X-Amzn-Requestid", "X-Amz-Apigw-Id", "Content-Length", "Date":
 			continue
 		case "X-Amzn-Errortype":
 			name = "x-amzn-ErrorType"

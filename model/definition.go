@@ -135,7 +135,7 @@ type IntegrationResponse struct {
 	StatusCode         string            `json:"statusCode"`
 	SelectionPattern   *string           `json:"selectionPattern,omitempty"` // none and an empty one are the default
 	ResponseParameters map[string]string `json:"responseParameters,omitempty"`
-	ResponseTemplates  map[string]string `json:"responseTemplates,omitempty"`
+	ResponseTemplates  map[string]string `json:"responseTemplates,omitzero"`
 	ContentHandling    string            `json:"contentHandling,omitempty"`
 }
 

@@ -29,11 +29,27 @@ var (
 	headerValue = regexp.MustCompile(`^[\t\x20-\x7e]*$`)
 	// ownHeaders are made anew for every answer.
 	ownHeaders = map[string]bool{"content-length": true, "connection": true, "transfer-encoding": true, "date": true, "keep-alive": true,
-		"te": true, "trailer": true, "upgrade": true, "proxy-connection": true, "x-amzn-requestid": true}
+		"trailer": true, "upgrade": true, "proxy-connection": true, "x-amzn-requestid": true, "x-amz-apigw-id": true}
+	// remapped are those that an integration's author cannot set either.
+	remapped = map[string]bool{"authorization": true, "content-md5": true, "expect": true, "host": true, "max-forwards": true, "proxy-authenticate": true,
+		"server": true, "user-agent": true, "www-authenticate": true}
 )
 
 // OwnHeader says that a header of answers is the gateway's, whatever an author maps.
 func OwnHeader(name string) bool { return ownHeaders[strings.ToLower(name)] }
+
+// MappedHeader is the name that a header gets which an integration response sets: some
+// are prefixed, as Amazon API Gateway does, and Transfer-Encoding is left out: "".
+func MappedHeader(name string) string {
+	l := strings.ToLower(name)
+	switch {
+	case l == "transfer-encoding":
+		return ""
+	case ownHeaders[l] || remapped[l]:
+		return "x-amzn-Remapped-" + name
+	}
+	return name
+}
 
 // HeaderName says whether s can be the name of a header.
 func HeaderName(s string) bool { return headerName.MatchString(s) }
@@ -57,7 +73,11 @@ func ParseMock(g *Integration) (*Mock, error) {
 		var v struct {
 			StatusCode *int `json:"statusCode"`
 		}
-		if err := json.Unmarshal([]byte(t), &v); err != nil || v.StatusCode == nil {
+		err := json.Unmarshal([]byte(t), &v)
+		if err != nil {
+			err = json.Unmarshal([]byte(RelaxedJSON(t)), &v)
+		}
+		if err != nil || v.StatusCode == nil {
 			err := Errorf(Invalid, "the request template for %s does not name a status code; write {\"statusCode\": 200}", kind)
 			if len(g.RequestTemplates) == 1 {
 				err = unanswered(err)
@@ -90,8 +110,8 @@ func ParseMock(g *Integration) (*Mock, error) {
 		if !headerName.MatchString(field) || !headerValue.MatchString(value) || len(value) > 8192 {
 			return nil, Errorf(Invalid, "the mock's header %q cannot be sent as it is", field)
 		}
-		if ownHeaders[strings.ToLower(field)] {
-			return nil, Errorf(Invalid, "the header %q is the gateway's own; leave it out of the mock", field)
+		if MappedHeader(field) != field {
+			return nil, Errorf(Invalid, "the mock's header %q is sent under another name, so the answer is not the mock's", field)
 		}
 		m.Headers = append(m.Headers, [2]string{field, value})
 	}
@@ -119,6 +139,60 @@ func ParseMock(g *Integration) (*Mock, error) {
 	sort.Slice(m.Headers, func(i, j int) bool { return m.Headers[i][0] < m.Headers[j][0] })
 	return m, nil
 }
+
+// RelaxedJSON is a text as JSON where it has names without quotes, or text in single
+// ones, as mocks may: {statusCode: 200}, which the AWS CDK writes. What is otherwise no
+// JSON stays so.
+func RelaxedJSON(text string) string {
+	var out strings.Builder
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case c == '"' || c == '\'':
+			end := i + 1
+			for end < len(text) && text[end] != c {
+				if text[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			in := text[i+1 : min(end, len(text))]
+			if c == '\'' {
+				in = strings.ReplaceAll(strings.ReplaceAll(in, `\'`, `'`), `"`, `\"`)
+			}
+			out.WriteString(`"` + in)
+			if end < len(text) {
+				out.WriteByte('"')
+			}
+			i = end + 1
+		case name(c):
+			end := i + 1
+			for end < len(text) && (name(text[end]) || text[end] >= '0' && text[end] <= '9') {
+				end++
+			}
+			switch word := text[i:end]; word {
+			case "true", "false", "null":
+				out.WriteString(word)
+			default:
+				out.WriteString(`"` + word + `"`)
+			}
+			i = end
+		case c >= '0' && c <= '9' || c == '-':
+			end := i + 1 // an exponent is no name
+			for end < len(text) && (text[end] >= '0' && text[end] <= '9' || strings.IndexByte("+-.eE", text[end]) >= 0) {
+				end++
+			}
+			out.WriteString(text[i:end])
+			i = end
+		default:
+			out.WriteByte(c)
+			i++
+		}
+	}
+	return out.String()
+}
+
+func name(c byte) bool { return c == '_' || c == '$' || c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // mockResponse picks the integration response for a status code: the first whose
 // pattern it matches, else the one without a pattern.

@@ -28,7 +28,8 @@ func TestParseMock(t *testing.T) {
 		"a computed body":   {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseTemplates: map[string]string{"a/b": "#set($x=1)"}}}}, nil, "template language"},
 		"a computed header": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.X": "integration.response.header.Y"}}}}, nil, "is not fixed"},
 		"a header smuggled": {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.X": "'a\r\nSet-Cookie: x'"}}}}, nil, "cannot be sent"},
-		"framing":           {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.Content-Length": "'5'"}}}}, nil, "gateway's own"},
+		"framing":           {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "200", ResponseParameters: map[string]string{"method.response.header.Content-Length": "'5'"}}}}, nil, "under another name"},
+		"unquoted":          {Integration{RequestTemplates: map[string]string{"application/json": "{ statusCode: 204 }"}, Responses: map[string]IntegrationResponse{"default": {StatusCode: "204"}}}, &Mock{204, [][2]string{{"Content-Type", "application/json"}}, ""}, ""},
 		"a bad pattern":     {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"(": {StatusCode: "200", SelectionPattern: new("(")}}}, nil, "not a regular expression"},
 		"a bad status":      {Integration{RequestTemplates: ok, Responses: map[string]IntegrationResponse{"default": {StatusCode: "99"}}}, nil, "not between 200 and 599"},
 	} {

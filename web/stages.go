@@ -120,7 +120,7 @@ func (v *visit) exportStage() error {
 	if err != nil {
 		return err
 	}
-	o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: format == "yaml", Host: a.ID + ".execute-api." + v.Gateway.Host}
+	o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: format == "yaml", Host: a.ID + ".execute-api." + v.Gateway.Host, Scheme: v.Gateway.Scheme}
 	if err := o.Extensions(v.query("extensions")); err != nil {
 		return err
 	}

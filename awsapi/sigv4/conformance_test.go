@@ -3,6 +3,7 @@ package sigv4_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,6 +86,14 @@ func checkSigned(t *testing.T, r *sigv4.Request, secret, hash string, canonical,
 }
 
 // lastLine is the payload hash of a canonical request.
+// counted is 1 if the case passes.
+func counted(t *testing.T, name string, f func(*testing.T)) int {
+	if t.Run(name, f) {
+		return 1
+	}
+	return 0
+}
+
 func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }
 
 func TestConformanceAWSCAuth(t *testing.T) {
@@ -93,9 +102,13 @@ func TestConformanceAWSCAuth(t *testing.T) {
 	if err != nil || len(cases) < 38 {
 		t.Fatalf("%d cases, %v", len(cases), err)
 	}
+	passed := 0
+	defer func() {
+		fmt.Printf("conformance sigv4 cases %d pass %d fail %d\n", len(cases), passed, len(cases)-passed)
+	}()
 	for _, path := range cases {
 		dir := filepath.Dir(path)
-		t.Run(filepath.Base(dir), func(t *testing.T) {
+		passed += counted(t, filepath.Base(dir), func(t *testing.T) {
 			file := func(name string) string { return read(t, filepath.Join(dir, name)) }
 			var c struct {
 				Credentials struct {
@@ -161,14 +174,15 @@ func tokenParam(query string) string {
 
 func TestConformanceAWS4TestSuite(t *testing.T) {
 	dir := suite(t, "aws4_testsuite")
-	n := 0
+	n, passed := 0, 0
+	defer func() { fmt.Printf("conformance sigv4-older cases %d pass %d fail %d\n", n, passed, n-passed) }()
 	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		base, ok := strings.CutSuffix(path, ".sreq")
 		if err != nil || !ok {
 			return err
 		}
 		n++
-		t.Run(filepath.Base(base), func(t *testing.T) {
+		passed += counted(t, filepath.Base(base), func(t *testing.T) {
 			const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 			canonical := read(t, base+".creq")
 			hash := lastLine(canonical)

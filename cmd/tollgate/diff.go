@@ -159,7 +159,7 @@ func apiExportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.Host = id + ".execute-api." + gateway.Host
+			o.Host, o.Scheme = id+".execute-api."+gateway.Host, gateway.Scheme
 			got, err := v.plane.ExportStage(v.ctx, v.actor, id, stage, o)
 			if err != nil {
 				return err

@@ -51,7 +51,7 @@ func (p *program) startFaces(ctx context.Context) error {
 	p.onStop(trials.Close)
 	aws, err := awsapi.New(awsapi.Options{
 		Plane: p.plane, Usage: p.intake, Region: p.cfg.Region, Gateway: p.cfg.gateway, BehindProxy: p.cfg.BehindProxy, Log: p.log,
-		Try: trials.Try,
+		Try: trials.Try, TryAuthorizer: trials.TryAuthorizer,
 	})
 	if err != nil {
 		return err

@@ -105,6 +105,7 @@ func TestSignedByOthers(t *testing.T) {
 		name     string
 		ready    func() func(control.TenantCredentials, signedCall) (int, string)
 		presigns bool
+		query    string // curl before version 8 signs it in the order it has
 	}{
 		{"go", func() func(control.TenantCredentials, signedCall) (int, string) {
 			program := filepath.Join(t.TempDir(), "sign")
@@ -114,19 +115,19 @@ func TestSignedByOthers(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			return signers([]string{program})
-		}, true},
+		}, true, "?b=2&a=1&a=%20"},
 		{"botocore", func() func(control.TenantCredentials, signedCall) (int, string) {
 			if exec.Command("python3", "-c", "import botocore").Run() != nil {
 				return nil
 			}
 			return signers([]string{"python3", "../../awsapi/clients/python/sign.py"})
-		}, true},
+		}, true, "?b=2&a=1&a=%20"},
 		{"curl", func() func(control.TenantCredentials, signedCall) (int, string) {
 			if exec.Command("curl", "--version").Run() != nil {
 				return nil
 			}
 			return curl
-		}, false},
+		}, false, "?a=1&b=2"},
 	} {
 		t.Run(client.name, func(t *testing.T) {
 			send := client.ready()
@@ -137,7 +138,7 @@ func TestSignedByOthers(t *testing.T) {
 				if presign && !client.presigns {
 					continue
 				}
-				if code, body := send(ada, signedCall{"GET", base + "7?b=2&a=1&a=%20", "", presign}); code != 200 || body != "GET /pets/7 " {
+				if code, body := send(ada, signedCall{"GET", base + "7" + client.query, "", presign}); code != 200 || body != "GET /pets/7 " {
 					t.Errorf("presigned %v: %d %s", presign, code, body)
 				}
 				if code, body := send(ada, signedCall{"GET", base + "secret", "", presign}); code != 403 || !strings.Contains(body, "arn:aws:execute-api:eu-west-1:********"+ada.AccountID[8:]+":"+api+"/prod/GET/pets/secret with an explicit deny") {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,16 +22,22 @@ func TestConformance(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no documents in %s: %v", dir, err)
 	}
+	taken := 0
+	defer func() {
+		fmt.Printf("conformance documents cases %d pass %d fail %d\n", len(files), taken, len(files)-taken)
+	}()
 	for _, f := range files {
 		src, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if filepath.Base(f) == "aws-extensions-bodies.json" {
-			t.Run(filepath.Base(f), func(t *testing.T) { conformBodies(t, src) })
+			if t.Run(filepath.Base(f), func(t *testing.T) { conformBodies(t, src) }) {
+				taken++
+			}
 			continue
 		}
-		t.Run(filepath.Base(f), func(t *testing.T) {
+		ok := t.Run(filepath.Base(f), func(t *testing.T) {
 			start := time.Now()
 			r, err := Import(src, Options{Upstream: "http://127.0.0.1:9000/base"})
 			took := time.Since(start)
@@ -48,6 +53,9 @@ func TestConformance(t *testing.T) {
 			}
 			t.Log(summary(r, took))
 		})
+		if ok {
+			taken++
+		}
 	}
 }
 
@@ -77,7 +85,13 @@ func conformBodies(t *testing.T, src []byte) {
 			continue
 		}
 		complete(t, c.Body, r)
-		if strings.Contains(string(c.Body), `"x-amazon-apigateway-policy"`) && len(r.Definition.Undeployable()) == 0 {
+		var top struct {
+			Policy json.RawMessage `json:"x-amazon-apigateway-policy"`
+		}
+		if err := json.Unmarshal(c.Body, &top); err != nil {
+			t.Fatal(err)
+		}
+		if len(top.Policy) > 0 && string(top.Policy) != "null" && len(r.Definition.Policy) == 0 {
 			t.Errorf("body %d of %s has a policy and could be deployed without it", i, c.Source)
 		}
 		sum.Operations += r.Operations
@@ -85,6 +99,7 @@ func conformBodies(t *testing.T, src []byte) {
 		sum.Definition.Resources = append(sum.Definition.Resources, r.Definition.Resources...)
 	}
 	t.Logf("%d bodies, %d refused; %s", len(cases), refused, summary(sum, time.Since(start)))
+	fmt.Printf("conformance bodies cases %d pass %d fail %d\n", len(cases), len(cases)-refused, refused)
 }
 
 func summary(r *Result, took time.Duration) string {

@@ -26,7 +26,8 @@ type ExportOptions struct {
 	Authorizers  bool `json:"authorizers,omitempty"`
 	All          bool `json:"all,omitempty"`
 
-	Host string `json:"host,omitempty"` // where it is served
+	Host   string `json:"host,omitempty"`   // where it is served
+	Scheme string `json:"scheme,omitempty"` // of that; "": https
 
 	// What follows is the stage's, not asked for.
 	Stage string    `json:"-"`
@@ -145,9 +146,9 @@ func (x *exporter) document() object {
 	info.text("description", d.Description)
 	info.set("version", x.Version(d))
 	if x.Swagger {
-		doc = object{{"swagger", "2.0"}, {"info", info}, {"host", x.Host}, {"basePath", "/" + x.Stage}, {"schemes", []string{"https"}}}
+		doc = object{{"swagger", "2.0"}, {"info", info}, {"host", x.Host}, {"basePath", "/" + x.Stage}, {"schemes", []string{cmp.Or(x.Scheme, "https")}}}
 	} else {
-		server := object{{"url", "https://" + x.Host + "/{basePath}"}, {"variables", object{{"basePath", object{{"default", x.Stage}}}}}}
+		server := object{{"url", cmp.Or(x.Scheme, "https") + "://" + x.Host + "/{basePath}"}, {"variables", object{{"basePath", object{{"default", x.Stage}}}}}}
 		doc = object{{"openapi", "3.0.1"}, {"info", info}, {"servers", []any{server}}}
 	}
 	if x.All && len(x.Tags) > 0 {

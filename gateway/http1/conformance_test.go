@@ -42,6 +42,7 @@ func TestConformanceSmuggling(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}))
 	count, refused := map[string]int{}, map[string]int{}
+	failed := 0
 	for _, c := range cases {
 		var req strings.Builder
 		fmt.Fprintf(&req, "%s %s %s\r\nHost: a\r\n", c.Method, c.URI, c.Version)
@@ -66,14 +67,17 @@ func TestConformanceSmuggling(t *testing.T) {
 		}
 		switch {
 		case tier == "Severe" && (status < 400 || !closed):
+			failed++
 			t.Errorf("severe case %q: status %d, closed %v", c.Name, status, closed)
 		case tier == "Compliant" && status != 200:
+			failed++
 			t.Errorf("compliant case %q: status %d", c.Name, status)
 		}
 	}
 	for _, tier := range []string{"Severe", "Ambiguous", "Acceptable", "Compliant"} {
 		t.Logf("%s: %d of %d refused", tier, refused[tier], count[tier])
 	}
+	fmt.Printf("conformance smuggling cases %d pass %d fail %d\n", len(cases), len(cases)-failed, failed)
 	if count["Severe"] == 0 || count["Compliant"] == 0 {
 		t.Error("the data holds no severe or no compliant case")
 	}

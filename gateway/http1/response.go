@@ -116,6 +116,7 @@ func (r *Response) known(buf []byte, f *Field, nominated *bool) *ParseError {
 			f.Hop = EqualFold(name, "keep-alive")
 		}
 	case 14:
+		f.Hop = EqualFold(name, "x-amz-apigw-id")
 		if EqualFold(name, "content-length") {
 			f.Hop = true
 			n, ok := parseLength(f.Value.Of(buf))

@@ -64,7 +64,7 @@ func (g *GatewayResponse) Reply(c *Call, status int, body string) Reply {
 	}
 	out.Header = []Pair{{"Content-Type", kind}}
 	for i := range g.params {
-		if v, ok := g.params[i].value(c, nil); ok {
+		if v, ok := g.params[i].value(c, nil); ok && !model.OwnHeader(g.params[i].name) {
 			out.Header = header(out.Header, g.params[i].name, v)
 		}
 	}

@@ -38,6 +38,7 @@ type Mapping struct {
 	binary      []string    // media types of payloads that are no text, in lower case
 	handling    string      // of the request
 	readsBody   bool        // of the request
+	unsettable  map[string]bool
 }
 
 // Call is what mappings read of a call. A Context is made for one call alone: templates
@@ -102,7 +103,10 @@ const (
 // Compile compiles an integration's mapping, in an API with these binary media types.
 // What it refuses, with the place of each template's error, no deployment may have.
 func Compile(g *model.Integration, binary []string) (*Mapping, error) {
-	m := &Mapping{passthrough: g.PassthroughBehavior, handling: g.ContentHandling}
+	m := &Mapping{passthrough: g.PassthroughBehavior, handling: g.ContentHandling, unsettable: framing}
+	if g.Type == model.IntegrationAWS || g.Type == model.IntegrationAWSProxy {
+		m.unsettable = signed
+	}
 	for _, kind := range binary {
 		m.binary = append(m.binary, mediaType(kind))
 	}
@@ -309,12 +313,28 @@ func (m *Mapping) Request(c *Call) (Request, error) {
 		}
 	}
 	overridden(c.Context, "requestOverride", put)
+	for _, h := range out.Header {
+		if m.unsettable[strings.ToLower(h.Name)] {
+			return out, fmt.Errorf("%w: the header %s of the integration's request cannot be set", ErrConfiguration, h.Name)
+		}
+	}
 	return out, nil
 }
+
+// framing are headers that make calls fail whose mapping sets them, and signed those
+// that do so too where requests are signed: as recorded from Amazon API Gateway.
+var (
+	framing = map[string]bool{"content-length": true, "transfer-encoding": true}
+	signed  = map[string]bool{"content-length": true, "transfer-encoding": true, "authorization": true, "connection": true, "expect": true,
+		"proxy-authenticate": true, "te": true}
+)
 
 // MockStatus is the status that a MOCK integration's request names.
 func MockStatus(body string) (int, error) {
 	v, err := vtl.ParseJSON(body)
+	if err != nil {
+		v, err = vtl.ParseJSON(model.RelaxedJSON(body))
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%w: Unable to parse statusCode. It should be an integer that is defined in the request template", ErrConfiguration)
 	}
@@ -376,11 +396,13 @@ func (m *Mapping) Response(c *Call, selector string, a *Answer) (Reply, error) {
 			}
 		}
 	}
+	sent := out.Header[:0]
 	for _, h := range out.Header {
-		if model.OwnHeader(h.Name) {
-			return out, fmt.Errorf("%w: the header %s is the gateway's own", ErrConfiguration, h.Name)
+		if h.Name = model.MappedHeader(h.Name); h.Name != "" {
+			sent = append(sent, h)
 		}
 	}
+	out.Header = sent
 	return out, nil
 }
 

@@ -3,6 +3,7 @@ package mapping
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -125,13 +126,18 @@ func TestResponse(t *testing.T) {
 	if _, err := compile(t, `{"integrationResponses": {"404": {"statusCode": "404", "selectionPattern": "404"}}}`).Response(call(), "200", &Answer{}); !errors.Is(err, ErrConfiguration) {
 		t.Error(err)
 	}
-	// A template cannot end a header's line, nor set the gateway's own.
-	for _, text := range []string{`#set($context.responseOverride.status = 99)`, `#set($context.responseOverride.header.Content-Length = 1)`, `#set($context.responseOverride.header.Transfer-Encoding = \"chunked\")`} {
-		m := compile(t, `{"integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": "`+text+`"}}}}`)
-		if r, err := m.Response(call(), "200", &Answer{}); !errors.Is(err, ErrConfiguration) {
-			t.Errorf("%s: %+v %v", text, r, err)
-		}
+	bad := compile(t, `{"integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": "#set($context.responseOverride.status = 99)"}}}}`)
+	if r, err := bad.Response(call(), "200", &Answer{}); !errors.Is(err, ErrConfiguration) {
+		t.Errorf("%+v %v", r, err)
 	}
+	// Nobody but the gateway sets its own headers: a mapping's have other names, or are left out.
+	own := compile(t, `{"integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": "#set($context.responseOverride.header.Content-Length = 1)#set($context.responseOverride.header.Transfer-Encoding = \"chunked\")"},
+		"responseParameters": {"method.response.header.Server": "'s'", "method.response.header.TE": "'t'", "method.response.header.connection": "'close'"}}}}`)
+	r, err := own.Response(call(), "200", &Answer{})
+	if want := []Pair{{"Content-Type", "application/json"}, {"x-amzn-Remapped-Server", "s"}, {"TE", "t"}, {"x-amzn-Remapped-connection", "close"}, {"x-amzn-Remapped-Content-Length", "1"}}; err != nil || !slices.Equal(r.Header, want) {
+		t.Errorf("%v %v", r.Header, err)
+	}
+	// A template cannot end a header's line.
 	c := call()
 	m = compile(t, `{"integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": "#set($context.responseOverride.header.X-Bad = $input.path('$.bad'))#set($context.responseOverride.header['X Name'] = \"x\")"}}}}`)
 	if r, err := m.Response(c, "200", &Answer{Body: `{"bad": "a\r\nSet-Cookie: x"}`}); err == nil && len(r.Header) != 1 {
@@ -196,7 +202,8 @@ func TestContentHandling(t *testing.T) {
 }
 
 func TestMockStatus(t *testing.T) {
-	for body, want := range map[string]int{`{"statusCode": 200}`: 200, `{"statusCode": "404"}`: 404, `{statusCode: 200}`: 0, ``: 0, `{}`: 0, `{"statusCode": "x"}`: 0, `[200]`: 0} {
+	for body, want := range map[string]int{`{"statusCode": 200}`: 200, `{"statusCode": "404"}`: 404, `{statusCode: 204}`: 204,
+		` { 'statusCode' : 200, text: 'it\'s "x"', e: 1e3 } `: 200, ``: 0, `{}`: 0, `{"statusCode": "x"}`: 0, `[200]`: 0, `{statusCode: }`: 0, `statusCode: 200`: 0, `{"statusCode": 200`: 0, `'`: 0} {
 		if n, err := MockStatus(body); n != want || (err == nil) != (want != 0) {
 			t.Errorf("%s: %d %v", body, n, err)
 		}
@@ -205,16 +212,15 @@ func TestMockStatus(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"requestTemplates": {"application/json": "a\n #if("}}`:                                                               "request template for application/json: line 2",
-		`{"integrationResponses": {"default": {"statusCode": "x"}}}`:                                                           `status code "x"`,
-		`{"integrationResponses": {"default": {"statusCode": "200", "selectionPattern": "(?=x)"}}}`:                            "selection pattern",
-		`{"integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"a/b": "#foreach($x"}}}}`:            "integration response default: response template for a/b",
-		`{"requestParameters": {"integration.request.body.x": "'a'"}}`:                                                         "is no target",
-		`{"requestParameters": {"integration.request.header.x y": "'a'"}}`:                                                     "is not the name of a header",
-		`{"requestParameters": {"integration.request.header.x": "integration.response.header.y"}}`:                             "is no source",
-		`{"requestParameters": {"integration.request.header.x": "'a\r\nb'"}}`:                                                  "no header may have",
-		`{"requestParameters": {"integration.request.header.x": "method.request.header."}}`:                                    "is no source",
-		`{"integrationResponses": {"d": {"statusCode": "200", "responseParameters": {"method.response.header.Date": "'x'"}}}}`: "the gateway's own",
+		`{"requestTemplates": {"application/json": "a\n #if("}}`:                                                    "request template for application/json: line 2",
+		`{"integrationResponses": {"default": {"statusCode": "x"}}}`:                                                `status code "x"`,
+		`{"integrationResponses": {"default": {"statusCode": "200", "selectionPattern": "(?=x)"}}}`:                 "selection pattern",
+		`{"integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"a/b": "#foreach($x"}}}}`: "integration response default: response template for a/b",
+		`{"requestParameters": {"integration.request.body.x": "'a'"}}`:                                              "is no target",
+		`{"requestParameters": {"integration.request.header.x y": "'a'"}}`:                                          "is not the name of a header",
+		`{"requestParameters": {"integration.request.header.x": "integration.response.header.y"}}`:                  "is no source",
+		`{"requestParameters": {"integration.request.header.x": "'a\r\nb'"}}`:                                       "no header may have",
+		`{"requestParameters": {"integration.request.header.x": "method.request.header."}}`:                         "is no source",
 	} {
 		g := &model.Integration{}
 		if err := json.Unmarshal([]byte(strings.ReplaceAll(strings.ReplaceAll(text, "\n", `\n`), "\r", `\r`)), g); err != nil {
@@ -251,4 +257,17 @@ func FuzzMapping(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A header of the framing cannot be mapped, nor those that sign a request where it is signed.
+func TestUnsettable(t *testing.T) {
+	for _, c := range []struct {
+		kind, header string
+		refused      bool
+	}{{"HTTP", "content-length", true}, {"HTTP", "Transfer-Encoding", true}, {"HTTP", "Authorization", false}, {"AWS", "Authorization", true}, {"AWS", "TE", true}, {"AWS", "X-Amz-Target", false}} {
+		_, err := compile(t, `{"type": "`+c.kind+`", "requestParameters": {"integration.request.header.`+c.header+`": "'0'"}}`).Request(call())
+		if errors.Is(err, ErrConfiguration) != c.refused {
+			t.Errorf("%s %s: %v", c.kind, c.header, err)
+		}
+	}
 }

@@ -71,9 +71,6 @@ func compileParameter(target, from, prefix string, targets map[string]bool, sour
 	if p.kind == "header" && !model.HeaderName(p.name) {
 		return p, fmt.Errorf("parameter %s: %q is not the name of a header", target, p.name)
 	}
-	if prefix == "method.response." && model.OwnHeader(p.name) {
-		return p, fmt.Errorf("parameter %s: the header %s is the gateway's own; leave it out", target, p.name)
-	}
 	if len(from) >= 2 && from[0] == '\'' && from[len(from)-1] == '\'' {
 		p.from = from[1 : len(from)-1]
 		if !clean(p.from) {

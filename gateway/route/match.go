@@ -26,7 +26,9 @@ func (m *Match) PathMatched() bool { return m.Route >= 0 }
 
 // Match finds the method for a raw request path, relative to its stage and
 // without the query. One trailing slash is ignored; an empty path is the root.
-// When it returns false, m.PathMatched and m.Refused say more.
+// A resource without a method for the verb leaves the call to the next less
+// specific one that has it, such as OPTIONS of /{proxy+} (recorded so from Amazon
+// API Gateway). When it returns false, m.PathMatched and m.Refused say more.
 func (t *Tree) Match(path, verb []byte, m *Match) bool {
 	m.Method, m.Route, m.N, m.Refused = -1, -1, 0, false
 	escaped, ok := inspect(path)
@@ -39,33 +41,58 @@ func (t *Tree) Match(path, verb []byte, m *Match) bool {
 		if path[len(path)-1] == '/' {
 			path = path[:len(path)-1]
 		}
-		end = t.walk(&t.root, path, 1, 0, escaped, m)
+		end = t.walk(&t.root, path, 1, 0, nil, escaped, m)
 	}
 	if end == nil {
 		return false
 	}
+	m.take(end, verb)
+	if m.Method < 0 && len(path) > 1 {
+		found := *m
+		if end = t.walk(&t.root, path, 1, 0, verb, escaped, m); end != nil {
+			m.take(end, verb)
+		} else {
+			*m = found
+		}
+	}
+	return m.Method >= 0
+}
+
+// take makes the match that of a resource.
+func (m *Match) take(end *terminal, verb []byte) {
 	m.Route = end.route
 	m.N = len(end.names)
 	for i, name := range end.names {
 		m.Vars[i].Name = name
 	}
-	for i := range end.verbs {
-		if end.verbs[i].name == string(verb) {
-			m.Method = end.verbs[i].method
-			return true
-		}
-	}
-	m.Method = end.any
-	return end.any >= 0
+	m.Method = end.method(verb)
 }
 
-// walk finds the resource for path from pos on, below n. vars is the number of
-// variables filled so far; a deeper branch that fails leaves those before it as
-// they were.
-func (t *Tree) walk(n *node, path []byte, pos, vars int, escaped bool, m *Match) *terminal {
+// method is the index of the one for a verb, or -1.
+func (t *terminal) method(verb []byte) int32 {
+	for i := range t.verbs {
+		if t.verbs[i].name == string(verb) {
+			return t.verbs[i].method
+		}
+	}
+	return t.any
+}
+
+// serving is t if it has a method for the verb (nil: any resource serves).
+func (t *terminal) serving(verb []byte) *terminal {
+	if t == nil || verb == nil || t.method(verb) >= 0 {
+		return t
+	}
+	return nil
+}
+
+// walk finds the resource for path from pos on, below n, one that serves the verb if
+// there is one. vars is the number of variables filled so far; a deeper branch that
+// fails leaves those before it as they were.
+func (t *Tree) walk(n *node, path []byte, pos, vars int, verb []byte, escaped bool, m *Match) *terminal {
 	for {
 		if pos > len(path) {
-			return n.end
+			return n.end.serving(verb)
 		}
 		end := bytes.IndexByte(path[pos:], '/')
 		if end < 0 {
@@ -89,7 +116,7 @@ func (t *Tree) walk(n *node, path []byte, pos, vars int, escaped bool, m *Match)
 					n, pos = next, end+1
 					continue
 				}
-				if r := t.walk(next, path, end+1, vars, escaped, m); r != nil {
+				if r := t.walk(next, path, end+1, vars, verb, escaped, m); r != nil {
 					return r
 				}
 			}
@@ -100,7 +127,7 @@ func (t *Tree) walk(n *node, path []byte, pos, vars int, escaped bool, m *Match)
 				continue
 			}
 			m.Vars[vars].Start, m.Vars[vars].End = int32(pos+from), int32(pos+to)
-			if r := t.walk(next, path, end+1, vars+1, escaped, m); r != nil {
+			if r := t.walk(next, path, end+1, vars+1, verb, escaped, m); r != nil {
 				return r
 			}
 		}
@@ -110,14 +137,14 @@ func (t *Tree) walk(n *node, path []byte, pos, vars int, escaped bool, m *Match)
 				n, pos, vars = n.v, end+1, vars+1
 				continue
 			}
-			if r := t.walk(n.v, path, end+1, vars+1, escaped, m); r != nil {
+			if r := t.walk(n.v, path, end+1, vars+1, verb, escaped, m); r != nil {
 				return r
 			}
 		}
 		if n.greedy != nil {
 			m.Vars[vars].Start, m.Vars[vars].End = int32(pos), int32(len(path))
 		}
-		return n.greedy
+		return n.greedy.serving(verb)
 	}
 }
 

@@ -124,8 +124,10 @@ func TestMatch(t *testing.T) {
 func TestVerbs(t *testing.T) {
 	tr, err := New([]Route{
 		{Path: "/a", Methods: map[string]int32{"GET": 1, "ANY": 2}},
-		{Path: "/{p+}", Methods: map[string]int32{"GET": 3}},
+		{Path: "/{p+}", Methods: map[string]int32{"GET": 3, "OPTIONS": 4}},
 		{Path: "/empty"},
+		{Path: "/c/d", Methods: map[string]int32{"POST": 5}},
+		{Path: "/c/{id}", Methods: map[string]int32{"DELETE": 6}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +142,11 @@ func TestVerbs(t *testing.T) {
 		{"PUT", "/b", -1, 1}, // the path is there, the verb is not
 		{"GET", "/empty", 3, 1},
 		{"GET", "/", -1, -1},
+		{"OPTIONS", "/a", 2, 0},
+		{"POST", "/c/d", 5, 3},
+		{"DELETE", "/c/d", 6, 4}, // left to the next less specific resource
+		{"OPTIONS", "/c/d", 4, 1},
+		{"PUT", "/c/d", -1, 3},
 	}
 	for _, c := range cases {
 		var m Match

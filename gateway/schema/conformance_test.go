@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,8 +35,8 @@ const (
 	javaURI  = "the service's library uses java.net.URI, which takes relative references and letters beyond ASCII"
 )
 
-// TestSuite runs the official draft-4 test suite.
-func TestSuite(t *testing.T) {
+// TestConformanceSchemas runs the official draft-4 test suite.
+func TestConformanceSchemas(t *testing.T) {
 	dir := os.Getenv("TOLLGATE_CONFORMANCE")
 	if dir == "" {
 		t.Skip("TOLLGATE_CONFORMANCE does not name the folder of conformance data")
@@ -89,7 +90,8 @@ func TestSuite(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("cases %d pass %d (optional %d) declined %d", seen, passed[false]+passed[true], passed[true], len(declined))
+	all := passed[false] + passed[true]
+	fmt.Printf("conformance schemas cases %d pass %d fail %d\n", seen, all, seen-all)
 	if seen < 900 {
 		t.Errorf("only %d cases in %s", seen, dir)
 	}

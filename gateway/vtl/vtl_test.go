@@ -2,6 +2,7 @@ package vtl_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -61,6 +62,7 @@ func TestConformanceTemplates(t *testing.T) {
 	if err := json.Unmarshal(b, &cases); err != nil {
 		t.Fatal(err)
 	}
+	failed := 0
 	for _, c := range cases {
 		in := input("{}")
 		request, _ := in.Context.Get("requestOverride")
@@ -81,9 +83,11 @@ func TestConformanceTemplates(t *testing.T) {
 			same = strings.Join(strings.Fields(text), " ") == strings.Join(strings.Fields(got), " ")
 		}
 		if !same {
+			failed++
 			t.Errorf("%s %s\n%s\nof %s\nis %q\nnot %s", c.Test, c.Key, c.Template, c.Context, got, c.AWS)
 		}
 	}
+	fmt.Printf("conformance templates cases %d pass %d fail %d\n", len(cases), len(cases)-failed, failed)
 	if len(cases) < 109 {
 		t.Errorf("%d templates", len(cases))
 	}
