@@ -95,6 +95,7 @@ var answers = func() (t [kinds]answer) {
 // render answers the call with a kind.
 func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
+	c.kind = k
 	c.head = append(c.head[:0], a.head...)
 	c.head = c.appendID(c.head)
 	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {

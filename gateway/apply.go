@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"tollgate/gateway/accesslog"
 	"tollgate/gateway/auth"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/limit"
@@ -148,7 +149,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t := g.reg.tenants[cfg.Num]
 	if t == nil {
-		t = &tenant{num: cfg.Num, account: cfg.AccountID}
+		t = &tenant{num: cfg.Num, account: cfg.AccountID, share: g.calls.Tenant(http1.Now())}
 		g.reg.tenants[cfg.Num] = t
 	}
 	t.suspended.Store(cfg.Suspended || cfg.Deleted)
@@ -273,7 +274,11 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 	if err != nil {
 		return err
 	}
-	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
+	logs, err := g.logsOf(t, cfg)
+	if err != nil {
+		return err
+	}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, logs: logs, ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
 	if k := cfg.Canary; k != nil {
 		vars := maps.Clone(cfg.Variables)
 		if vars == nil {
@@ -325,7 +330,7 @@ func (r *registry) variant(cfg *model.StageConfig, prog *program, vars map[strin
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
 		u := compose(m, b)
-		v.runs[i] = run{m: m, bucket: b, steps: stepLists[u], names: stepNames[u]}
+		v.runs[i] = run{m: m, bucket: b, steps: stepLists[u], names: stepNames[u], logging: cfg.LoggingOf(m.throttleKey)}
 	}
 	return v
 }
@@ -368,8 +373,12 @@ func (g *Gateway) tidy() {
 	progs := map[string]*program{}
 	pools := map[http1.PoolKey]bool{}
 	live := map[stageMethod]bool{}
+	dests := map[*accesslog.Dest]bool{}
 	refs := map[stageName]*stageRef{}
 	for _, s := range g.reg.stages {
+		if s.logs.access != nil {
+			dests[s.logs.access.dest] = true
+		}
 		refs[s.ref.name] = s.ref
 		for _, p := range s.programs() {
 			progs[p.key] = p
@@ -395,6 +404,8 @@ func (g *Gateway) tidy() {
 	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
 	g.reg.programs, g.reg.refs = progs, refs
 	g.upstreams.Keep(pools)
+	g.sinks.Keep(dests)
+	g.calls.Keep(func(num uint32) bool { return g.reg.stages[num] != nil })
 }
 
 func (r *registry) planUsed(p *planRef) bool {

@@ -25,6 +25,7 @@ type program struct {
 	// resources by index of their routes
 	resources []resource
 	responses *[kinds]*mapping.GatewayResponse // nil: the gateway's own
+	secrets   map[string]bool                  // see secretsOf
 	id, api   string
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
@@ -98,7 +99,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint}
+	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint, secrets: secretsOf(&d.Definition)}
 	models := map[string]*schema.Schema{}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,7 +16,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tollgate/gateway/accesslog"
 	"tollgate/gateway/auth"
+	"tollgate/gateway/calllog"
 	"tollgate/gateway/follow"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
@@ -38,6 +41,10 @@ type Options struct {
 	MaxConns    int           // default 20,000
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
 	SealEvery   time.Duration // how often usage leaves; default 1 s
+
+	CallLogRate int       // entries a second of each tenant in the call log; default calllog.DefaultRate, negative: none
+	AccessLogs  string    // directory of access logs for log groups; "": none
+	AccessLog   io.Writer // where they go instead; nil: nowhere
 }
 
 // Bounds of a request head, as on Amazon API Gateway, and of waits on a client.
@@ -62,6 +69,9 @@ type Gateway struct {
 	upstreams *http1.Upstreams
 	outward   *http.Client // rare calls of the gateway's own, such as for key sets; keeps to the guard
 	metrics   metrics
+	calls     *calllog.Log
+	shipper   *calllog.Shipper
+	sinks     *accesslog.Sinks
 	plain     net.Listener
 	secure    net.Listener
 	own       tls.Certificate // shown where a domain has none
@@ -91,6 +101,9 @@ func (o *Options) complete() {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.CallLogRate == 0 {
+		o.CallLogRate = calllog.DefaultRate
+	}
 }
 
 // Start brings a node up: what is on its disk is served at once, the rest when
@@ -100,7 +113,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), heavy: make(chan struct{}, largeAtOnce)}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
 	var undo []func()
 	defer func() {
@@ -126,6 +139,8 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	undo = append(undo, func() { _ = g.leaser.Stop(context.Background()) })
 	g.serverUp()
 	undo = append(undo, func() { _ = g.server.Drain(context.Background()) })
+	g.sinks = accesslog.New(accesslog.Options{Dir: o.AccessLogs, Stdout: o.AccessLog, Client: g.outward, Log: o.Log})
+	undo = append(undo, func() { g.sinks.Stop(context.Background()) })
 	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Log: o.Log})
 	if err != nil {
 		return nil, err
@@ -133,6 +148,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := g.accept(); err != nil {
 		return nil, err
 	}
+	g.shipper = g.calls.Ship(g.journal.Boot(), o.Feed.Calls, o.Log)
 	g.follower.Start()
 	return g, nil
 }
@@ -231,6 +247,8 @@ func (g *Gateway) drain(ctx context.Context) error {
 		s.close()
 	}
 	g.mu.Unlock()
+	g.sinks.Stop(ctx)
+	g.shipper.Stop(ctx)
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
 	g.upstreams.Keep(nil)

@@ -59,6 +59,10 @@ func (c *call) wholly(x *http1.Exchange) kind {
 
 // send answers the call.
 func (c *call) send(x *http1.Exchange, out *reply) kind {
+	if c.trace != nil && c.trace.data() {
+		c.trace.say("Method response body after transformations: %s", short(out.body))
+		c.saysHeaders("Method response", out.header)
+	}
 	for _, h := range out.header {
 		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
 	}
@@ -123,7 +127,9 @@ func (c *call) mapRequest(x *http1.Exchange) (*mapping.Call, *mapping.Request, k
 	if err != nil {
 		return nil, nil, c.fails(err)
 	}
-	if c.trace != nil {
+	if c.trace != nil && c.trace.data() {
+		c.trace.say("Method request body before transformations: %s", short(c.body))
+		c.saysHeaders("Endpoint request", req.Header)
 		c.trace.say("Endpoint request body after transformations: %s", short([]byte(req.Body)))
 	}
 	return in, &req, proceed
@@ -181,6 +187,9 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
+	if c.trace != nil {
+		c.trace.say("Sending request to %s", up.key.Address)
+	}
 	held := true
 	body, f := x.Fetch(up.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
 		s := &x.Response
@@ -202,6 +211,10 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	answer.Body = string(body)
 	if f == http1.None {
+		if c.trace != nil && c.trace.data() {
+			c.saysHeaders("Endpoint response", flat(answer.Headers))
+			c.trace.say("Endpoint response body before transformations: %s", short(body))
+		}
 		return proceed
 	}
 	return c.proxied(f)

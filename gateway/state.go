@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tollgate/gateway/calllog"
 	"tollgate/gateway/limit"
 	"tollgate/model"
 )
@@ -41,6 +42,7 @@ func (v *view) stage(api, name []byte) *stage {
 type tenant struct {
 	num       uint32
 	account   string // AWS-style id
+	share     *calllog.Tenant
 	suspended atomic.Bool
 	caps      atomic.Pointer[model.Caps]
 	bucket    limit.Bucket
@@ -56,6 +58,7 @@ type stage struct {
 	variant
 	canary *canary // nil: none
 	num    uint32
+	logs   logs
 	cfg    model.StageConfig
 }
 
@@ -90,6 +93,8 @@ type run struct {
 	steps  []step
 	names  []string      // of the steps
 	bucket *limit.Bucket // the stage's throttle of this method; nil: none
+
+	logging *model.CallLogging // which calls are traced; nil: by chance
 }
 
 // stageRef stands for a stage's name, so that plans and stages meet by pointer

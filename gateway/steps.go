@@ -40,6 +40,10 @@ type call struct {
 	caller  *caller
 	trace   *trace // nil: the call is not traced
 	why     string // the gateway itself answers, for those who run the API; "": its kind says it
+	kind    kind   // of the gateway's own answer; 0: it did not answer itself
+	known   *key   // that came with the call, let in or not
+	again   bool   // a step had to wait
+	headLen int    // of the answer, where its access log asks
 	detail  string // why a body does not fit its model
 	message string // of the gateway's own answer, where it is not its kind's
 	rec     journal.Record
@@ -65,6 +69,7 @@ func (g *Gateway) serve(x *http1.Exchange) {
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
+	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
 	x.Rec = c
 	c.at = 0
 	k := c.find(x)
@@ -79,6 +84,7 @@ func (g *Gateway) serve(x *http1.Exchange) {
 func (g *Gateway) resume(x *http1.Exchange, f http1.Failure) {
 	c := x.App.(*call)
 	if f == http1.Again {
+		c.again = true
 		c.advance(x, proceed)
 		return
 	}
@@ -99,7 +105,9 @@ func (c *call) advance(x *http1.Exchange, k kind) {
 		c.render(x, k)
 		if c.noRec {
 			x.Rec = nil // nothing is served, so nothing is owed a record
+			c.why = "the node's journal has no room for the call"
 			c.render(x, unavailable)
+			c.done(x, answers[unavailable].status, 0, http1.Now())
 		}
 	}
 	if t := c.tenant; t != nil {
@@ -228,13 +236,16 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		v = &st.canary.variant
 	}
 	if byDefault && v.prog.noDefault {
+		c.why = "the API's default endpoint is disabled: it is called by its custom domain names only"
 		return forbidden
 	}
 	c.variant = v
 	if !v.prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
+		c.why = "the deployment has no method for this path and verb"
 		return missingToken
 	}
 	c.run = &v.runs[c.match.Method]
+	c.traced(x)
 	return proceed
 }
 
@@ -263,6 +274,7 @@ const (
 func (c *call) admit(x *http1.Exchange) kind {
 	t := c.tenant
 	if t.suspended.Load() {
+		c.why = "the account is suspended"
 		return forbidden
 	}
 	caps := t.caps.Load()
@@ -271,16 +283,19 @@ func (c *call) admit(x *http1.Exchange) kind {
 		held += heldBody
 	}
 	if !t.inFlight.Acquire(1, int64(caps.InFlight)) {
+		c.why = "the account's cap of calls in flight on this node"
 		x.Pace = pace
 		return throttled
 	}
 	c.counts[0] = 1
 	if !t.buffered.Acquire(held, caps.BufferedBytes) {
+		c.why = "the account's cap of memory on this node"
 		x.Pace = pace
 		return throttled
 	}
 	c.counts[1] = held
 	if !t.bucket.Take(x.Begun) {
+		c.why = "the account's cap of calls per second on this node"
 		x.Pace = pace
 		return throttled
 	}
@@ -290,7 +305,16 @@ func (c *call) admit(x *http1.Exchange) kind {
 // apiKey finds the key and the plan under which it may call this stage.
 func (c *call) apiKey(x *http1.Exchange) kind {
 	k := c.g.keys.Lookup(c.tenant.num, x.Request.APIKey.Of(x.In))
+	c.known = k
 	if k == nil || !k.enabled {
+		switch {
+		case k != nil:
+			c.why = "the API key is disabled"
+		case x.Request.APIKey.Len() == 0:
+			c.why = "the method needs an API key and none came with the call"
+		default:
+			c.why = "the account has no such API key"
+		}
 		return invalidKey
 	}
 	for _, s := range k.subs {
@@ -305,10 +329,14 @@ func (c *call) apiKey(x *http1.Exchange) kind {
 				if s.applied.Load() != p {
 					s.sync(c.g, p)
 				}
+				if c.trace != nil {
+					c.trace.say("API Key authorized: it has a usage plan with API Stage %s/%s", c.stage.cfg.APIID, c.stage.cfg.Stage)
+				}
 				return proceed
 			}
 		}
 	}
+	c.why = "the API key is in no usage plan with this stage"
 	return invalidKey
 }
 
@@ -319,7 +347,8 @@ func (c *call) quota(x *http1.Exchange) kind {
 	}
 	q := c.sub.quota.Load()
 	if q == nil {
-		return unavailable // the plan is being changed: fail closed, for an instant
+		c.why = "the usage plan is being changed"
+		return unavailable // fail closed, for an instant
 	}
 	unit, res, ok := q.Try(c.now)
 	if !ok {
@@ -332,45 +361,57 @@ func (c *call) quota(x *http1.Exchange) kind {
 	switch res {
 	case limit.Admitted:
 		c.sub.unit(c, unit)
+		if c.trace != nil {
+			c.trace.say("Usage Plan check succeeded: the quota has a call left")
+		}
 		return proceed
 	case limit.Exceeded:
+		c.why = "the usage plan's quota is used up"
 		return quotaExceeded
 	}
+	c.why = "the control plane could not be asked for more of the usage plan's quota"
 	return unavailable
 }
 
 // throttle takes a token from every bucket of the call, narrow to wide.
 func (c *call) throttle(x *http1.Exchange) kind {
 	var b [3]*limit.Bucket
+	var whose [3]string
 	n := 0
 	if c.sub != nil {
 		if c.cover.methods != nil {
 			if m := c.sub.methodBucket(c.cover, c.run.m, x.Begun); m != nil {
-				b[n], n = m, n+1
+				b[n], whose[n], n = m, "the usage plan's throttle of the method", n+1
 			}
 		}
 		if c.run.bucket != nil {
-			b[n], n = c.run.bucket, n+1
+			b[n], whose[n], n = c.run.bucket, stageThrottle, n+1
 		}
 		if c.plan.throttle != nil {
-			b[n], n = &c.sub.bucket, n+1
+			b[n], whose[n], n = &c.sub.bucket, "the usage plan's throttle", n+1
 		}
 	} else if c.run.bucket != nil {
-		b[n], n = c.run.bucket, n+1
+		b[n], whose[n], n = c.run.bucket, stageThrottle, n+1
 	}
-	if limit.Chain(b[:n]).Take(x.Begun) == limit.Passed {
+	full := limit.Chain(b[:n]).Take(x.Begun)
+	if full == limit.Passed {
 		return proceed
 	}
+	c.why = whose[full]
 	if c.flags&flagQuota != 0 {
 		c.sub.quotaRefund(c)
 	}
 	return throttled
 }
 
+const stageThrottle = "the stage's throttle of the method"
+
 // integrate sends the call on.
 func (c *call) integrate(x *http1.Exchange) kind {
 	m := c.run.m
+	x.Asked, x.Got = 0, 0      // not of an authorizer
 	if c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
+		c.why = "the node's journal has no room for the call"
 		if c.flags&flagQuota != 0 {
 			c.sub.quotaRefund(c)
 		}
@@ -394,6 +435,7 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	if m.whole != nil {
 		return c.wholly(x)
 	}
+	c.asks(x)
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
 	if c.body != nil { // read whole: it goes on as it is, with its length
@@ -406,6 +448,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 
 // proxied is what came of the upstream.
 func (c *call) proxied(f http1.Failure) kind {
+	if f != http1.None && f != http1.Parked && c.why == "" {
+		c.why = failures[f]
+	}
 	switch f {
 	case http1.Parked:
 		return later
@@ -428,6 +473,20 @@ func (c *call) proxied(f http1.Failure) kind {
 		return unavailable
 	}
 	return integrationFailure
+}
+
+// failures say what went wrong on the way to an upstream and back.
+var failures = [...]string{
+	http1.Forbidden:  "the integration's address is in a network that calls may not go to; the operator opens one with TOLLGATE_UPSTREAM_ALLOW",
+	http1.NoHost:     "the name of the integration's host does not resolve",
+	http1.NoConn:     "no connection to the integration could be made",
+	http1.Timeout:    "the integration did not answer in time",
+	http1.NoAnswer:   "the integration closed the connection, or what it answered is not HTTP",
+	http1.BadBody:    "the request's body is malformed",
+	http1.TooLarge:   "the request's body is larger than allowed",
+	http1.ClientWent: "the client went away before its request was complete",
+	http1.Unrecorded: "the node's journal has no room for the call",
+	http1.Broken:     "the connection broke while the answer was under way",
 }
 
 // appendTarget appends the upstream request line.

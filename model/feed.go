@@ -67,7 +67,19 @@ type StageConfig struct {
 	Throttles map[string]*Throttle `json:"throttles,omitempty"`
 	Variables map[string]string    `json:"variables,omitempty"`
 	Canary    *CanaryConfig        `json:"canary,omitempty"`
-	Deleted   bool                 `json:"deleted,omitempty"`
+	// Logging is how much of methods' calls is written down, by MethodKey; EveryMethod:
+	// of those that are not named. null: none is.
+	Logging map[string]*CallLogging `json:"logging,omitempty"`
+	// AccessLog is what is written of every call, and where to; nil: nothing is.
+	AccessLog  *AccessLogSettings `json:"accessLog,omitempty"`
+	TraceOneIn int                `json:"traceOneIn,omitempty"` // see StageSettings
+	Deleted    bool               `json:"deleted,omitempty"`
+}
+
+// CallLogging says which calls of a method are traced.
+type CallLogging struct {
+	Info bool `json:"info,omitempty"` // all of them; else those that end in an error
+	Data bool `json:"data,omitempty"` // with headers and bodies
 }
 
 // CanaryConfig sends a share of a stage's calls, each chosen by chance, to another

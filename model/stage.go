@@ -22,7 +22,16 @@ type StageSettings struct {
 	CacheClusterSize     string                   `json:"cacheClusterSize,omitempty"`
 	DocumentationVersion string                   `json:"documentationVersion,omitempty"`
 	TracingEnabled       bool                     `json:"tracingEnabled,omitempty"`
+	// TraceOneIn says of how many calls, by chance, one's way is written down for the
+	// call log. 0: DefaultTraceOneIn; -1: of none. It is not Amazon's.
+	TraceOneIn int `json:"traceOneIn,omitempty"`
 }
+
+// DefaultTraceOneIn is of a stage that says nothing else, MaxTraceOneIn the rarest.
+const (
+	DefaultTraceOneIn = 1000
+	MaxTraceOneIn     = 1_000_000
+)
 
 // MethodSetting is how one method behaves on a stage. The gateway acts on its
 // throttle: see Throttle.
@@ -187,9 +196,44 @@ func (s *StageSettings) Configure(c *StageConfig) {
 		// "~1pets/GET" comes after "pets/GET" and wins.
 		c.Throttles[MethodKey(path, verb)] = m.Throttle()
 	}
+	s.configureLogs(c)
 	if k := s.Canary; k != nil && k.DeploymentID != "" {
 		c.Canary = &CanaryConfig{DeploymentID: k.DeploymentID, Percent: k.PercentTraffic, Overrides: k.Overrides}
 	}
+}
+
+func (s *StageSettings) configureLogs(c *StageConfig) {
+	c.TraceOneIn = s.TraceOneIn
+	if l := s.AccessLog; l != nil && l.Format != "" && l.DestinationARN != "" {
+		c.AccessLog = l
+	}
+	for _, key := range sortedNames(s.MethodSettings) {
+		m := s.MethodSettings[key]
+		name := key
+		if path, verb, ok := SettingMethod(key); ok && key != EveryMethod {
+			name = MethodKey(path, verb)
+		}
+		logs := m.LoggingLevel == "INFO" || m.LoggingLevel == "ERROR"
+		if _, every := s.MethodSettings[EveryMethod]; !logs && (!every || key == EveryMethod) {
+			continue
+		}
+		if c.Logging == nil {
+			c.Logging = map[string]*CallLogging{}
+		}
+		c.Logging[name] = nil // none, whatever there is for every method
+		if logs {
+			c.Logging[name] = &CallLogging{Info: m.LoggingLevel == "INFO", Data: m.DataTraceEnabled}
+		}
+	}
+}
+
+// LoggingOf is how a method's calls are written down, by its MethodKey; nil: by chance
+// only.
+func (c *StageConfig) LoggingOf(key string) *CallLogging {
+	if l, ok := c.Logging[key]; ok {
+		return l
+	}
+	return c.Logging[EveryMethod]
 }
 
 // MethodKey is how throttles name a method: "/path/VERB".
@@ -237,6 +281,9 @@ func (s *StageSettings) Validate() error {
 	}
 	if l := s.AccessLog; l != nil && (len(l.Format) > MaxAccessLogFormat || len(l.DestinationARN) > MaxStageText) {
 		return Errorf(Invalid, "an access log's format has at most %d bytes, its destination at most %d", MaxAccessLogFormat, MaxStageText)
+	}
+	if n := s.TraceOneIn; n < -1 || n > MaxTraceOneIn {
+		return Errorf(Invalid, "one call in %d cannot be traced: say -1 for none, 0 for one in %d, or 1 to %d", n, DefaultTraceOneIn, MaxTraceOneIn)
 	}
 	if z := s.CacheClusterSize; z != "" && !among(CacheClusterSizes, z) {
 		return Errorf(Invalid, "cache cluster size %.20q is not one of %s", z, strings.Join(CacheClusterSizes, ", "))

@@ -33,6 +33,8 @@ func (x *Exchange) ReadBody(dst []byte) ([]byte, Failure) {
 func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Duration, head func() bool) ([]byte, Failure) {
 	method, _, _ := bytes.Cut(req, []byte{' '})
 	x.upHead, x.upAgain = string(method) == "HEAD", idempotent(method)
+	x.Asked, x.Got = Now(), 0
+	defer func() { x.Got = Now() }()
 	c, n, f := x.exchange(p, req, false, timeout)
 	if f != None {
 		return dst, f
