@@ -68,7 +68,7 @@ func (c *call) testInvokeMethod() (any, error) {
 	for k, vs := range in.MultiValueHeaders {
 		h[textproto.CanonicalMIMEHeaderKey(k)] = vs
 	}
-	a, err := c.Try(c.ctx, model.TrialCall{ID: model.NewRequestID(), APIID: c.args["restapi_id"], Definition: d, Path: d.Resources[i].Path, Verb: verb, Target: in.PathWithQueryString,
+	a, err := c.Try(c.ctx, model.TrialCall{ID: model.NewRequestID(), AccountID: c.actor.AccountID, APIID: c.args["restapi_id"], Definition: d, Path: d.Resources[i].Path, Verb: verb, Target: in.PathWithQueryString,
 		Headers: h, Body: []byte(in.Body), Variables: in.StageVariables})
 	if err != nil {
 		return nil, err

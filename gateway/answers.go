@@ -102,6 +102,9 @@ func (c *call) render(x *http1.Exchange, k kind) {
 		c.flags |= flagBillable
 	}
 	c.g.metrics.refused[k].Add(1)
+	if c.trace != nil {
+		c.traceFailure(k)
+	}
 	body := a.body
 	if c.message != "" {
 		body = append(append([]byte(`{"message":`), jsonText(c.message)...), '}')

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"math/rand/v2"
-	"time"
 
 	"tollgate/gateway/calllog"
 	"tollgate/gateway/http1"
@@ -42,7 +41,7 @@ func (c *call) traced(x *http1.Exchange) {
 	if set == nil && (st.logs.sample == 0 || rand.Uint32() >= st.logs.sample || !st.logs.share.MayTrace(x.Begun)) {
 		return
 	}
-	c.trace = &trace{now: time.Now, set: set}
+	c.trace = &trace{set: set}
 	c.begins(x)
 }
 
@@ -93,9 +92,6 @@ func (c *call) asks(x *http1.Exchange) {
 	x.Asked = x.Begun
 	if c.again {
 		x.Asked = http1.Now()
-	}
-	if c.trace != nil {
-		c.trace.say("Sending request to %s", c.run.m.out.key.Address)
 	}
 }
 

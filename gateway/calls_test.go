@@ -106,7 +106,7 @@ func TestCallLog(t *testing.T) {
 		if code != c.status || int(e.Status) != c.status || e.Kind != c.kind || e.Step != c.step || !strings.Contains(e.Why, c.why) || e.Key != c.keyNum || (len(e.Trace) > 0) != c.traced {
 			t.Errorf("%s: %d %+v\n%s", c.path, code, e, e.Trace)
 		}
-		if c.traced && (!strings.Contains(string(e.Trace), `Execution failed at step "integration": no connection`) || !strings.Contains(string(e.Trace), "Gateway response type: INTEGRATION_FAILURE with status code: 504")) {
+		if c.traced && (!strings.Contains(string(e.Trace), "Execution failed: no connection") || !strings.Contains(string(e.Trace), "Gateway response type: INTEGRATION_FAILURE with status code: 504")) {
 			t.Errorf("the trace is\n%s", e.Trace)
 		}
 	}
@@ -245,7 +245,7 @@ func TestAccessLog(t *testing.T) {
 		{`"m":"GET /a/{id} /prod/a/7","s":200,"ua":"quo\"te\\"`, `"ip":"127.0.0.1","l":"8"`, `"is":"200","e":"-","em":-,"k":"-","none":"-"`, `"api":"abc/prod"`, `"ie":"-"`},
 		{`"m":"GET /keyed /prod/keyed","s":403`, `"l":"23","il":"-","is":"-","e":"INVALID_API_KEY","em":"Forbidden"`},
 		{`"s":200`, `"k":"******` + key[len(key)-4:] + `"`},
-		{`"s":504`, `"is":"-","e":"INTEGRATION_FAILURE"`, `"ie":"no connection to the integration could be made"`},
+		{`"s":504`, `"is":"-","e":"INTEGRATION_FAILURE"`, `"ie":"no connection to the endpoint could be made"`},
 		{`"m":"GET - /prod/none","s":403`, `"e":"MISSING_AUTHENTICATION_TOKEN"`},
 	} {
 		for _, w := range append(want, ids[i]) {

@@ -54,6 +54,7 @@ type method struct {
 // mock is an answer that is always the same.
 type mock struct {
 	status int    // 0: there is no answer
+	why    string // there is none
 	head   []byte // lines with CRLF
 	body   []byte
 }
@@ -157,10 +158,13 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 		ok = model.CheckUpstream(out, path) == nil
 	}
 	if !ok {
-		return &model.Integration{Type: model.IntegrationMock} // without an answer
+		return noEndpoint
 	}
 	return out
 }
+
+// noEndpoint is a mock without an answer.
+var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
 func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams) (method, error) {
 	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: model.MethodKey(path, verb),
@@ -168,7 +172,10 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {
-			m.mock = &mock{}
+			m.mock = &mock{why: "No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 200"}
+			if def.Integration == noEndpoint {
+				m.mock.why = invalidEndpoint
+			}
 			return m, nil
 		}
 		if err != nil { // not always the same

@@ -59,7 +59,7 @@ func (c *call) wholly(x *http1.Exchange) kind {
 
 // send answers the call.
 func (c *call) send(x *http1.Exchange, out *reply) kind {
-	if c.trace != nil && c.trace.data() {
+	if c.trace != nil && c.trace.data() && !c.trace.trial {
 		c.trace.say("Method response body after transformations: %s", short(out.body))
 		c.saysHeaders("Method response", out.header)
 	}
@@ -127,10 +127,8 @@ func (c *call) mapRequest(x *http1.Exchange) (*mapping.Call, *mapping.Request, k
 	if err != nil {
 		return nil, nil, c.fails(err)
 	}
-	if c.trace != nil && c.trace.data() {
+	if c.trace != nil && c.trace.data() && !c.trace.trial {
 		c.trace.say("Method request body before transformations: %s", short(c.body))
-		c.saysHeaders("Endpoint request", req.Header)
-		c.trace.say("Endpoint request body after transformations: %s", short([]byte(req.Body)))
 	}
 	return in, &req, proceed
 }
@@ -188,11 +186,14 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
 	if c.trace != nil {
-		c.trace.say("Sending request to %s", up.key.Address)
+		c.traceRequest(x, req)
 	}
 	held := true
 	body, f := x.Fetch(up.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
 		s := &x.Response
+		if x.Heard != nil {
+			x.Heard()
+		}
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
 		for i := range s.Fields[:s.N] {
 			f := &s.Fields[i]
@@ -210,14 +211,13 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 		return throttled
 	}
 	answer.Body = string(body)
-	if f == http1.None {
-		if c.trace != nil && c.trace.data() {
-			c.saysHeaders("Endpoint response", flat(answer.Headers))
-			c.trace.say("Endpoint response body before transformations: %s", short(body))
-		}
-		return proceed
+	if f != http1.None {
+		return c.proxied(f)
 	}
-	return c.proxied(f)
+	if c.trace != nil && c.trace.data() {
+		c.trace.say("Endpoint response body before transformations: %s", short(body))
+	}
+	return proceed
 }
 
 // notForwarded are headers that no mapping sets: those of the connection, and the

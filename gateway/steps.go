@@ -64,19 +64,20 @@ type step func(c *call, x *http1.Exchange) kind
 // serve answers one call.
 func (g *Gateway) serve(x *http1.Exchange) {
 	c := x.App.(*call)
-	c.id = g.journal.Begin(x.Shard)
-	c.now = x.Wall
+	c.begin(x, g.journal.Begin(x.Shard))
+	if k := c.find(x); k != answered {
+		c.advance(x, k)
+	}
+}
+
+// begin makes the call ready for its first step.
+func (c *call) begin(x *http1.Exchange, id journal.CallID) {
+	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
-	x.Rec = c
-	c.at = 0
-	k := c.find(x)
-	if k == answered {
-		return
-	}
-	c.advance(x, k)
+	x.Rec, x.Heard = c, nil
 }
 
 // resume goes on with a call that a step has left for later: the same step again
@@ -409,8 +410,8 @@ const stageThrottle = "the stage's throttle of the method"
 // integrate sends the call on.
 func (c *call) integrate(x *http1.Exchange) kind {
 	m := c.run.m
-	x.Asked, x.Got = 0, 0      // not of an authorizer
-	if c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
+	x.Asked, x.Got = 0, 0                            // not of an authorizer
+	if c.g.journal != nil && c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
 		c.why = "the node's journal has no room for the call"
 		if c.flags&flagQuota != 0 {
 			c.sub.quotaRefund(c)
@@ -421,6 +422,7 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	c.flags |= flagBillable
 	if m.mock != nil {
 		if m.mock.status == 0 {
+			c.why = m.mock.why
 			return configurationError
 		}
 		c.head = append(c.head, m.mock.head...)
@@ -443,51 +445,55 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))
 	req = append(req, c.body...)
+	if c.trace != nil {
+		c.traceRequest(x, req)
+	}
 	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
 }
 
 // proxied is what came of the upstream.
 func (c *call) proxied(f http1.Failure) kind {
-	if f != http1.None && f != http1.Parked && c.why == "" {
-		c.why = failures[f]
-	}
 	switch f {
 	case http1.Parked:
 		return later
 	case http1.None, http1.Broken:
 		return proceed
 	case http1.Timeout:
+		c.why = "the endpoint did not answer within " + c.run.m.timeout.String()
 		return integrationTimeout
 	case http1.Forbidden, http1.NoHost:
 		c.g.complain(c.run.m.out.key.Address, f)
+		c.why = invalidEndpoint
+		if f == http1.Forbidden {
+			c.why = "the endpoint is in a network that the gateway may not reach"
+		}
 		return configurationError
 	case http1.TooLarge:
 		c.flags &^= flagBillable
+		c.why = "the request's body is larger than allowed"
 		return tooLarge
 	case http1.BadBody, http1.ClientWent:
 		c.flags &^= flagBillable
+		c.why = "the request's body is malformed"
+		if f == http1.ClientWent {
+			c.why = "the client went away before its request was complete"
+		}
 		return badRequest
 	case http1.Unrecorded:
 		c.noRec = false
 		c.flags &^= flagBillable
+		c.why = "the call could not be written down"
 		return unavailable
+	case http1.NoConn:
+		c.why = "no connection to the endpoint could be made"
+	default:
+		c.why = "the endpoint closed the connection, or answered with something that is not HTTP"
 	}
 	return integrationFailure
 }
 
-// failures say what went wrong on the way to an upstream and back.
-var failures = [...]string{
-	http1.Forbidden:  "the integration's address is in a network that calls may not go to; the operator opens one with TOLLGATE_UPSTREAM_ALLOW",
-	http1.NoHost:     "the name of the integration's host does not resolve",
-	http1.NoConn:     "no connection to the integration could be made",
-	http1.Timeout:    "the integration did not answer in time",
-	http1.NoAnswer:   "the integration closed the connection, or what it answered is not HTTP",
-	http1.BadBody:    "the request's body is malformed",
-	http1.TooLarge:   "the request's body is larger than allowed",
-	http1.ClientWent: "the client went away before its request was complete",
-	http1.Unrecorded: "the node's journal has no room for the call",
-	http1.Broken:     "the connection broke while the answer was under way",
-}
+// invalidEndpoint is Amazon API Gateway's word for an address that is none.
+const invalidEndpoint = "Invalid endpoint address"
 
 // appendTarget appends the upstream request line.
 func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tollgate/gateway/http1"
-	"tollgate/gateway/mapping"
 	"tollgate/model"
 )
 
@@ -17,212 +16,117 @@ import (
 // Gateway. A call without one costs nothing: whoever says something asks first whether
 // there is one.
 type trace struct {
-	log bytes.Buffer
-	now func() time.Time
-	set *model.CallLogging // that asks for it; nil: chance does
+	log    bytes.Buffer
+	asked  time.Time          // when the integration was
+	heard  bool               // its answer was said
+	failed bool               // the gateway answered by itself
+	set    *model.CallLogging // that asks for it; nil: chance does
+	trial  bool               // of one who builds the method: everything is said, nothing is hidden
 }
 
-// maxTrace bounds a trace's text in bytes, while it is written; model.MaxCallTrace of
-// them are kept.
-const maxTrace = 64 << 10
+const (
+	// maxTrace bounds a trace's text in bytes, while it is written; model.MaxCallTrace of
+	// them are kept.
+	maxTrace      = 64 << 10
+	maxTraceEvent = 1024 // bytes of a body or of headers in it, as on Amazon API Gateway
+)
 
 // say adds a line with its time.
 func (t *trace) say(format string, a ...any) {
 	if t.log.Len() > maxTrace {
 		return
 	}
-	t.log.WriteString(t.now().UTC().Format("Mon Jan 02 15:04:05 UTC 2006"))
+	t.log.WriteString(time.Now().UTC().Format("Mon Jan 02 15:04:05 UTC 2006"))
 	t.log.WriteString(" : ")
 	fmt.Fprintf(&t.log, format, a...)
 	t.log.WriteByte('\n')
 }
 
-// data says whether headers and bodies are written down too.
-func (t *trace) data() bool { return t.set != nil && t.set.Data }
-
-// begins says what the call is.
-func (c *call) begins(x *http1.Exchange) {
-	t, r := c.trace, &x.Request
-	t.say("Starting execution for request: %s", c.id)
-	t.say("HTTP Method: %s, Resource Path: %s", r.Method.Of(x.In), c.resource())
-	if c.variant.canary {
-		t.say("The call is one of the canary's: deployment %s", c.variant.prog.id)
+// traceRequest says what the endpoint is asked: head and body of an HTTP request.
+func (c *call) traceRequest(x *http1.Exchange, req []byte) {
+	t, key := c.trace, c.run.m.out.key
+	scheme := "http"
+	if key.TLS {
+		scheme = "https"
 	}
+	head, body, _ := bytes.Cut(req, []byte("\r\n\r\n"))
+	first, lines, _ := bytes.Cut(head, []byte("\r\n"))
+	_, target, _ := strings.Cut(string(first), " ")
+	target, _, _ = strings.Cut(target, " ")
 	if !t.data() {
-		return
+		target, _, _ = strings.Cut(target, "?")
 	}
-	vars := map[string]string{}
-	for _, v := range c.match.Vars[:c.match.N] {
-		vars[v.Name] = string(c.path[v.Start:v.End])
-	}
-	t.say("Method request path: %s", braces(vars))
-	query := map[string]string{}
-	for part := range strings.SplitSeq(string(r.Query.Of(x.In)), "&") {
-		if k, v, _ := strings.Cut(part, "="); k != "" {
-			if c.secretQuery(k) {
-				v = hidden
+	uri := scheme + "://" + c.run.m.out.host + target
+	if t.data() {
+		headers := map[string]string{}
+		for line := range bytes.SplitSeq(lines, []byte("\r\n")) {
+			if name, value, ok := bytes.Cut(line, []byte(": ")); ok {
+				addText(headers, string(name), c.shown(string(name), string(value)))
 			}
-			query[k] = v
 		}
+		t.say("Endpoint request URI: %s", uri)
+		t.say("Endpoint request headers: %s", braces(headers))
+		t.say("Endpoint request body after transformations: %s", short(body))
 	}
-	t.say("Method request query string: %s", braces(query))
-	head := map[string][]string{}
+	t.say("Sending request to %s", uri)
+	t.asked = time.Now()
+	x.Heard = func() { c.traceResponse(x) }
+}
+
+// traceResponse says what the endpoint answered, but for its body.
+func (c *call) traceResponse(x *http1.Exchange) {
+	r := &x.Response
+	headers := map[string]string{}
 	for i := range r.Fields[:r.N] {
 		f := &r.Fields[i]
-		name, value := string(f.Name.Of(x.In)), string(f.Value.Of(x.In))
-		if c.secretHeader(name) {
-			value = hidden
-		}
-		head[name] = append(head[name], value)
+		name := string(f.Name.Of(x.Up))
+		addText(headers, name, c.shown(name, string(f.Value.Of(x.Up))))
 	}
-	t.say("Method request headers: %s", headerText(head))
+	c.trace.say("Received response. Status: %d, Integration latency: %d ms", r.Code, time.Since(c.trace.asked).Milliseconds())
+	if c.trace.heard = true; !c.trace.data() {
+		return
+	}
+	c.trace.say("Endpoint response headers: %s", braces(headers))
 }
 
-// resource is the path of the call's resource.
-func (c *call) resource() string {
-	if i := c.match.Route; i >= 0 && int(i) < len(c.variant.prog.resources) {
-		return c.variant.prog.resources[i].path
+// traceFailure says why the gateway answers by itself.
+func (c *call) traceFailure(k kind) {
+	c.trace.failed = true
+	what := "Execution failed: "
+	switch k {
+	case configurationError, malformedAnswer:
+		what = "Execution failed due to configuration error: "
+	case integrationTimeout:
+		what = "Execution failed due to a timeout error: "
 	}
-	return ""
+	why := c.why
+	for _, s := range []string{c.detail, c.message, answers[k].message} {
+		if why == "" {
+			why = s
+		}
+	}
+	c.trace.say("%s%s", what, why)
 }
 
-// saysHeaders writes headers down, without the secret ones.
-func (c *call) saysHeaders(what string, h []mapping.Pair) {
-	m := map[string][]string{}
-	for _, f := range h {
-		value := f.Value
-		if c.secretHeader(f.Name) {
-			value = hidden
-		}
-		m[f.Name] = append(m[f.Name], value)
+func addText(m map[string]string, name, value string) {
+	if v, ok := m[name]; ok {
+		value = v + "," + value
 	}
-	c.trace.say("%s headers: %s", what, headerText(m))
+	m[name] = value
 }
 
-// flat is headers, one by one.
-func flat(h map[string][]string) []mapping.Pair {
-	var out []mapping.Pair
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		for _, v := range h[name] {
-			out = append(out, mapping.Pair{Name: name, Value: v})
-		}
+func short(b []byte) string {
+	if len(b) <= maxTraceEvent {
+		return strings.ToValidUTF8(string(b), "\uFFFD")
 	}
-	return out
+	return strings.ToValidUTF8(string(b[:maxTraceEvent]), "") + " [TRUNCATED]"
 }
 
-// story ends a call's trace and gives its text, as far as it is kept; nil: it is not. A
-// call that was not traced and failed by the gateway's own doing has one made of what
-// is known of it at its end.
-func (c *call) story(x *http1.Exchange, status int, end int64) []byte {
-	t := c.trace
-	fails := c.kind != 0 || status >= 400
-	switch {
-	case t == nil && !c.stage.logs.share.MayTrace(x.Begun):
-		return nil
-	case t == nil:
-		t = &trace{now: time.Now}
-		c.trace = t
-		if c.run != nil {
-			c.begins(x)
-			c.trace.say("Steps: %s", strings.Join(c.run.names[:c.endedAt()+1], ", "))
-		}
-	case t.set != nil && (!t.set.Info && !fails || !c.stage.logs.share.MayTrace(x.Begun)):
-		return nil
+// braces is a map as Java prints one.
+func braces(m map[string]string) string {
+	parts := make([]string, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, k+"="+m[k])
 	}
-	if us := c.waited(x, end); us > 0 {
-		switch {
-		case c.kind == 0:
-			t.say("Received response. Status: %d, Integration latency: %d ms", x.Response.Code, us/1000)
-		default:
-			t.say("The integration was given up after %d ms", us/1000)
-		}
-	}
-	if c.kind != 0 {
-		t.say("Execution failed at step %q: %s", c.step(), c.reason())
-		t.say("Gateway response type: %s with status code: %d", answers[c.kind].name, status)
-	} else {
-		t.say("Successfully completed execution")
-	}
-	t.say("Method completed with status: %d, latency: %d ms", status, (end-x.Begun)/1e6)
-	text := c.scrub(x, t.log.Bytes()) // before it is cut: half a secret is not found
-	if len(text) > model.MaxCallTrace {
-		const cut = "…\n"
-		text = append(text[:model.MaxCallTrace-len(cut)], cut...)
-	}
-	return text
-}
-
-const hidden = "******"
-
-// Secrets that are never written down, whatever is asked for: by the names, in lower
-// case, of what carries them. An API's own, where its authorizers look for identities,
-// are its program's.
-var (
-	secretHeaders = []string{"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-amz-security-token", "x-auth-token"}
-	secretQueries = []string{"x-amz-signature", "x-amz-security-token", "x-amz-credential", "access_token", "id_token", "token", "api_key", "apikey", "key", "password", "client_secret"}
-)
-
-func (c *call) secretHeader(name string) bool {
-	name = strings.ToLower(name)
-	return slices.Contains(secretHeaders, name) || c.variant != nil && c.variant.prog.secrets["header."+name]
-}
-
-func (c *call) secretQuery(name string) bool {
-	return slices.Contains(secretQueries, strings.ToLower(name)) || c.variant != nil && c.variant.prog.secrets["querystring."+name]
-}
-
-// shortest is the length of the shortest secret that is looked for in texts.
-const shortest = 6
-
-// scrub hides the call's own secrets in a text, wherever it got them from: an upstream
-// may have repeated them.
-func (c *call) scrub(x *http1.Exchange, text []byte) []byte {
-	hide := func(secret []byte) {
-		if len(secret) >= shortest {
-			text = bytes.ReplaceAll(text, secret, []byte(hidden))
-		}
-	}
-	r := &x.Request
-	for i := range r.Fields[:r.N] {
-		if f := &r.Fields[i]; c.secretHeader(string(f.Name.Of(x.In))) {
-			v := f.Value.Of(x.In)
-			hide(v)
-			if _, token, ok := bytes.Cut(v, []byte(" ")); ok {
-				hide(token) // behind its scheme
-			}
-			for pair := range bytes.SplitSeq(v, []byte(";")) {
-				if _, one, ok := bytes.Cut(pair, []byte("=")); ok {
-					hide(one) // of a cookie
-				}
-			}
-		}
-	}
-	for part := range bytes.SplitSeq(r.Query.Of(x.In), []byte("&")) {
-		if k, v, ok := bytes.Cut(part, []byte("=")); ok && c.secretQuery(string(k)) {
-			hide(v)
-			hide([]byte(unescapeQuery(string(v))))
-		}
-	}
-	return text
-}
-
-// secretsOf are where an API's authorizers look for identities: "header.x-token" and
-// "querystring.token".
-func secretsOf(d *model.Definition) map[string]bool {
-	var out map[string]bool
-	for i := range d.Authorizers {
-		for source := range strings.SplitSeq(d.Authorizers[i].IdentitySource, ",") {
-			source = strings.TrimPrefix(strings.TrimSpace(source), "method.request.")
-			if kind, name, ok := strings.Cut(source, "."); ok && (kind == "header" || kind == "querystring") {
-				if out == nil {
-					out = map[string]bool{}
-				}
-				if kind == "header" {
-					name = strings.ToLower(name)
-				}
-				out[kind+"."+name] = true
-			}
-		}
-	}
-	return out
+	return "{" + short([]byte(strings.Join(parts, ", "))) + "}"
 }

@@ -3,57 +3,60 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"net"
+	"log/slog"
 	"net/http"
-	"net/textproto"
-	"slices"
+	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"tollgate/gateway/http1"
-	"tollgate/gateway/mapping"
+	"tollgate/gateway/journal"
 	"tollgate/gateway/route"
-	"tollgate/gateway/vtl"
 	"tollgate/model"
 )
 
 const anyVerb = "ANY"
 
 const (
-	maxTrials     = 16 // at a time, of everybody
-	maxTrialBody  = 10 << 20
-	maxTrialEvent = 1024 // bytes of a body in the log, as on Amazon API Gateway
+	maxTrials    = 16 // at a time, of everybody
+	maxTrialBody = 10 << 20
+	// trialHost, trialStage and trialCaller are what the call says of a way that it did
+	// not come, in the words of Amazon API Gateway.
+	trialHost   = "testPrefix.testDomainName"
+	trialStage  = "test-invoke-stage"
+	trialCaller = "test-invoke-source-ip"
 )
 
-// Trials makes calls of methods that are not deployed, for those who build them.
+// Trials makes calls of methods that are not deployed, for those who build them: the
+// steps are those of every call but for authorization, keys and limits, and it is
+// neither metered nor recorded.
 type Trials struct {
-	outward http.RoundTripper
-	slots   chan struct{}
+	g     *Gateway
+	slots chan struct{}
+
+	mu      sync.Mutex
+	running int
 }
 
-// NewTrials makes calls through outward, whose dialer keeps to the networks that
-// upstreams may be in.
-func NewTrials(outward http.RoundTripper) *Trials {
-	return &Trials{outward: outward, slots: make(chan struct{}, maxTrials)}
+// NewTrials makes trials whose upstreams may be in allow's networks besides the public
+// Internet.
+func NewTrials(allow []netip.Prefix, log *slog.Logger) *Trials {
+	o := Options{Allow: allow, Log: log}
+	o.complete()
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), heavy: make(chan struct{}, largeAtOnce)}
+	g.serverUp()
+	return &Trials{g: g, slots: make(chan struct{}, maxTrials)}
 }
 
-// trial is one call under way.
-type trial struct {
-	model.TrialCall
-	log bytes.Buffer
-	now func() time.Time
-}
-
-func (t *trial) say(format string, a ...any) {
-	t.log.WriteString(t.now().UTC().Format("Mon Jan 02 15:04:05 UTC 2006"))
-	t.log.WriteString(" : ")
-	fmt.Fprintf(&t.log, format, a...)
-	t.log.WriteByte('\n')
+// Close ends what trials keep open.
+func (s *Trials) Close(ctx context.Context) error {
+	err := s.g.server.Drain(ctx)
+	s.g.upstreams.Keep(nil)
+	s.g.outward.CloseIdleConnections()
+	return err
 }
 
 // Try makes one call. What goes wrong on its way is its answer; an error says that
@@ -65,282 +68,154 @@ func (s *Trials) Try(ctx context.Context, c model.TrialCall) (model.TrialAnswer,
 	case <-ctx.Done():
 		return model.TrialAnswer{}, model.Errorf(model.Unavailable, "too many trials at once; try again shortly")
 	}
+	s.begin()
+	defer s.end()
 	began := time.Now()
-	t := &trial{TrialCall: c, now: time.Now}
+	t := &trial{TrialCall: c, trace: trace{trial: true}}
 	fmt.Fprintf(&t.log, "Execution log for request %s\n", c.ID)
 	t.say("Starting execution for request: %s", c.ID)
 	t.say("HTTP Method: %s, Resource Path: %s", c.Verb, c.Path)
-	path, query, _ := strings.Cut(c.Target, "?")
-	vars, err := t.pathVariables(path)
-	if err != nil {
-		return model.TrialAnswer{}, err
-	}
-	t.say("Method request path: %s", braces(vars))
-	t.say("Method request query string: %s", queryText(query))
-	t.say("Method request headers: %s", headerText(c.Headers))
-	t.say("Method request body before transformations: %s", short(c.Body))
-	a := s.run(ctx, t, vars, query)
+	a := t.run(s.g)
 	t.say("Method completed with status: %d", a.Status)
 	a.Log, a.Latency = t.log.String(), time.Since(began)
 	return a, nil
 }
 
-// run is the method's work.
-func (s *Trials) run(ctx context.Context, t *trial, vars map[string]string, query string) model.TrialAnswer {
-	m, ok := t.method()
-	if !ok {
-		return t.fail(missingToken, "there is no method for %s", t.Verb)
+func (s *Trials) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running++
+}
+
+// end lets go of connections once nobody tries anything: tenants choose where they go.
+func (s *Trials) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running--; s.running == 0 {
+		s.g.upstreams.Keep(nil)
 	}
-	m.AuthorizationType = model.AuthNone // who builds the method may call it
-	if why := m.Undeployable(t.Path); len(why) > 0 {
-		return t.fail(configurationError, "%s", why[0])
-	}
-	g := m.Integration
-	if g.Mapped() {
-		return s.mapped(ctx, t, g, vars, query)
-	}
-	if g.Type == model.IntegrationMock {
-		mock, err := model.ParseMock(g)
-		if err != nil {
-			return t.fail(configurationError, "No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 200")
-		}
-		h := http.Header{}
-		for _, line := range mock.Headers {
-			h.Add(line[0], line[1])
-		}
-		return t.done(model.TrialAnswer{Status: mock.Status, Headers: h, Body: []byte(mock.Body)})
-	}
-	staged, ok := g.OnStage(t.Variables)
-	if !ok {
-		return t.fail(configurationError, "Invalid endpoint address")
-	}
-	up, err := model.ParseUpstream(staged, t.Path)
+}
+
+// trial is one call under way.
+type trial struct {
+	model.TrialCall
+	trace
+	v       variant
+	answer  bytes.Buffer
+	head    http.Header
+	status  int
+	tooLong bool
+}
+
+// run takes the call through the gateway's steps.
+func (t *trial) run(g *Gateway) model.TrialAnswer {
+	prog, err := t.program(g)
 	if err != nil {
-		return t.fail(configurationError, "Invalid endpoint address")
+		return t.fail(configurationError, err.Error())
 	}
-	return s.proxy(ctx, t, up, time.Duration(g.Timeout())*time.Millisecond, vars, query)
-}
-
-func (t *trial) method() (m model.Method, ok bool) {
-	for i := range t.Definition.Resources {
-		if r := &t.Definition.Resources[i]; r.Path == t.Path {
-			if m, ok = r.Methods[t.Verb]; !ok {
-				m, ok = r.Methods[anyVerb]
-			}
-		}
+	t.v = variant{prog: prog, runs: []run{}, vars: t.Variables}
+	for i := range prog.methods {
+		m := &prog.methods[i]
+		u := compose(m, nil) &^ (usesAccess | usesKey)
+		t.v.runs = append(t.v.runs, run{m: m, steps: stepLists[u], names: stepNames[u]})
 	}
-	return m, ok
-}
-
-// pathVariables are the values that a path has for the resource's variables. One
-// that is not the resource's has none: as on Amazon API Gateway, they are empty.
-func (t *trial) pathVariables(path string) (map[string]string, error) {
-	tree, err := route.New([]route.Route{{Path: t.Path, Methods: map[string]int32{anyVerb: 0}}})
-	if err != nil {
-		return nil, model.Errorf(model.Invalid, "%v", err)
+	target := t.Target
+	if target == "" {
+		target = "/"
 	}
-	vars := map[string]string{}
-	var m route.Match
-	if path == "" || !tree.Match([]byte(path), []byte(t.Verb), &m) {
-		return vars, nil
-	}
-	for _, v := range m.Vars[:m.N] {
-		vars[v.Name] = path[v.Start:v.End]
-	}
-	return vars, nil
-}
-
-// proxy sends the call to its upstream.
-func (s *Trials) proxy(ctx context.Context, t *trial, up *model.Upstream, timeout time.Duration, vars map[string]string, query string) model.TrialAnswer {
-	var u strings.Builder
-	u.WriteString(up.Scheme + "://" + up.Host)
-	for _, p := range up.Path {
-		if p.Variable != "" {
-			u.WriteString(vars[p.Variable])
-		} else {
-			u.WriteString(p.Literal)
-		}
-	}
-	sep := "?"
-	for _, q := range []string{up.Query, query} {
-		if q != "" {
-			u.WriteString(sep + q)
-			sep = "&"
-		}
-	}
-	verb := up.Method
-	if verb == "" || verb == anyVerb {
-		verb = t.Verb
-	}
+	verb := t.Verb
 	if verb == anyVerb {
 		verb = http.MethodGet
 	}
-	req, err := http.NewRequestWithContext(ctx, verb, u.String(), bytes.NewReader(t.Body))
+	req, err := http.NewRequest(verb, "/", bytes.NewReader(t.Body))
 	if err != nil {
-		return t.fail(configurationError, "Invalid endpoint address")
+		return t.fail(badRequest, err.Error())
 	}
-	for k, vs := range t.Headers {
-		if k = textproto.CanonicalMIMEHeaderKey(k); !ownHeader[k] {
-			req.Header[k] = vs
-		}
+	req.RequestURI, req.Host, req.RemoteAddr = target, trialHost, trialCaller
+	for name, values := range t.Headers {
+		req.Header[name] = values
 	}
 	if req.Header.Get("User-Agent") == "" {
-		req.Header.Set("User-Agent", "Tollgate")
+		req.Header.Set("User-Agent", "AmazonAPIGateway_"+t.APIID)
 	}
-	resp, body, refused := s.ask(ctx, t, req, t.Body, timeout)
-	if refused != nil {
-		return *refused
+	t.head = http.Header{}
+	if !g.server.Play(t, req, func(x *http1.Exchange) { t.serve(g, x) }) && t.status == 0 {
+		return t.fail(integrationFailure, "the answer broke off")
 	}
-	for k := range ownHeader {
-		resp.Header.Del(k)
+	if t.tooLong {
+		return t.fail(integrationFailure, "the endpoint's answer has more than the "+strconv.Itoa(maxTrialBody)+" bytes that a trial takes")
 	}
-	return t.done(model.TrialAnswer{Status: resp.StatusCode, Headers: resp.Header, Body: body})
+	if m := t.method(); m.whole == nil && m.mock == nil && !t.asked.IsZero() && !t.failed {
+		t.say("Endpoint response body before transformations: %s", short(t.answer.Bytes()))
+	}
+	if !t.failed {
+		t.say("Method response body after transformations: %s", short(t.answer.Bytes()))
+		t.say("Method response headers: %s", headerText(t.head))
+		t.say("Successfully completed execution")
+	}
+	return model.TrialAnswer{Status: t.status, Headers: t.spelled(), Body: t.answer.Bytes()}
 }
 
-// ask sends a request and reads the answer. refused is the trial's end where none came.
-func (s *Trials) ask(ctx context.Context, t *trial, req *http.Request, sent []byte, timeout time.Duration) (resp *http.Response, body []byte, refused *model.TrialAnswer) {
-	fail := func(k kind, format string, a ...any) (*http.Response, []byte, *model.TrialAnswer) {
-		answer := t.fail(k, format, a...)
-		return nil, nil, &answer
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	t.say("Endpoint request URI: %s", req.URL)
-	t.say("Endpoint request headers: %s", headerText(req.Header))
-	t.say("Endpoint request body after transformations: %s", short(sent))
-	t.say("Sending request to %s", req.URL)
-	began := time.Now()
-	resp, err := s.outward.RoundTrip(req.WithContext(ctx))
-	if err == nil {
-		defer resp.Body.Close()
-		body, err = io.ReadAll(io.LimitReader(resp.Body, maxTrialBody+1))
-	}
-	switch {
-	case errors.Is(err, http1.ErrForbidden):
-		return fail(configurationError, "the endpoint is in a network that the gateway may not reach")
-	case isNoHost(err):
-		return fail(configurationError, "Invalid endpoint address")
-	case ctx.Err() != nil:
-		return fail(integrationTimeout, "the endpoint did not answer within %d ms", timeout.Milliseconds())
-	case err != nil:
-		return fail(integrationFailure, "Network error communicating with endpoint")
-	case len(body) > maxTrialBody:
-		return fail(integrationFailure, "the endpoint's answer has more than the %d bytes that a trial takes", maxTrialBody)
-	}
-	t.say("Received response. Status: %d, Integration latency: %d ms", resp.StatusCode, time.Since(began).Milliseconds())
-	t.say("Endpoint response headers: %s", headerText(resp.Header))
-	t.say("Endpoint response body before transformations: %s", short(body))
-	return resp, body, nil
-}
-
-// mapped tries an integration with a mapping. Nothing is known of a caller: a trial has
-// none.
-func (s *Trials) mapped(ctx context.Context, t *trial, g *model.Integration, vars map[string]string, query string) model.TrialAnswer {
-	m, err := mapping.Compile(g, t.Definition.BinaryMediaTypes)
-	if err != nil {
-		return t.fail(configurationError, "%v", err)
-	}
-	in := &mapping.Call{Body: string(t.Body), Path: vars, Query: map[string]string{}, Queries: map[string][]string{}, Header: map[string]string{}, Headers: map[string][]string{}, Context: vtl.NewMap(), StageVariables: vtl.NewMap()}
-	readQuery(in, query)
-	for name, values := range t.Headers {
-		known := textproto.CanonicalMIMEHeaderKey(name)
-		in.Header[name], in.Headers[known] = values[len(values)-1], append(in.Headers[known], values...)
-	}
-	for name, value := range t.Variables {
-		in.StageVariables.Set(name, value)
-	}
-	identity := vtl.NewMap()
-	identity.Set("sourceIp", "test-invoke-source-ip")
-	for _, pair := range [][2]string{{"requestId", t.ID}, {"extendedRequestId", t.ID}, {"apiId", t.APIID}, {"httpMethod", t.Verb}, {"resourcePath", t.Path}, {"stage", "test-invoke-stage"}, {"path", t.Path}} {
-		in.Context.Set(pair[0], pair[1])
-	}
-	in.Context.Set("identity", identity)
-	req, err := m.Request(in)
-	if err != nil {
-		return t.fail(mappingKind(err), "%v", err)
-	}
-	answer := &mapping.Answer{}
-	if g.Type == model.IntegrationMock {
-		if answer.Status, err = mapping.MockStatus(req.Body); err != nil {
-			return t.fail(configurationError, "%v", err)
+// program compiles the method alone: what is wrong with others is not looked at.
+func (t *trial) program(g *Gateway) (*program, error) {
+	d := *t.Definition
+	d.Resources, d.Policy, d.Unserved, d.Endpoint, d.SecurityPolicy, d.EndpointAccessMode, d.APIKeySource = nil, "", nil, nil, "", "", ""
+	for _, r := range t.Definition.Resources {
+		if r.Path != t.Path {
+			continue
 		}
-	} else if refused := s.askMapped(ctx, t, g, &req, answer); refused != nil {
-		return *refused
+		m, ok := r.Methods[t.Verb]
+		if !ok {
+			m, ok = r.Methods[anyVerb]
+		}
+		if !ok {
+			return nil, fmt.Errorf("there is no method for %s", t.Verb)
+		}
+		m.AuthorizationType, m.APIKeyRequired = model.AuthNone, false // who builds the method may call it
+		r.Methods = map[string]model.Method{anyVerb: m}
+		d.Resources = []model.Resource{r}
 	}
-	out, err := m.Response(in, strconv.Itoa(answer.Status), answer)
+	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams)
 	if err != nil {
-		return t.fail(mappingKind(err), "%v", err)
+		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), anyVerb+" "+t.Path+": "))
 	}
-	h := http.Header{}
-	for _, p := range out.Header {
-		h.Set(p.Name, p.Value)
-	}
-	return t.done(model.TrialAnswer{Status: out.Status, Headers: h, Body: []byte(out.Body)})
+	return prog, nil
 }
 
-// askMapped asks an HTTP integration's endpoint.
-func (s *Trials) askMapped(ctx context.Context, t *trial, g *model.Integration, r *mapping.Request, answer *mapping.Answer) *model.TrialAnswer {
-	wrong := func() *model.TrialAnswer {
-		answer := t.fail(configurationError, "Invalid endpoint address")
-		return &answer
-	}
-	staged, ok := g.OnStage(t.Variables)
-	if !ok {
-		return wrong()
-	}
-	up, err := model.ParseEndpoint(staged)
-	if err != nil {
-		return wrong()
-	}
-	target := appendTargetParts(nil, up.Path, up.Query, r)
-	verb := up.Method
-	if verb == "" {
-		verb = t.Verb
-	}
-	if verb == anyVerb {
-		verb = http.MethodGet
-	}
-	req, err := http.NewRequestWithContext(ctx, verb, up.Scheme+"://"+up.Host+string(target), strings.NewReader(r.Body))
-	if err != nil {
-		return wrong()
-	}
-	for _, h := range mappedHeaders(r, t.APIID) {
-		req.Header[textproto.CanonicalMIMEHeaderKey(h.Name)] = []string{h.Value}
-	}
-	resp, body, refused := s.ask(ctx, t, req, []byte(r.Body), time.Duration(g.Timeout())*time.Millisecond)
-	if refused != nil {
-		return refused
-	}
-	answer.Status, answer.Headers, answer.Body = resp.StatusCode, resp.Header, string(body)
-	return nil
-}
+func (t *trial) method() *method { return &t.v.prog.methods[0] }
 
-// ownHeader are those of one connection, which do not travel on.
-var ownHeader = map[string]bool{"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Te": true, "Trailer": true,
-	"Transfer-Encoding": true, "Upgrade": true, "Content-Length": true, "Host": true, "Expect": true}
-
-func isNoHost(err error) bool {
-	_, ok := errors.AsType[*net.DNSError](err)
-	return ok
-}
-
-func (t *trial) done(a model.TrialAnswer) model.TrialAnswer {
-	t.say("Method response body after transformations: %s", short(a.Body))
-	t.say("Method response headers: %s", headerText(a.Headers))
-	t.say("Successfully completed execution")
-	return a
+// serve is what find is for a call that came to a gateway: the method is known.
+func (t *trial) serve(g *Gateway, x *http1.Exchange) {
+	c := x.App.(*call)
+	id, _ := journal.ParseCallID(t.ID)
+	c.begin(x, id)
+	x.Rec = nil
+	c.tenant = &tenant{account: t.AccountID}
+	c.tenant.caps.Store(&g.o.Caps)
+	c.stage, c.variant, c.trace = &stage{tenant: c.tenant, cfg: model.StageConfig{Stage: trialStage, APIID: t.APIID}}, &t.v, &t.trace
+	path := x.Request.Path.Of(x.In)
+	if c.path = path; t.Target == "" || !t.v.prog.tree.Match(path, x.Request.Method.Of(x.In), &c.match) {
+		// One that is not the resource's has no values for its variables, as on Amazon
+		// API Gateway.
+		c.match, c.path = route.Match{}, path[:0]
+		t.method().out.isSame = false
+	}
+	c.run = &t.v.runs[0]
+	vars := map[string]string{}
+	for _, v := range c.match.Vars[:c.match.N] {
+		vars[v.Name] = string(c.path[v.Start:v.End])
+	}
+	t.say("Method request path: %s", braces(vars))
+	t.say("Method request query string: %s", queryText(string(x.Request.Query.Of(x.In))))
+	t.say("Method request headers: %s", headerText(t.Headers))
+	t.say("Method request body before transformations: %s", short(t.Body))
+	c.advance(x, proceed)
 }
 
 // fail is the gateway's own answer of a kind.
-func (t *trial) fail(k kind, format string, a ...any) model.TrialAnswer {
-	what := "Execution failed: "
-	switch k {
-	case configurationError:
-		what = "Execution failed due to configuration error: "
-	case integrationTimeout:
-		what = "Execution failed due to a timeout error: "
-	}
-	t.say("%s", what+fmt.Sprintf(format, a...))
+func (t *trial) fail(k kind, why string) model.TrialAnswer {
+	c := call{trace: &t.trace, why: why}
+	c.traceFailure(k)
 	h := http.Header{}
 	for line := range strings.SplitSeq(string(answers[k].head), "\r\n") {
 		if name, value, ok := strings.Cut(line, ": "); ok && name != "Content-Type" {
@@ -350,20 +225,36 @@ func (t *trial) fail(k kind, format string, a ...any) model.TrialAnswer {
 	return model.TrialAnswer{Status: answers[k].status, Headers: h, Body: answers[k].body}
 }
 
-func short(b []byte) string {
-	if len(b) <= maxTrialEvent {
-		return strings.ToValidUTF8(string(b), "\uFFFD")
+// spelled are the answer's headers as the gateway spells its own.
+func (t *trial) spelled() http.Header {
+	out := http.Header{}
+	for name, values := range t.head {
+		switch name {
+		case "X-Amzn-Requestid", "Content-Length", "Date":
+			continue
+		case "X-Amzn-Errortype":
+			name = "x-amzn-ErrorType"
+		case "Content-Type":
+			if t.failed {
+				continue
+			}
+		}
+		out[name] = values
 	}
-	return strings.ToValidUTF8(string(b[:maxTrialEvent]), "") + " [TRUNCATED]"
+	return out
 }
 
-// braces is a map as Java prints one.
-func braces(m map[string]string) string {
-	parts := make([]string, 0, len(m))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		parts = append(parts, k+"="+m[k])
+// Header, Write and WriteHeader make the trial what the answer is written to.
+func (t *trial) Header() http.Header { return t.head }
+
+func (t *trial) WriteHeader(status int) { t.status = status }
+
+func (t *trial) Write(p []byte) (int, error) {
+	if t.answer.Len()+len(p) > maxTrialBody {
+		t.tooLong = true
+		return 0, http.ErrContentLength
 	}
-	return "{" + short([]byte(strings.Join(parts, ", "))) + "}"
+	return t.answer.Write(p)
 }
 
 func headerText(h map[string][]string) string {

@@ -8,6 +8,7 @@ import (
 // passes by API keys, limits and metering, and reaches the integration.
 type TrialCall struct {
 	ID         string // in the log
+	AccountID  string // the tenant's
 	APIID      string
 	Definition *Definition
 	Path       string // of the resource, a template

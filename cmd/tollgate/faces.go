@@ -47,9 +47,11 @@ func (p *program) startFaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	trials := gateway.NewTrials(p.cfg.allow, p.log)
+	p.onStop(trials.Close)
 	aws, err := awsapi.New(awsapi.Options{
 		Plane: p.plane, Usage: p.intake, Region: p.cfg.Region, Gateway: p.cfg.gateway, BehindProxy: p.cfg.BehindProxy, Log: p.log,
-		Try: gateway.NewTrials(outward).Try,
+		Try: trials.Try,
 	})
 	if err != nil {
 		return err

@@ -52,6 +52,7 @@ type Exchange struct {
 	Peer     *Peer         // of the TLS connection; nil without TLS
 	H2       bool          // came in by HTTP/2
 	Rec      Recorder      // set by the handler before it answers
+	Heard    func()        // set by the handler to look at Response before its body is relayed; nil: nobody does
 	Pace     time.Duration // how long the connection rests after this call; set by the handler
 
 	c       *conn   // nil for HTTP/2

@@ -160,12 +160,19 @@ type h2call struct {
 	wait time.Duration // for the client, at most
 }
 
-// ServeHTTP turns the request into a head that our own parser reads, so that the
-// same rules hold, and runs the same handler.
+// ServeHTTP runs the handler for a stream.
 func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s := h.s
-	s.wg.Add(1) // beside the connection's own, so never from zero
-	defer s.wg.Done()
+	h.s.wg.Add(1) // beside the connection's own, so never from zero
+	defer h.s.wg.Done()
+	if !h.s.Play(w, r, h.s.o.Handler) {
+		panic(http.ErrAbortHandler) // resets the stream
+	}
+}
+
+// Play runs handle for a request that net/http has read, or that never was on a
+// connection: it turns it into a head that our own parser reads, so that the same
+// rules hold. false: the answer is not whole.
+func (s *Server) Play(w http.ResponseWriter, r *http.Request, handle func(*Exchange)) (answered bool) {
 	x := s.pool.Get().(*Exchange)
 	whole := false
 	defer func() {
@@ -177,7 +184,7 @@ func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	x.c, x.h2 = nil, &h2call{w: w, r: r, rc: http.NewResponseController(w), wait: s.o.BodyTimeout}
 	x.Peer, _ = r.Context().Value(peerKey{}).(*Peer)
-	x.Shard, x.TLS, x.H2, x.shut, x.sent, x.broken, x.Rec = s.number.Add(1), r.TLS != nil, true, false, false, false, nil
+	x.Shard, x.TLS, x.H2, x.shut, x.sent, x.broken, x.Rec = s.number.Add(1), r.TLS != nil, r.ProtoMajor == 2, false, false, false, nil
 	x.RemoteIP = r.RemoteAddr
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		x.RemoteIP = host
@@ -192,7 +199,7 @@ func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.body = body{done: true, chunked: x.body.chunked}
 		s.o.Refused(x, e)
 		whole = true
-		return
+		return true
 	}
 	switch {
 	case r.ContentLength > 0:
@@ -201,12 +208,10 @@ func (h *h2server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.Request.ContentLength, x.Request.Chunked = -1, true
 	}
 	x.startBody()
-	s.o.Handler(x)
+	handle(x)
 	whole = true
 	x.Pace = 0 // streams share a connection: one's flood is not the others' fault
-	if !x.sent || x.broken {
-		panic(http.ErrAbortHandler) // resets the stream
-	}
+	return x.sent && !x.broken
 }
 
 // appendH2Head writes r's head as HTTP/1.1. Framing fields never occur in

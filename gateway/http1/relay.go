@@ -11,6 +11,9 @@ import (
 // body.
 func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) Failure {
 	r := &x.Response
+	if x.Heard != nil {
+		x.Heard()
+	}
 	d := download{x: x, c: c, timeout: timeout, off: r.HeadLen, end: n}
 	asGet := []byte("GET")
 	unasked := bodiless(x.Request.Method.Of(x.In), r.Code) // the client gets no body

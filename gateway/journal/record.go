@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"hash/crc32"
 	"math"
+	"strings"
 
 	"tollgate/model"
 )
@@ -60,6 +61,13 @@ func (id CallID) AppendText(dst []byte) []byte {
 }
 
 func (id CallID) String() string { return string(id.AppendText(nil)) }
+
+// ParseCallID reads what AppendText writes; false: text is something else.
+func ParseCallID(text string) (id CallID, ok bool) {
+	b, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	copy(id[:], b)
+	return id, err == nil && len(b) == len(id)
+}
 
 // callID names call number n of a boot.
 func callID(boot model.BootID, n uint64) (id CallID) {
