@@ -158,7 +158,10 @@ func keyedCall(t testing.TB, r *rig, key string) func() {
 }
 
 func allSteps(t testing.TB) (*rig, string) {
-	r := newRig(t, func(o *Options) { o.SealEvery = time.Minute })
+	r := newRig(t, func(o *Options) {
+		o.SealEvery = time.Minute
+		o.Feed.Calls = func(context.Context, []byte) error { return nil } // reading entries allocates
+	})
 	var methods []string
 	for i := range 150 {
 		methods = append(methods, fmt.Sprintf("!GET /v1/svc%d/items/{id}", i), fmt.Sprintf("!GET /v1/svc%d/items/{id}/orders/{oid}", i))
