@@ -53,12 +53,14 @@ func (p *program) startGateway(ctx context.Context) error {
 		Ingest: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
 			return p.intake.Ingest(ctx, me.Gateway, me.Tenant, encoded)
 		},
+		Calls: func(ctx context.Context, encoded []byte) error { return p.plane.TakeCalls(ctx, me, encoded) },
 	}
 	var err error
 	// The node outlives the signal that ends the command: Drain ends it.
 	p.gateway, err = gateway.Start(context.WithoutCancel(ctx), gateway.Options{
 		Addr: p.cfg.GatewayAddr, TLSAddr: p.cfg.GatewayTLSAddr, DataDir: p.dir.gateway(), Node: p.cfg.Node,
 		Feed: feed, Allow: p.cfg.allow, MaxBody: p.cfg.MaxBody, JournalKeep: p.cfg.JournalKeep, Log: p.log,
+		CallLogRate: process.CallLogRate(p.cfg.CallLogRate), AccessLogs: p.cfg.AccessLogDir, AccessLog: process.AccessLog(p.cfg.AccessLog, p.out),
 	})
 	if err != nil {
 		return err
