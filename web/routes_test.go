@@ -87,7 +87,8 @@ func (s *site) furnish() *furnished {
 	s.must(err)
 	_, err = s.CreateDocumentationVersion(s.Context(), a, control.NewDocumentationVersion{APIID: stage.APIID, Version: "1.0"})
 	s.must(err)
-	f.values = map[string]string{"version": "1.0", "domain": domain, "api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
+	request := s.logged(a, stage)
+	f.values = map[string]string{"request": request, "version": "1.0", "domain": domain, "api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
 		"invitation": people.Invitations[0].ID, "invoice": drafts[0].ID, "line": "1", "access-key": access, "language": "python", "account": a.AccountID, "mail": "1",
 		"token": strings.Repeat("x", 43), "deployment": api.Stages[0].DeploymentID, "subscription": sub, "operator": operator,
 		"sign-up-invitation": invited.Items[0].ID}
