@@ -141,8 +141,23 @@ func (v *visit) oneCall() error {
 		return err
 	}
 	p := v.page("What happened to this call")
-	p.Crumbs = []ui.Crumb{{Label: "Calls", URL: "/calls"}, {Label: c.RequestID[:8] + "…"}}
+	p.Crumbs = []ui.Crumb{{Label: "Calls", URL: "/calls"}}
 	return v.render(callView(p, c, v.Now()))
+}
+
+// readable is a trace with its lines' times alone: the day is said beside it.
+func readable(trace string) string {
+	var b strings.Builder
+	for line := range strings.Lines(trace) {
+		const layout = "Mon Jan 02 15:04:05 UTC 2006"
+		if at, text, ok := strings.Cut(line, " : "); ok {
+			if t, err := time.Parse(layout, at); err == nil {
+				line = t.Format(time.TimeOnly) + "  " + text
+			}
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 func callURL(id string) string { return "/calls/" + url.PathEscape(id) }

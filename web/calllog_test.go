@@ -57,7 +57,7 @@ func TestCallLog(t *testing.T) {
 		"/calls?api=" + stage.APIID + "&stage=prod&q=ships/42": {"1 call<"},
 		"/calls?stage=none":                     {"Nothing found"},
 		"/calls?since=15m&live=1":               {"hx-get=\"/calls?live=1&amp;since=15m\"", "Stop following", "5 calls"},
-		"/calls/" + id:                          {"did not answer within 29s", "Starting execution", "integration 10 ms", "Gateway response", "Routes of"},
+		"/calls/" + id:                          {"did not answer within 29s", "Starting execution", "of which the integration", "Gateway response", "Routes of"},
 		"/apis/" + stage.APIID + "/stages/prod": {"/calls?api=" + stage.APIID + "&amp;stage=prod"},
 	} {
 		status, page := b.send("GET", path)
