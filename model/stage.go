@@ -207,25 +207,27 @@ func (s *StageSettings) configureLogs(c *StageConfig) {
 	if l := s.AccessLog; l != nil && l.Format != "" && l.DestinationARN != "" {
 		c.AccessLog = l
 	}
+	every := s.MethodSettings[EveryMethod].logs()
 	for _, key := range sortedNames(s.MethodSettings) {
 		m := s.MethodSettings[key]
 		name := key
 		if path, verb, ok := SettingMethod(key); ok && key != EveryMethod {
 			name = MethodKey(path, verb)
 		}
-		logs := m.LoggingLevel == "INFO" || m.LoggingLevel == "ERROR"
-		if _, every := s.MethodSettings[EveryMethod]; !logs && (!every || key == EveryMethod) {
+		if !m.logs() && !every {
 			continue
 		}
 		if c.Logging == nil {
 			c.Logging = map[string]*CallLogging{}
 		}
 		c.Logging[name] = nil // none, whatever there is for every method
-		if logs {
+		if m.logs() {
 			c.Logging[name] = &CallLogging{Info: m.LoggingLevel == "INFO", Data: m.DataTraceEnabled}
 		}
 	}
 }
+
+func (m MethodSetting) logs() bool { return m.LoggingLevel == "INFO" || m.LoggingLevel == "ERROR" }
 
 // LoggingOf is how a method's calls are written down, by its MethodKey; nil: by chance
 // only.
@@ -281,6 +283,18 @@ func (s *StageSettings) Validate() error {
 	}
 	if l := s.AccessLog; l != nil && (len(l.Format) > MaxAccessLogFormat || len(l.DestinationARN) > MaxStageText) {
 		return Errorf(Invalid, "an access log's format has at most %d bytes, its destination at most %d", MaxAccessLogFormat, MaxStageText)
+	}
+	if l := s.AccessLog; l != nil {
+		if l.Format != "" {
+			if _, err := ParseLogFormat(l.Format); err != nil {
+				return err
+			}
+		}
+		if l.DestinationARN != "" {
+			if _, err := ParseLogDestination(l.DestinationARN); err != nil {
+				return err
+			}
+		}
 	}
 	if n := s.TraceOneIn; n < -1 || n > MaxTraceOneIn {
 		return Errorf(Invalid, "one call in %d cannot be traced: say -1 for none, 0 for one in %d, or 1 to %d", n, DefaultTraceOneIn, MaxTraceOneIn)
