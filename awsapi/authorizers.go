@@ -94,7 +94,6 @@ func (c *call) createAuthorizer() (any, error) {
 
 var (
 	lambdaURI   = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:lambda:path/.+/(invocations|response-streaming-invocations)$`)
-	userPoolARN = regexp.MustCompile(`^arn:aws[a-z-]*:cognito-idp:[a-z0-9-]+:\d{12}:userpool/[\w-]+$`)
 	identityRef = regexp.MustCompile(`^(method\.request\.(header|querystring|multivalueheader|multivaluequerystring)\.[^\s,]+|stageVariables\.[^\s,]+|context\.[^\s,]+)$`)
 )
 
@@ -144,8 +143,8 @@ func checkPools(arns []string) error {
 		return badRequest("A COGNITO_USER_POOLS authorizer needs 1 to %d provider ARNs, not %d", most, len(arns))
 	}
 	for _, arn := range arns {
-		if !userPoolARN.MatchString(arn) {
-			return badRequest("Invalid Cognito User Pool ARN specified: %.200s", arn)
+		if _, err := (model.UserPools)(nil).Issuer(arn); err != nil {
+			return badRequest("%s", model.MessageOf(err))
 		}
 	}
 	return nil
@@ -167,33 +166,22 @@ func checkIdentity(a *model.Authorizer, ttl int) error {
 			return badRequest("Invalid mapping expression specified: %.200s", s)
 		}
 	}
-	if a.Type != authorizerRequest && (len(sources) > 1 || !strings.HasPrefix(a.IdentitySource, "method.request.header.")) {
+	byQuery := a.Type == authorizerJWT && strings.HasPrefix(a.IdentitySource, "method.request.querystring.")
+	if a.Type != authorizerRequest && !byQuery && (len(sources) > 1 || !strings.HasPrefix(a.IdentitySource, "method.request.header.")) {
 		return badRequest("Authorizers of type %s take one header as their identity source, not %.200s", a.Type, a.IdentitySource)
 	}
 	return nil
 }
 
-// checkJWT reads as much of the configuration as says whom it trusts.
+// checkJWT says what is wrong with whom an authorizer trusts.
 func checkJWT(a *model.Authorizer) error {
-	const most = 64 << 10
-	var in struct {
-		Issuers []struct {
-			Issuer    string
-			Audiences []string
-		}
+	if _, err := model.ParseJWT(a.JWT); err != nil {
+		return badRequest("%s", model.MessageOf(err))
 	}
-	if len(a.JWT) > most {
-		return badRequest("jwtConfiguration exceeds maximum size of %d bytes", most)
+	if a.IdentitySource == "" {
+		return nil // Authorization
 	}
-	if err := json.Unmarshal(a.JWT, &in); err != nil || len(in.Issuers) == 0 {
-		return badRequest("A JWT authorizer needs a jwtConfiguration with issuers")
-	}
-	for _, i := range in.Issuers {
-		if !strings.HasPrefix(i.Issuer, "https://") || len(i.Audiences) == 0 {
-			return badRequest("Each issuer of a JWT authorizer has an https address and audiences; %.200q has not", i.Issuer)
-		}
-	}
-	return nil
+	return checkIdentity(a, 0)
 }
 
 func (c *call) getAuthorizer() (any, error) {
@@ -264,6 +252,10 @@ func authorizerRules(c *call, a *model.Authorizer) []patchRule {
 		}},
 		{ops: "replace", pattern: "/identityValidationExpression", apply: setText(&a.IdentityValidationExpression)},
 		{ops: "replace", pattern: "/identitySource", apply: setText(&a.IdentitySource)},
+		{ops: "replace", pattern: "/jwtConfiguration", hidden: a.Type != authorizerJWT, apply: func(p *patchOp, _ []string) error {
+			a.JWT = json.RawMessage(p.value())
+			return checkJWT(a)
+		}},
 		{ops: "add", pattern: "/identitySource", hidden: true, apply: func(p *patchOp, _ []string) error {
 			a.IdentitySource = strings.Trim(a.IdentitySource+","+p.value(), ",")
 			return nil

@@ -87,9 +87,24 @@ func (c *call) testInvokeMethod() (any, error) {
 	}{a.Status, strings.ToValidUTF8(string(a.Body), "\uFFFD"), first, a.Headers, a.Log, a.Latency.Milliseconds()}, nil
 }
 
-// testInvokeAuthorizer goes as far as the gateway does: it keeps authorizers, and
-// keeps methods that need one from being deployed, but asks none yet.
+// AuthorizerTrial asks an authorizer that need not be deployed about a call.
+type AuthorizerTrial func(ctx context.Context, c model.AuthorizerTrial) (model.AuthorizerAnswer, error)
+
 func (c *call) testInvokeAuthorizer() (any, error) {
+	var in struct {
+		PathWithQueryString string
+		Body                string
+		Headers             map[string]string
+		MultiValueHeaders   map[string][]string
+		StageVariables      map[string]string
+		AdditionalContext   map[string]string
+	}
+	if err := c.in(&in); err != nil {
+		return nil, err
+	}
+	if err := c.actor.May(control.ToBuild); err != nil {
+		return nil, err
+	}
 	d, err := c.apiOr(noAuthorizer)
 	if err != nil {
 		return nil, err
@@ -98,5 +113,37 @@ func (c *call) testInvokeAuthorizer() (any, error) {
 	if a == nil {
 		return nil, noAuthorizer
 	}
-	return nil, badRequest("authorizers are kept but not asked by the gateway yet, so there is nothing to test: authorizer %s", a.Name)
+	if a.Type != authorizerToken && a.Type != authorizerRequest {
+		return nil, badRequest("authorizers of type %s cannot be tested here: call a method that %s guards", a.Type, a.Name)
+	}
+	if len(in.PathWithQueryString) > maxTrialTarget || len(in.Headers)+len(in.MultiValueHeaders) > maxTrialHeaders {
+		return nil, badRequest("a trial has a path of at most %d bytes and at most %d headers", maxTrialTarget, maxTrialHeaders)
+	}
+	if in.PathWithQueryString != "" && !strings.HasPrefix(in.PathWithQueryString, "/") {
+		return nil, badRequest("Invalid path specified: %.200s must begin with /", in.PathWithQueryString)
+	}
+	h := http.Header{}
+	for k, v := range in.Headers {
+		h.Set(k, v)
+	}
+	for k, vs := range in.MultiValueHeaders {
+		h[textproto.CanonicalMIMEHeaderKey(k)] = vs
+	}
+	out, err := c.TryAuthorizer(c.ctx, model.AuthorizerTrial{ID: model.NewRequestID(), AccountID: c.actor.AccountID, APIID: c.args["restapi_id"], Definition: d, AuthorizerID: a.ID,
+		Target: in.PathWithQueryString, Headers: h, Variables: in.StageVariables})
+	if err != nil {
+		return nil, err
+	}
+	if out.Authorization == nil {
+		out.Authorization = map[string][]string{}
+	}
+	return struct {
+		ClientStatus  int                 `json:"clientStatus"`
+		Log           string              `json:"log"`
+		Latency       int64               `json:"latency"`
+		PrincipalID   string              `json:"principalId,omitempty"`
+		Policy        string              `json:"policy,omitempty"`
+		Authorization map[string][]string `json:"authorization"`
+		Claims        map[string]string   `json:"claims"`
+	}{out.Status, out.Log, out.Latency.Milliseconds(), out.Principal, out.Policy, out.Authorization, map[string]string{}}, nil
 }

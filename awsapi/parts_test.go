@@ -222,8 +222,15 @@ func TestAuthorizers(t *testing.T) {
 	if cognito.field("authType") != "cognito_user_pools" || strings.Contains(string(cognito.Body), "Ttl") {
 		t.Errorf("created %s", cognito.Body)
 	}
-	f.call("POST", at+"/authorizers", map[string]any{"name": "jwt", "type": "JWT", "jwtConfiguration": map[string]any{
+	jwt := f.call("POST", at+"/authorizers", map[string]any{"name": "jwt", "type": "JWT", "jwtConfiguration": map[string]any{
 		"issuers": []any{map[string]any{"issuer": "https://id.example.com/", "audiences": []string{"pets"}}}}}).want(201)
+	byJWT := at + "/authorizers/" + jwt.field("id")
+	next := `{"defaultAlgorithms":["ES256"],"issuers":[{"issuer":"https://id.example.com","audiences":["cats"],"additionalClaims":[{"claimName":"org","expectedValues":["a"],"format":"SINGLE_STRING","required":true}]}]}`
+	f.call("PATCH", byJWT, steps{step("replace", "/jwtConfiguration", next)}.body()).wantJSON(200,
+		`{"id":"`+jwt.field("id")+`","name":"jwt","type":"JWT","authType":"jwt","jwtConfiguration":`+next+`}`)
+	f.call("PATCH", byJWT, steps{step("replace", "/jwtConfiguration", strings.Replace(next, "https:", "http:", 1))}.body()).wantError(400, "BadRequestException",
+		`Each issuer of a JWT authorizer has an https address without query or fragment, and audiences; "http://id.example.com" has not`)
+	f.call("PATCH", byJWT, steps{step("replace", "/identitySource", "method.request.header.A,method.request.header.B")}.body()).want(400)
 
 	with := func(change map[string]any) map[string]any {
 		in := map[string]any{}

@@ -31,8 +31,10 @@ type Options struct {
 	BehindProxy bool
 	// Try makes calls of methods that are not deployed.
 	Try Trial
-	Log *slog.Logger
-	Now func() time.Time
+	// TryAuthorizer asks authorizers about calls that nobody has made.
+	TryAuthorizer AuthorizerTrial
+	Log           *slog.Logger
+	Now           func() time.Time
 }
 
 // Server serves the control API.

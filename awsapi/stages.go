@@ -16,7 +16,7 @@ var stages = handlers{
 	"UpdateStage":                (*call).updateStage,
 	"DeleteStage":                (*call).deleteStage,
 	"FlushStageCache":            (*call).flushStage,
-	"FlushStageAuthorizersCache": (*call).flushStage,
+	"FlushStageAuthorizersCache": (*call).flushAuthorizers,
 }
 
 // stage is a stage's shape.
@@ -153,13 +153,12 @@ func (c *call) deleteStage() (any, error) {
 	return nil, c.notDeployed(c.Plane.DeleteStage(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"]))
 }
 
-// flushStage has nothing to flush: nothing is cached.
 func (c *call) flushStage() (any, error) {
-	if err := c.actor.May(control.ToBuild); err != nil {
-		return nil, err
-	}
-	_, err := c.Plane.Stage(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"])
-	return nil, c.notDeployed(err)
+	return nil, c.notDeployed(c.Plane.FlushStageCache(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"]))
+}
+
+func (c *call) flushAuthorizers() (any, error) {
+	return nil, c.notDeployed(c.Plane.FlushStageAuthorizers(c.ctx, c.actor, c.args["restapi_id"], c.args["stage_name"]))
 }
 
 // stagePaths is the service's list of what can be patched, as it prints it, with

@@ -111,10 +111,13 @@ func TestDeployments(t *testing.T) {
 	}
 
 	// What the gateway does not act on is not put on a stage.
-	_, err := f.UpdateDefinition(t.Context(), f.owner.Actor, api, 0, func(d *model.Definition) error { d.Policy = "{}"; return nil })
+	_, err := f.UpdateDefinition(t.Context(), f.owner.Actor, api, 0, func(d *model.Definition) error {
+		d.Endpoint = &model.Endpoint{Types: []string{model.EndpointPrivate}}
+		return nil
+	})
 	f.must(err)
-	if r := f.call("POST", all, op{"stageName": "dev"}).want(400); !strings.Contains(string(r.Body), "resource policies are not served yet") {
-		t.Errorf("a policy: %s", r.Body)
+	if r := f.call("POST", all, op{"stageName": "dev"}).want(400); !strings.Contains(string(r.Body), "private endpoints are not served yet") {
+		t.Errorf("a private endpoint: %s", r.Body)
 	}
 	held := f.call("POST", all, nil).want(201).field("id")
 	f.call("PATCH", dev, replacing("/deploymentId", held)).want(400)

@@ -186,13 +186,8 @@ func TestDeployRefusals(t *testing.T) {
 	_, err := w.Deploy(w.ctx, a, control.Deploy{APIID: api.ID, Stage: "s", StageThrottle: &model.Throttle{Rate: -1}})
 	w.refused(err, model.Invalid, "rate limit")
 	w.refused(deploy("prod", func(d *model.Definition) {
-		for i := range d.Resources {
-			for v, m := range d.Resources[i].Methods {
-				m.AuthorizationType = model.AuthIAM
-				d.Resources[i].Methods[v] = m
-			}
-		}
-	}), model.Invalid, "GET /pets: authorization AWS_IAM is not served yet")
+		d.Endpoint = &model.Endpoint{Types: []string{model.EndpointPrivate}}
+	}), model.Invalid, "endpointConfiguration: private endpoints are not served yet")
 	w.refused(deploy("prod", func(d *model.Definition) {
 		for i := range d.Resources {
 			d.Resources[i].Methods = nil

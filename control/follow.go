@@ -257,6 +257,7 @@ func (p *Plane) readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans
 		queue(readPlans, planRows+servedNow+` and p.deleted_at is null`, gateway)
 		queue(readKeys, keyColumns+servedNow+` and k.deleted_at is null`+keyOrder, gateway)
 		queue(p.domainsOf, domainRows+servedNow+` and o.verified_at is not null`, gateway)
+		queue(p.credentialsOf, credentialRows+servedNow+` and c.deleted_at is null`, gateway)
 	}
 	for _, s := range spans {
 		switch s.kind {
@@ -270,6 +271,8 @@ func (p *Plane) readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans
 			queue(readKeys, keyColumns+` where k.tenant_id = $2 and k.key_num between $3::bigint and $4::bigint`+keyOrder, gateway, s.tenant, s.first, s.last)
 		case kindDomain:
 			queue(p.domainsOf, domainRows+` where o.tenant_id = $2 and o.domain_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
+		case kindCredential:
+			queue(p.credentialsOf, credentialRows+` where c.tenant_id = $2 and c.credential_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
 		}
 	}
 	return tx.SendBatch(ctx, b).Close()

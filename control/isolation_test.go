@@ -146,7 +146,25 @@ var isolation = map[string]any{
 	"ClientCertificate":         func(f foreign) error { return second(f.ClientCertificate(f.ctx, f.mine, f.certificate2)) },
 	"DescribeClientCertificate": func(f foreign) error { return second(f.DescribeClientCertificate(f.ctx, f.mine, f.certificate2, "x")) },
 	"DeleteClientCertificate":   func(f foreign) error { return f.DeleteClientCertificate(f.ctx, f.mine, f.certificate2) },
-	"CreateVPCLink":             func(f foreign) error { return second(f.CreateVPCLink(f.ctx, viewer(f.mine), link())) },
+	"ServiceCredentials": func(f foreign) error {
+		l, err := f.ServiceCredentials(f.ctx, f.mine)
+		return only(l, err, func(c control.ServiceCredential) bool { return c.AccessKeyID == "AKIAMINE" })
+	},
+	"PutServiceCredential": func(f foreign) error { // under the same name each has its own
+		mine := storedCredential
+		mine.AccessKeyID = "AKIAMINE"
+		return second(f.PutServiceCredential(f.ctx, f.mine, mine))
+	},
+	"DeleteServiceCredential": func(f foreign) error { return f.DeleteServiceCredential(f.ctx, f.mine, otherRole) },
+	"MissingCredentials": func(f foreign) error {
+		d := &model.Definition{Resources: []model.Resource{{Path: "/", Methods: map[string]model.Method{"GET": {Integration: &model.Integration{Type: model.IntegrationAWS, Credentials: otherRole}}}}}}
+		l, err := f.MissingCredentials(f.ctx, f.mine, d)
+		if len(l) == 0 {
+			return fmt.Errorf("the other tenant's is taken for its own")
+		}
+		return err
+	},
+	"CreateVPCLink": func(f foreign) error { return second(f.CreateVPCLink(f.ctx, viewer(f.mine), link())) },
 	"VPCLinks": func(f foreign) error {
 		l, err := f.VPCLinks(f.ctx, f.mine, control.Page{})
 		return empty(l.Items, err)
@@ -342,8 +360,10 @@ var isolation = map[string]any{
 			return errors.New("the edit of a foreign stage was called")
 		}))
 	},
-	"Stages":      func(f foreign) error { return second(f.Stages(f.ctx, f.mine, f.d.Stage.APIID)) },
-	"DeleteStage": func(f foreign) error { return f.DeleteStage(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
+	"FlushStageCache":       func(f foreign) error { return f.FlushStageCache(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
+	"FlushStageAuthorizers": func(f foreign) error { return f.FlushStageAuthorizers(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
+	"Stages":                func(f foreign) error { return second(f.Stages(f.ctx, f.mine, f.d.Stage.APIID)) },
+	"DeleteStage":           func(f foreign) error { return f.DeleteStage(f.ctx, f.mine, f.d.Stage.APIID, "prod") },
 	"Deployments": func(f foreign) error {
 		return second(f.Deployments(f.ctx, f.mine, f.d.Stage.APIID, control.Page{}))
 	},
@@ -473,7 +493,7 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"Calls": true, "FollowCalls": true, "TakeCalls": true, "KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "Domains": true, "AccessAssociations": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	showNothing  = map[string]bool{"Calls": true, "FollowCalls": true, "TakeCalls": true, "KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "ServiceCredentials": true, "PutServiceCredential": true, "MissingCredentials": true, "Domains": true, "AccessAssociations": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
 	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "CreateDomain": true, "RequestCertificate": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "SignUpInvitation": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
@@ -568,6 +588,12 @@ func TestTenantIsolation(t *testing.T) {
 	l, err := w.CreateVPCLink(w.ctx, owner, link())
 	w.must(err)
 	f.certificate2, f.link2 = c.ID, l.ID
+	stored := storedCredential
+	stored.Name = otherRole
+	_, err = w.PutServiceCredential(w.ctx, owner, stored)
+	w.must(err)
+	_, err = w.PutServiceCredential(w.ctx, owner, storedCredential)
+	w.must(err)
 	s, err := w.ImportCertificate(w.ctx, owner, "", serverCertificate(t, otherDomain), nil)
 	w.must(err)
 	_, err = w.CreateDomain(w.ctx, owner, control.NewDomain{Name: otherDomain, DomainEdit: control.DomainEdit{CertificateID: s.ID}})
@@ -625,7 +651,7 @@ func (w *world) dump(a control.Actor) string {
 	var out string
 	for _, table := range []string{"tenant", "member", "access_key", "api", "api_source", "api_method", "deployment", "stage",
 		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "quota_window", "quota_lease",
-		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "documentation_version", "account_settings", "client_certificate", "vpc_link", "tag", "period_close", "tenant_left", "call_log", "call_left", "invoice", "invoice_line", "audit"} {
+		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "documentation_version", "account_settings", "client_certificate", "vpc_link", "service_credential", "tag", "period_close", "tenant_left", "call_log", "call_left", "invoice", "invoice_line", "audit"} {
 		var rows *string
 		w.all(fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, a.Tenant), &rows)
 		if rows != nil {

@@ -181,6 +181,26 @@ func (p *Plane) UpdateStage(ctx context.Context, actor Actor, apiID, name string
 	})
 }
 
+// FlushStageCache empties the caches of a stage on all nodes, its canary's too, and waits
+// for them.
+func (p *Plane) FlushStageCache(ctx context.Context, actor Actor, apiID, name string) error {
+	_, err := p.UpdateStage(ctx, actor, apiID, name, func(e *StageEdit) error {
+		e.CacheFlushes++
+		return nil
+	})
+	return err
+}
+
+// FlushStageAuthorizers forgets on all nodes what a stage's Lambda authorizers said, and
+// waits for them.
+func (p *Plane) FlushStageAuthorizers(ctx context.Context, actor Actor, apiID, name string) error {
+	_, err := p.UpdateStage(ctx, actor, apiID, name, func(e *StageEdit) error {
+		e.AuthorizerFlushes++
+		return nil
+	})
+	return err
+}
+
 // changeStage runs fn in a transaction and waits for the nodes.
 func (p *Plane) changeStage(ctx context.Context, actor Actor, fn func(*write) (Deployed, error)) (Deployed, error) {
 	var out Deployed

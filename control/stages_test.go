@@ -114,11 +114,14 @@ func TestUnservedIsKeptOffStages(t *testing.T) {
 	a := w.tenant()
 	good := w.deployed(a, "prod")
 	id := good.Stage.APIID
-	_, err := w.UpdateDefinition(w.ctx, a, id, 0, func(d *model.Definition) error { d.Policy = "{}"; return nil })
+	_, err := w.UpdateDefinition(w.ctx, a, id, 0, func(d *model.Definition) error {
+		d.Endpoint = &model.Endpoint{Types: []string{model.EndpointPrivate}}
+		return nil
+	})
 	w.must(err)
 	bad, err := w.CreateDeployment(w.ctx, a, control.NewDeployment{APIID: id})
 	w.must(err)
-	const why = "resource policies are not served yet"
+	const why = "private endpoints are not served yet"
 	_, err = w.CreateStage(w.ctx, a, control.NewStage{APIID: id, Name: "dev", StageEdit: control.StageEdit{DeploymentID: bad.Deployment.ID}})
 	w.refused(err, model.Invalid, why)
 	for _, edit := range []func(*control.StageEdit) error{

@@ -74,6 +74,8 @@ const (
 	kindPlan   = "plan"
 	kindKey    = "key"
 	kindDomain = "domain"
+
+	kindCredential = "credential"
 )
 
 // change is a range of numbers of one kind that nodes of a gateway must look at.
@@ -150,7 +152,7 @@ func (w *write) changedRange(kind string, first, last int64) {
 
 // changedAll notes everything the tenant has, for the nodes of one gateway.
 func (w *write) changedAll(gateway int32) {
-	for _, kind := range []string{kindTenant, kindStage, kindPlan, kindKey, kindDomain} {
+	for _, kind := range []string{kindTenant, kindStage, kindPlan, kindKey, kindDomain, kindCredential} {
 		w.changes = append(w.changes, change{gateway, kind, 0, math.MaxInt64})
 	}
 }

@@ -37,10 +37,13 @@ const (
 	unauthorized
 	accessDenied
 	invalidSignature
+	incompleteSignature
+	unknownSigner
 	expiredToken
 	authorizerFailure
 	authorizerConfiguration
 	malformedAnswer
+	methodTooLong
 	kinds
 )
 
@@ -81,10 +84,13 @@ var answers = func() (t [kinds]answer) {
 	set(unauthorized, "UNAUTHORIZED", 401, "Unauthorized", "UnauthorizedException")
 	set(accessDenied, "ACCESS_DENIED", 403, "Forbidden", "AccessDeniedException")
 	set(invalidSignature, "INVALID_SIGNATURE", 403, "The request signature we calculated does not match the signature you provided.", "InvalidSignatureException")
+	set(incompleteSignature, "INVALID_SIGNATURE", 403, "", "IncompleteSignatureException")
+	set(unknownSigner, "INVALID_SIGNATURE", 403, "The security token included in the request is invalid.", "UnrecognizedClientException")
 	set(expiredToken, "EXPIRED_TOKEN", 403, "The security token included in the request is expired", "ExpiredTokenException")
 	set(authorizerFailure, "AUTHORIZER_FAILURE", 500, "", "AuthorizerFailureException")
 	set(authorizerConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", 500, "", "AuthorizerConfigurationException")
 	set(malformedAnswer, "API_CONFIGURATION_ERROR", 502, "Internal server error", "InternalServerErrorException")
+	set(methodTooLong, "METHOD_TOO_LONG", 414, "Request URI Too Long", "BadRequestException")
 	for _, k := range []kind{authorizerFailure, authorizerConfiguration} {
 		t[k].body = []byte(`{"message":null}`) // as recorded
 	}
@@ -97,7 +103,7 @@ func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
 	c.kind = k
 	c.head = append(c.head[:0], a.head...)
-	c.head = c.appendID(c.head)
+	c.head = c.appendChallenge(c.appendID(c.head))
 	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {
 		c.flags |= flagBillable
 	}
@@ -107,7 +113,11 @@ func (c *call) render(x *http1.Exchange, k kind) {
 	}
 	body := a.body
 	if c.message != "" {
-		body = append(append([]byte(`{"message":`), jsonText(c.message)...), '}')
+		name := `{"message":`
+		if k == accessDenied {
+			name = `{"Message":` // as recorded
+		}
+		body = append(append([]byte(name), jsonText(c.message)...), '}')
 	}
 	if c.variant != nil && c.variant.prog.responses != nil {
 		if g := c.variant.prog.responses[k]; g != nil {
@@ -141,7 +151,7 @@ func (c *call) renderMapped(x *http1.Exchange, k kind, g *mapping.GatewayRespons
 	in.Context.Set("error", e)
 	out := g.Reply(in, a.status, string(body))
 	c.head = append(append(append(c.head[:0], "x-amzn-ErrorType: "...), a.errorType...), '\r', '\n')
-	c.head = c.appendID(c.head)
+	c.head = c.appendChallenge(c.appendID(c.head))
 	for _, h := range out.Header {
 		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
 	}
@@ -185,6 +195,13 @@ func (g *Gateway) refused(x *http1.Exchange, e *http1.ParseError) {
 	c.head = c.appendID(c.head)
 	body := append([]byte(`{"message":"`), e.Reason...)
 	_ = x.Reply(e.Status, c.head, append(body, `"}`...))
+}
+
+func (c *call) appendChallenge(dst []byte) []byte {
+	if c.challenge == "" {
+		return dst
+	}
+	return append(append(append(dst, "www-authenticate: "...), c.challenge...), '\r', '\n')
 }
 
 func (c *call) appendID(dst []byte) []byte {

@@ -9,8 +9,10 @@ import (
 
 	"tollgate/gateway/accesslog"
 	"tollgate/gateway/auth"
+	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/token"
 	"tollgate/model"
 )
 
@@ -26,6 +28,9 @@ type registry struct {
 	buckets  map[stageMethod]*limit.Bucket
 	programs map[string]*program
 	domains  map[uint32]*domain
+	caches   map[cacheOf]*stageCache
+	signers  map[uint32][]*signer // by tenant
+	creds    map[uint32]*credential
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -35,6 +40,9 @@ func newRegistry() registry {
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
 		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
+		caches:  map[cacheOf]*stageCache{},
+		signers: map[uint32][]*signer{},
+		creds:   map[uint32]*credential{},
 	}
 }
 
@@ -67,6 +75,8 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 		g.applyPlan(&ch.Plans[i])
 	}
 	g.applyKeys(ch.Keys)
+	g.applySigners(ch.Signers)
+	g.reg.applyCredentials(ch)
 	var failed []model.StageFailure
 	for i := range ch.Stages {
 		s := &ch.Stages[i]
@@ -101,6 +111,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 	out.Plans = append([]model.PlanConfig(nil), ch.Plans...)
 	out.Keys = append([]model.KeyConfig(nil), ch.Keys...)
 	out.Domains = append([]model.DomainConfig(nil), ch.Domains...)
+	out.Signers = append([]model.SignersConfig(nil), ch.Signers...)
 	tenants, stages, plans, keys := map[uint32]bool{}, map[uint32]bool{}, map[planKey]bool{}, map[uint32]bool{}
 	for i := range ch.Tenants {
 		tenants[ch.Tenants[i].Num] = true
@@ -129,6 +140,15 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 			out.Plans = append(out.Plans, model.PlanConfig{Tenant: k.tenant, ID: k.id, Deleted: true})
 		}
 	}
+	signers := map[uint32]bool{}
+	for i := range ch.Signers {
+		signers[ch.Signers[i].Tenant] = true
+	}
+	for n := range r.signers {
+		if !signers[n] {
+			out.Signers = append(out.Signers, model.SignersConfig{Tenant: n, Deleted: true})
+		}
+	}
 	domains := map[uint32]bool{}
 	for i := range ch.Domains {
 		domains[ch.Domains[i].Num] = true
@@ -138,6 +158,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 			out.Domains = append(out.Domains, model.DomainConfig{Num: n, Deleted: true})
 		}
 	}
+	out.Credentials = r.completeCredentials(ch.Credentials)
 	for n := range r.keys {
 		if !keys[n] {
 			out.Keys = append(out.Keys, model.KeyConfig{Num: n, Deleted: true})
@@ -149,7 +170,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t := g.reg.tenants[cfg.Num]
 	if t == nil {
-		t = &tenant{num: cfg.Num, account: cfg.AccountID, share: g.calls.Tenant(http1.Now())}
+		t = &tenant{num: cfg.Num, account: cfg.AccountID, share: g.calls.Tenant(http1.Now()), cache: cache.NewBudget(g.o.CacheMemory/2, g.cacheBudget)}
 		g.reg.tenants[cfg.Num] = t
 	}
 	t.suspended.Store(cfg.Suspended || cfg.Deleted)
@@ -170,6 +191,7 @@ func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t.caps.Store(&caps)
 	t.bucket.Set(model.Throttle{Rate: caps.Rate, Burst: caps.Burst}, http1.Now())
 	if cfg.Deleted {
+		t.authorizations.close(&g.authBytes)
 		delete(g.reg.tenants, cfg.Num)
 	}
 }
@@ -290,9 +312,9 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 		if err != nil {
 			return fmt.Errorf("its canary: %w", err)
 		}
-		s.canary = &canary{g.reg.variant(cfg, other, vars, true), uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32))}
+		s.canary = &canary{g.reg.variant(t, cfg, other, vars, true), uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32))}
 	}
-	s.variant = g.reg.variant(cfg, prog, cfg.Variables, false)
+	s.variant = g.reg.variant(t, cfg, prog, cfg.Variables, false)
 	g.reg.stages[cfg.Num] = s
 	return nil
 }
@@ -314,7 +336,7 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams)
+	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID), g.o.Endpoints)
 	if err != nil {
 		return nil, err
 	}
@@ -324,13 +346,13 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 
 // variant puts a program on a stage. A method has one bucket there, whichever of
 // the stage's programs runs it.
-func (r *registry) variant(cfg *model.StageConfig, prog *program, vars map[string]string, canary bool) variant {
+func (r *registry) variant(t *tenant, cfg *model.StageConfig, prog *program, vars map[string]string, canary bool) variant {
 	v := variant{prog, make([]run, len(prog.methods)), vars, canary}
 	for i := range v.runs {
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
-		u := compose(m, b)
-		v.runs[i] = run{m: m, bucket: b, steps: stepLists[u], names: stepNames[u], logging: cfg.LoggingOf(m.throttleKey)}
+		u := compose(prog, m, b)
+		v.runs[i] = run{m: m, bucket: b, cache: r.caching(t, cfg, m, canary), steps: stepLists[u], names: stepNames[u], logging: cfg.LoggingOf(m.throttleKey)}
 	}
 	return v
 }
@@ -375,6 +397,7 @@ func (g *Gateway) tidy() {
 	live := map[stageMethod]bool{}
 	dests := map[*accesslog.Dest]bool{}
 	refs := map[stageName]*stageRef{}
+	issuers := map[token.IssuerID]bool{}
 	for _, s := range g.reg.stages {
 		if s.logs.access != nil {
 			dests[s.logs.access.dest] = true
@@ -382,9 +405,17 @@ func (g *Gateway) tidy() {
 		refs[s.ref.name] = s.ref
 		for _, p := range s.programs() {
 			progs[p.key] = p
+			for _, a := range p.tokens {
+				for _, u := range a.issuers(g.o.UserPools) {
+					issuers[token.IssuerID{Tenant: p.tenant, URL: u}] = true
+				}
+			}
 			for i := range p.methods {
 				m := &p.methods[i]
 				pools[m.out.key] = true
+				if m.authorizer != nil {
+					pools[m.authorizer.key] = true
+				}
 				live[stageMethod{s.num, m.num}] = true
 			}
 		}
@@ -401,11 +432,13 @@ func (g *Gateway) tidy() {
 			refs[cur.stages[i].ref.name] = cur.stages[i].ref
 		}
 	}
+	g.reg.tidyCaches()
 	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
 	g.reg.programs, g.reg.refs = progs, refs
 	g.upstreams.Keep(pools)
 	g.sinks.Keep(dests)
 	g.calls.Keep(func(num uint32) bool { return g.reg.stages[num] != nil })
+	g.tokens.Keep(issuers)
 }
 
 func (r *registry) planUsed(p *planRef) bool {

@@ -35,8 +35,8 @@ func (r *rig) logged(id string) model.CallEntry {
 
 func callIDText(id [16]byte) string { return model.BootID(id).String() }
 
-// ask makes a call and returns its answer's status and request id.
-func (r *rig) ask(verb, path, body string, header ...string) (int, string) {
+// asked makes a call and returns its answer's status and request id.
+func (r *rig) asked(verb, path, body string, header ...string) (int, string) {
 	r.t.Helper()
 	req, err := http.NewRequest(verb, r.base+"/_aws/execute-api/abc/prod"+path, strings.NewReader(body))
 	if err != nil {
@@ -74,7 +74,7 @@ func TestCallLog(t *testing.T) {
 	r.tellStage(s)
 	key := r.key(5, model.PlanConfig{ID: "p", Quota: &model.Quota{Limit: 1, Period: model.Day}})
 
-	code, id := r.ask("GET", "/open/7?token=in-the-query", "", "User-Agent", "tester/1.0", "X-Api-Key", key)
+	code, id := r.asked("GET", "/open/7?token=in-the-query", "", "User-Agent", "tester/1.0", "X-Api-Key", key)
 	e := r.logged(id)
 	if code != 200 || e.Status != 200 || e.Kind != "" || e.Why != "" || string(e.Path) != "/open/7" || string(e.Verb) != "GET" || e.IP != "127.0.0.1" ||
 		string(e.Agent) != "tester/1.0" || e.Tenant != tenantNum || e.Stage != 70 || e.Method != 1 || e.Integration == 0 || e.Integration > e.Latency+2 || e.BytesOut == 0 ||
@@ -101,7 +101,7 @@ func TestCallLog(t *testing.T) {
 		if c.key != "" {
 			h = []string{"X-Api-Key", c.key}
 		}
-		code, id := r.ask("GET", c.path, "", h...)
+		code, id := r.asked("GET", c.path, "", h...)
 		e := r.logged(id)
 		if code != c.status || int(e.Status) != c.status || e.Kind != c.kind || e.Step != c.step || !strings.Contains(e.Why, c.why) || e.Key != c.keyNum || (len(e.Trace) > 0) != c.traced {
 			t.Errorf("%s: %d %+v\n%s", c.path, code, e, e.Trace)
@@ -136,7 +136,7 @@ func TestTraces(t *testing.T) {
 		path   string
 		traced bool
 	}{{"/info", true}, {"/error", false}, {"/bad", true}, {"/off", false}, {"/mapped", true}} {
-		_, id := r.ask("POST", c.path+"?access_token="+secrets[3]+"&shown=1", "the body", "Authorization", "Bearer "+secrets[0], "Cookie", "a="+secrets[1], "X-Api-Key", secrets[2], "X-Plain", "plain-value", "Content-Type", "text/plain")
+		_, id := r.asked("POST", c.path+"?access_token="+secrets[3]+"&shown=1", "the body", "Authorization", "Bearer "+secrets[0], "Cookie", "a="+secrets[1], "X-Api-Key", secrets[2], "X-Plain", "plain-value", "Content-Type", "text/plain")
 		e := r.logged(id)
 		text := string(e.Trace)
 		if (text != "") != c.traced {
@@ -161,7 +161,7 @@ func TestTraces(t *testing.T) {
 	// By chance: of a stage that says every call.
 	s.Logging, s.TraceOneIn = nil, 1
 	r.tellStage(s)
-	_, id := r.ask("POST", "/off", "x", "X-Plain", "plain-value")
+	_, id := r.asked("POST", "/off", "x", "X-Plain", "plain-value")
 	if text := string(r.logged(id).Trace); !strings.Contains(text, "Method completed") || strings.Contains(text, "plain-value") {
 		t.Errorf("by chance: %q", text)
 	}
@@ -231,7 +231,7 @@ func TestAccessLog(t *testing.T) {
 		if c[1] != "" {
 			h = append(h, "X-Api-Key", c[1])
 		}
-		_, id := r.ask("GET", c[0], "", h...)
+		_, id := r.asked("GET", c[0], "", h...)
 		ids = append(ids, id)
 	}
 	file := filepath.Join(dir, "123456789012", "%2Faws%2F..%2Fx.log")
@@ -277,13 +277,13 @@ func TestAccessLog(t *testing.T) {
 	defer sink.Close()
 	s.AccessLog = &model.AccessLogSettings{DestinationARN: sink.URL + "/in", Format: "$context.extendedRequestId,$context.customDomain.basePathMatched"}
 	r.tellStage(s)
-	_, id := r.ask("GET", "/a/1", "")
+	_, id := r.asked("GET", "/a/1", "")
 	until(t, "a line to be posted", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == 1 && got[0] == id+",-" })
 	mu.Lock()
 	refuse = true
 	mu.Unlock()
 	for range 3 {
-		r.ask("GET", "/a/1", "")
+		r.asked("GET", "/a/1", "")
 	}
 	until(t, "three lines to be counted as lost", func() bool { r.p.mu.Lock(); defer r.p.mu.Unlock(); return r.p.leftOut[70].Lines == 3 })
 }

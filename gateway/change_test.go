@@ -86,7 +86,7 @@ func TestFailedCompileKeepsOld(t *testing.T) {
 	up := echo(t)
 	r.deploy("good", up, "GET /a")
 	bad := r.content("bad", up, "GET /b")
-	r.p.deployments["bad"].Definition.Resources[0].Methods["GET"] = model.Method{AuthorizationType: model.AuthIAM,
+	r.p.deployments["bad"].Definition.Resources[0].Methods["GET"] = model.Method{AuthorizationType: "MAGIC",
 		Integration: &model.Integration{Type: model.IntegrationHTTPProxy, URI: "http://" + up}}
 	other := r.content("other", up, "GET /c")
 	other.Num, other.Stage = 71, "beta"
@@ -98,7 +98,7 @@ func TestFailedCompileKeepsOld(t *testing.T) {
 		r.p.mu.Lock()
 		defer r.p.mu.Unlock()
 		f := r.p.hello.Failures
-		return len(f) == 1 && f[0].Stage == 70 && f[0].DeploymentID == "bad" && strings.Contains(f[0].Reason, "AWS_IAM")
+		return len(f) == 1 && f[0].Stage == 70 && f[0].DeploymentID == "bad" && strings.Contains(f[0].Reason, "MAGIC")
 	})
 	resp, err := r.httpc.Get(r.base + "/_aws/execute-api/ABC/beta/c")
 	if err != nil {

@@ -10,8 +10,10 @@ import (
 	"time"
 	"unique"
 
+	"tollgate/gateway/aws"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/mapping"
+	"tollgate/gateway/policy"
 	"tollgate/gateway/route"
 	"tollgate/gateway/schema"
 	"tollgate/model"
@@ -27,10 +29,15 @@ type program struct {
 	responses *[kinds]*mapping.GatewayResponse // nil: the gateway's own
 	secrets   map[string]bool                  // see secretsOf
 	id, api   string
+	arn       string         // of the API, where calls are what is allowed
+	policy    *policy.Policy // of the API; nil: none
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
-	key       string // among the node's programs: see programKey
+	// authorizerKeys: API keys are what authorizers say.
+	authorizerKeys bool
+	key            string                // among the node's programs: see programKey
+	tokens         map[string]*tokenAuth // authorizers of tokens that methods have, by id
 }
 
 // resource is what mappings know of a route.
@@ -43,12 +50,21 @@ type method struct {
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
-	mock        *mock     // answers instead of out
-	whole       whole     // answers instead of sending the call on; nil: out does, or mock
-	mapped      *mapped   // how the integration's request and answer are made; nil: neither is
-	auth        authorize // nil: everybody may call it
+	mock        *mock                                 // answers instead of out
+	whole       whole                                 // answers instead of sending the call on; nil: out does, or mock
+	mapped      *mapped                               // how the integration's request and answer are made; nil: neither is
+	service     *service                              // that the integration asks; nil: none of AWS
+	iam         bool                                  // callers sign: see callerARN
+	proxy       *proxy                                // the function that whole or stream calls; nil: none
+	stream      func(c *call, x *http1.Exchange) kind // answers while the answer comes; nil: see whole
+	auth        authorize                             // nil: everybody may call it
+	authorizer  *lambdaAuth                           // whose auth it is; nil: none
+	operation   string                                // operationName
+	signed      bool                                  // auth is AWS_IAM's
+	judges      bool                                  // auth decides by a policy of its own, with permits
 	validator   *validator
 	throttleKey string
+	cacheKey    cacheKey
 }
 
 // mock is an answer that is always the same.
@@ -91,8 +107,8 @@ func programKey(id string, vars map[string]string) string {
 
 // compile turns a deployment into a program, on stages with these variables. It
 // refuses whatever it does not act on: nothing is served without a step its author
-// asked for.
-func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Upstreams) (*program, error) {
+// asked for. arn is the API's, at where AWS services are.
+func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Upstreams, arn string, at aws.Endpoints) (*program, error) {
 	if un := d.Definition.Undeployable(); len(un) > 0 {
 		return nil, fmt.Errorf("%s: %s", un[0].Pointer, un[0].Message)
 	}
@@ -100,7 +116,8 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint, secrets: secretsOf(&d.Definition)}
+	p := &program{id: d.ID, api: d.APIID, arn: arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint,
+		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer, secrets: secretsOf(&d.Definition), tokens: map[string]*tokenAuth{}}
 	models := map[string]*schema.Schema{}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
@@ -121,16 +138,33 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 				p.key = programKey(d.ID, vars)
 				def.Integration = onStage(g, r.Path, vars)
 			}
-			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, pools)
+			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, pools, at)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
 			if m.validator, err = compileValidator(&d.Definition, &def, models); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
-			if m.auth, err = compileAuth(&d.Definition, &def); err != nil {
+			if def.AuthorizationType == model.AuthCustom {
+				var variables bool
+				m.authorizer, variables, err = compileLambdaAuth(&d.Definition, &def, vars, at, pools)
+				if variables {
+					p.key = programKey(d.ID, vars)
+				}
+				if m.authorizer != nil {
+					m.auth, m.judges = m.authorizer.authorize, true
+				}
+			} else {
+				m.auth, err = compileAuth(&d.Definition, &def, p.tokens)
+			}
+			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
+			if m.cacheKey, err = compileCacheKey(def.Integration, r.ID); err != nil {
+				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
+			}
+			m.signed = def.AuthorizationType == model.AuthIAM
+			m.judges = m.judges || m.signed
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}
@@ -141,6 +175,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 		p.resources = append(p.resources, resource{r.ID, r.Path})
 	}
 	var err error
+	if p.policy, err = compilePolicy(&d.Definition, arn); err != nil {
+		return nil, err
+	}
 	if p.responses, err = compileResponses(&d.Definition); err != nil {
 		return nil, err
 	}
@@ -154,7 +191,14 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 // make no address, the method is closed: what else the stage serves goes on.
 func onStage(g *model.Integration, path string, vars map[string]string) *model.Integration {
 	out, ok := g.OnStage(vars)
-	if ok {
+	switch {
+	case !ok:
+	case g.Type == model.IntegrationAWSProxy:
+		ok = checkProxy(out) == nil
+	case g.Type == model.IntegrationAWS:
+		_, err := parseService(out)
+		ok = err == nil
+	default:
 		ok = model.CheckUpstream(out, path) == nil
 	}
 	if !ok {
@@ -166,9 +210,9 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 // noEndpoint is a mock without an answer.
 var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
-func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams) (method, error) {
-	m := method{num: num, keyed: def.APIKeyRequired, throttleKey: model.MethodKey(path, verb),
-		timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
+func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams, at aws.Endpoints) (method, error) {
+	m := method{num: num, keyed: def.APIKeyRequired, operation: def.OperationName, throttleKey: model.MethodKey(path, verb),
+		iam: def.AuthorizationType == model.AuthIAM, timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {
@@ -188,6 +232,17 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 			m.mock.head = append(m.mock.head, h[0]+": "+h[1]+"\r\n"...)
 		}
 		return m, nil
+	}
+	if def.Integration.Type == model.IntegrationAWSProxy {
+		return m, compileProxy(&m, def.Integration, binary, at, pools)
+	}
+	if def.Integration.Type == model.IntegrationAWS {
+		m.mapped, m.whole = &mapped{}, (*call).serviceAnswer
+		var err error
+		if m.mapped.Mapping, err = mapping.Compile(def.Integration, binary); err != nil {
+			return m, err
+		}
+		return m, m.compileService(def.Integration, pools, at)
 	}
 	parse := func() (*model.Upstream, error) { return model.ParseUpstream(def.Integration, path) }
 	if def.Integration.Type == model.IntegrationHTTP {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,11 +19,14 @@ import (
 
 	"tollgate/gateway/accesslog"
 	"tollgate/gateway/auth"
+	"tollgate/gateway/aws"
+	"tollgate/gateway/cache"
 	"tollgate/gateway/calllog"
 	"tollgate/gateway/follow"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/token"
 	"tollgate/model"
 )
 
@@ -32,13 +36,19 @@ type Options struct {
 	TLSAddr string // HTTPS with HTTP/2 by ALPN; "": none
 	DataDir string // journal, copy of the configuration, certificate
 	Node    string // this node's name, unique within its gateway
+	Region  string // in the ARNs of what is called; default us-east-1
 	Feed    follow.Feed
 	Allow   []netip.Prefix // networks besides the public Internet that upstreams may be in
-	Caps    model.Caps     // of a tenant that has none of its own; default model.DefaultCaps
-	Log     *slog.Logger
+	// Endpoints are where AWS services are besides at Amazon. Integrations reach them
+	// wherever they are; upstreams of tenants' own choice do not.
+	Endpoints aws.Endpoints
+	UserPools model.UserPools // issuers of user pools that are not Amazon's
+	Caps      model.Caps      // of a tenant that has none of its own; default model.DefaultCaps
+	Log       *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxConns    int           // default 20,000
+	CacheMemory int64         // bytes that stages' caches may hold in all; default 256 MiB
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
 	SealEvery   time.Duration // how often usage leaves; default 1 s
 
@@ -62,11 +72,13 @@ type Gateway struct {
 	log       *slog.Logger
 	view      atomic.Pointer[view]
 	keys      *auth.Keys[key]
+	signers   atomic.Pointer[map[string]*signer] // by access key id
 	leaser    *limit.Leaser
 	journal   *journal.Journal
 	follower  *follow.Follower
 	server    *http1.Server
 	upstreams *http1.Upstreams
+	tokens    *token.Ring
 	outward   *http.Client // rare calls of the gateway's own, such as for key sets; keeps to the guard
 	metrics   metrics
 	calls     *calllog.Log
@@ -82,10 +94,12 @@ type Gateway struct {
 	mu  sync.Mutex // over reg
 	reg registry
 
-	heavy chan struct{} // see heavily
+	heavy       chan struct{} // see heavily
+	cacheBudget *cache.Budget // of all stages' caches
+	authBytes   atomic.Int64  // of all tenants' authorizations
 
 	complaintsMu sync.Mutex
-	complaints   map[string]time.Time // upstream address to the last time it was complained about
+	complaints   map[string]time.Time // what about, such as an upstream address, to the last time
 }
 
 func (o *Options) complete() {
@@ -94,6 +108,9 @@ func (o *Options) complete() {
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = 10 << 20
+	}
+	if o.CacheMemory == 0 {
+		o.CacheMemory = 256 << 20
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 20_000
@@ -104,6 +121,7 @@ func (o *Options) complete() {
 	if o.CallLogRate == 0 {
 		o.CallLogRate = calllog.DefaultRate
 	}
+	o.Region = cmp.Or(o.Region, "us-east-1")
 }
 
 // Start brings a node up: what is on its disk is served at once, the rest when
@@ -113,8 +131,9 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), heavy: make(chan struct{}, largeAtOnce)}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
+	g.signers.Store(&map[string]*signer{})
 	var undo []func()
 	defer func() {
 		if err != nil {
@@ -163,10 +182,12 @@ func (g *Gateway) serverUp() {
 	})
 	dial := newGuard(g.o.Allow).dialer.DialContext
 	g.upstreams = http1.NewUpstreams(g.server, dial)
+	g.upstreams.Named = only(g.o.Endpoints.Addresses())
 	g.outward = &http.Client{
 		Transport:     &http.Transport{DialContext: dial, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 64, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 5 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	g.tokens = token.NewRing(token.Options{Fetch: token.HTTP(g.outward), Complain: g.complainIssuer})
 }
 
 func (g *Gateway) listen() (err error) {
@@ -252,24 +273,37 @@ func (g *Gateway) drain(ctx context.Context) error {
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
 	g.upstreams.Keep(nil)
+	g.tokens.Close()
 	g.outward.CloseIdleConnections()
 	return err
+}
+
+// complainIssuer tells the operator about an issuer whose keys cannot be had: its
+// tokens are refused, or soon will be.
+func (g *Gateway) complainIssuer(tenant uint32, issuer string, err error) {
+	g.log.Warn("the keys of a token issuer cannot be had", "tenant", tenant, "issuer", issuer, "error", err)
+}
+
+// said notes that the operator is told about something, which was said within the last
+// minute already or was not.
+func (g *Gateway) said(about string) bool {
+	now := time.Now()
+	g.complaintsMu.Lock()
+	defer g.complaintsMu.Unlock()
+	if now.Sub(g.complaints[about]) < time.Minute {
+		return true
+	}
+	if len(g.complaints) > 1000 || g.complaints == nil {
+		g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
+	}
+	g.complaints[about] = now
+	return false
 }
 
 // complain tells the operator about an upstream that cannot be reached by rule,
 // once a minute.
 func (g *Gateway) complain(address string, f http1.Failure) {
-	now := time.Now()
-	g.complaintsMu.Lock()
-	said := now.Sub(g.complaints[address]) < time.Minute
-	if !said {
-		if len(g.complaints) > 1000 || g.complaints == nil {
-			g.complaints = map[string]time.Time{} // tenants choose the addresses: bounded
-		}
-		g.complaints[address] = now
-	}
-	g.complaintsMu.Unlock()
-	if said {
+	if g.said(address) {
 		return
 	}
 	if f == http1.Forbidden {

@@ -66,6 +66,21 @@ func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn)
 	return nil
 }
 
+// only dials the addresses given and no others: those that the operator has named may
+// be in a network that is closed to tenants' upstreams.
+func only(addresses []string) func(context.Context, string, string) (net.Conn, error) {
+	open, d := map[string]bool{}, net.Dialer{KeepAlive: 30 * time.Second}
+	for _, a := range addresses {
+		open[a] = true
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if !open[address] {
+			return nil, fmt.Errorf("%s: %w", address, http1.ErrForbidden)
+		}
+		return d.DialContext(ctx, network, address)
+	}
+}
+
 // Dialer reaches what upstreams may be in: public addresses, and the networks
 // that the operator opened.
 func Dialer(allow []netip.Prefix) *net.Dialer { return &newGuard(allow).dialer }

@@ -44,10 +44,27 @@ func (c *call) wholly(x *http1.Exchange) kind {
 		return later
 	}
 	var out reply
-	k := c.run.m.whole(c, x, &out)
+	return c.finish(x, &out, c.run.m.whole(c, x, &out))
+}
+
+// finish sends an answer that is whole, unless it came to a failure.
+func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
-		k = c.send(x, &out)
+		if c.trace != nil && c.trace.data() && !c.trace.trial {
+			c.trace.say("Method response body after transformations: %s", short(out.body))
+			c.saysHeaders("Method response", out.header)
+		}
+		for _, h := range out.header {
+			c.head = appendLine(c.head, h.Name, h.Value)
+		}
+		_ = x.Reply(out.status, c.head, out.body)
+		k = c.sent()
 	}
+	return c.charge(k)
+}
+
+// charge says whether a call is billed that its integration has ended.
+func (c *call) charge(k kind) kind {
 	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
 		if c.flags&flagQuota != 0 && k == unavailable {
@@ -57,18 +74,12 @@ func (c *call) wholly(x *http1.Exchange) kind {
 	return k
 }
 
-// send answers the call.
-func (c *call) send(x *http1.Exchange, out *reply) kind {
-	if c.trace != nil && c.trace.data() && !c.trace.trial {
-		c.trace.say("Method response body after transformations: %s", short(out.body))
-		c.saysHeaders("Method response", out.header)
-	}
-	for _, h := range out.header {
-		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
-	}
-	_ = x.Reply(out.status, c.head, out.body)
+// sent is what came of a Reply: without its record nothing was sent.
+func (c *call) sent() kind {
 	if c.noRec {
 		c.noRec = false
+		c.flags &^= flagBillable
+		c.why = "the call could not be written down"
 		return unavailable
 	}
 	return proceed
@@ -164,6 +175,73 @@ func mappingKind(err error) kind {
 	return configurationError
 }
 
+// fixedAnswer is a mock's that is always the same.
+func (c *call) fixedAnswer(out *reply) kind {
+	m := c.run.m.mock
+	if m.status == 0 {
+		c.why = m.why
+		return configurationError
+	}
+	out.status, out.body = m.status, m.body
+	for line := range bytes.SplitSeq(m.head, []byte("\r\n")) {
+		if name, value, ok := bytes.Cut(line, []byte(": ")); ok {
+			out.header = append(out.header, mapping.Pair{Name: string(name), Value: string(value)})
+		}
+	}
+	return proceed
+}
+
+// proxyAnswer is that of an HTTP_PROXY integration where it is needed whole.
+func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
+	if k := c.readBody(x); k != proceed {
+		return k
+	}
+	req := bytes.Clone(c.forward(x))
+	body, k := c.fetchWhole(x, req, req, func() {
+		s := &x.Response
+		out.status = s.Code
+		for i := range s.Fields[:s.N] {
+			if f := &s.Fields[i]; !f.Hop {
+				out.header = append(out.header, mapping.Pair{Name: string(f.Name.Of(x.Up)), Value: string(f.Value.Of(x.Up))})
+			}
+		}
+	})
+	out.body = body
+	return k
+}
+
+// fetchWhole asks the method's upstream and reads all of its answer; shown is what traces
+// show of the request, and head is called when x.Response is there.
+func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]byte, kind) {
+	if c.trace != nil {
+		c.traceRequest(x, shown)
+	}
+	held := true
+	body, f := x.Fetch(c.run.m.out.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
+		if x.Heard != nil {
+			x.Heard()
+		}
+		head()
+		n := x.Response.ContentLength
+		if n < 0 {
+			n = maxMappedAnswer
+		}
+		held = c.hold(min(n, maxMappedAnswer))
+		return held
+	})
+	if !held {
+		c.why = "the account holds as much memory on this node as it may"
+		return nil, throttled
+	}
+	if f != http1.None {
+		return nil, c.proxied(f)
+	}
+	if c.trace != nil {
+		c.trace.sayBody("Endpoint response body before transformations: %s", body)
+	}
+	return body, proceed
+}
+
 // fetch asks the upstream for a mapped request.
 func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answer) kind {
 	up := &c.run.m.out
@@ -185,39 +263,23 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
-	if c.trace != nil {
-		c.traceRequest(x, req)
-	}
-	held := true
-	body, f := x.Fetch(up.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
+	return c.ask(x, req, req, answer)
+}
+
+// askEndpoint sends the method's endpoint a request and takes its answer; shown is what traces
+// show of the request.
+func (c *call) ask(x *http1.Exchange, req, shown []byte, answer *mapping.Answer) kind {
+	body, k := c.fetchWhole(x, req, shown, func() {
 		s := &x.Response
-		if x.Heard != nil {
-			x.Heard()
-		}
 		answer.Status, answer.Headers = s.Code, map[string][]string{}
 		for i := range s.Fields[:s.N] {
 			f := &s.Fields[i]
 			name := textproto.CanonicalMIMEHeaderKey(string(f.Name.Of(x.Up)))
 			answer.Headers[name] = append(answer.Headers[name], string(f.Value.Of(x.Up)))
 		}
-		n := s.ContentLength
-		if n < 0 {
-			n = maxMappedAnswer
-		}
-		held = c.hold(min(n, maxMappedAnswer))
-		return held
 	})
-	if !held {
-		return throttled
-	}
 	answer.Body = string(body)
-	if f != http1.None {
-		return c.proxied(f)
-	}
-	if c.trace != nil && c.trace.data() {
-		c.trace.say("Endpoint response body before transformations: %s", short(body))
-	}
-	return proceed
+	return k
 }
 
 // notForwarded are headers that no mapping sets: those of the connection, and the
@@ -236,7 +298,7 @@ func mappedHeaders(r *mapping.Request, api string) []mapping.Pair {
 		}
 	}
 	for _, h := range []mapping.Pair{{Name: "Accept", Value: "application/json"}, {Name: "User-Agent", Value: "AmazonAPIGateway_" + api}, {Name: "X-Amzn-Apigateway-Api-Id", Value: api}, {Name: "Content-Type", Value: r.ContentType}} {
-		if !has[h.Name] {
+		if !has[h.Name] && h.Value != "" {
 			out = append(out, h)
 		}
 	}
@@ -359,16 +421,17 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
-		set(identity, "apiKey", string(r.APIKey.Of(x.In)))
+		set(identity, "apiKey", string(c.keyValue(x)))
 	}
 	if w := c.caller; w != nil {
 		for _, f := range w.identity {
 			set(identity, f[0], f[1])
 		}
-		if w.authorizer != nil {
-			out.Set("authorizer", w.authorizer)
+		if a := w.context(); a != nil {
+			out.Set("authorizer", a)
 		}
 	}
+	set(out, "awsEndpointRequestId", c.endpointID)
 	out.Set("identity", identity)
 	return out
 }

@@ -17,6 +17,12 @@ import (
 // integrate gives a method of the API an integration, and deploys it.
 func (r *rig) integrate(vars map[string]string, integrations map[string]string) {
 	r.t.Helper()
+	r.define(nil, vars, integrations)
+}
+
+// define is integrate for a definition that edit, if there is one, has changed.
+func (r *rig) define(edit func(*model.Definition), vars map[string]string, integrations map[string]string) {
+	r.t.Helper()
 	methods := make([]string, 0, len(integrations))
 	for m := range integrations {
 		methods = append(methods, m)
@@ -36,6 +42,9 @@ func (r *rig) integrate(vars map[string]string, integrations map[string]string) 
 		if err := d.SetMethod(path, verb, *at); err != nil {
 			r.t.Fatal(err)
 		}
+	}
+	if edit != nil {
+		edit(d)
 	}
 	r.p.mu.Unlock()
 	r.p.tell(r.t, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012"}}, Stages: []model.StageConfig{st}})

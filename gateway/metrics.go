@@ -12,12 +12,13 @@ import (
 // metrics are plain counters on the way of a call; Prometheus reads them when it
 // scrapes. Labels are bounded: per-API and per-key figures come from the journal.
 type metrics struct {
-	class      [6]atomic.Uint64 // answers by status class
-	refused    [kinds]atomic.Uint64
-	malformed  atomic.Uint64
-	unrecorded atomic.Uint64
-	buckets    [len(bounds) + 1]atomic.Uint64
-	nanos      atomic.Uint64
+	class                  [6]atomic.Uint64 // answers by status class
+	refused                [kinds]atomic.Uint64
+	malformed              atomic.Uint64
+	unrecorded             atomic.Uint64
+	cacheHits, cacheMisses atomic.Uint64
+	buckets                [len(bounds) + 1]atomic.Uint64
+	nanos                  atomic.Uint64
 }
 
 // bounds of the duration histogram, nanoseconds.
@@ -56,12 +57,14 @@ var (
 	descOldest     = prometheus.NewDesc("tollgate_journal_oldest_unacknowledged_seconds", "Age of the oldest record that is not acknowledged.", nil, nil)
 	descAside      = prometheus.NewDesc("tollgate_journal_batches_set_aside_total", "Batches the control plane refused for good: usage that needs an operator.", nil, nil)
 	descDamaged    = prometheus.NewDesc("tollgate_journal_records_damaged_total", "Records of earlier boots lost to damage on disk.", nil, nil)
+	descCached     = prometheus.NewDesc("tollgate_gateway_cache_lookups_total", "Look-ups in stages' caches, by what came of them.", []string{"result"}, nil)
+	descCacheBytes = prometheus.NewDesc("tollgate_gateway_cache_bytes", "Memory that stages' caches hold.", nil, nil)
 	descHeadroom   = prometheus.NewDesc("tollgate_journal_headroom_bytes", "What the journal can still take.", nil, nil)
 )
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descCalls, descDuration, descRefused, descMalformed, descUnrecorded, descConns,
-		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descHeadroom} {
+		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descHeadroom, descCached, descCacheBytes} {
 		ch <- d
 	}
 }
@@ -79,9 +82,16 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			count(descCalls, m.class[i].Load(), l)
 		}
 	}
+	refused := map[string]uint64{} // several kinds can be of one type
 	for k := later + 1; k < kinds; k++ {
-		count(descRefused, m.refused[k].Load(), answers[k].name)
+		refused[answers[k].name] += m.refused[k].Load()
 	}
+	for name, n := range refused {
+		count(descRefused, n, name)
+	}
+	count(descCached, m.cacheHits.Load(), "hit")
+	count(descCached, m.cacheMisses.Load(), "miss")
+	gauge(descCacheBytes, float64(g.cacheBudget.Used()))
 	count(descMalformed, m.malformed.Load())
 	count(descUnrecorded, m.unrecorded.Load())
 	var total uint64

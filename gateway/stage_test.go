@@ -128,7 +128,7 @@ func TestFailedCanaryKeepsOld(t *testing.T) {
 	r.p.deployments["bad"].Definition.Policy = "{}"
 	r.p.deployments["foreign"].APIID = "xyz"
 	r.p.mu.Unlock()
-	for id, want := range map[string]string{"bad": "resource policies are not served", "foreign": "of another API", "gone": "could not be had"} {
+	for id, want := range map[string]string{"bad": "the resource policy cannot be acted on", "foreign": "of another API", "gone": "could not be had"} {
 		try := st
 		try.DeploymentID, try.Canary = "d2", &model.CanaryConfig{DeploymentID: id, Percent: 100}
 		r.serve(try)

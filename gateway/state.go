@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tollgate/gateway/cache"
 	"tollgate/gateway/calllog"
 	"tollgate/gateway/limit"
 	"tollgate/model"
@@ -46,8 +47,13 @@ type tenant struct {
 	suspended atomic.Bool
 	caps      atomic.Pointer[model.Caps]
 	bucket    limit.Bucket
-	inFlight  limit.Gauge
-	buffered  limit.Gauge
+	// credentials are what its integrations sign with, by name; nil: none.
+	credentials atomic.Pointer[map[string]*credential]
+	inFlight    limit.Gauge
+	// authorizations are what its Lambda authorizers said.
+	authorizations authCache
+	buffered       limit.Gauge
+	cache          *cache.Budget // of its stages' caches
 }
 
 // stage is a published stage with the program it runs. What every call reads lies
@@ -93,6 +99,7 @@ type run struct {
 	steps  []step
 	names  []string      // of the steps
 	bucket *limit.Bucket // the stage's throttle of this method; nil: none
+	cache  *caching      // of its answers; nil: none
 
 	logging *model.CallLogging // which calls are traced; nil: by chance
 }

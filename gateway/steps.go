@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"time"
 
+	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/policy"
 	"tollgate/gateway/route"
 	"tollgate/model"
 )
@@ -35,19 +37,25 @@ type call struct {
 	flags   uint8
 	noRec   bool // the journal refused the record
 
-	head    []byte // header lines for the client
-	body    []byte // of the request, where a step has read it whole; nil: none has
-	caller  *caller
-	trace   *trace // nil: the call is not traced
-	why     string // the gateway itself answers, for those who run the API; "": its kind says it
-	kind    kind   // of the gateway's own answer; 0: it did not answer itself
-	known   *key   // that came with the call, let in or not
-	again   bool   // a step had to wait
-	headLen int    // of the answer, where its access log asks
-	detail  string // why a body does not fit its model
-	message string // of the gateway's own answer, where it is not its kind's
-	rec     journal.Record
-	counts  [2]int64 // held of the tenant's gauges: calls, bytes
+	head   []byte          // header lines for the client
+	body   []byte          // of the request, where a step has read it whole; nil: none has
+	caller *caller         // nil: nobody is known
+	own    caller          // where caller may be kept
+	ruling policy.Decision // of the API's resource policy
+	trace  *trace          // nil: the call is not traced
+	why    string          // the gateway itself answers, for those who run the API; "": its kind says it
+	// endpointID is the id that an AWS service gave the integration's request; "": none.
+	endpointID string
+	detail     string // why a body does not fit its model
+	kind       kind   // of the gateway's own answer; 0: it did not answer itself
+	known      *key   // that came with the call, let in or not
+	again      bool   // a step had to wait
+	headLen    int    // of the answer, where its access log asks
+	message    string // of the gateway's own answer, where it is not its kind's
+	challenge  string // its www-authenticate; "": none
+	rec        journal.Record
+	keyMaker   cache.KeyMaker
+	counts     [2]int64 // held of the tenant's gauges: calls, bytes
 }
 
 const (
@@ -75,7 +83,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
-	c.body, c.message, c.detail, c.why, c.caller, c.trace = nil, "", "", "", nil, nil
+	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace = nil, "", "", "", "", "", nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
 	x.Rec, x.Heard = c, nil
 }
@@ -165,8 +173,8 @@ var stepLists, stepNames = func() (t [allUses][]step, names [allUses][]string) {
 }()
 
 // compose says which steps a method has.
-func compose(m *method, stageBucket *limit.Bucket) (u uses) {
-	if m.auth != nil {
+func compose(p *program, m *method, stageBucket *limit.Bucket) (u uses) {
+	if m.auth != nil || p.policy != nil {
 		u |= usesAccess
 	}
 	if m.keyed {
@@ -303,15 +311,26 @@ func (c *call) admit(x *http1.Exchange) kind {
 	return proceed
 }
 
+// keyValue is the API key that the call has: the caller's, or what an authorizer said.
+func (c *call) keyValue(x *http1.Exchange) []byte {
+	switch {
+	case !c.variant.prog.authorizerKeys:
+		return x.Request.APIKey.Of(x.In)
+	case c.caller == nil:
+		return nil
+	}
+	return []byte(c.caller.usageKey)
+}
+
 // apiKey finds the key and the plan under which it may call this stage.
 func (c *call) apiKey(x *http1.Exchange) kind {
-	k := c.g.keys.Lookup(c.tenant.num, x.Request.APIKey.Of(x.In))
+	k := c.g.keys.Lookup(c.tenant.num, c.keyValue(x))
 	c.known = k
 	if k == nil || !k.enabled {
 		switch {
 		case k != nil:
 			c.why = "the API key is disabled"
-		case x.Request.APIKey.Len() == 0:
+		case len(c.keyValue(x)) == 0:
 			c.why = "the method needs an API key and none came with the call"
 		default:
 			c.why = "the account has no such API key"
@@ -420,6 +439,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	}
 	c.head = c.appendID(c.head[:0])
 	c.flags |= flagBillable
+	if k := c.run.cache; k != nil && k.keeps(x) {
+		return c.cached(x, k)
+	}
 	if m.mock != nil {
 		if m.mock.status == 0 {
 			c.why = m.mock.why
@@ -427,28 +449,31 @@ func (c *call) integrate(x *http1.Exchange) kind {
 		}
 		c.head = append(c.head, m.mock.head...)
 		_ = x.Reply(m.mock.status, c.head, m.mock.body)
-		if c.noRec {
-			c.noRec = false
-			c.flags &^= flagBillable
-			return unavailable
-		}
-		return proceed
+		return c.sent()
+	}
+	if m.stream != nil {
+		return c.streamed(x)
 	}
 	if m.whole != nil {
 		return c.wholly(x)
 	}
 	c.asks(x)
+	req := c.forward(x)
+	if c.trace != nil {
+		c.traceRequest(x, req)
+	}
+	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
+}
+
+// forward is the call as its upstream gets it; its body only where it was read.
+func (c *call) forward(x *http1.Exchange) []byte {
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
 	if c.body != nil { // read whole: it goes on as it is, with its length
 		x.Request.Chunked, x.Request.ContentLength = false, int64(len(c.body))
 	}
-	req = x.AppendForward(req, m.out.host, c.appendTrace(trace[:0]))
-	req = append(req, c.body...)
-	if c.trace != nil {
-		c.traceRequest(x, req)
-	}
-	return c.proxied(x.Proxy(m.out.pool, req, c.head, m.timeout))
+	req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0]))
+	return append(req, c.body...)
 }
 
 // proxied is what came of the upstream.

@@ -13,6 +13,13 @@ import (
 // data says whether headers and bodies are written down too.
 func (t *trace) data() bool { return t.trial || t.set != nil && t.set.Data }
 
+// sayBody adds a line with a body, where those are asked for.
+func (t *trace) sayBody(format string, body []byte) {
+	if t.data() {
+		t.say(format, short(body))
+	}
+}
+
 // begins says what the call is.
 func (c *call) begins(x *http1.Exchange) {
 	t, r := c.trace, &x.Request

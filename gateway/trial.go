@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"tollgate/gateway/aws"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/route"
@@ -42,11 +43,12 @@ type Trials struct {
 }
 
 // NewTrials makes trials whose upstreams may be in allow's networks besides the public
-// Internet.
-func NewTrials(allow []netip.Prefix, log *slog.Logger) *Trials {
-	o := Options{Allow: allow, Log: log}
+// Internet, and whose AWS services are at endpoints where those name them.
+func NewTrials(allow []netip.Prefix, endpoints aws.Endpoints, log *slog.Logger) *Trials {
+	o := Options{Allow: allow, Endpoints: endpoints, Log: log}
 	o.complete()
 	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), heavy: make(chan struct{}, largeAtOnce)}
+	g.signers.Store(&map[string]*signer{})
 	g.serverUp()
 	return &Trials{g: g, slots: make(chan struct{}, maxTrials)}
 }
@@ -55,6 +57,7 @@ func NewTrials(allow []netip.Prefix, log *slog.Logger) *Trials {
 func (s *Trials) Close(ctx context.Context) error {
 	err := s.g.server.Drain(ctx)
 	s.g.upstreams.Keep(nil)
+	s.g.tokens.Close()
 	s.g.outward.CloseIdleConnections()
 	return err
 }
@@ -116,7 +119,7 @@ func (t *trial) run(g *Gateway) model.TrialAnswer {
 	t.v = variant{prog: prog, runs: []run{}, vars: t.Variables}
 	for i := range prog.methods {
 		m := &prog.methods[i]
-		u := compose(m, nil) &^ (usesAccess | usesKey)
+		u := compose(prog, m, nil) &^ (usesAccess | usesKey)
 		t.v.runs = append(t.v.runs, run{m: m, steps: stepLists[u], names: stepNames[u]})
 	}
 	target := t.Target
@@ -175,7 +178,7 @@ func (t *trial) program(g *Gateway) (*program, error) {
 		r.Methods = map[string]model.Method{anyVerb: m}
 		d.Resources = []model.Resource{r}
 	}
-	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams)
+	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams, g.apiARN(t.AccountID, t.APIID), g.o.Endpoints)
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), anyVerb+" "+t.Path+": "))
 	}
@@ -192,6 +195,8 @@ func (t *trial) serve(g *Gateway, x *http1.Exchange) {
 	x.Rec = nil
 	c.tenant = &tenant{account: t.AccountID}
 	c.tenant.caps.Store(&g.o.Caps)
+	set := serviceCredentials(t.Credentials)
+	c.tenant.credentials.Store(&set)
 	c.stage, c.variant, c.trace = &stage{tenant: c.tenant, cfg: model.StageConfig{Stage: trialStage, APIID: t.APIID}}, &t.v, &t.trace
 	path := x.Request.Path.Of(x.In)
 	if c.path = path; t.Target == "" || !t.v.prog.tree.Match(path, x.Request.Method.Of(x.In), &c.match) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,7 +89,10 @@ func Check(d *model.Definition) []model.Problem {
 	if _, err := compileResponses(d); err != nil {
 		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "gatewayResponses", Message: err.Error()})
 	}
-	models := map[string]*schema.Schema{}
+	if _, err := compilePolicy(d, ""); err != nil {
+		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "policy", Message: err.Error()})
+	}
+	models, tokens := map[string]*schema.Schema{}, map[string]*tokenAuth{}
 	for i := range d.Resources {
 		r := &d.Resources[i]
 		for _, verb := range slices.Sorted(maps.Keys(r.Methods)) {
@@ -101,8 +105,27 @@ func Check(d *model.Definition) []model.Problem {
 			if m.Integration != nil && m.Integration.Mapped() {
 				no(mapping.Check(m.Integration))
 			}
+			if g := m.Integration; g != nil && g.Type == model.IntegrationAWSProxy {
+				no(checkProxy(g.OnTrial()))
+				if g.HTTPMethod != "POST" {
+					out = append(out, model.Problem{Severity: model.SeverityWarning, Pointer: verb + " " + r.Path, Message: "integrations of type AWS_PROXY must be called with POST; with " + strconv.Quote(g.HTTPMethod) + " each call is answered with 500"})
+				}
+			}
+			if m.AuthorizationType == model.AuthCustom {
+				no(checkLambdaAuth(d, &m))
+			} else {
+				_, err := compileAuth(d, &m, tokens)
+				no(err)
+			}
+			if m.Integration != nil && m.Integration.Type == model.IntegrationAWS {
+				no(checkService(m.Integration))
+			}
 			_, err := compileValidator(d, &m, models)
 			no(err)
+			if m.Integration != nil {
+				_, err = compileCacheKey(m.Integration, r.ID)
+				no(err)
+			}
 		}
 	}
 	return out

@@ -454,7 +454,7 @@ CREATE TABLE public.feed_change (
     first_num bigint NOT NULL,
     last_num bigint NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT feed_change_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'stage'::text, 'plan'::text, 'key'::text, 'domain'::text])))
+    CONSTRAINT feed_change_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'stage'::text, 'plan'::text, 'key'::text, 'domain'::text, 'credential'::text])))
 );
 
 ALTER TABLE ONLY public.feed_change FORCE ROW LEVEL SECURITY;
@@ -859,6 +859,33 @@ ALTER TABLE ONLY public.routing_rule FORCE ROW LEVEL SECURITY;
 CREATE TABLE public.schema_migrations (
     version bigint NOT NULL,
     dirty boolean NOT NULL
+);
+
+CREATE TABLE public.service_credential (
+    tenant_id integer NOT NULL,
+    credential_num integer NOT NULL,
+    name text NOT NULL,
+    access_key_id text NOT NULL,
+    secret bytea,
+    session boolean NOT NULL,
+    services text[] DEFAULT '{}'::text[] NOT NULL,
+    regions text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT service_credential_check CHECK (((secret IS NULL) = (deleted_at IS NOT NULL))),
+    CONSTRAINT service_credential_name_check CHECK (((length(name) >= 1) AND (length(name) <= 700)))
+);
+
+ALTER TABLE ONLY public.service_credential FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.service_credential ALTER COLUMN credential_num ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.service_credential_credential_num_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.session (
@@ -1282,6 +1309,9 @@ ALTER TABLE ONLY public.certificate
 ALTER TABLE ONLY public.client_certificate
     ADD CONSTRAINT client_certificate_pkey PRIMARY KEY (tenant_id, certificate_id);
 
+ALTER TABLE ONLY public.service_credential
+    ADD CONSTRAINT credential_num_key UNIQUE (credential_num);
+
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_id_key UNIQUE (deployment_id);
 
@@ -1422,6 +1452,9 @@ ALTER TABLE ONLY public.routing_rule
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.service_credential
+    ADD CONSTRAINT service_credential_pkey PRIMARY KEY (tenant_id, name);
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (id_hash);
@@ -1804,6 +1837,9 @@ ALTER TABLE ONLY public.routing_rule
 ALTER TABLE ONLY public.routing_rule
     ADD CONSTRAINT routing_rule_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.service_credential
+    ADD CONSTRAINT service_credential_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
@@ -1929,6 +1965,8 @@ ALTER TABLE public.quota_window ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.routing_rule ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.service_credential ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.session ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.stage ENABLE ROW LEVEL SECURITY;
@@ -2012,6 +2050,8 @@ CREATE POLICY tenant_only ON public.quota_lease USING ((((tenant_id)::text = cur
 CREATE POLICY tenant_only ON public.quota_window USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.routing_rule USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.service_credential USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.session USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

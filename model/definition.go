@@ -24,6 +24,9 @@ const (
 	AuthJWT     = "JWT"
 )
 
+// KeySourceAuthorizer is the source of API keys that Lambda authorizers give.
+const KeySourceAuthorizer = "AUTHORIZER"
+
 // Integration types.
 const (
 	IntegrationHTTP      = "HTTP"
@@ -198,7 +201,7 @@ func (d *Definition) Validate() error {
 		return Errorf(Invalid, "the API's name has %d characters; at most 1024 are allowed", len(d.Name))
 	}
 	switch d.APIKeySource {
-	case "", "HEADER", "AUTHORIZER":
+	case "", "HEADER", KeySourceAuthorizer:
 	default:
 		return Errorf(Invalid, "API key source %q is not HEADER or AUTHORIZER", d.APIKeySource)
 	}
@@ -313,9 +316,6 @@ func (d *Definition) Undeployable() []Problem {
 	no := func(what, why string) {
 		out = append(out, Problem{Severity: SeverityError, Pointer: what, Message: why})
 	}
-	if d.Policy != "" {
-		no("policy", "resource policies are not served yet: without the policy the API would be open to callers it keeps out")
-	}
 	if e := d.Endpoint; e != nil && (slices.Contains(e.Types, EndpointPrivate) || len(e.VPCEndpointIDs) > 0) {
 		no("endpointConfiguration", "private endpoints are not served yet: the API would be open to callers outside its network")
 	}
@@ -328,17 +328,14 @@ func (d *Definition) Undeployable() []Problem {
 	for _, u := range d.Unserved {
 		out = append(out, Problem{Severity: SeverityError, Pointer: u.Name, Message: u.Reason})
 	}
-	if d.APIKeySource == "AUTHORIZER" {
-		no("apiKeySource", "keys from an authorizer are not served yet; use HEADER")
-	}
 	return out
 }
 
 // Mapped says that the integration's answer is made for each call by templates and
-// parameters: HTTP's, and that of a mock which is not always the same.
+// parameters: HTTP's, that of an AWS service, and that of a mock which is not always the same.
 func (g *Integration) Mapped() bool {
 	if g.Type != IntegrationMock {
-		return g.Type == IntegrationHTTP
+		return g.Type == IntegrationHTTP || g.Type == IntegrationAWS
 	}
 	_, err := ParseMock(g)
 	return err != nil && !errors.Is(err, ErrUnanswered)
@@ -355,7 +352,9 @@ func (g *Integration) unmappable(no func(format string, a ...any)) {
 func (m *Method) Undeployable(path string) []string {
 	var out []string
 	no := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
-	if m.AuthorizationType != "" && m.AuthorizationType != AuthNone {
+	switch m.AuthorizationType {
+	case "", AuthNone, AuthIAM, AuthCustom, AuthCognito, AuthJWT:
+	default:
 		no("authorization %s is not served yet", m.AuthorizationType)
 	}
 	g := m.Integration
@@ -369,24 +368,29 @@ func (m *Method) Undeployable(path string) []string {
 		}
 		return out
 	}
-	if g.Type != IntegrationHTTPProxy && g.Type != IntegrationHTTP {
-		no("integration type %s is not served yet; HTTP_PROXY, HTTP and MOCK are", g.Type)
+	if g.Type == IntegrationAWSProxy { // the gateway's own check reads its URI
+		if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
+			no("connection type %s is not served yet", g.ConnectionType)
+		}
+		if len(g.CacheKeyParameters) > 0 {
+			no("cache key parameters are not served yet")
+		}
 		return out
 	}
-	if g.Type == IntegrationHTTP {
+	if g.Mapped() {
 		g.unmappable(no)
 	}
 	if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
 		no("connection type %s is not served yet", g.ConnectionType)
 	}
-	if g.Credentials != "" {
+	if g.Credentials != "" && g.Type != IntegrationAWS {
 		no("integration credentials are not served yet")
 	}
-	if g.ContentHandling != "" && g.Type != IntegrationHTTP {
+	if g.ContentHandling != "" && !g.Mapped() {
 		no("contentHandling is not served yet")
 	}
-	if len(g.CacheKeyParameters) > 0 {
-		no("cache key parameters are not served yet")
+	if g.Type == IntegrationAWS { // the gateway's own check reads its URI
+		return out
 	}
 	if err := CheckUpstream(g, path); err != nil {
 		no("%s", MessageOf(err))

@@ -32,18 +32,20 @@ const MaxFailures = 100
 // Changes brings a node from one revision to another. An object with Deleted set
 // is gone; others replace what the node had under the same number or id.
 type Changes struct {
-	Revision uint64         `json:"revision"`       // what the node has after applying
-	Full     bool           `json:"full,omitempty"` // replaces everything it had
-	Tenants  []TenantConfig `json:"tenants,omitempty"`
-	Stages   []StageConfig  `json:"stages,omitempty"`
-	Plans    []PlanConfig   `json:"plans,omitempty"`
-	Keys     []KeyConfig    `json:"keys,omitempty"`
-	Domains  []DomainConfig `json:"domains,omitempty"`
+	Revision    uint64             `json:"revision"`       // what the node has after applying
+	Full        bool               `json:"full,omitempty"` // replaces everything it had
+	Tenants     []TenantConfig     `json:"tenants,omitempty"`
+	Stages      []StageConfig      `json:"stages,omitempty"`
+	Plans       []PlanConfig       `json:"plans,omitempty"`
+	Keys        []KeyConfig        `json:"keys,omitempty"`
+	Domains     []DomainConfig     `json:"domains,omitempty"`
+	Signers     []SignersConfig    `json:"signers,omitempty"`
+	Credentials []CredentialConfig `json:"credentials,omitempty"`
 }
 
 // Empty reports that nothing changed but perhaps the number.
 func (c *Changes) Empty() bool {
-	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys)+len(c.Domains) == 0
+	return !c.Full && len(c.Tenants)+len(c.Stages)+len(c.Plans)+len(c.Keys)+len(c.Domains)+len(c.Signers)+len(c.Credentials) == 0
 }
 
 // TenantConfig is what a node knows of a tenant.
@@ -73,7 +75,10 @@ type StageConfig struct {
 	// AccessLog is what is written of every call, and where to; nil: nothing is.
 	AccessLog  *AccessLogSettings `json:"accessLog,omitempty"`
 	TraceOneIn int                `json:"traceOneIn,omitempty"` // see StageSettings
-	Deleted    bool               `json:"deleted,omitempty"`
+	Cache      *CacheConfig       `json:"cache,omitempty"`      // nil: nothing is kept
+	// AuthorizerFlushes counts how often what its authorizers said was to be forgotten.
+	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
+	Deleted           bool   `json:"deleted,omitempty"`
 }
 
 // CallLogging says which calls of a method are traced.
@@ -88,6 +93,32 @@ type CanaryConfig struct {
 	DeploymentID string            `json:"deploymentId"`
 	Percent      float64           `json:"percent"`
 	Overrides    map[string]string `json:"overrides,omitempty"` // of the stage's variables
+}
+
+// CacheConfig is a stage's cache.
+type CacheConfig struct {
+	Bytes   int64                   `json:"bytes"`             // at most
+	Flushes int                     `json:"flushes,omitempty"` // how often it was emptied
+	Shared  bool                    `json:"shared,omitempty"`  // a canary uses it too; else it has its own
+	Methods map[string]CacheSetting `json:"methods,omitempty"` // by MethodKey, or EveryMethod
+}
+
+// CacheSetting says how a method's answers are kept.
+type CacheSetting struct {
+	Enabled    bool   `json:"enabled,omitempty"`
+	TTLSeconds int    `json:"ttlSeconds,omitempty"`
+	Encrypted  bool   `json:"encrypted,omitempty"`
+	Guarded    bool   `json:"guarded,omitempty"`  // asking for a fresh answer takes a permission
+	Strategy   string `json:"strategy,omitempty"` // without the permission: one of CacheStrategies
+}
+
+// CacheOf is the setting of a method, by its MethodKey. own: it is not just that of
+// every method.
+func (c *CacheConfig) CacheOf(key string) (s CacheSetting, own bool) {
+	if s, own = c.Methods[key]; own {
+		return s, true
+	}
+	return c.Methods[EveryMethod], false
 }
 
 // Deployments are what a node needs to serve the stage.
@@ -139,6 +170,35 @@ type KeyConfig struct {
 	Deleted       bool                 `json:"deleted,omitempty"`
 }
 
+// SignersConfig is all access keys of a tenant, in place of those a node had of it.
+type SignersConfig struct {
+	Tenant  uint32         `json:"tenant"`
+	Keys    []SignerConfig `json:"keys,omitempty"`
+	Deleted bool           `json:"deleted,omitempty"` // it has none
+}
+
+// SignerConfig is an access key as a node knows it: never its secret, but what verifies
+// calls of APIs, in the installation's region, on some days. Nothing else can be signed
+// with that. Those who sign are principals of policies.
+type SignerConfig struct {
+	ID       string   `json:"id"`
+	Member   string   `json:"member"` // id: aws:userid
+	Name     string   `json:"name"`   // aws:username
+	Role     string   `json:"role"`   // aws:PrincipalTag/role
+	Policy   string   `json:"policy,omitempty"`
+	Invokes  bool     `json:"invokes,omitempty"` // without a policy: may call the account's APIs
+	FirstDay string   `json:"firstDay"`          // 20060102, in UTC
+	DayKeys  [][]byte `json:"dayKeys"`           // signing keys of that day and those after it
+}
+
+// Signatures are verified for SignerDaysBack days before the one a node was told, since
+// presigned requests live that long, and for SignerDaysAhead days after it, should the
+// control plane be away.
+const (
+	SignerDaysBack  = 7
+	SignerDaysAhead = 7
+)
+
 // SubscriptionConfig ties a key to a plan under certain terms. Its number goes
 // into every record of a call made under it.
 type SubscriptionConfig struct {
@@ -170,6 +230,19 @@ type DomainConfig struct {
 	// authorizations by token.
 	Challenges map[string]string `json:"challenges,omitempty"`
 	Deleted    bool              `json:"deleted,omitempty"`
+}
+
+// CredentialConfig is what a node signs requests to AWS services with.
+type CredentialConfig struct {
+	Num          uint32   `json:"num"` // never reused
+	Tenant       uint32   `json:"tenant"`
+	Name         string   `json:"name"` // that integrations name, see DefaultCredential
+	AccessKeyID  string   `json:"accessKeyId"`
+	Secret       string   `json:"secret"`
+	SessionToken string   `json:"sessionToken,omitempty"`
+	Services     []string `json:"services,omitempty"` // that it may be used for, as signatures name them; none: all
+	Regions      []string `json:"regions,omitempty"`  // likewise
+	Deleted      bool     `json:"deleted,omitempty"`
 }
 
 // LeaseRequest asks for units of a subscription's quota.

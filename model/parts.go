@@ -24,6 +24,12 @@ type Endpoint struct {
 	VPCEndpointIDs []string `json:"vpcEndpointIds,omitempty"`
 }
 
+// Types of authorizers that are Lambda functions.
+const (
+	AuthorizerToken   = "TOKEN"
+	AuthorizerRequest = "REQUEST"
+)
+
 // Authorizer decides who may call the methods that name it.
 type Authorizer struct {
 	ID                           string          `json:"id"`

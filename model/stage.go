@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -24,7 +25,10 @@ type StageSettings struct {
 	TracingEnabled       bool                     `json:"tracingEnabled,omitempty"`
 	// TraceOneIn says of how many calls, by chance, one's way is written down for the
 	// call log. 0: DefaultTraceOneIn; -1: of none. It is not Amazon's.
-	TraceOneIn int `json:"traceOneIn,omitempty"`
+	TraceOneIn   int `json:"traceOneIn,omitempty"`
+	CacheFlushes int `json:"cacheFlushes,omitempty"` // how often the cache was emptied
+	// AuthorizerFlushes counts how often what authorizers said was to be forgotten.
+	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
 }
 
 // DefaultTraceOneIn is of a stage that says nothing else, MaxTraceOneIn the rarest.
@@ -183,7 +187,7 @@ func SettingMethod(key string) (path, verb string, ok bool) {
 
 // Configure puts into a node's configuration what the gateway acts on.
 func (s *StageSettings) Configure(c *StageConfig) {
-	c.Throttle, c.Variables = s.Throttle(), s.Variables
+	c.Throttle, c.Variables, c.AuthorizerFlushes, c.Cache = s.Throttle(), s.Variables, s.AuthorizerFlushes, s.cache()
 	for _, key := range sortedNames(s.MethodSettings) {
 		path, verb, ok := SettingMethod(key)
 		if !ok || key == EveryMethod {
@@ -236,6 +240,28 @@ func (c *StageConfig) LoggingOf(key string) *CallLogging {
 		return l
 	}
 	return c.Logging[EveryMethod]
+}
+
+// cache is what nodes know of the stage's cache; nil: it has none.
+func (s *StageSettings) cache() *CacheConfig {
+	if !s.CacheClusterEnabled {
+		return nil
+	}
+	gigabytes, err := strconv.ParseFloat(s.CacheClusterSize, 64)
+	if err != nil {
+		gigabytes = 0.5
+	}
+	out := &CacheConfig{Bytes: int64(gigabytes * (1 << 30)), Flushes: s.CacheFlushes, Shared: s.Canary != nil && s.Canary.UseStageCache, Methods: map[string]CacheSetting{}}
+	for _, key := range sortedNames(s.MethodSettings) {
+		m := s.MethodSettings[key]
+		name := key
+		if path, verb, ok := SettingMethod(key); ok && key != EveryMethod {
+			name = MethodKey(path, verb)
+		}
+		out.Methods[name] = CacheSetting{Enabled: m.CachingEnabled, TTLSeconds: m.CacheTTLSeconds, Encrypted: m.CacheDataEncrypted,
+			Guarded: m.RequireAuthorizationForCacheControl, Strategy: m.UnauthorizedCacheControlHeaderStrategy}
+	}
+	return out
 }
 
 // MethodKey is how throttles name a method: "/path/VERB".

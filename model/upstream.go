@@ -29,20 +29,32 @@ type UpstreamPart struct {
 
 var stageVariable = regexp.MustCompile(`\$\{stageVariables\.([a-zA-Z0-9_]{1,64})\}`)
 
-// UsesVariables reports that the integration's URI names stage variables.
-func (g *Integration) UsesVariables() bool { return stageVariable.MatchString(g.URI) }
+// UsesVariables reports that the integration's URI or credentials name stage variables.
+func (g *Integration) UsesVariables() bool {
+	return stageVariable.MatchString(g.URI) || stageVariable.MatchString(g.Credentials)
+}
 
-// OnStage is the integration with a stage's variables put into its URI; false: one
-// of them is not set.
+// OnStage is the integration with a stage's variables put into its URI and credentials;
+// false: one of them is not set.
 func (g *Integration) OnStage(vars map[string]string) (*Integration, bool) {
 	set := true
 	out := *g
-	out.URI = stageVariable.ReplaceAllStringFunc(g.URI, func(ref string) string {
+	value := func(ref string) string {
 		v := vars[stageVariable.FindStringSubmatch(ref)[1]]
 		set = set && v != ""
 		return v
-	})
+	}
+	out.URI, out.Credentials = stageVariable.ReplaceAllStringFunc(g.URI, value), stageVariable.ReplaceAllStringFunc(g.Credentials, value)
 	return &out, set
+}
+
+// OnTrial is the integration with something in place of stage variables that could be
+// a host, a port, a path or a name in an ARN.
+func (g *Integration) OnTrial() *Integration {
+	out := *g
+	out.URI = stageVariable.ReplaceAllLiteralString(g.URI, "1")
+	out.Credentials = stageVariable.ReplaceAllLiteralString(g.Credentials, "123456789012")
+	return &out
 }
 
 // CheckUpstream says whether ParseUpstream can read the integration once a stage's
@@ -58,9 +70,8 @@ func CheckUpstream(g *Integration, path string) error {
 	if !g.UsesVariables() {
 		return parse(g)
 	}
-	trial := *g
-	trial.URI = stageVariable.ReplaceAllLiteralString(g.URI, "1") // a host, a port and a path
-	if err := parse(&trial); err != nil {
+	trial := g.OnTrial()
+	if err := parse(trial); err != nil {
 		return Errorf(KindOf(err), "%s", strings.ReplaceAll(MessageOf(err), strconv.Quote(trial.URI), strconv.Quote(g.URI)))
 	}
 	return nil

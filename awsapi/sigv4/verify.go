@@ -53,7 +53,7 @@ func (s *Signed) VerifyKey(key Key, hash string, now time.Time) error {
 	if key == (Key{}) {
 		return ErrUnknownKey
 	}
-	if err := s.checkTime(now); err != nil {
+	if err := s.CheckTime(now); err != nil {
 		return err
 	}
 	var room [2048]byte
@@ -78,7 +78,9 @@ func (s *Signed) appendCanonical(b []byte, hash string) ([]byte, bool) {
 	return s.req.appendCanonical(b, s.req.style(s.Scope.Service), s.SignedHeaders, s.list, hash)
 }
 
-func (s *Signed) checkTime(now time.Time) error {
+// CheckTime says whether a request is good at about now, whoever signed it. Verify asks
+// that too.
+func (s *Signed) CheckTime(now time.Time) error {
 	now = now.UTC().Truncate(time.Second) // as dates are
 	if latest := now.Add(Skew); s.Date.After(latest) {
 		return &Error{Expired, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
@@ -107,6 +109,14 @@ func (s *Signed) CheckService(services ...string) error {
 		}
 	}
 	return &Error{Invalid, fmt.Sprintf("Credential should be scoped to correct service: '%s'. ", services[0])}
+}
+
+// CheckRegion refuses a signature made for another region.
+func (s *Signed) CheckRegion(want string) error {
+	if s.Scope.Region == want {
+		return nil
+	}
+	return &Error{Invalid, fmt.Sprintf("Credential should be scoped to a valid region, not '%s'. ", s.Scope.Region)}
 }
 
 // Explain returns the two texts a client needs to find why its signature does not fit,

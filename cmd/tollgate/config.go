@@ -18,6 +18,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"tollgate/control"
+	"tollgate/gateway/aws"
 	"tollgate/gateway/process"
 	"tollgate/model"
 )
@@ -39,6 +40,8 @@ type Config struct {
 	Region         string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs"`
 	Node           string        `env:"TOLLGATE_NODE" help:"name of this gateway node, unique in its gateway" shown:"host name"`
 	UpstreamAllow  string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas; none: no more" shown:"loopback while the gateway listens on loopback, else none"`
+	UserPools      string        `env:"TOLLGATE_USER_POOLS" help:"issuers of the tokens of user pools, by a pool's id or ARN, such as us-east-1_abc=https://issuer.example.com, with commas" shown:"Amazon Cognito's"`
+	AWSEndpoints   string        `env:"TOLLGATE_AWS_ENDPOINTS" help:"where AWS services are that integrations call, if not at Amazon: dynamodb=http://127.0.0.1:8000,*=http://127.0.0.1:5000; * is for all others" shown:"at Amazon"`
 	SecretKey      string        `env:"TOLLGATE_SECRET_KEY" secret:"true" help:"32 bytes in hex that encrypt secrets in the database" shown:"generated in the data directory"`
 	Ownership      string        `env:"TOLLGATE_DOMAIN_OWNERSHIP" envDefault:"dns" help:"how accounts prove that a custom domain name is theirs: dns (a TXT record), or trust (not at all: for an installation whose accounts are all yours)"`
 	DNS            string        `env:"TOLLGATE_DNS" help:"DNS server asked for ownership records, such as 10.0.0.2:53" shown:"the system's"`
@@ -51,10 +54,13 @@ type Config struct {
 	AccessLogDir   string        `env:"TOLLGATE_ACCESS_LOG_DIR" help:"directory of the access logs that stages write to log groups, as {account}/{name}.log" shown:"they are not written"`
 	AccessLog      string        `env:"TOLLGATE_ACCESS_LOG" help:"stdout: the access logs that stages write to log groups go to standard output instead"`
 	CallLogDays    int           `env:"TOLLGATE_CALL_LOG_DAYS" envDefault:"7" help:"days that the call log keeps calls"`
+	CacheMemory    int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
 	allow     []netip.Prefix
+	pools     model.UserPools
+	endpoints aws.Endpoints
 	acmeRoots *x509.CertPool // nil: the system's
 	console   *url.URL
 	gateway   *url.URL
@@ -90,7 +96,7 @@ func loadConfig(environ []string) (*Config, error) {
 	return c, c.check()
 }
 
-func (c *Config) check() error {
+func (c *Config) check() (err error) {
 	for _, a := range []struct{ name, addr string }{
 		{"TOLLGATE_CONTROL_ADDR", c.ControlAddr}, {"TOLLGATE_GATEWAY_ADDR", c.GatewayAddr},
 		{"TOLLGATE_GATEWAY_TLS_ADDR", c.GatewayTLSAddr}, {"TOLLGATE_ADMIN_ADDR", c.AdminAddr},
@@ -126,8 +132,8 @@ func (c *Config) check() error {
 	if c.DrainTimeout <= 0 {
 		return model.Errorf(model.Invalid, "TOLLGATE_DRAIN_TIMEOUT must be more than nothing")
 	}
-	if c.MaxBody <= 0 || c.JournalKeep < 0 {
-		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")
+	if c.MaxBody <= 0 || c.CacheMemory <= 0 || c.JournalKeep < 0 {
+		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY and TOLLGATE_CACHE_MEMORY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")
 	}
 	if c.CallLogDays < 1 || c.CallLogDays > 400 {
 		return model.Errorf(model.Invalid, "TOLLGATE_CALL_LOG_DAYS %d is not between 1 and 400", c.CallLogDays)
@@ -142,18 +148,22 @@ func (c *Config) check() error {
 		}
 		c.secret = key
 	}
+	if c.pools, err = model.ParseUserPools(c.UserPools); err != nil {
+		return model.Errorf(model.Invalid, "TOLLGATE_USER_POOLS: %s", model.MessageOf(err))
+	}
 	if c.Node == "" {
 		c.Node, _ = os.Hostname()
 	}
 	if c.DataDir == "" {
 		c.DataDir = defaultDataDir()
 	}
-	dir, err := filepath.Abs(c.DataDir)
-	if err != nil {
-		return model.Errorf(model.Invalid, "TOLLGATE_DATA_DIR %q: %v", c.DataDir, err)
+	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
+		return model.Errorf(model.Invalid, "TOLLGATE_DATA_DIR: %v", err)
 	}
-	c.DataDir = dir
 	if err := c.checkURLs(); err != nil {
+		return err
+	}
+	if c.endpoints, err = process.ParseEndpoints("TOLLGATE_AWS_ENDPOINTS", c.AWSEndpoints); err != nil {
 		return err
 	}
 	return c.checkAllow()

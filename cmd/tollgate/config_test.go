@@ -25,6 +25,17 @@ func TestConfigDefaults(t *testing.T) {
 	}
 }
 
+func TestUserPools(t *testing.T) {
+	c, err := loadConfig([]string{"TOLLGATE_USER_POOLS=us-east-1_a=https://a.example.com/x, arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_b=http://10.0.0.1"})
+	must(t, err)
+	if u, err := c.pools.Issuer("arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_a"); err != nil || u != "https://a.example.com/x" {
+		t.Errorf("%s %v", u, err)
+	}
+	if _, err := loadConfig([]string{"TOLLGATE_USER_POOLS=us-east-1_a"}); err == nil || !strings.Contains(err.Error(), `TOLLGATE_USER_POOLS: "us-east-1_a" is not a user pool with its issuer`) {
+		t.Error(err)
+	}
+}
+
 // What is shown to the machine only (mails, with links that open accounts) must
 // not be shown to those whom a proxy lets in.
 func TestLocalConsole(t *testing.T) {
@@ -80,6 +91,7 @@ func TestConfigRefusals(t *testing.T) {
 		{"TOLLGATE_ADMIN_ADDR", "127.0.0.1:99999"},
 		{"TOLLGATE_REGION", "us_east"},
 		{"TOLLGATE_UPSTREAM_ALLOW", "10.0.0.0/8,office"},
+		{"TOLLGATE_AWS_ENDPOINTS", "sqs=localhost:9324"},
 		{"TOLLGATE_SECRET_KEY", "abcd"},
 		{"TOLLGATE_MAX_BODY", "0"},
 		{"TOLLGATE_JOURNAL_KEEP", "-1"},

@@ -47,11 +47,11 @@ func (p *program) startFaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	trials := gateway.NewTrials(p.cfg.allow, p.log)
+	trials := gateway.NewTrials(p.cfg.allow, p.cfg.endpoints, p.log)
 	p.onStop(trials.Close)
 	aws, err := awsapi.New(awsapi.Options{
 		Plane: p.plane, Usage: p.intake, Region: p.cfg.Region, Gateway: p.cfg.gateway, BehindProxy: p.cfg.BehindProxy, Log: p.log,
-		Try: trials.Try,
+		Try: trials.Try, TryAuthorizer: trials.TryAuthorizer,
 	})
 	if err != nil {
 		return err

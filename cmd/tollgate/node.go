@@ -58,8 +58,9 @@ func (p *program) startGateway(ctx context.Context) error {
 	var err error
 	// The node outlives the signal that ends the command: Drain ends it.
 	p.gateway, err = gateway.Start(context.WithoutCancel(ctx), gateway.Options{
-		Addr: p.cfg.GatewayAddr, TLSAddr: p.cfg.GatewayTLSAddr, DataDir: p.dir.gateway(), Node: p.cfg.Node,
-		Feed: feed, Allow: p.cfg.allow, MaxBody: p.cfg.MaxBody, JournalKeep: p.cfg.JournalKeep, Log: p.log,
+		Addr: p.cfg.GatewayAddr, TLSAddr: p.cfg.GatewayTLSAddr, DataDir: p.dir.gateway(), Node: p.cfg.Node, Region: p.cfg.Region,
+		Feed: feed, Allow: p.cfg.allow, Endpoints: p.cfg.endpoints, UserPools: p.cfg.pools, MaxBody: p.cfg.MaxBody, CacheMemory: p.cfg.CacheMemory, JournalKeep: p.cfg.JournalKeep,
+		Log:         p.log,
 		CallLogRate: process.CallLogRate(p.cfg.CallLogRate), AccessLogs: p.cfg.AccessLogDir, AccessLog: process.AccessLog(p.cfg.AccessLog, p.out),
 	})
 	if err != nil {

@@ -709,6 +709,18 @@ func (p *planner) parts() {
 			n := r.number(v, "AuthorizerResultTtlInSeconds")
 			x.ResultTTLSeconds = &n
 		}
+		if v := r.value("JwtConfiguration"); v != nil {
+			var in any
+			if r.valueInto(v, "JwtConfiguration", &in) {
+				b, _ := json.Marshal(in)
+				c, err := model.ParseJWT(b) // whatever the case of its names
+				if err != nil {
+					r.refuse(v.at, "JwtConfiguration", "%s", model.MessageOf(err))
+				} else {
+					x.JWT, _ = json.Marshal(c)
+				}
+			}
+		}
 		if !r.failed {
 			a.out.Definition.Authorizers = append(a.out.Definition.Authorizers, x)
 		}

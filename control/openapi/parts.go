@@ -123,7 +123,10 @@ func (im *importer) authorizer(scheme loc, name string) string {
 			a.Type = model.AuthCognito
 		}
 	}
-	if a.IdentitySource == "" && (a.Type == "TOKEN" || a.Type == model.AuthCognito) && scheme.get("name").text() != "" {
+	if name, ok := strings.CutPrefix(a.IdentitySource, "$request."); ok { // as HTTP APIs write it
+		a.IdentitySource = "method.request." + name
+	}
+	if a.IdentitySource == "" && (a.Type == "TOKEN" || a.Type == model.AuthCognito || a.Type == model.AuthJWT) && scheme.get("name").text() != "" {
 		a.IdentitySource = "method.request.header." + scheme.get("name").text()
 	}
 	if t := x.get("authorizerResultTtlInSeconds"); t.is(scalar) {
@@ -138,6 +141,9 @@ func (im *importer) authorizer(scheme loc, name string) string {
 		im.weight -= j.node.weightOf()
 		if im.weight >= 0 {
 			a.JWT = json.RawMessage(im.schema(nil, j.node))
+			if _, err := model.ParseJWT(a.JWT); err != nil {
+				im.say(model.SeverityError, j, "%s", model.MessageOf(err))
+			}
 		}
 	}
 	if len(im.definition.Authorizers) >= model.MaxAuthorizers {

@@ -64,7 +64,7 @@ func (im *importer) authorizerType(l loc) string {
 	case "cognito_user_pools":
 		return model.AuthCognito
 	case "jwt":
-		return "JWT"
+		return model.AuthJWT
 	}
 	return model.AuthCustom
 }
@@ -186,9 +186,7 @@ func (im *importer) schemesLeft() {
 		switch s := im.schemes[name]; {
 		case s.key && s.used == 0:
 			im.say(model.SeverityInfo, s.at, "security scheme %s is an API key, but no operation requires it: only --require-key makes calls need one", quote(name))
-		case s.key, s.used == 0:
-		case s.authType != "":
-			im.say(model.SeverityWarning, s.at, "security scheme %s is an authorizer (%s), which is not served yet: the methods that require it keep the API from being deployed", quote(name), s.authType)
+		case s.key, s.used == 0, s.authType != "": // not there, or the gateway's to check
 		default:
 			im.say(model.SeverityInfo, s.at, "security scheme %s (%s) is checked by the upstream: the gateway passes it on and does not check it", quote(name), s.what)
 		}

@@ -29,6 +29,8 @@ type store struct {
 	stages  map[uint32]model.StageConfig
 	plans   map[planID]model.PlanConfig
 	domains map[uint32]model.DomainConfig
+	signers map[uint32]model.SignersConfig // by tenant
+	creds   map[uint32]model.CredentialConfig
 	rev     uint64
 	warn    *slog.Logger
 	recent  map[string]*model.DeploymentContent // fetched, not compiled yet
@@ -58,6 +60,8 @@ func (s *store) clear() {
 	s.tenants, s.stages = map[uint32]model.TenantConfig{}, map[uint32]model.StageConfig{}
 	s.plans = map[planID]model.PlanConfig{}
 	s.domains = map[uint32]model.DomainConfig{}
+	s.signers = map[uint32]model.SignersConfig{}
+	s.creds = map[uint32]model.CredentialConfig{}
 }
 
 func (s *store) path() string { return filepath.Join(s.dir, "changes.jsonl") }
@@ -145,6 +149,12 @@ func (s *store) merge(ch *model.Changes) {
 	for _, d := range ch.Domains {
 		set(s.domains, d.Num, d, d.Deleted)
 	}
+	for _, k := range ch.Signers {
+		set(s.signers, k.Tenant, k, k.Deleted)
+	}
+	for _, c := range ch.Credentials {
+		set(s.creds, c.Num, c, c.Deleted)
+	}
 	s.rev = ch.Revision
 }
 
@@ -161,7 +171,8 @@ func (s *store) full(keys []model.KeyConfig) *model.Changes {
 	return &model.Changes{Revision: s.rev, Full: true,
 		Tenants: slices.Collect(maps.Values(s.tenants)), Stages: slices.Collect(maps.Values(s.stages)),
 		Plans: slices.Collect(maps.Values(s.plans)), Keys: keys,
-		Domains: slices.Collect(maps.Values(s.domains))}
+		Domains: slices.Collect(maps.Values(s.domains)), Signers: slices.Collect(maps.Values(s.signers)),
+		Credentials: slices.Collect(maps.Values(s.creds))}
 }
 
 // add makes a change durable. One that cannot be written waits for the next: no

@@ -64,6 +64,8 @@ type Exchange struct {
 	s       *Server
 	upHead  bool // the upstream is asked by HEAD
 	upAgain bool // and may be asked twice
+	waited  bool // the handler may have waited: the time since Begun is not the upstream's
+	out     outgoing
 	have    int
 	body    body
 	sent    bool // an answer has begun
@@ -110,7 +112,10 @@ type asking struct {
 // MayBlock says whether the handler may wait for something now. If not it calls
 // Block and returns at once; it is called again through Options.Resume with Again,
 // on a goroutine where it may.
-func (x *Exchange) MayBlock() bool { return x.l == nil }
+func (x *Exchange) MayBlock() bool {
+	x.waited = x.l == nil
+	return x.waited
+}
 
 // Block parks the call for the reason MayBlock gives.
 func (x *Exchange) Block() { x.parked = block }
@@ -146,7 +151,7 @@ var (
 // start notes the time, with one look at the clock.
 func (x *Exchange) start() {
 	x.Wall = time.Now()
-	x.Begun, x.Ended, x.Asked, x.Got = int64(x.Wall.Sub(started)), 0, 0, 0
+	x.Begun, x.Ended, x.Asked, x.Got, x.waited = int64(x.Wall.Sub(started)), 0, 0, 0, false
 }
 
 // startBody sets up body reading once the head is parsed.

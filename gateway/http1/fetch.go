@@ -31,20 +31,34 @@ func (x *Exchange) ReadBody(dst []byte) ([]byte, Failure) {
 // there, whose spans are of x.Up, and may refuse the answer before its body is read. The
 // request's own body was read before, or is left unread. Fetch waits: see MayBlock.
 func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Duration, head func() bool) ([]byte, Failure) {
+	f := x.Pull(p, req, timeout, timeout, head, func(piece []byte) bool {
+		if int64(len(dst)+len(piece)) > most {
+			return false
+		}
+		dst = append(dst, piece...)
+		return true
+	})
+	return dst, f
+}
+
+// Pull is Fetch for an answer that is not kept: take gets its body piece by piece, each
+// good until it returns, and may refuse the rest. The next piece is read when take has
+// returned. timeout bounds the wait for the head, idle each wait for more of the body.
+func (x *Exchange) Pull(p *Pool, req []byte, timeout, idle time.Duration, head func() bool, take func(piece []byte) bool) Failure {
 	method, _, _ := bytes.Cut(req, []byte{' '})
 	x.upHead, x.upAgain = string(method) == "HEAD", idempotent(method)
 	x.Asked, x.Got = Now(), 0
 	defer func() { x.Got = Now() }()
 	c, n, f := x.exchange(p, req, false, timeout)
 	if f != None {
-		return dst, f
+		return f
 	}
 	r := &x.Response
 	if !head() {
 		x.dropUpstream()
-		return dst, NoAnswer
+		return NoAnswer
 	}
-	d := download{x: x, c: c, timeout: timeout, off: r.HeadLen, end: n}
+	d := download{x: x, c: c, timeout: idle, off: r.HeadLen, end: n}
 	switch {
 	case bodiless([]byte("GET"), r.Code) || x.upHead:
 		d.mode = bodyNone
@@ -60,11 +74,11 @@ func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Dura
 		done = d.chunked.Done()
 	}
 	for err == nil {
-		if int64(len(dst)+len(piece)) > most {
+		if len(piece) > 0 && !take(piece) {
 			x.dropUpstream()
-			return dst, NoAnswer
+			return NoAnswer
 		}
-		if dst = append(dst, piece...); done {
+		if done {
 			break
 		}
 		piece, done, err = d.more()
@@ -73,9 +87,9 @@ func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Dura
 		late := c.watch.due()
 		x.dropUpstream()
 		if late {
-			return dst, Timeout
+			return Timeout
 		}
-		return dst, NoAnswer
+		return NoAnswer
 	}
 	if d.mode != bodyEOF && !r.Close && d.off == d.end {
 		x.up = nil
@@ -85,5 +99,5 @@ func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Dura
 	} else {
 		x.dropUpstream()
 	}
-	return dst, None
+	return None
 }

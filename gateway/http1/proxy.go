@@ -79,8 +79,8 @@ func (x *Exchange) proxy(p *Pool, req, extra []byte, streams bool, timeout time.
 // one turned out to be dead and the request can be sent again without harm.
 func (x *Exchange) exchange(p *Pool, req []byte, streams bool, timeout time.Duration) (*upConn, int, Failure) {
 	start := x.Begun
-	if streams || x.h2 != nil || x.body.total > 0 {
-		start = Now() // the time of receiving a body is not the upstream's
+	if streams || x.h2 != nil || x.body.total > 0 || x.waited {
+		start = Now() // the time of receiving a body, or of asking others, is not the upstream's
 	}
 	for fresh := false; ; {
 		var c *upConn

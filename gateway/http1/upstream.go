@@ -15,8 +15,11 @@ import (
 
 // Upstreams holds the connection pools of all upstreams a node talks to.
 type Upstreams struct {
-	s     *Server
-	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	s    *Server
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Named opens connections of pools whose key is Named, in place of dial.
+	Named func(ctx context.Context, network, address string) (net.Conn, error)
+
 	sweep *sweeper
 	mu    sync.Mutex
 	pools map[PoolKey]*Pool
@@ -28,6 +31,7 @@ type PoolKey struct {
 	TLS        bool
 	ServerName string
 	Insecure   bool // the certificate is not verified
+	Named      bool // the operator has named the address, no tenant
 }
 
 // Bounds of a pool and of waiting for an upstream.
@@ -205,7 +209,11 @@ func (p *Pool) reap(now int64) {
 func (p *Pool) dial(timeout time.Duration) (*upConn, error) {
 	ctx, cancel := context.WithTimeout(p.u.sweep.ctx, min(timeout, dialTimeout))
 	defer cancel()
-	nc, err := p.u.dial(ctx, "tcp", p.key.Address)
+	open := p.u.dial
+	if p.key.Named {
+		open = p.u.Named
+	}
+	nc, err := open(ctx, "tcp", p.key.Address)
 	if err != nil {
 		return nil, err
 	}

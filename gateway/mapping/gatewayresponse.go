@@ -111,6 +111,6 @@ func (c *Call) substitute(t string) string {
 }
 
 func from(m *vtl.Map, name string) string {
-	v, _ := lookup(m, name)
+	v, _ := Lookup(m, name)
 	return v
 }

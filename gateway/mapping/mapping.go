@@ -339,7 +339,7 @@ func (m *Mapping) Response(c *Call, selector string, a *Answer) (Reply, error) {
 		}
 	}
 	if r == nil {
-		return Reply{}, fmt.Errorf("%w: No match for output mapping and no default output mapping configured. Endpoint Response Status Code: %s", ErrConfiguration, selector)
+		return Reply{}, fmt.Errorf("%w: No match for output mapping and no default output mapping configured. Endpoint Response Status Code: %d", ErrConfiguration, a.Status)
 	}
 	out, kind := Reply{Status: r.status}, "application/json"
 	var err error

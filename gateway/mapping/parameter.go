@@ -132,9 +132,9 @@ func (p *parameter) value(c *Call, a *Answer) (v string, ok bool) {
 		v = p.inBody(c, a.Body)
 		ok = v != ""
 	case fromStage:
-		v, ok = lookup(c.StageVariables, p.from)
+		v, ok = Lookup(c.StageVariables, p.from)
 	case fromContext:
-		v, ok = lookup(c.Context, p.from)
+		v, ok = Lookup(c.Context, p.from)
 	}
 	return v, ok && clean(v)
 }
@@ -156,8 +156,8 @@ func (p *parameter) inBody(c *Call, body string) string {
 	return text
 }
 
-// lookup goes down a map by a dotted name.
-func lookup(m *vtl.Map, name string) (string, bool) {
+// Lookup goes down a map by a dotted name.
+func Lookup(m *vtl.Map, name string) (string, bool) {
 	for m != nil {
 		if v, ok := m.Get(name); ok {
 			return vtl.Text(v), true

@@ -21,6 +21,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"tollgate/gateway"
+	"tollgate/gateway/aws"
 	"tollgate/gateway/follow"
 	"tollgate/model"
 )
@@ -34,16 +35,22 @@ type Settings struct {
 	TLSAddr       string        `env:"TOLLGATE_GATEWAY_TLS_ADDR" help:"where calls are taken over TLS; empty: nowhere"`
 	AdminAddr     string        `env:"TOLLGATE_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where /livez, /readyz and /metrics are"`
 	Node          string        `env:"TOLLGATE_NODE" help:"name of this node; empty: host name"`
+	Region        string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs; the control plane's"`
 	UpstreamAllow string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas"`
+	UserPools     string        `env:"TOLLGATE_USER_POOLS" help:"issuers of the tokens of user pools, by a pool's id or ARN, such as us-east-1_abc=https://issuer.example.com, with commas; others are Amazon Cognito's"`
+	AWSEndpoints  string        `env:"TOLLGATE_AWS_ENDPOINTS" help:"where AWS services are that integrations call, if not at Amazon: dynamodb=http://127.0.0.1:8000,*=http://127.0.0.1:5000; * is for all others"`
 	MaxBody       int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body in bytes"`
 	JournalKeep   int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
 	CallLogRate   int           `env:"TOLLGATE_CALL_LOG_RATE" envDefault:"100" help:"calls a second of each account that the call log has of this gateway node, and as many again that went wrong; more are counted only"`
 	AccessLogDir  string        `env:"TOLLGATE_ACCESS_LOG_DIR" help:"directory of the access logs that stages write to log groups, as {account}/{name}.log"`
 	AccessLog     string        `env:"TOLLGATE_ACCESS_LOG" help:"stdout: the access logs that stages write to log groups go to standard output instead"`
+	CacheMemory   int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout  time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log           string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
-	allow []netip.Prefix
+	allow     []netip.Prefix
+	endpoints aws.Endpoints
+	pools     model.UserPools
 }
 
 // Load reads and checks the settings.
@@ -67,8 +74,11 @@ func Load(environ []string) (*Settings, error) {
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_FEED_URL %q is not an http or https URL", s.FeedURL)
 	case s.Log != "text" && s.Log != "json":
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_LOG %q is not text or json", s.Log)
-	case s.MaxBody < 0 || s.JournalKeep < 0 || s.DrainTimeout <= 0:
-		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY, TOLLGATE_JOURNAL_KEEP and TOLLGATE_DRAIN_TIMEOUT must not be negative")
+	case s.MaxBody < 0 || s.CacheMemory <= 0 || s.JournalKeep < 0 || s.DrainTimeout <= 0:
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY, TOLLGATE_JOURNAL_KEEP and TOLLGATE_DRAIN_TIMEOUT must not be negative, and TOLLGATE_CACHE_MEMORY must be more than nothing")
+	}
+	if s.Region == "" || strings.Trim(s.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_REGION %q is not lower-case letters, digits and dashes", s.Region)
 	}
 	if err := CheckLogs(s.CallLogRate, s.AccessLog); err != nil {
 		return nil, err
@@ -77,6 +87,12 @@ func Load(environ []string) (*Settings, error) {
 		s.Node, _ = os.Hostname()
 	}
 	var err error
+	if s.endpoints, err = ParseEndpoints("TOLLGATE_AWS_ENDPOINTS", s.AWSEndpoints); err != nil {
+		return nil, err
+	}
+	if s.pools, err = model.ParseUserPools(s.UserPools); err != nil {
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_USER_POOLS: %s", model.MessageOf(err))
+	}
 	s.allow, err = ParseNetworks("TOLLGATE_UPSTREAM_ALLOW", s.UpstreamAllow)
 	return s, err
 }
@@ -130,6 +146,15 @@ func ParseNetworks(setting, text string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
+// ParseEndpoints reads where AWS services are.
+func ParseEndpoints(setting, text string) (aws.Endpoints, error) {
+	all, err := aws.ParseEndpoints(text)
+	if err != nil {
+		return nil, model.Errorf(model.Invalid, "%s: %v", setting, err)
+	}
+	return all, nil
+}
+
 // Run is the node's life until ctx ends. It prints one line when it is ready.
 func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Writer) error {
 	var h slog.Handler = slog.NewTextHandler(stderr, nil)
@@ -143,8 +168,9 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 		return err
 	}
 	defer a.Stop()
-	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node,
-		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, MaxBody: s.MaxBody, JournalKeep: s.JournalKeep, Log: log,
+	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node, Region: s.Region,
+		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, MaxBody: s.MaxBody, CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep,
+		Log:         log,
 		CallLogRate: CallLogRate(s.CallLogRate), AccessLogs: s.AccessLogDir, AccessLog: AccessLog(s.AccessLog, stdout)})
 	if err != nil {
 		return err

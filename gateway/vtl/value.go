@@ -376,3 +376,39 @@ func javaDouble(f float64) string {
 	n, _ := strconv.Atoi(exponent)
 	return mantissa + "E" + strconv.Itoa(n)
 }
+
+// AppendJSON appends a value as JSON; one that nests too deeply, or is too large, as null.
+func AppendJSON(dst []byte, v any) []byte {
+	var b printer
+	b.left = DefaultOutput
+	if b.json(v, 0) != nil {
+		return append(dst, "null"...)
+	}
+	return append(dst, b.String()...)
+}
+
+// Clone is a copy that shares nothing which a template can change; nil of nil.
+func (m *Map) Clone() *Map {
+	if m == nil {
+		return nil
+	}
+	out := &Map{keys: append([]string(nil), m.keys...), of: make(map[string]any, len(m.of))}
+	for k, v := range m.of {
+		out.of[k] = clone(v)
+	}
+	return out
+}
+
+func clone(v any) any {
+	switch v := v.(type) {
+	case *Map:
+		return v.Clone()
+	case *List:
+		out := &List{Items: make([]any, len(v.Items)), JSON: v.JSON}
+		for i, x := range v.Items {
+			out.Items[i] = clone(x)
+		}
+		return out
+	}
+	return v
+}
