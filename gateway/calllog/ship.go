@@ -14,7 +14,7 @@ import (
 // again are apart, at first and at last. A batch that could not be had for giveUpAfter
 // is dropped and its calls are counted as left out: people want to see the calls of now.
 const (
-	every       = 250 * time.Millisecond
+	every       = 500 * time.Millisecond
 	firstPause  = 250 * time.Millisecond
 	lastPause   = 5 * time.Second
 	giveUpAfter = 30 * time.Second
