@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tollgate/awsapi/sigv4"
+	"tollgate/control"
 	"tollgate/control/remote"
 	"tollgate/model"
 )
@@ -86,6 +87,9 @@ func (f *furnished) nativeCalls() map[string]struct {
 		"Deployments":     {op{"apiId": api, "limit": 10}, false},
 		"ExportStage":     {op{"apiId": api, "stage": stage, "yaml": true, "all": true}, false},
 		"StageClient":     {op{"apiId": api, "stage": stage, "language": "python", "baseUrl": "https://api.example.com", "parameters": op{}}, false},
+		"Calls":           {op{"limit": 10}, false},
+		"Call":            {op{"id": f.logged(api, stage)}, false},
+		"FollowCalls":     {op{"since": "1", "wait": 1}, false},
 		"Plans":           {op{}, false},
 		"CreateKey":       {op{"name": "x", "enabled": true, "planIds": []string{f.ids["usageplanId"]}}, true},
 		"Keys":            {op{"planId": f.ids["usageplanId"]}, false},
@@ -93,6 +97,21 @@ func (f *furnished) nativeCalls() map[string]struct {
 		"SetKeyEnabled":   {op{"id": key, "enabled": false}, true},
 		"DeleteKey":       {op{"id": key}, true},
 	}
+}
+
+// logged puts a call into the call log, and returns its request id.
+func (f *furnished) logged(api, stage string) string {
+	f.Helper()
+	s, err := f.Plane.Stage(f.Context(), f.owner.Actor, api, stage)
+	if err != nil {
+		f.Fatal(err)
+	}
+	e := model.CallEntry{ID: [16]byte{1}, Time: time.Now().UnixMicro(), Tenant: f.owner.Tenant, Stage: s.Num, Status: 200, Path: []byte("/" + mark)}
+	b := model.CallBatch{Seq: 1, Calls: []model.CallEntry{e}}
+	if err := f.Plane.TakeCalls(f.Context(), control.SharedNode("n1"), b.Encode(nil)); err != nil {
+		f.Fatal(err)
+	}
+	return model.BootID(e.ID).String()
 }
 
 // Every method works for who has the role and the things; with another account's ids
@@ -108,7 +127,7 @@ func TestNative(t *testing.T) {
 	}
 	eve := f.account("Eve")
 	before := f.rows()
-	own := []string{"Gateway", "APIs", "Plans"} // name no other thing
+	own := []string{"Gateway", "APIs", "Plans", "Calls", "FollowCalls"} // name no other thing
 	for name, c := range calls {
 		r := f.native(eve, name, c.in)
 		if strings.Contains(string(r.Body), mark) {

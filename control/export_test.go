@@ -36,3 +36,6 @@ func SwitchPlan(ctx context.Context, p *Plane, a Actor, id uint64, planID string
 	})
 	return s, err
 }
+
+// MaintainCalls runs at once what Start runs now and then.
+func MaintainCalls(ctx context.Context, p *Plane) error { return p.maintainCalls(ctx) }

@@ -32,6 +32,7 @@ type foreign struct {
 	server2             string               // certificate of a domain, otherDomain
 	private2            string               // key of a private domain, which vpce-1 is associated with
 	node                control.NodeIdentity // of the asker's dedicated gateway
+	call2               model.CallEntry      // in the other's call log
 }
 
 // isolation calls every exported method of Plane with another tenant's ids. Where
@@ -423,6 +424,26 @@ var isolation = map[string]any{
 		return both(second(f.MoveKey(f.ctx, f.mine, f.key, f.plan, f.plan2)), second(f.MoveKey(f.ctx, f.mine, f.key2.ID, f.plan2, f.plan)))
 	},
 
+	"Calls": func(f foreign) error {
+		l, err := f.Calls(f.ctx, f.mine, control.CallFilter{})
+		if l.Left+l.Lines > 0 {
+			return fmt.Errorf("shown %+v", l)
+		}
+		return empty(l.Items, err)
+	},
+	"FollowCalls": func(f foreign) error {
+		l, err := f.FollowCalls(f.ctx, f.mine, control.CallFilter{}, "0", 0)
+		if l.Left+l.Lines > 0 {
+			return fmt.Errorf("shown %+v", l)
+		}
+		return empty(l.Items, err)
+	},
+	"Call": func(f foreign) error { return second(f.Call(f.ctx, f.mine, model.BootID(f.call2.ID).String())) },
+	"TakeCalls": func(f foreign) error { // what it tells of others is left aside: the dump has it
+		b := model.CallBatch{Boot: model.BootID{3}, Seq: 1, Calls: []model.CallEntry{f.call2}, Left: []model.CallsLeft{{Tenant: f.call2.Tenant, Stage: f.call2.Stage, Calls: 1}}}
+		b.Calls[0].ID[1] = 99
+		return f.TakeCalls(f.ctx, f.node, b.Encode(nil))
+	},
 	"PlanDetail":         func(f foreign) error { return second(f.PlanDetail(f.ctx, f.mine, f.plan2)) },
 	"MoveToCurrentPrice": func(f foreign) error { return second(f.MoveToCurrentPrice(f.ctx, f.mine, f.plan2)) },
 	"KeyDetail":          func(f foreign) error { return second(f.KeyDetail(f.ctx, f.mine, f.key2.ID)) },
@@ -474,7 +495,7 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "ServiceCredentials": true, "PutServiceCredential": true, "MissingCredentials": true, "Domains": true, "AccessAssociations": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
+	showNothing  = map[string]bool{"Calls": true, "FollowCalls": true, "TakeCalls": true, "KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "ServiceCredentials": true, "PutServiceCredential": true, "MissingCredentials": true, "Domains": true, "AccessAssociations": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true}
 	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "CreateDomain": true, "RequestCertificate": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "SignUpInvitation": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
 		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "RevokeNodeTokens": true,
@@ -556,6 +577,8 @@ func TestTenantIsolation(t *testing.T) {
 	w.must(err)
 	w.all(fmt.Sprintf(`select developer_id from app where app_id = '%s'`, app), &f.developer2)
 	f.sub2 = sub
+	f.call2 = entry(f.d, owner, 1)
+	w.calls(1, []model.CallsLeft{{Tenant: owner.Tenant, Stage: f.d.Stage.Num, Calls: 2}}, f.call2)
 	f.portal2, err = w.UpsertPortal(w.ctx, owner, func(s *control.PortalSpec) error { s.Slug, s.Title = "theirs", "Theirs"; return nil })
 	w.must(err)
 	w.must(w.PublishAPI(w.ctx, owner, f.d.Stage.APIID, "prod", ""))
@@ -630,7 +653,7 @@ func (w *world) dump(a control.Actor) string {
 	var out string
 	for _, table := range []string{"tenant", "member", "access_key", "api", "api_source", "api_method", "deployment", "stage",
 		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "quota_window", "quota_lease",
-		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "documentation_version", "account_settings", "client_certificate", "vpc_link", "service_credential", "tag", "period_close", "tenant_left", "invoice", "invoice_line", "audit"} {
+		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "documentation_version", "account_settings", "client_certificate", "vpc_link", "service_credential", "tag", "period_close", "tenant_left", "call_log", "call_left", "invoice", "invoice_line", "audit"} {
 		var rows *string
 		w.all(fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, a.Tenant), &rows)
 		if rows != nil {

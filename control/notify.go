@@ -17,6 +17,7 @@ const (
 	channelChange = "tollgate_change"
 	channelAck    = "tollgate_ack"
 	channelPortal = "tollgate_portal"
+	channelCalls  = "tollgate_calls"
 )
 
 // How long a waiter sleeps when nobody wakes it: long while notifications come
@@ -105,6 +106,9 @@ func (p *Plane) Start(ctx context.Context) error {
 	if p.run.cancel != nil {
 		return nil
 	}
+	if err := p.maintainCalls(ctx); err != nil {
+		return fmt.Errorf("control: the call log's days: %w", err)
+	}
 	conn, err := p.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("control: listening for changes: %w", err)
@@ -137,7 +141,7 @@ func (p *Plane) listen(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, channel := range []string{channelChange, channelAck, channelPortal} {
+	for _, channel := range []string{channelChange, channelAck, channelPortal, channelCalls} {
 		if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
 			closeConn(ctx, conn)
 			return nil, err

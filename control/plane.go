@@ -31,6 +31,8 @@ type Options struct {
 	// AckTimeout is how long Deploy waits for the nodes; default 10 s.
 	AckTimeout time.Duration
 	Names      Names
+	// CallLogDays is for how long the call log keeps calls; default DefaultCallLogDays.
+	CallLogDays int
 	// Check says what of a definition a gateway could not compile, with its place; nil:
 	// it is found out by the gateways.
 	Check func(*model.Definition) []model.Problem
@@ -55,6 +57,7 @@ type Plane struct {
 	consoleURL atomic.Pointer[string]
 	run        runner
 	names      names
+	callDays   int
 	check      func(*model.Definition) []model.Problem
 	policy     func(document string) error
 	region     string
@@ -83,6 +86,9 @@ func New(o Options) (*Plane, error) {
 		return nil, fmt.Errorf("control: %w", err)
 	}
 	p.SetConsole(o.Console)
+	if p.callDays = o.CallLogDays; p.callDays <= 0 {
+		p.callDays = DefaultCallLogDays
+	}
 	if p.now == nil {
 		p.now = time.Now
 	}

@@ -106,6 +106,7 @@ var answers = func() (t [kinds]answer) {
 // render answers the call with a kind.
 func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
+	c.kind = k
 	c.head = append(c.head[:0], a.head...)
 	c.head = c.appendChallenge(c.appendOwn(c.head, x))
 	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {

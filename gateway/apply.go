@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"tollgate/gateway/accesslog"
 	"tollgate/gateway/auth"
 	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
@@ -177,7 +178,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t := g.reg.tenants[cfg.Num]
 	if t == nil {
-		t = &tenant{num: cfg.Num, account: cfg.AccountID, cache: cache.NewBudget(g.o.CacheMemory/2, g.cacheBudget)}
+		t = &tenant{num: cfg.Num, account: cfg.AccountID, share: g.calls.Tenant(http1.Now()), cache: cache.NewBudget(g.o.CacheMemory/2, g.cacheBudget)}
 		g.reg.tenants[cfg.Num] = t
 	}
 	t.suspended.Store(cfg.Suspended || cfg.Deleted)
@@ -303,7 +304,11 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 	if err != nil {
 		return err
 	}
-	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, cors: compileCORS(cfg.CORS), ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
+	logs, err := g.logsOf(t, cfg)
+	if err != nil {
+		return err
+	}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, logs: logs, cors: compileCORS(cfg.CORS), ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
 	if k := cfg.Canary; k != nil {
 		vars := maps.Clone(cfg.Variables)
 		if vars == nil {
@@ -364,7 +369,7 @@ func (r *registry) variant(t *tenant, cfg *model.StageConfig, prog *program, var
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
 		u := compose(prog, m, b)
-		v.runs[i] = run{m: m, bucket: b, cache: r.caching(t, cfg, m, canary), steps: stepLists[u], names: stepNames[u]}
+		v.runs[i] = run{m: m, bucket: b, cache: r.caching(t, cfg, m, canary), steps: stepLists[u], names: stepNames[u], logging: cfg.LoggingOf(m.throttleKey)}
 	}
 	return v
 }
@@ -407,10 +412,14 @@ func (g *Gateway) tidy() {
 	progs := map[string]*program{}
 	pools := map[http1.PoolKey]bool{}
 	live := map[stageMethod]bool{}
+	dests := map[*accesslog.Dest]bool{}
 	refs := map[stageName]*stageRef{}
 	linked := map[*linkRef]bool{}
 	issuers := map[token.IssuerID]bool{}
 	for _, s := range g.reg.stages {
+		if s.logs.access != nil {
+			dests[s.logs.access.dest] = true
+		}
 		refs[s.ref.name] = s.ref
 		for _, p := range s.programs() {
 			progs[p.key] = p
@@ -449,6 +458,8 @@ func (g *Gateway) tidy() {
 	g.reg.programs, g.reg.refs = progs, refs
 	maps.DeleteFunc(g.reg.links, func(k linkKey, ref *linkRef) bool { return ref.Load() == nil && !linked[ref] })
 	g.upstreams.Keep(pools)
+	g.sinks.Keep(dests)
+	g.calls.Keep(func(num uint32) bool { return g.reg.stages[num] != nil })
 	g.tokens.Keep(issuers)
 }
 

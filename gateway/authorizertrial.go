@@ -42,7 +42,7 @@ func (s *Trials) TryAuthorizer(ctx context.Context, in model.AuthorizerTrial) (m
 	for name, values := range in.Headers {
 		req.Header[name] = values
 	}
-	t := &trial{TrialCall: model.TrialCall{ID: in.ID, APIID: in.APIID, AccountID: in.AccountID, Variables: in.Variables}, head: http.Header{}}
+	t := &trial{TrialCall: model.TrialCall{ID: in.ID, APIID: in.APIID, AccountID: in.AccountID, Variables: in.Variables}, trace: trace{trial: true}, head: http.Header{}}
 	fmt.Fprintf(&t.log, "Execution log for request %s\n", in.ID)
 	t.say("Starting authorizer: %s for request: %s", in.AuthorizerID, in.ID)
 	out := model.AuthorizerAnswer{Status: answers[badRequest].status}

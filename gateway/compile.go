@@ -30,6 +30,7 @@ type program struct {
 	// resources by index of their routes
 	resources []resource
 	responses *[kinds]*mapping.GatewayResponse // nil: the gateway's own
+	secrets   map[string]bool                  // see secretsOf
 	id, api   string
 	arn       string         // of the API, where calls are what is allowed
 	policy    *policy.Policy // of the API; nil: none
@@ -134,7 +135,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
 	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint,
-		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer, tokens: map[string]*tokenAuth{}}
+		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer, secrets: secretsOf(&d.Definition), tokens: map[string]*tokenAuth{}}
 	if p.compress = never; d.Definition.MinimumCompressionSize != nil {
 		p.compress = *d.Definition.MinimumCompressionSize
 	}

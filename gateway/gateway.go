@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,9 +17,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tollgate/gateway/accesslog"
 	"tollgate/gateway/auth"
 	"tollgate/gateway/aws"
 	"tollgate/gateway/cache"
+	"tollgate/gateway/calllog"
 	"tollgate/gateway/follow"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
@@ -50,6 +53,10 @@ type Options struct {
 	CacheMemory int64         // bytes that stages' caches may hold in all; default 256 MiB
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
 	SealEvery   time.Duration // how often usage leaves; default 1 s
+
+	CallLogRate int       // entries a second of each tenant in the call log; default calllog.DefaultRate, negative: none
+	AccessLogs  string    // directory of access logs for log groups; "": none
+	AccessLog   io.Writer // where they go instead; nil: nowhere
 }
 
 // Bounds of a request head, as on Amazon API Gateway, and of waits on a client.
@@ -79,6 +86,9 @@ type Gateway struct {
 	tokens    *token.Ring
 	outward   *http.Client // rare calls of the gateway's own, such as for key sets; keeps to the guard
 	metrics   metrics
+	calls     *calllog.Log
+	shipper   *calllog.Shipper
+	sinks     *accesslog.Sinks
 	plain     net.Listener
 	secure    net.Listener
 	own       tls.Certificate // shown where a domain has none
@@ -115,6 +125,9 @@ func (o *Options) complete() {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.CallLogRate == 0 {
+		o.CallLogRate = calllog.DefaultRate
+	}
 	o.Region = cmp.Or(o.Region, "us-east-1")
 }
 
@@ -125,7 +138,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
 	g.signers.Store(&map[string]*signer{})
 	var undo []func()
@@ -154,6 +167,8 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	undo = append(undo, func() { _ = g.server.Drain(context.Background()) })
 	g.checks = g.startChecks(newGuard(o.Allow).dialer.DialContext)
 	undo = append(undo, g.checks.end)
+	g.sinks = accesslog.New(accesslog.Options{Dir: o.AccessLogs, Stdout: o.AccessLog, Client: g.outward, Log: o.Log})
+	undo = append(undo, func() { g.sinks.Stop(context.Background()) })
 	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Log: o.Log})
 	if err != nil {
 		return nil, err
@@ -161,6 +176,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := g.accept(); err != nil {
 		return nil, err
 	}
+	g.shipper = g.calls.Ship(g.journal.Boot(), o.Feed.Calls, o.Log)
 	g.follower.Start()
 	return g, nil
 }
@@ -261,6 +277,8 @@ func (g *Gateway) drain(ctx context.Context) error {
 		s.close()
 	}
 	g.mu.Unlock()
+	g.sinks.Stop(ctx)
+	g.shipper.Stop(ctx)
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
 	g.checks.end()

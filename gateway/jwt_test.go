@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -389,6 +390,7 @@ func tokenRig(t testing.TB) (*rig, string) {
 	r := newRig(t, func(o *Options) {
 		o.SealEvery = time.Minute
 		o.UserPools = model.UserPools{poolARN: issuer.URL}
+		o.Feed.Calls = func(context.Context, []byte) error { return nil } // reading entries allocates
 	})
 	a := model.Authorizer{Type: model.AuthCognito, ProviderARNs: []string{poolARN}, IdentitySource: "method.request.header.Authorization"}
 	r.protect("d1", rawUpstream(t), a, "GET /token", "GET /plain")
@@ -409,7 +411,7 @@ func tokenRig(t testing.TB) (*rig, string) {
 	r.p.deployments["d2"] = &c
 	r.p.mu.Unlock()
 	r.p.tell(t, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012", Caps: model.Caps{Rate: 1e9, Burst: 1e9}}},
-		Stages: []model.StageConfig{{Num: 70, Tenant: tenantNum, APIID: "abc", Stage: "prod", DeploymentID: "d2"}}})
+		Stages: []model.StageConfig{{Num: 70, Tenant: tenantNum, APIID: "abc", Stage: "prod", DeploymentID: "d2", TraceOneIn: -1}}})
 	return r, issuer.Token("app1", map[string]any{"token_use": "id", "email": "somebody@example.com", "email_verified": true, "cognito:username": "somebody", "auth_time": 1, "jti": "0123456789abcdef0123456789abcdef"})
 }
 

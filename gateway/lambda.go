@@ -132,7 +132,7 @@ func (c *call) functionAnswer(x *http1.Exchange, out *reply) kind {
 	}
 	if c.trace != nil {
 		c.traceResponse(x)
-		c.trace.say("Endpoint response body before transformations: %s", short(payload))
+		c.trace.sayBody("Endpoint response body before transformations: %s", payload)
 	}
 	if p.firehose {
 		out.status, out.body = status, payload
@@ -220,7 +220,7 @@ func (c *call) functionRequest(x *http1.Exchange) (req []byte, async bool, k kin
 	}
 	req, k = c.signed(x, &p.function, body, async)
 	if k == proceed && c.trace != nil {
-		c.trace.say("Endpoint request body after transformations: %s", short([]byte(body)))
+		c.trace.sayBody("Endpoint request body after transformations: %s", []byte(body))
 		c.trace.say("Sending request to %s", p.endpoint.Host)
 		c.trace.asked = time.Now()
 	}

@@ -305,7 +305,8 @@ func (a *lambdaAuth) ask(c *call, x *http1.Exchange) *authorization {
 		return fails(authorizerConfiguration, "%s", c.why)
 	}
 	if c.trace != nil {
-		c.trace.say("Sending request to authorizer %s: %s", a.name, short(event))
+		c.trace.say("Sending request to authorizer %s", a.name)
+		c.trace.sayBody("Authorizer request body: %s", event)
 	}
 	status, failed := 0, false
 	began := time.Now()
@@ -321,7 +322,8 @@ func (a *lambdaAuth) ask(c *call, x *http1.Exchange) *authorization {
 		return fails(authorizerFailure, "its function could not be asked: %s", failureText(f))
 	}
 	if c.trace != nil {
-		c.trace.say("Authorizer %s answered with status %d in %d ms: %s", a.name, status, took.Milliseconds(), short(payload))
+		c.trace.say("Authorizer %s answered with status %d in %d ms", a.name, status, took.Milliseconds())
+		c.trace.sayBody("Authorizer response body: %s", payload)
 	}
 	switch {
 	case failed && lambda.Unauthorized(payload):

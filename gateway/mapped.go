@@ -61,6 +61,10 @@ func (c *call) proxyWhole(x *http1.Exchange) kind {
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
 		own := c.cors() != nil
+		if c.trace != nil && c.trace.data() && !c.trace.trial {
+			c.trace.say("Method response body after transformations: %s", short(out.body))
+			c.saysHeaders("Method response", out.header)
+		}
 		for _, h := range out.header {
 			if own && isCORS(h.Name) {
 				continue
@@ -155,6 +159,9 @@ func (c *call) mapRequest(x *http1.Exchange) (*mapping.Call, *mapping.Request, k
 	if climbs(req.Path) {
 		c.why = whyClimbs
 		return nil, nil, badRequest
+	}
+	if c.trace != nil && c.trace.data() && !c.trace.trial {
+		c.trace.say("Method request body before transformations: %s", short(c.body))
 	}
 	return in, &req, proceed
 }
@@ -271,7 +278,7 @@ func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]
 		return nil, c.proxied(f)
 	}
 	if c.trace != nil {
-		c.trace.say("Endpoint response body before transformations: %s", short(body))
+		c.trace.sayBody("Endpoint response body before transformations: %s", body)
 	}
 	return body, proceed
 }

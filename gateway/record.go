@@ -34,6 +34,8 @@ func (c *call) Record(x *http1.Exchange, ph http1.Phase, status int, out int64) 
 	case http1.Whole:
 		err = c.g.journal.Append(c.id, r)
 	case http1.First:
+		x.Got = end
+		c.heads(x)
 		return c.recorded(c.g.journal.Start(c.id, r))
 	case http1.Progress:
 		return c.recorded(c.g.journal.Progress(c.id, r))
@@ -41,6 +43,12 @@ func (c *call) Record(x *http1.Exchange, ph http1.Phase, status int, out int64) 
 		err = c.g.journal.End(c.id, r)
 	}
 	c.g.metrics.observe(status, took)
+	if err == nil {
+		if ph == http1.Whole {
+			c.heads(x)
+		}
+		c.done(x, status, out, end)
+	}
 	return c.recorded(err)
 }
 

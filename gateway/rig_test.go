@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -32,15 +33,17 @@ type plane struct {
 	quotas      map[uint64]*model.Quota
 	calls       map[uint16]uint64
 	lines       []model.UsageLine
+	logged      []model.CallEntry
+	leftOut     map[uint32]model.CallsLeft // by stage
 }
 
 func newPlane() *plane {
 	return &plane{log: map[uint64]model.Changes{}, deployments: map[string]*model.DeploymentContent{}, wake: make(chan struct{}),
-		granted: map[string]int64{}, quotas: map[uint64]*model.Quota{}, calls: map[uint16]uint64{}}
+		granted: map[string]int64{}, quotas: map[uint64]*model.Quota{}, calls: map[uint16]uint64{}, leftOut: map[uint32]model.CallsLeft{}}
 }
 
 func (p *plane) feed() follow.Feed {
-	return follow.Feed{Changes: p.changes, Deployment: p.deployment, Leases: p.leases, Ingest: p.ingest}
+	return follow.Feed{Changes: p.changes, Deployment: p.deployment, Leases: p.leases, Ingest: p.ingest, Calls: p.takeCalls}
 }
 
 // tell publishes changes and waits until the node has answered for them.
@@ -126,6 +129,21 @@ func (p *plane) ingest(_ context.Context, encoded []byte) (model.BatchReceipt, e
 	}
 	p.lines = append(p.lines, b.Lines...)
 	return model.BatchReceipt{}, nil
+}
+
+func (p *plane) takeCalls(_ context.Context, encoded []byte) error {
+	b, err := model.DecodeCallBatch(bytes.Clone(encoded))
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.logged = append(p.logged, b.Calls...)
+	for _, l := range b.Left {
+		was := p.leftOut[l.Stage]
+		p.leftOut[l.Stage] = model.CallsLeft{Tenant: l.Tenant, Stage: l.Stage, Calls: was.Calls + l.Calls, Lines: was.Lines + l.Lines}
+	}
+	return nil
 }
 
 // metered is how many calls with a status have been handed in.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"tollgate/gateway/cache"
+	"tollgate/gateway/calllog"
 	"tollgate/gateway/limit"
 	"tollgate/model"
 )
@@ -42,6 +43,7 @@ func (v *view) stage(api, name []byte) *stage {
 type tenant struct {
 	num       uint32
 	account   string // AWS-style id
+	share     *calllog.Tenant
 	suspended atomic.Bool
 	caps      atomic.Pointer[model.Caps]
 	bucket    limit.Bucket
@@ -63,6 +65,7 @@ type stage struct {
 	canary *canary // nil: none
 	cors   *cors   // nil: none
 	num    uint32
+	logs   logs
 	cfg    model.StageConfig
 }
 
@@ -98,6 +101,8 @@ type run struct {
 	names  []string      // of the steps
 	bucket *limit.Bucket // the stage's throttle of this method; nil: none
 	cache  *caching      // of its answers; nil: none
+
+	logging *model.CallLogging // which calls are traced; nil: by chance
 }
 
 // stageRef stands for a stage's name, so that plans and stages meet by pointer

@@ -48,6 +48,10 @@ type call struct {
 	// endpointID is the id that an AWS service gave the integration's request; "": none.
 	endpointID string
 	detail     string // why a body does not fit its model
+	kind       kind   // of the gateway's own answer; 0: it did not answer itself
+	known      *key   // that came with the call, let in or not
+	again      bool   // a step had to wait
+	headLen    int    // of the answer, where its access log asks
 	message    string // of the gateway's own answer, where it is not its kind's
 	challenge  string // its www-authenticate; "": none
 	rec        journal.Record
@@ -83,6 +87,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.decoded = false
 	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace = nil, "", "", "", "", "", nil, nil
+	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
 	x.Rec, x.Heard, x.Without = c, nil, ""
 }
 
@@ -91,6 +96,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 func (g *Gateway) resume(x *http1.Exchange, f http1.Failure) {
 	c := x.App.(*call)
 	if f == http1.Again {
+		c.again = true
 		c.advance(x, proceed)
 		return
 	}
@@ -118,7 +124,9 @@ func (c *call) advance(x *http1.Exchange, k kind) {
 		c.render(x, k)
 		if c.noRec {
 			x.Rec = nil // nothing is served, so nothing is owed a record
+			c.why = "the node's journal has no room for the call"
 			c.render(x, unavailable)
+			c.done(x, answers[unavailable].status, 0, http1.Now())
 		}
 	}
 	if t := c.tenant; t != nil {
@@ -266,16 +274,19 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		v = &st.canary.variant
 	}
 	if byDefault && v.prog.noDefault {
+		c.why = "the API's default endpoint is disabled: it is called by its custom domain names only"
 		return forbidden
 	}
 	c.variant = v
 	if !v.prog.tree.Match(c.path, c.verb(x), &c.match) {
+		c.why = "the deployment has no method for this path and verb"
 		if st.cfg.RouteNotFound {
 			return notFound
 		}
 		return missingToken
 	}
 	c.run = &v.runs[c.match.Method]
+	c.traced(x)
 	return proceed
 }
 
@@ -312,6 +323,7 @@ const (
 func (c *call) admit(x *http1.Exchange) kind {
 	t := c.tenant
 	if t.suspended.Load() {
+		c.why = "the account is suspended"
 		return forbidden
 	}
 	caps := t.caps.Load()
@@ -320,16 +332,19 @@ func (c *call) admit(x *http1.Exchange) kind {
 		held += heldBody
 	}
 	if !t.inFlight.Acquire(1, int64(caps.InFlight)) {
+		c.why = "the account's cap of calls in flight on this node"
 		x.Pace = pace
 		return throttled
 	}
 	c.counts[0] = 1
 	if !t.buffered.Acquire(held, caps.BufferedBytes) {
+		c.why = "the account's cap of memory on this node"
 		x.Pace = pace
 		return throttled
 	}
 	c.counts[1] = held
 	if !t.bucket.Take(x.Begun) {
+		c.why = "the account's cap of calls per second on this node"
 		x.Pace = pace
 		return throttled
 	}
@@ -350,7 +365,16 @@ func (c *call) keyValue(x *http1.Exchange) []byte {
 // apiKey finds the key and the plan under which it may call this stage.
 func (c *call) apiKey(x *http1.Exchange) kind {
 	k := c.g.keys.Lookup(c.tenant.num, c.keyValue(x))
+	c.known = k
 	if k == nil || !k.enabled {
+		switch {
+		case k != nil:
+			c.why = "the API key is disabled"
+		case len(c.keyValue(x)) == 0:
+			c.why = "the method needs an API key and none came with the call"
+		default:
+			c.why = "the account has no such API key"
+		}
 		return invalidKey
 	}
 	for _, s := range k.subs {
@@ -365,10 +389,14 @@ func (c *call) apiKey(x *http1.Exchange) kind {
 				if s.applied.Load() != p {
 					s.sync(c.g, p)
 				}
+				if c.trace != nil {
+					c.trace.say("API Key authorized: it has a usage plan with API Stage %s/%s", c.stage.cfg.APIID, c.stage.cfg.Stage)
+				}
 				return proceed
 			}
 		}
 	}
+	c.why = "the API key is in no usage plan with this stage"
 	return invalidKey
 }
 
@@ -379,7 +407,8 @@ func (c *call) quota(x *http1.Exchange) kind {
 	}
 	q := c.sub.quota.Load()
 	if q == nil {
-		return unavailable // the plan is being changed: fail closed, for an instant
+		c.why = "the usage plan is being changed"
+		return unavailable // fail closed, for an instant
 	}
 	unit, res, ok := q.Try(c.now)
 	if !ok {
@@ -392,45 +421,57 @@ func (c *call) quota(x *http1.Exchange) kind {
 	switch res {
 	case limit.Admitted:
 		c.sub.unit(c, unit)
+		if c.trace != nil {
+			c.trace.say("Usage Plan check succeeded: the quota has a call left")
+		}
 		return proceed
 	case limit.Exceeded:
+		c.why = "the usage plan's quota is used up"
 		return quotaExceeded
 	}
+	c.why = "the control plane could not be asked for more of the usage plan's quota"
 	return unavailable
 }
 
 // throttle takes a token from every bucket of the call, narrow to wide.
 func (c *call) throttle(x *http1.Exchange) kind {
 	var b [3]*limit.Bucket
+	var whose [3]string
 	n := 0
 	if c.sub != nil {
 		if c.cover.methods != nil {
 			if m := c.sub.methodBucket(c.cover, c.run.m, x.Begun); m != nil {
-				b[n], n = m, n+1
+				b[n], whose[n], n = m, "the usage plan's throttle of the method", n+1
 			}
 		}
 		if c.run.bucket != nil {
-			b[n], n = c.run.bucket, n+1
+			b[n], whose[n], n = c.run.bucket, stageThrottle, n+1
 		}
 		if c.plan.throttle != nil {
-			b[n], n = &c.sub.bucket, n+1
+			b[n], whose[n], n = &c.sub.bucket, "the usage plan's throttle", n+1
 		}
 	} else if c.run.bucket != nil {
-		b[n], n = c.run.bucket, n+1
+		b[n], whose[n], n = c.run.bucket, stageThrottle, n+1
 	}
-	if limit.Chain(b[:n]).Take(x.Begun) == limit.Passed {
+	full := limit.Chain(b[:n]).Take(x.Begun)
+	if full == limit.Passed {
 		return proceed
 	}
+	c.why = whose[full]
 	if c.flags&flagQuota != 0 {
 		c.sub.quotaRefund(c)
 	}
 	return throttled
 }
 
+const stageThrottle = "the stage's throttle of the method"
+
 // integrate sends the call on.
 func (c *call) integrate(x *http1.Exchange) kind {
 	m := c.run.m
+	x.Asked, x.Got = 0, 0                            // not of an authorizer
 	if c.g.journal != nil && c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
+		c.why = "the node's journal has no room for the call"
 		if c.flags&flagQuota != 0 {
 			c.sub.quotaRefund(c)
 		}
@@ -475,6 +516,7 @@ func (c *call) integrate(x *http1.Exchange) kind {
 			}
 		}
 	}
+	c.asks(x)
 	if m.special != nil {
 		c.attempts = attempts{}
 		return c.try(x)
@@ -526,9 +568,14 @@ func (c *call) proxied(f http1.Failure) kind {
 		return configurationError
 	case http1.TooLarge:
 		c.flags &^= flagBillable
+		c.why = "the request's body is larger than allowed"
 		return tooLarge
 	case http1.BadBody, http1.ClientWent:
 		c.flags &^= flagBillable
+		c.why = "the request's body is malformed"
+		if f == http1.ClientWent {
+			c.why = "the client went away before its request was complete"
+		}
 		return badRequest
 	case http1.Unrecorded:
 		c.noRec = false

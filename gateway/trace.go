@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tollgate/gateway/http1"
+	"tollgate/model"
 )
 
 // trace is what happened on a call's way, worded as the execution log of Amazon API
@@ -16,13 +17,18 @@ import (
 // there is one.
 type trace struct {
 	log    bytes.Buffer
-	asked  time.Time // when the integration was
-	failed bool      // the gateway answered by itself
+	asked  time.Time          // when the integration was
+	heard  bool               // its answer was said
+	failed bool               // the gateway answered by itself
+	set    *model.CallLogging // that asks for it; nil: chance does
+	trial  bool               // of one who builds the method: everything is said, nothing is hidden
 }
 
 const (
-	maxTrace      = 64 << 10 // bytes of a trace
-	maxTraceEvent = 1024     // bytes of a body or of headers in it, as on Amazon API Gateway
+	// maxTrace bounds a trace's text in bytes, while it is written; model.MaxCallTrace of
+	// them are kept.
+	maxTrace      = 64 << 10
+	maxTraceEvent = 1024 // bytes of a body or of headers in it, as on Amazon API Gateway
 )
 
 // say adds a line with its time.
@@ -47,16 +53,21 @@ func (c *call) traceRequest(x *http1.Exchange, req []byte) {
 	first, lines, _ := bytes.Cut(head, []byte("\r\n"))
 	_, target, _ := strings.Cut(string(first), " ")
 	target, _, _ = strings.Cut(target, " ")
-	uri := scheme + "://" + c.run.m.out.host + target
-	headers := map[string]string{}
-	for line := range bytes.SplitSeq(lines, []byte("\r\n")) {
-		if name, value, ok := bytes.Cut(line, []byte(": ")); ok {
-			addText(headers, string(name), string(value))
-		}
+	if !t.data() {
+		target, _, _ = strings.Cut(target, "?")
 	}
-	t.say("Endpoint request URI: %s", uri)
-	t.say("Endpoint request headers: %s", braces(headers))
-	t.say("Endpoint request body after transformations: %s", short(body))
+	uri := scheme + "://" + c.run.m.out.host + target
+	if t.data() {
+		headers := map[string]string{}
+		for line := range bytes.SplitSeq(lines, []byte("\r\n")) {
+			if name, value, ok := bytes.Cut(line, []byte(": ")); ok {
+				addText(headers, string(name), c.shown(string(name), string(value)))
+			}
+		}
+		t.say("Endpoint request URI: %s", uri)
+		t.say("Endpoint request headers: %s", braces(headers))
+		t.say("Endpoint request body after transformations: %s", short(body))
+	}
 	t.say("Sending request to %s", uri)
 	t.asked = time.Now()
 	x.Heard = func() { c.traceResponse(x) }
@@ -68,9 +79,13 @@ func (c *call) traceResponse(x *http1.Exchange) {
 	headers := map[string]string{}
 	for i := range r.Fields[:r.N] {
 		f := &r.Fields[i]
-		addText(headers, string(f.Name.Of(x.Up)), string(f.Value.Of(x.Up)))
+		name := string(f.Name.Of(x.Up))
+		addText(headers, name, c.shown(name, string(f.Value.Of(x.Up))))
 	}
 	c.trace.say("Received response. Status: %d, Integration latency: %d ms", r.Code, time.Since(c.trace.asked).Milliseconds())
+	if c.trace.heard = true; !c.trace.data() {
+		return
+	}
 	c.trace.say("Endpoint response headers: %s", braces(headers))
 }
 

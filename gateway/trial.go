@@ -76,7 +76,7 @@ func (s *Trials) Try(ctx context.Context, c model.TrialCall) (model.TrialAnswer,
 	s.begin()
 	defer s.end()
 	began := time.Now()
-	t := &trial{TrialCall: c}
+	t := &trial{TrialCall: c, trace: trace{trial: true}}
 	fmt.Fprintf(&t.log, "Execution log for request %s\n", c.ID)
 	t.say("Starting execution for request: %s", c.ID)
 	t.say("HTTP Method: %s, Resource Path: %s", c.Verb, c.Path)

@@ -255,6 +255,85 @@ CREATE TABLE public.base_path_mapping (
 
 ALTER TABLE ONLY public.base_path_mapping FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.call_boot (
+    boot uuid NOT NULL,
+    gateway_id integer NOT NULL,
+    seq bigint NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT call_boot_seq_check CHECK ((seq > 0))
+);
+
+CREATE TABLE public.call_left (
+    tenant_id integer NOT NULL,
+    stage_num integer NOT NULL,
+    minute timestamp with time zone NOT NULL,
+    calls bigint NOT NULL,
+    lines bigint NOT NULL,
+    CONSTRAINT call_left_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT call_left_lines_check CHECK ((lines >= 0))
+);
+
+ALTER TABLE ONLY public.call_left FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.call_log (
+    tenant_id integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    request_id uuid NOT NULL,
+    tx bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
+    stage_num integer NOT NULL,
+    method_num integer NOT NULL,
+    key_num integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    status integer NOT NULL,
+    flags integer NOT NULL,
+    canary boolean NOT NULL,
+    bytes_in bigint NOT NULL,
+    bytes_out bigint NOT NULL,
+    micros bigint NOT NULL,
+    integration_micros bigint,
+    kind text NOT NULL,
+    step text NOT NULL,
+    why text NOT NULL,
+    verb text NOT NULL,
+    path text NOT NULL,
+    ip text NOT NULL,
+    agent text NOT NULL,
+    principal text NOT NULL,
+    trace text NOT NULL
+)
+PARTITION BY RANGE (at);
+
+ALTER TABLE ONLY public.call_log FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.call_log_default (
+    tenant_id integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    request_id uuid NOT NULL,
+    tx bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
+    stage_num integer NOT NULL,
+    method_num integer NOT NULL,
+    key_num integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    status integer NOT NULL,
+    flags integer NOT NULL,
+    canary boolean NOT NULL,
+    bytes_in bigint NOT NULL,
+    bytes_out bigint NOT NULL,
+    micros bigint NOT NULL,
+    integration_micros bigint,
+    kind text NOT NULL,
+    step text NOT NULL,
+    why text NOT NULL,
+    verb text NOT NULL,
+    path text NOT NULL,
+    ip text NOT NULL,
+    agent text NOT NULL,
+    principal text NOT NULL,
+    trace text NOT NULL
+);
+
+ALTER TABLE ONLY public.call_log_default FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.certificate (
     tenant_id integer NOT NULL,
     certificate_id text NOT NULL,
@@ -1139,6 +1218,8 @@ CREATE TABLE public.vpc_link (
 
 ALTER TABLE ONLY public.vpc_link FORCE ROW LEVEL SECURITY;
 
+ALTER TABLE ONLY public.call_log ATTACH PARTITION public.call_log_default DEFAULT;
+
 ALTER TABLE ONLY public.usage_day ATTACH PARTITION public.usage_day_default DEFAULT;
 
 ALTER TABLE ONLY public.usage_hour ATTACH PARTITION public.usage_hour_default DEFAULT;
@@ -1211,6 +1292,18 @@ ALTER TABLE ONLY public.audit
 
 ALTER TABLE ONLY public.base_path_mapping
     ADD CONSTRAINT base_path_mapping_pkey PRIMARY KEY (tenant_id, domain_num, base_path);
+
+ALTER TABLE ONLY public.call_boot
+    ADD CONSTRAINT call_boot_pkey PRIMARY KEY (boot);
+
+ALTER TABLE ONLY public.call_left
+    ADD CONSTRAINT call_left_pkey PRIMARY KEY (tenant_id, stage_num, minute);
+
+ALTER TABLE ONLY public.call_log
+    ADD CONSTRAINT call_log_pkey PRIMARY KEY (tenant_id, at, request_id);
+
+ALTER TABLE ONLY public.call_log_default
+    ADD CONSTRAINT call_log_default_pkey PRIMARY KEY (tenant_id, at, request_id);
 
 ALTER TABLE ONLY public.certificate
     ADD CONSTRAINT certificate_pkey PRIMARY KEY (tenant_id, certificate_id);
@@ -1450,6 +1543,20 @@ CREATE INDEX audit_tenant ON public.audit USING btree (tenant_id, audit_id DESC)
 
 CREATE INDEX base_path_mapping_api ON public.base_path_mapping USING btree (tenant_id, api_id);
 
+CREATE INDEX call_left_minute ON public.call_left USING btree (minute);
+
+CREATE INDEX call_log_request ON ONLY public.call_log USING btree (tenant_id, request_id);
+
+CREATE INDEX call_log_default_tenant_id_request_id_idx ON public.call_log_default USING btree (tenant_id, request_id);
+
+CREATE INDEX call_log_stage ON ONLY public.call_log USING btree (tenant_id, stage_num, at);
+
+CREATE INDEX call_log_default_tenant_id_stage_num_at_idx ON public.call_log_default USING btree (tenant_id, stage_num, at);
+
+CREATE INDEX call_log_tx ON ONLY public.call_log USING btree (tenant_id, tx);
+
+CREATE INDEX call_log_default_tenant_id_tx_idx ON public.call_log_default USING btree (tenant_id, tx);
+
 CREATE INDEX certificate_acme ON public.certificate USING btree (not_after) WHERE (kind = 'acme'::text);
 
 CREATE INDEX deployment_list ON public.deployment USING btree (tenant_id, api_id, deployment_num DESC);
@@ -1558,6 +1665,14 @@ CREATE INDEX usage_line_tenant ON ONLY public.usage_line USING btree (tenant_id,
 
 CREATE INDEX usage_line_default_tenant_id_hour_idx ON public.usage_line_default USING btree (tenant_id, hour);
 
+ALTER INDEX public.call_log_pkey ATTACH PARTITION public.call_log_default_pkey;
+
+ALTER INDEX public.call_log_request ATTACH PARTITION public.call_log_default_tenant_id_request_id_idx;
+
+ALTER INDEX public.call_log_stage ATTACH PARTITION public.call_log_default_tenant_id_stage_num_at_idx;
+
+ALTER INDEX public.call_log_tx ATTACH PARTITION public.call_log_default_tenant_id_tx_idx;
+
 ALTER INDEX public.usage_day_by_day ATTACH PARTITION public.usage_day_default_day_idx;
 
 ALTER INDEX public.usage_day_pkey ATTACH PARTITION public.usage_day_default_pkey;
@@ -1615,6 +1730,9 @@ ALTER TABLE ONLY public.base_path_mapping
 
 ALTER TABLE ONLY public.base_path_mapping
     ADD CONSTRAINT base_path_mapping_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.call_boot
+    ADD CONSTRAINT call_boot_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
 ALTER TABLE ONLY public.certificate
     ADD CONSTRAINT certificate_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
@@ -1801,6 +1919,12 @@ ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.base_path_mapping ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.call_left ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.call_log ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.call_log_default ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.certificate ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.client_certificate ENABLE ROW LEVEL SECURITY;
@@ -1880,6 +2004,12 @@ CREATE POLICY tenant_only ON public.app USING ((((tenant_id)::text = current_set
 CREATE POLICY tenant_only ON public.audit USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.base_path_mapping USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.call_left USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.call_log USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.call_log_default USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.certificate USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -76,7 +76,13 @@ type StageConfig struct {
 	Identity *Identity `json:"identity,omitempty"`
 	// Links are the tenant's VPC links, the same on each of its stages.
 	Links []LinkConfig `json:"links,omitempty"`
-	Cache *CacheConfig `json:"cache,omitempty"` // nil: nothing is kept
+	// Logging is how much of methods' calls is written down, by MethodKey; EveryMethod:
+	// of those that are not named. null: none is.
+	Logging map[string]*CallLogging `json:"logging,omitempty"`
+	// AccessLog is what is written of every call, and where to; nil: nothing is.
+	AccessLog  *AccessLogSettings `json:"accessLog,omitempty"`
+	TraceOneIn int                `json:"traceOneIn,omitempty"` // see StageSettings
+	Cache      *CacheConfig       `json:"cache,omitempty"`      // nil: nothing is kept
 	// AuthorizerFlushes counts how often what its authorizers said was to be forgotten.
 	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
 	Deleted           bool   `json:"deleted,omitempty"`
@@ -95,6 +101,12 @@ const MaxLinkTargets = 32
 type LinkConfig struct {
 	ID      string   `json:"id"`
 	Targets []string `json:"targets"` // host:port
+}
+
+// CallLogging says which calls of a method are traced.
+type CallLogging struct {
+	Info bool `json:"info,omitempty"` // all of them; else those that end in an error
+	Data bool `json:"data,omitempty"` // with headers and bodies
 }
 
 // CanaryConfig sends a share of a stage's calls, each chosen by chance, to another

@@ -23,7 +23,10 @@ type StageSettings struct {
 	CacheClusterSize     string                   `json:"cacheClusterSize,omitempty"`
 	DocumentationVersion string                   `json:"documentationVersion,omitempty"`
 	TracingEnabled       bool                     `json:"tracingEnabled,omitempty"`
-	CacheFlushes         int                      `json:"cacheFlushes,omitempty"` // how often the cache was emptied
+	// TraceOneIn says of how many calls, by chance, one's way is written down for the
+	// call log. 0: DefaultTraceOneIn; -1: of none. It is not Amazon's.
+	TraceOneIn   int `json:"traceOneIn,omitempty"`
+	CacheFlushes int `json:"cacheFlushes,omitempty"` // how often the cache was emptied
 	// AuthorizerFlushes counts how often what authorizers said was to be forgotten.
 	AuthorizerFlushes   uint64 `json:"authorizerFlushes,omitempty"`
 	ClientCertificateID string `json:"clientCertificateId,omitempty"` // shown to back ends
@@ -32,6 +35,12 @@ type StageSettings struct {
 	RouteNotFound bool  `json:"routeNotFound,omitempty"`
 	CORS          *CORS `json:"cors,omitempty"`
 }
+
+// DefaultTraceOneIn is of a stage that says nothing else, MaxTraceOneIn the rarest.
+const (
+	DefaultTraceOneIn = 1000
+	MaxTraceOneIn     = 1_000_000
+)
 
 // MethodSetting is how one method behaves on a stage. The gateway acts on its
 // throttle: see Throttle.
@@ -197,9 +206,46 @@ func (s *StageSettings) Configure(c *StageConfig) {
 		// "~1pets/GET" comes after "pets/GET" and wins.
 		c.Throttles[MethodKey(path, verb)] = m.Throttle()
 	}
+	s.configureLogs(c)
 	if k := s.Canary; k != nil && k.DeploymentID != "" {
 		c.Canary = &CanaryConfig{DeploymentID: k.DeploymentID, Percent: k.PercentTraffic, Overrides: k.Overrides}
 	}
+}
+
+func (s *StageSettings) configureLogs(c *StageConfig) {
+	c.TraceOneIn = s.TraceOneIn
+	if l := s.AccessLog; l != nil && l.Format != "" && l.DestinationARN != "" {
+		c.AccessLog = l
+	}
+	every := s.MethodSettings[EveryMethod].logs()
+	for _, key := range sortedNames(s.MethodSettings) {
+		m := s.MethodSettings[key]
+		name := key
+		if path, verb, ok := SettingMethod(key); ok && key != EveryMethod {
+			name = MethodKey(path, verb)
+		}
+		if !m.logs() && !every {
+			continue
+		}
+		if c.Logging == nil {
+			c.Logging = map[string]*CallLogging{}
+		}
+		c.Logging[name] = nil // none, whatever there is for every method
+		if m.logs() {
+			c.Logging[name] = &CallLogging{Info: m.LoggingLevel == "INFO", Data: m.DataTraceEnabled}
+		}
+	}
+}
+
+func (m MethodSetting) logs() bool { return m.LoggingLevel == "INFO" || m.LoggingLevel == "ERROR" }
+
+// LoggingOf is how a method's calls are written down, by its MethodKey; nil: by chance
+// only.
+func (c *StageConfig) LoggingOf(key string) *CallLogging {
+	if l, ok := c.Logging[key]; ok {
+		return l
+	}
+	return c.Logging[EveryMethod]
 }
 
 // cache is what nodes know of the stage's cache; nil: it has none.
@@ -269,6 +315,21 @@ func (s *StageSettings) Validate() error {
 	}
 	if l := s.AccessLog; l != nil && (len(l.Format) > MaxAccessLogFormat || len(l.DestinationARN) > MaxStageText) {
 		return Errorf(Invalid, "an access log's format has at most %d bytes, its destination at most %d", MaxAccessLogFormat, MaxStageText)
+	}
+	if l := s.AccessLog; l != nil {
+		if l.Format != "" {
+			if _, err := ParseLogFormat(l.Format); err != nil {
+				return err
+			}
+		}
+		if l.DestinationARN != "" {
+			if _, err := ParseLogDestination(l.DestinationARN); err != nil {
+				return err
+			}
+		}
+	}
+	if n := s.TraceOneIn; n < -1 || n > MaxTraceOneIn {
+		return Errorf(Invalid, "one call in %d cannot be traced: say -1 for none, 0 for one in %d, or 1 to %d", n, DefaultTraceOneIn, MaxTraceOneIn)
 	}
 	if z := s.CacheClusterSize; z != "" && !among(CacheClusterSizes, z) {
 		return Errorf(Invalid, "cache cluster size %.20q is not one of %s", z, strings.Join(CacheClusterSizes, ", "))

@@ -26,6 +26,25 @@ func TestSettingMethod(t *testing.T) {
 }
 
 // What nodes are told of a stage's settings.
+func TestConfigureLogging(t *testing.T) {
+	s := StageSettings{TraceOneIn: 7, AccessLog: &AccessLogSettings{Format: "$context.requestId"}, MethodSettings: map[string]MethodSetting{
+		EveryMethod: {LoggingLevel: "ERROR"}, "~1a/GET": {LoggingLevel: "INFO", DataTraceEnabled: true}, "~1b/GET": {LoggingLevel: "OFF", DataTraceEnabled: true}}}
+	var c StageConfig
+	s.Configure(&c)
+	if a := c.LoggingOf("/a/GET"); a == nil || !a.Info || !a.Data {
+		t.Errorf("/a is logged as %+v", a)
+	}
+	if b := c.LoggingOf("/b/GET"); b != nil {
+		t.Errorf("/b is off and logged as %+v", b)
+	}
+	if o := c.LoggingOf("/c/GET"); o == nil || o.Info || o.Data {
+		t.Errorf("/c is logged as %+v", o)
+	}
+	if c.AccessLog != nil || c.TraceOneIn != 7 {
+		t.Errorf("%+v", c) // a format without a destination goes nowhere
+	}
+}
+
 func TestConfigureStage(t *testing.T) {
 	t.Parallel()
 	set := func(rate float64, burst int) MethodSetting {
@@ -95,6 +114,9 @@ func TestStageSettingsRefused(t *testing.T) {
 		"between 0 and 100":               {Canary: &CanarySettings{PercentTraffic: 100.5}},
 		"description has 1025 bytes":      {Description: strings.Repeat("d", 1025)},
 		"cache cluster size":              {CacheClusterSize: "0.7"},
+		"must contain $context.requestId": {AccessLog: &AccessLogSettings{Format: "$context.status"}},
+		"goes to a log group":             {AccessLog: &AccessLogSettings{DestinationARN: "arn:aws:s3:::bucket"}},
+		"cannot be traced":                {TraceOneIn: -2},
 		"access log's format":             {AccessLog: &AccessLogSettings{Format: strings.Repeat("f", 4000)}},
 		"does not name a path":            {MethodSettings: map[string]MethodSetting{"GET": DefaultMethodSetting()}},
 		"rate limit -2":                   setting(func(m *MethodSetting) { m.ThrottlingRateLimit = -2 }),

@@ -52,7 +52,7 @@ func newSite(t testing.TB, change ...func(*web.Options)) *site {
 	}
 	server := httptest.NewUnstartedServer(nil)
 	console := &url.URL{Scheme: "http", Host: server.Listener.Addr().String()}
-	trials := gateway.NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	trials := gateway.NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(func() { _ = trials.Close(context.Background()) })
 	o := web.Options{Plane: plane, Try: trials.Try, TryAuthorizer: trials.TryAuthorizer, Usage: intake.New(intake.Options{Pool: pool}), Billing: billing.New(billing.Options{Pool: pool}), Console: console,
 		Gateway: &url.URL{Scheme: "http", Host: "localhost:8081"}, Local: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),

@@ -41,6 +41,7 @@ func (s *Server) routes() []route {
 		s.operatorBillingRoutes(),
 		s.operatorSettingsRoutes(),
 		s.usageRoutes(),
+		s.callRoutes(),
 		s.billingRoutes(),
 	)
 }
@@ -92,7 +93,7 @@ func consoleNav(a control.Actor) []ui.NavGroup {
 			item(may(control.ToRead), "Plans", "/plans", "layers"), item(may(control.ToRead), "Keys", "/keys", "key-round"),
 			item(may(control.ToRead), "Developers", "/developers", "users"), item(may(control.ToRead), "Portal", "/portal-settings", "store")}},
 		{Label: "Observe", Items: []ui.NavItem{
-			item(may(control.ToRead), "Usage", "/usage", "chart-column"), item(may(control.ToBill), "Billing", "/billing", "receipt")}},
+			item(may(control.ToRead), "Calls", "/calls", "list"), item(may(control.ToRead), "Usage", "/usage", "chart-column"), item(may(control.ToBill), "Billing", "/billing", "receipt")}},
 		{Label: "Account", Items: []ui.NavItem{
 			item(may(control.ToRead), "Members", "/members", "user-cog"), item(may(control.ToRead), "Access keys", "/access-keys", "terminal"),
 			item(may(control.ToRead), "Service credentials", "/service-credentials", "shield"),

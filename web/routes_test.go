@@ -102,7 +102,8 @@ func (s *site) furnish() *furnished {
 		return nil
 	})
 	s.must(err)
-	f.values = map[string]string{"version": "1.0", "credential": url.PathEscape(credential.Name), "domain": domain, "api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
+	request := s.logged(a, stage)
+	f.values = map[string]string{"request": request, "version": "1.0", "credential": url.PathEscape(credential.Name), "domain": domain, "api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
 		"invitation": people.Invitations[0].ID, "invoice": drafts[0].ID, "line": "1", "access-key": access, "language": "python", "account": a.AccountID, "mail": "1",
 		"token": strings.Repeat("x", 43), "deployment": api.Stages[0].DeploymentID, "subscription": sub, "operator": operator,
 		"sign-up-invitation": invited.Items[0].ID, "part": "response", "authorizer": "auth01", "model": "Pet0", "validator": "val001",

@@ -53,6 +53,10 @@ type Config struct {
 	MaxTarget      int           `env:"TOLLGATE_MAX_URL" envDefault:"10240" help:"longest path and query of a call in bytes"`
 	MaxHeaders     int           `env:"TOLLGATE_MAX_HEADERS" envDefault:"10240" help:"largest header of a call in bytes"`
 	JournalKeep    int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
+	CallLogRate    int           `env:"TOLLGATE_CALL_LOG_RATE" envDefault:"100" help:"calls a second of each account that the call log has of this gateway node, and as many again that went wrong; more are counted only"`
+	AccessLogDir   string        `env:"TOLLGATE_ACCESS_LOG_DIR" help:"directory of the access logs that stages write to log groups, as {account}/{name}.log" shown:"they are not written"`
+	AccessLog      string        `env:"TOLLGATE_ACCESS_LOG" help:"stdout: the access logs that stages write to log groups go to standard output instead"`
+	CallLogDays    int           `env:"TOLLGATE_CALL_LOG_DAYS" envDefault:"7" help:"days that the call log keeps calls"`
 	CacheMemory    int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
@@ -136,6 +140,12 @@ func (c *Config) check() (err error) {
 	}
 	if c.MaxBody <= 0 || c.CacheMemory <= 0 || c.JournalKeep < 0 {
 		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY and TOLLGATE_CACHE_MEMORY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")
+	}
+	if c.CallLogDays < 1 || c.CallLogDays > 400 {
+		return model.Errorf(model.Invalid, "TOLLGATE_CALL_LOG_DAYS %d is not between 1 and 400", c.CallLogDays)
+	}
+	if err := process.CheckLogs(c.CallLogRate, c.AccessLog); err != nil {
+		return err
 	}
 	if c.SecretKey != "" {
 		key, err := hex.DecodeString(c.SecretKey)

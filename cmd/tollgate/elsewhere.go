@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -36,6 +37,9 @@ type plane interface {
 	Deployments(ctx context.Context, actor control.Actor, apiID string, pg control.Page) (control.List[control.Deployment], error)
 	ExportStage(ctx context.Context, actor control.Actor, apiID, stage string, o openapi.ExportOptions) (control.Exported, error)
 	StageClient(ctx context.Context, actor control.Actor, apiID, stage string, o sdk.Options) (control.StageClient, error)
+	Calls(context.Context, control.Actor, control.CallFilter) (control.CallList, error)
+	Call(ctx context.Context, actor control.Actor, requestID string) (control.Call, error)
+	FollowCalls(ctx context.Context, actor control.Actor, f control.CallFilter, since string, wait time.Duration) (control.CallList, error)
 	Plans(context.Context, control.Actor, control.Page) (control.List[control.Plan], error)
 	CreateKey(context.Context, control.Actor, control.NewKey) (control.CreatedKey, error)
 	Keys(context.Context, control.Actor, control.KeyFilter) (control.List[control.Key], error)

@@ -105,7 +105,7 @@ func rootCommand() *cobra.Command {
 	}
 	add("run", upCommand(), devCommand(), controlCommand(), gatewayCommand(), migrateCommand(), doctorCommand())
 	// The verbs of every day go by their own names too.
-	add("work", tenantFlags(apiImportCommand()), tenantFlags(apiDeployCommand()), tenantFlags(apiDiffCommand()), tenantFlags(rollbackCommand()))
+	add("work", tenantFlags(apiImportCommand()), tenantFlags(apiDeployCommand()), tenantFlags(apiDiffCommand()), tenantFlags(rollbackCommand()), logsCommand())
 	add("work", tenantCommand(), operatorCommand(), apiCommand(), stageCommand(), deploymentCommand(),
 		domainCommand(), credentialCommand(), planCommand(), keyCommand(), importCFNCommand(), usageCommand(), nodeCommand())
 	root.AddCommand(manCommand(), &cobra.Command{

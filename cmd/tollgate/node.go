@@ -53,13 +53,15 @@ func (p *program) startGateway(ctx context.Context) error {
 		Ingest: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
 			return p.intake.Ingest(ctx, me.Gateway, me.Tenant, encoded)
 		},
+		Calls: func(ctx context.Context, encoded []byte) error { return p.plane.TakeCalls(ctx, me, encoded) },
 	}
 	var err error
 	// The node outlives the signal that ends the command: Drain ends it.
 	p.gateway, err = gateway.Start(context.WithoutCancel(ctx), gateway.Options{
 		Addr: p.cfg.GatewayAddr, TLSAddr: p.cfg.GatewayTLSAddr, DataDir: p.dir.gateway(), Node: p.cfg.Node, Region: p.cfg.Region,
-		Feed: feed, Allow: p.cfg.allow, Endpoints: p.cfg.endpoints, UserPools: p.cfg.pools, MaxBody: p.cfg.MaxBody, MaxTarget: p.cfg.MaxTarget, MaxHeaders: p.cfg.MaxHeaders, CacheMemory: p.cfg.CacheMemory, JournalKeep: p.cfg.JournalKeep,
-		Log: p.log,
+		Feed: feed, Allow: p.cfg.allow, Endpoints: p.cfg.endpoints, UserPools: p.cfg.pools, MaxBody: p.cfg.MaxBody, MaxTarget: p.cfg.MaxTarget, MaxHeaders: p.cfg.MaxHeaders,
+		CacheMemory: p.cfg.CacheMemory, JournalKeep: p.cfg.JournalKeep, Log: p.log,
+		CallLogRate: process.CallLogRate(p.cfg.CallLogRate), AccessLogs: p.cfg.AccessLogDir, AccessLog: process.AccessLog(p.cfg.AccessLog, p.out),
 	})
 	if err != nil {
 		return err

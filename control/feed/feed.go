@@ -46,6 +46,7 @@ type feed struct {
 //	GET  deployments/{id}  -> model.DeploymentContent
 //	POST leases            Leases -> Granted
 //	POST batches           an encoded model.Batch -> model.BatchReceipt
+//	POST calls             an encoded model.CallBatch -> {}
 //
 // A refusal is answered with its status and a Refusal.
 func Handler(o Options) http.Handler {
@@ -58,6 +59,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("GET /feed/v1/deployments/{id}", f.answer(f.deployment))
 	mux.Handle("POST /feed/v1/leases", f.answer(f.leases))
 	mux.Handle("POST /feed/v1/batches", f.answer(f.batches))
+	mux.Handle("POST /feed/v1/calls", f.answer(f.calls))
 	return mux
 }
 
@@ -182,6 +184,17 @@ func (f *feed) leases(w http.ResponseWriter, r *http.Request, n control.NodeIden
 	}
 	leases, err := f.Plane.Leases(r.Context(), n, in.Requests)
 	return Granted{leases}, err
+}
+
+func (f *feed) calls(w http.ResponseWriter, r *http.Request, n control.NodeIdentity) (any, error) {
+	if t := r.Header.Get("Content-Type"); t != "application/octet-stream" {
+		return nil, model.Errorf(model.Invalid, "a batch of the call log is sent as application/octet-stream, not %q", t)
+	}
+	b, err := body(w, r, model.MaxCallBatchBytes)
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, f.Plane.TakeCalls(r.Context(), n, b)
 }
 
 func (f *feed) batches(w http.ResponseWriter, r *http.Request, n control.NodeIdentity) (any, error) {

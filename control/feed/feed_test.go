@@ -152,6 +152,7 @@ func TestANodeOverHTTP(t *testing.T) {
 	if content.Hash != content.Definition.Hash() || len(content.Methods) != 1 || content.APIID != in.API.ID {
 		t.Errorf("content %+v", content)
 	}
+	stage := c.Stages[0].Num
 	h.ok("POST", "changes", model.NodeHello{Boot: "b", Applied: c.Revision}, &c)
 	o := <-deployed
 	h.must(o.err)
@@ -182,6 +183,13 @@ func TestANodeOverHTTP(t *testing.T) {
 	if !receipt.Duplicate {
 		t.Error("the receipt was lost")
 	}
+	calls := model.CallBatch{Seq: 1, Calls: []model.CallEntry{{ID: [16]byte{1}, Time: time.Now().UnixMicro(), Tenant: h.owner.Tenant, Stage: stage, Status: 200, Path: []byte("/pets")}}}
+	h.ok("POST", "calls", calls.Encode(nil), &struct{}{})
+	l, err := h.Calls(ctx, h.owner, control.CallFilter{})
+	h.must(err)
+	if len(l.Items) != 1 || l.Items[0].Path != "/pets" {
+		t.Errorf("in the call log: %+v", l)
+	}
 }
 
 func TestRefusals(t *testing.T) {
@@ -194,6 +202,9 @@ func TestRefusals(t *testing.T) {
 	h.refused(413, "POST", "leases", feed.Leases{Requests: make([]model.LeaseRequest, control.MaxLeaseRequests+1)})
 	h.refused(400, "POST", "batches", "JSON")
 	h.refused(413, "POST", "batches", make([]byte, model.MaxBatchBytes+1))
+	h.refused(400, "POST", "calls", "JSON")
+	h.refused(400, "POST", "calls", []byte("not a batch"))
+	h.refused(413, "POST", "calls", make([]byte, model.MaxCallBatchBytes+1))
 
 	// What is not a refusal is told to the log, not to the node.
 	h.ingest = func(control.NodeIdentity, []byte) (model.BatchReceipt, error) {
@@ -220,7 +231,7 @@ func TestTokens(t *testing.T) {
 	good := h.token
 	for _, token := range []string{"", "tgn_wrong", good + "x"} {
 		h.token = token
-		for path, method := range map[string]string{"changes": "POST", "leases": "POST", "batches": "POST", "deployments/x": "GET"} {
+		for path, method := range map[string]string{"changes": "POST", "leases": "POST", "batches": "POST", "calls": "POST", "deployments/x": "GET"} {
 			h.refused(401, method, path, nil)
 		}
 	}

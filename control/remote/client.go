@@ -211,6 +211,21 @@ func (c *Client) StageClient(ctx context.Context, _ control.Actor, apiID, stage 
 	return call(ctx, c, clientOfStage, stageClient{apiID, stage, o})
 }
 
+// Calls is the plane's.
+func (c *Client) Calls(ctx context.Context, _ control.Actor, f control.CallFilter) (control.CallList, error) {
+	return call(ctx, c, calls, f)
+}
+
+// Call is the plane's.
+func (c *Client) Call(ctx context.Context, _ control.Actor, requestID string) (control.Call, error) {
+	return call(ctx, c, oneCall, byID{requestID})
+}
+
+// FollowCalls is the plane's.
+func (c *Client) FollowCalls(ctx context.Context, _ control.Actor, f control.CallFilter, since string, wait time.Duration) (control.CallList, error) {
+	return call(ctx, c, followCalls, following{f, since, int(wait.Milliseconds())})
+}
+
 // Plans is the plane's.
 func (c *Client) Plans(ctx context.Context, _ control.Actor, pg control.Page) (control.List[control.Plan], error) {
 	return call(ctx, c, plans, pg)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"tollgate/control"
 	"tollgate/control/changes"
@@ -82,6 +83,11 @@ type (
 		ID      string `json:"id"`
 		Enabled bool   `json:"enabled"`
 	}
+	following struct {
+		control.CallFilter
+		Since string `json:"since"`
+		Wait  int    `json:"wait"` // milliseconds
+	}
 	nothing struct{}
 )
 
@@ -131,6 +137,13 @@ var (
 	clientOfStage = ofPlane("StageClient", func(p *control.Plane, ctx context.Context, a control.Actor, in stageClient) (control.StageClient, error) {
 		return p.StageClient(ctx, a, in.APIID, in.Stage, in.Options)
 	})
+	calls   = ofPlane("Calls", (*control.Plane).Calls)
+	oneCall = ofPlane("Call", func(p *control.Plane, ctx context.Context, a control.Actor, in byID) (control.Call, error) {
+		return p.Call(ctx, a, in.ID)
+	})
+	followCalls = ofPlane("FollowCalls", func(p *control.Plane, ctx context.Context, a control.Actor, in following) (control.CallList, error) {
+		return p.FollowCalls(ctx, a, in.CallFilter, in.Since, time.Duration(in.Wait)*time.Millisecond)
+	})
 	plans     = ofPlane("Plans", (*control.Plane).Plans)
 	createKey = ofPlane("CreateKey", (*control.Plane).CreateKey)
 	keys      = ofPlane("Keys", (*control.Plane).Keys)
@@ -147,7 +160,7 @@ var (
 
 // methods are all there are.
 var methods = []served{gateway, importAPI, apis, api, deleteAPI, deploy, compared, rolledBack, stage, stages, deployments, exportStage, clientOfStage,
-	plans, createKey, keys, key, setKeyEnabled, deleteKey}
+	calls, oneCall, followCalls, plans, createKey, keys, key, setKeyEnabled, deleteKey}
 
 type served interface {
 	called() string

@@ -19,13 +19,14 @@ import (
 	"tollgate/model"
 )
 
-// Feed is the control plane as a node sees it: four functions, given by main for
+// Feed is the control plane as a node sees it: five functions, given by main for
 // a node in the same process and by HTTP for any other.
 type Feed struct {
 	Changes    func(ctx context.Context, hello model.NodeHello) (*model.Changes, error)
 	Deployment func(ctx context.Context, id string) (*model.DeploymentContent, error)
 	Leases     func(ctx context.Context, asked []model.LeaseRequest) ([]model.Lease, error)
 	Ingest     func(ctx context.Context, encoded []byte) (model.BatchReceipt, error)
+	Calls      func(ctx context.Context, encoded []byte) error // a model.CallBatch
 }
 
 // Options of a Follower.

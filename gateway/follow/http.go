@@ -27,7 +27,7 @@ func HTTP(baseURL, token string) Feed {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token goes nowhere else
 	}}
-	return Feed{Changes: c.changes, Deployment: c.deployment, Leases: c.leases, Ingest: c.ingest}
+	return Feed{Changes: c.changes, Deployment: c.deployment, Leases: c.leases, Ingest: c.ingest, Calls: c.calls}
 }
 
 type client struct {
@@ -73,6 +73,11 @@ func (c *client) ingest(ctx context.Context, encoded []byte) (model.BatchReceipt
 	var out model.BatchReceipt
 	err := c.do(ctx, http.MethodPost, "/feed/v1/batches", "application/octet-stream", encoded, &out)
 	return out, err
+}
+
+func (c *client) calls(ctx context.Context, encoded []byte) error {
+	var out struct{}
+	return c.do(ctx, http.MethodPost, "/feed/v1/calls", "application/octet-stream", encoded, &out)
 }
 
 func (c *client) json(ctx context.Context, path string, in, out any) error {

@@ -43,6 +43,8 @@ type Exchange struct {
 	Wall     time.Time // when the head was complete
 	Begun    int64     // the same as Now()
 	Ended    int64     // Now() when the answer was recorded; set by the Recorder
+	Asked    int64     // Now() when an upstream was asked, by Fetch or as its caller says; 0: none was
+	Got      int64     // Now() when its answer was there, by Fetch
 	BytesIn  int64     // head and body bytes received
 	Shard    uint32    // spreads calls over journal shards: the connection's number
 	RemoteIP string    // client address, without port
@@ -154,7 +156,7 @@ var (
 // start notes the time, with one look at the clock.
 func (x *Exchange) start() {
 	x.Wall = time.Now()
-	x.Begun, x.Ended, x.Since, x.Reject, x.waited = int64(x.Wall.Sub(started)), 0, 0, nil, false
+	x.Begun, x.Ended, x.Asked, x.Got, x.Since, x.Reject, x.waited = int64(x.Wall.Sub(started)), 0, 0, 0, 0, nil, false
 }
 
 // startBody sets up body reading once the head is parsed.

@@ -53,6 +53,8 @@ func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Dura
 func (x *Exchange) Pull(p *Pool, req []byte, timeout, idle time.Duration, head func() bool, take func(piece []byte) bool) Failure {
 	method, _, _ := bytes.Cut(req, []byte{' '})
 	x.upHead, x.upAgain = string(method) == "HEAD", idempotent(method)
+	x.Asked, x.Got = Now(), 0
+	defer func() { x.Got = Now() }()
 	c, n, f := x.exchange(p, req, false, timeout)
 	if f != None {
 		return f

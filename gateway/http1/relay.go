@@ -200,6 +200,7 @@ func (d *download) stream(out, p []byte) error {
 	x := d.x
 	framed := d.mode != bodyLength && !x.Request.HTTP10
 	d.out = int64(len(out) + len(p))
+	x.Out = out // the Recorder may look at the head
 	if d.record(First, d.out) != nil {
 		return errUnrecorded
 	}

@@ -43,6 +43,9 @@ type Settings struct {
 	MaxTarget     int           `env:"TOLLGATE_MAX_URL" envDefault:"10240" help:"longest path and query of a call in bytes"`
 	MaxHeaders    int           `env:"TOLLGATE_MAX_HEADERS" envDefault:"10240" help:"largest header of a call in bytes"`
 	JournalKeep   int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
+	CallLogRate   int           `env:"TOLLGATE_CALL_LOG_RATE" envDefault:"100" help:"calls a second of each account that the call log has of this gateway node, and as many again that went wrong; more are counted only"`
+	AccessLogDir  string        `env:"TOLLGATE_ACCESS_LOG_DIR" help:"directory of the access logs that stages write to log groups, as {account}/{name}.log"`
+	AccessLog     string        `env:"TOLLGATE_ACCESS_LOG" help:"stdout: the access logs that stages write to log groups go to standard output instead"`
 	CacheMemory   int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout  time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	Log           string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
@@ -81,6 +84,9 @@ func Load(environ []string) (*Settings, error) {
 	if s.Region == "" || strings.Trim(s.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_REGION %q is not lower-case letters, digits and dashes", s.Region)
 	}
+	if err := CheckLogs(s.CallLogRate, s.AccessLog); err != nil {
+		return nil, err
+	}
 	if s.Node == "" {
 		s.Node, _ = os.Hostname()
 	}
@@ -93,6 +99,33 @@ func Load(environ []string) (*Settings, error) {
 	}
 	s.allow, err = ParseNetworks("TOLLGATE_UPSTREAM_ALLOW", s.UpstreamAllow)
 	return s, err
+}
+
+// CheckLogs checks the settings of call log and access logs.
+func CheckLogs(rate int, accessLog string) error {
+	if rate < 0 || rate > 100_000 {
+		return model.Errorf(model.Invalid, "TOLLGATE_CALL_LOG_RATE %d is not between 0 and 100,000 calls a second", rate)
+	}
+	if accessLog != "" && accessLog != "stdout" {
+		return model.Errorf(model.Invalid, "TOLLGATE_ACCESS_LOG %q is not stdout", accessLog)
+	}
+	return nil
+}
+
+// CallLogRate is the setting as the gateway's options have it.
+func CallLogRate(rate int) int {
+	if rate == 0 {
+		return -1
+	}
+	return rate
+}
+
+// AccessLog is where access logs go: stdout, where the setting says so.
+func AccessLog(setting string, stdout io.Writer) io.Writer {
+	if setting == "stdout" {
+		return stdout
+	}
+	return nil
 }
 
 // ParseNetworks reads networks or addresses separated by commas; "" and "none"
@@ -140,8 +173,9 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 	}
 	defer a.Stop()
 	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node, Region: s.Region,
-		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders, CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep,
-		Log: log})
+		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders,
+		CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, Log: log,
+		CallLogRate: CallLogRate(s.CallLogRate), AccessLogs: s.AccessLogDir, AccessLog: AccessLog(s.AccessLog, stdout)})
 	if err != nil {
 		return err
 	}
