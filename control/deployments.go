@@ -92,6 +92,9 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 		if out.Deployment, err = readDeployment(ctx, w, w.tenant, in.APIID, id); err != nil { // the canary's, perhaps
 			return out, err
 		}
+		if out.Warnings, err = missingCredentials(ctx, w, w.tenant, &api.Definition); err != nil {
+			return out, err
+		}
 		return out, w.audit(ctx, "api.deploy", in.APIID, map[string]any{"stage": in.Stage, "deployment": id, "hash": api.Hash, "canary": in.Canary != nil})
 	})
 }

@@ -144,6 +144,7 @@ type Deployed struct {
 	Stage      Stage               `json:"stage"` // zero for a deployment without one
 	Revision   uint64              `json:"revision"`
 	Receipts   []model.NodeReceipt `json:"receipts"`
+	Warnings   []model.Problem     `json:"warnings,omitempty"` // what calls will fail for
 }
 
 // Deployment is an immutable copy of a definition, without the copy.

@@ -171,27 +171,49 @@ func (p *Plane) DeleteServiceCredential(ctx context.Context, actor Actor, name s
 
 // MissingCredentials are those that methods of a definition name and the account has
 // not stored: their calls fail. Where stage variables make the name nobody can tell.
-func (p *Plane) MissingCredentials(ctx context.Context, actor Actor, d *model.Definition) ([]model.Problem, error) {
+func (p *Plane) MissingCredentials(ctx context.Context, actor Actor, d *model.Definition) (out []model.Problem, err error) {
+	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
+		out, err = missingCredentials(ctx, tx, actor.Tenant, d)
+		return err
+	})
+	return out, err
+}
+
+func missingCredentials(ctx context.Context, tx pgx.Tx, tenant uint32, d *model.Definition) ([]model.Problem, error) {
 	needed := d.CredentialNames()
 	if len(needed) == 0 {
-		return nil, actor.May(ToRead)
+		return nil, nil
 	}
-	stored, err := p.ServiceCredentials(ctx, actor)
-	if err != nil {
+	var stored []string
+	if err := tx.QueryRow(ctx, `
+		select coalesce(array_agg(name), '{}') from service_credential where tenant_id = $1 and deleted_at is null`, tenant).Scan(&stored); err != nil {
 		return nil, err
-	}
-	have := map[string]bool{}
-	for i := range stored {
-		have[stored[i].Name] = true
 	}
 	var out []model.Problem
 	for _, n := range needed {
-		if !have[n.Credentials] {
+		if !slices.Contains(stored, n.Credentials) {
 			out = append(out, model.Problem{Severity: model.SeverityWarning, Pointer: n.Method,
-				Message: fmt.Sprintf("its calls will fail until credentials are stored for %s: service credentials in the console, or tollgate credential put", n.Credentials)})
+				Message: fmt.Sprintf("calls will fail until credentials are stored for %s: service credentials in the console, or tollgate credential put", n.Credentials)})
 		}
 	}
 	return out, nil
+}
+
+// TrialCredentials are an account's with their secrets, for the process's own trials of
+// methods: whoever asks for one may build the account's APIs.
+func (p *Plane) TrialCredentials(ctx context.Context, accountID string) ([]model.CredentialConfig, error) {
+	var c model.Changes
+	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select c.credential_num, c.tenant_id, c.name, c.access_key_id, c.secret, c.services, c.regions, false
+			from service_credential c join tenant t using (tenant_id) where t.account_id = $1 and c.deleted_at is null`, accountID)
+		if err != nil {
+			return err
+		}
+		c = model.Changes{}
+		return p.credentialsOf(rows, &c)
+	})
+	return slices.DeleteFunc(c.Credentials, func(k model.CredentialConfig) bool { return k.Deleted }), err
 }
 
 // sealedCredential is what of a credential is sealed.

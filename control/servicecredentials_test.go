@@ -70,6 +70,9 @@ func TestServiceCredentials(t *testing.T) {
 			t.Errorf("told of %+v", k)
 		}
 	}
+	if l, err := w.TrialCredentials(w.ctx, a.AccountID); err != nil || len(l) != 2 || l[0].Secret == "" {
+		t.Errorf("%+v %v", l, err)
+	}
 	w.must(w.DeleteServiceCredential(w.ctx, a, storedCredential.Name))
 	if gone := next(); len(gone) != 1 || !gone[0].Deleted || gone[0].Num != sent[0].Num || gone[0].Secret != "" || gone[0].Name != "" {
 		t.Errorf("told of %+v", gone)

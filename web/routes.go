@@ -16,7 +16,7 @@ func (s *Server) routes() []route {
 		s.authRoutes(),
 		s.devMailRoutes(),
 		s.memberRoutes(),
-		s.accessKeyRoutes(),
+		s.accessKeyRoutes(), s.credentialRoutes(),
 		s.auditRoutes(),
 		s.profileRoutes(),
 		s.apiRoutes(),
@@ -89,6 +89,7 @@ func consoleNav(a control.Actor) []ui.NavGroup {
 			item(may(control.ToRead), "Usage", "/usage", "chart-column"), item(may(control.ToBill), "Billing", "/billing", "receipt")}},
 		{Label: "Account", Items: []ui.NavItem{
 			item(may(control.ToRead), "Members", "/members", "user-cog"), item(may(control.ToRead), "Access keys", "/access-keys", "terminal"),
+			item(may(control.ToRead), "Service credentials", "/service-credentials", "shield"),
 			item(may(control.ToAudit), "Audit log", "/audit", "scroll-text")}},
 	}
 }

@@ -225,7 +225,11 @@ func (v *visit) deployWith(status int, f deployForm) error {
 	if f.Stage == "" {
 		f.Stage = "dev"
 	}
-	return v.renderAs(status, deployView(v.below(a.API, "Deploy "+a.Name, ""), a, c, v.Plane.Undeployable(&a.Definition), f))
+	missing, err := v.Plane.MissingCredentials(v.ctx(), v.actor(), &a.Definition)
+	if err != nil {
+		return err
+	}
+	return v.renderAs(status, deployView(v.below(a.API, "Deploy "+a.Name, ""), a, c, v.Plane.Undeployable(&a.Definition), missing, f))
 }
 
 func (v *visit) deploy() error {
@@ -243,6 +247,9 @@ func (v *visit) deploy() error {
 		return err
 	}
 	v.sayReceipts("Deployed to "+f.Stage, d.Receipts)
+	if n := len(d.Warnings); n > 0 {
+		v.say("info", "Calls of "+ui.Plural(n, "method", "methods")+" fail until credentials are stored, see Service credentials: "+d.Warnings[0].Pointer+".")
+	}
 	return v.redirect(apiURL(v.path("api"), "deployments"))
 }
 

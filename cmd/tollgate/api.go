@@ -297,6 +297,9 @@ func (v *verb) showDeployed(d control.Deployed, gateway *url.URL) error {
 		fmt.Fprintf(w, "stage %s of %s serves deployment %s (%d methods) on %d of %d nodes\n", d.Stage.Name, d.Stage.APIID,
 			d.Deployment.ID, d.Deployment.Methods, len(d.Receipts)-len(late), len(d.Receipts))
 		fmt.Fprintf(w, "  %s\n  %s\n", out.InvokeURL, out.PathURL)
+		for _, p := range d.Warnings {
+			fmt.Fprintf(w, "warning: %s: %s\n", cell(p.Pointer), cell(p.Message))
+		}
 	})
 	if err == nil && len(late) > 0 {
 		err = model.Errorf(model.Unavailable, "the stage is changed, but these nodes have not applied it: %s", strings.Join(late, ", "))

@@ -47,11 +47,22 @@ func (p *program) startFaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	trials := gateway.NewTrials(p.cfg.allow, p.cfg.endpoints, p.log)
+	trials := gateway.NewTrials(p.cfg.allow, p.cfg.endpoints, p.cfg.pools, p.log)
 	p.onStop(trials.Close)
 	aws, err := awsapi.New(awsapi.Options{
 		Plane: p.plane, Usage: p.intake, Region: p.cfg.Region, Gateway: p.cfg.gateway, BehindProxy: p.cfg.BehindProxy, Log: p.log,
-		Try: trials.Try, TryAuthorizer: trials.TryAuthorizer,
+		Try: func(ctx context.Context, c model.TrialCall) (a model.TrialAnswer, err error) {
+			if c.Credentials, err = p.plane.TrialCredentials(ctx, c.AccountID); err != nil {
+				return a, err
+			}
+			return trials.Try(ctx, c)
+		},
+		TryAuthorizer: func(ctx context.Context, c model.AuthorizerTrial) (a model.AuthorizerAnswer, err error) {
+			if c.Credentials, err = p.plane.TrialCredentials(ctx, c.AccountID); err != nil {
+				return a, err
+			}
+			return trials.TryAuthorizer(ctx, c)
+		},
 	})
 	if err != nil {
 		return err
