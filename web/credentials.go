@@ -57,7 +57,9 @@ func (v *visit) credential() (control.ServiceCredential, error) {
 	return control.ServiceCredential{}, model.Errorf(model.NotFound, "there is no such service credential")
 }
 
-func (v *visit) newCredential() error { return v.credentialWith(200, credentialForm{Name: v.query("name")}) }
+func (v *visit) newCredential() error {
+	return v.credentialWith(200, credentialForm{Name: v.query("name")})
+}
 
 func (v *visit) rotateCredential() error {
 	c, err := v.credential()
