@@ -27,18 +27,18 @@ type gatewayResponse struct {
 }
 
 // responseStatus is the status that the gateway answers with in each kind of case.
-var responseStatus = map[string]string{
-	"ACCESS_DENIED": "403", "API_CONFIGURATION_ERROR": "500", "AUTHORIZER_CONFIGURATION_ERROR": "500", "AUTHORIZER_FAILURE": "500",
-	"BAD_REQUEST_BODY": "400", "BAD_REQUEST_PARAMETERS": "400", default4xx: "", default5xx: "", "EXPIRED_TOKEN": "403",
-	"INTEGRATION_FAILURE": "504", "INTEGRATION_TIMEOUT": "504", "INVALID_API_KEY": "403", "INVALID_SIGNATURE": "403",
-	"MISSING_AUTHENTICATION_TOKEN": "403", "QUOTA_EXCEEDED": "429", "REQUEST_TOO_LARGE": "413", "RESOURCE_NOT_FOUND": "404",
-	"THROTTLED": "429", "UNAUTHORIZED": "401", "UNSUPPORTED_MEDIA_TYPE": "415", "WAF_FILTERED": "403",
-}
+var responseStatus = func() map[string]string {
+	out := map[string]string{}
+	for _, r := range model.Refusals {
+		out[r.Type] = r.Status
+	}
+	return out
+}()
 
 // What holds for all types of its class that are not changed themselves.
 const (
-	default4xx = "DEFAULT_4XX"
-	default5xx = "DEFAULT_5XX"
+	default4xx = model.Default4XX
+	default5xx = model.Default5XX
 )
 
 const defaultTemplate = `{"message":$context.error.messageString}`

@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"encoding/json"
 	"maps"
 	"net/url"
 	"regexp"
@@ -41,6 +42,7 @@ type integration struct {
 	TLSConfig            *tlsConfig                     `json:"tlsConfig,omitempty"`
 	ResponseTransferMode string                         `json:"responseTransferMode,omitempty"`
 	IntegrationTarget    string                         `json:"integrationTarget,omitempty"`
+	Upstream             *model.UpstreamPolicy          `json:"x-tollgate-upstream,omitempty"` // what the service has none of
 }
 
 type tlsConfig struct {
@@ -63,7 +65,7 @@ func asIntegration(r *model.Resource, g *model.Integration) integration {
 		Credentials: g.Credentials, RequestParameters: g.RequestParameters, RequestTemplates: g.RequestTemplates,
 		PassthroughBehavior: g.PassthroughBehavior, ContentHandling: g.ContentHandling, TimeoutInMillis: g.Timeout(),
 		CacheNamespace: g.CacheNamespace, CacheKeyParameters: g.CacheKeyParameters,
-		ResponseTransferMode: g.ResponseTransferMode, IntegrationTarget: g.IntegrationTarget,
+		ResponseTransferMode: g.ResponseTransferMode, IntegrationTarget: g.IntegrationTarget, Upstream: g.Upstream,
 	}
 	if out.PassthroughBehavior == "" {
 		out.PassthroughBehavior = "WHEN_NO_MATCH"
@@ -228,6 +230,7 @@ func (c *call) putIntegration() (any, error) {
 		TLSConfig            *tlsConfig
 		ResponseTransferMode string
 		IntegrationTarget    string
+		Upstream             *model.UpstreamPolicy `json:"x-tollgate-upstream"`
 	}
 	if err := c.in(&in); err != nil {
 		return nil, err
@@ -256,7 +259,7 @@ func (c *call) putIntegration() (any, error) {
 			RequestTemplates: in.RequestTemplates, PassthroughBehavior: strings.ToUpper(in.PassthroughBehavior),
 			ContentHandling: in.ContentHandling, TimeoutMillis: in.TimeoutInMillis, CacheNamespace: in.CacheNamespace,
 			CacheKeyParameters: in.CacheKeyParameters, ResponseTransferMode: in.ResponseTransferMode, IntegrationTarget: in.IntegrationTarget,
-			InsecureSkipVerify: in.TLSConfig != nil && in.TLSConfig.InsecureSkipVerification,
+			InsecureSkipVerify: in.TLSConfig != nil && in.TLSConfig.InsecureSkipVerification, Upstream: in.Upstream,
 		}
 		if g.HTTPMethod == "" {
 			g.HTTPMethod = strings.ToUpper(in.HTTPMethod)
@@ -342,6 +345,19 @@ func (c *call) updateIntegration() (any, error) {
 			}},
 			{ops: "replace", pattern: "/tlsConfig/insecureSkipVerification", apply: func(p *patchOp, _ []string) error {
 				g.InsecureSkipVerify = isTrue(p.value())
+				return nil
+			}},
+			{ops: "add replace remove", pattern: "/tollgate/upstream", hidden: true, apply: func(p *patchOp, _ []string) error {
+				g.Upstream = nil
+				if p.Op == "remove" {
+					return nil
+				}
+				g.Upstream = &model.UpstreamPolicy{}
+				d := json.NewDecoder(strings.NewReader(p.value()))
+				d.DisallowUnknownFields()
+				if err := d.Decode(g.Upstream); err != nil {
+					return badRequest("Invalid value for /tollgate/upstream: it is a JSON object with retries, circuitBreaker and http2")
+				}
 				return nil
 			}},
 			{ops: "add remove", pattern: "/cacheKeyParameters/{name}", apply: func(p *patchOp, a []string) error {

@@ -113,9 +113,6 @@ func (c *call) testInvokeAuthorizer() (any, error) {
 	if a == nil {
 		return nil, noAuthorizer
 	}
-	if a.Type != authorizerToken && a.Type != authorizerRequest {
-		return nil, badRequest("authorizers of type %s cannot be tested here: call a method that %s guards", a.Type, a.Name)
-	}
 	if len(in.PathWithQueryString) > maxTrialTarget || len(in.Headers)+len(in.MultiValueHeaders) > maxTrialHeaders {
 		return nil, badRequest("a trial has a path of at most %d bytes and at most %d headers", maxTrialTarget, maxTrialHeaders)
 	}
@@ -137,6 +134,9 @@ func (c *call) testInvokeAuthorizer() (any, error) {
 	if out.Authorization == nil {
 		out.Authorization = map[string][]string{}
 	}
+	if out.Claims == nil {
+		out.Claims = map[string]string{}
+	}
 	return struct {
 		ClientStatus  int                 `json:"clientStatus"`
 		Log           string              `json:"log"`
@@ -145,5 +145,5 @@ func (c *call) testInvokeAuthorizer() (any, error) {
 		Policy        string              `json:"policy,omitempty"`
 		Authorization map[string][]string `json:"authorization"`
 		Claims        map[string]string   `json:"claims"`
-	}{out.Status, out.Log, out.Latency.Milliseconds(), out.Principal, out.Policy, out.Authorization, map[string]string{}}, nil
+	}{out.Status, out.Log, out.Latency.Milliseconds(), out.Principal, out.Policy, out.Authorization, out.Claims}, nil
 }

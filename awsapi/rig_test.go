@@ -47,7 +47,7 @@ func newFace(t testing.TB) *face {
 	f.Plane, err = control.New(control.Options{Pool: f.pool, SecretKey: make([]byte, 32), AckTimeout: 10 * time.Millisecond,
 		Names: control.Names{Trusted: func(name string) bool { return !strings.HasSuffix(name, ".test") }, ACME: true, DNS: "127.0.0.1:1"}})
 	f.must(err)
-	trials := gateway.NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	trials := gateway.NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(func() { _ = trials.Close(context.Background()) })
 	server, err := awsapi.New(awsapi.Options{Plane: f.Plane, Usage: intake.New(intake.Options{Pool: f.pool}), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Try: trials.Try, TryAuthorizer: trials.TryAuthorizer})

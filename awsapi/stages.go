@@ -23,6 +23,7 @@ var stages = handlers{
 type stage struct {
 	DeploymentID         string                         `json:"deploymentId"`
 	StageName            string                         `json:"stageName"`
+	ClientCertificateID  string                         `json:"clientCertificateId,omitempty"`
 	Description          string                         `json:"description,omitempty"`
 	CacheClusterEnabled  bool                           `json:"cacheClusterEnabled"`
 	CacheClusterSize     string                         `json:"cacheClusterSize,omitempty"`
@@ -36,12 +37,19 @@ type stage struct {
 	Tags                 map[string]string              `json:"tags,omitempty"`
 	CreatedDate          stamp                          `json:"createdDate"`
 	LastUpdatedDate      stamp                          `json:"lastUpdatedDate"`
+	Tollgate             *stageExtras                   `json:"x-tollgate,omitempty"` // what clients of the service's do not know
+}
+
+// stageExtras are a stage's settings that the service has none of.
+type stageExtras struct {
+	RouteNotFound bool        `json:"routeNotFound,omitempty"`
+	CORS          *model.CORS `json:"cors,omitempty"`
 }
 
 func asStage(s *control.Stage) stage {
 	t := &s.Settings
 	out := stage{
-		DeploymentID: s.DeploymentID, StageName: s.Name, Description: t.Description,
+		DeploymentID: s.DeploymentID, StageName: s.Name, ClientCertificateID: t.ClientCertificateID, Description: t.Description,
 		CacheClusterEnabled: t.CacheClusterEnabled, CacheClusterSize: t.CacheClusterSize, CacheClusterStatus: "NOT_AVAILABLE",
 		MethodSettings: t.MethodSettings, Variables: t.Variables, DocumentationVersion: t.DocumentationVersion,
 		AccessLogSettings: t.AccessLog, CanarySettings: t.Canary, TracingEnabled: t.TracingEnabled,
@@ -49,6 +57,9 @@ func asStage(s *control.Stage) stage {
 	}
 	if out.MethodSettings == nil {
 		out.MethodSettings = map[string]model.MethodSetting{}
+	}
+	if t.RouteNotFound || t.CORS != nil {
+		out.Tollgate = &stageExtras{t.RouteNotFound, t.CORS}
 	}
 	if t.CacheClusterEnabled {
 		out.CacheClusterStatus = "AVAILABLE" // nothing waits for a cluster here
@@ -176,6 +187,7 @@ const (
 	canaryPath    = "/canarySettings"
 	overridesPath = canaryPath + "/stageVariableOverrides/"
 	variablesPath = "/variables/"
+	extrasPath    = "/tollgate/" // of settings that the service has none of
 )
 
 // patchStage applies one step of a PATCH. A stage refuses paths in words of its
@@ -198,6 +210,8 @@ func patchStage(p *patchOp, e *control.StageEdit) error {
 		return badRequest("Invalid add operation with path: %s", path)
 	case strings.HasPrefix(path, canaryPath+"/"):
 		return patchCanary(path, p.value(), e)
+	case strings.HasPrefix(path, extrasPath):
+		return patchStageExtra(path[len(extrasPath):], p.value(), e)
 	case strings.HasPrefix(path, variablesPath):
 		setVariable(&e.Variables, path[len(variablesPath):], p.value())
 		return nil
@@ -214,9 +228,7 @@ func patchStageField(path, value string, e *control.StageEdit) (err error) {
 	case "/documentationVersion":
 		e.DocumentationVersion = value
 	case "/clientCertificateId":
-		if value != "" {
-			return badRequest("Client certificates are not shown to back ends yet: a stage cannot have one")
-		}
+		e.ClientCertificateID = value
 	case "/tracingEnabled":
 		e.TracingEnabled, err = patchBool(path, value)
 	case "/cacheClusterEnabled":
@@ -229,6 +241,17 @@ func patchStageField(path, value string, e *control.StageEdit) (err error) {
 		return patchMethodSetting(path, value, e)
 	}
 	return err
+}
+
+func patchStageExtra(name, value string, e *control.StageEdit) (err error) {
+	if name == "routeNotFound" {
+		e.RouteNotFound, err = patchBool(extrasPath+name, value)
+		return err
+	}
+	if field, ok := strings.CutPrefix(name, "cors/"); ok {
+		return e.SetCORS(field, value)
+	}
+	return badRequest("Invalid path %s%s. Must be one of: [/tollgate/routeNotFound, /tollgate/cors/{allowOrigins, allowMethods, allowHeaders, exposeHeaders, allowCredentials, maxAge}]", extrasPath, name)
 }
 
 func patchAccessLog(path, value string, e *control.StageEdit) error {
@@ -312,6 +335,9 @@ func patchStageRemove(path string, e *control.StageEdit) error {
 		return nil
 	case path == canaryPath:
 		e.Canary = nil
+		return nil
+	case path == extrasPath+"cors":
+		e.CORS = nil
 		return nil
 	case strings.HasPrefix(path, variablesPath):
 		delete(e.Variables, unescapePatch.Replace(path[len(variablesPath):]))

@@ -253,7 +253,7 @@ func TestStageRefusals(t *testing.T) {
 		{"replace", "/*/*/throttling/burstLimit", "many", "Invalid value many for /*/*/throttling/burstLimit: it is a whole number"},
 		{"replace", "/*/*/throttling/rateLimit", "NaN", "method setting */*: the rate limit NaN is neither -1 nor between 0 and 1,000,000,000 calls a second"},
 		{"replace", "/tracingEnabled", "maybe", "Invalid value maybe for /tracingEnabled: it is true or false"},
-		{"replace", "/clientCertificateId", "abc", "Client certificates are not shown to back ends yet: a stage cannot have one"},
+		{"replace", "/clientCertificateId", "abc", "Invalid Client Certificate identifier specified"},
 		{"replace", "/canarySettings/percentTraffic", "101", "percent traffic 101 of the canary is not between 0 and 100"},
 	} {
 		first := op{"op": "replace", "path": "/description", "value": "never kept"}

@@ -118,6 +118,16 @@ func TestVPCLinks(t *testing.T) {
 	}
 	f.call("PATCH", "/vpclinks/"+id, steps{step("add", "/targetArns", target)}.body()).wantError(400, "BadRequestException", "Target arns are not allowed to be changed/added.")
 
+	// Addresses beside the ARN, or alone, are what calls go to.
+	if b := string(f.call("PATCH", "/vpclinks/"+id, steps{step("replace", "/tollgate/targets", "127.0.0.1:1, [::1]:2")}.body()).want(200).Body); !strings.Contains(b, `"targetArns":["`+target+`"]`) || !strings.Contains(b, `"x-tollgate-targets":["127.0.0.1:1","[::1]:2"]`) {
+		t.Errorf("%s", b)
+	}
+	for _, bad := range []string{"127.0.0.1", "127.0.0.1:0", "a b:1", "http://x:1"} {
+		f.call("PATCH", "/vpclinks/"+id, steps{step("replace", "/tollgate/targets", bad)}.body()).want(400)
+	}
+	alone := f.call("POST", "/vpclinks", map[string]any{"name": "x", "targetArns": []string{"10.0.0.1:80", "10.0.0.2:80"}}).want(202).field("id")
+	f.call("DELETE", "/vpclinks/"+alone, nil).want(202)
+
 	// A stage that calls through it keeps it.
 	api, _ := f.newAPI()
 	f.method(api, "/pets", "GET", model.Method{Integration: &model.Integration{Type: model.IntegrationHTTPProxy, URI: "http://127.0.0.1:9/", HTTPMethod: "GET"}})

@@ -1,6 +1,8 @@
 package awsapi
 
 import (
+	"strings"
+
 	"tollgate/control"
 )
 
@@ -21,11 +23,12 @@ type vpcLink struct {
 	Status        string            `json:"status"`
 	StatusMessage string            `json:"statusMessage,omitempty"`
 	Tags          map[string]string `json:"tags,omitempty"`
+	Targets       []string          `json:"x-tollgate-targets,omitempty"` // addresses, which the service has none of
 }
 
 // asVPCLink is a link as reads show it: nothing has to be set up for it to be there.
 func asVPCLink(l control.VPCLink) any {
-	return vpcLink{l.ID, l.Name, l.Description, l.TargetARNs, "AVAILABLE", "Your vpc link is ready for use", l.Tags}
+	return vpcLink{l.ID, l.Name, l.Description, l.ARNs(), "AVAILABLE", "Your vpc link is ready for use", l.Tags, l.Targets()}
 }
 
 func noVPCLink(err error) error { return missing(err, "Invalid Vpc Link identifier specified") }
@@ -40,7 +43,7 @@ func (c *call) createVPCLink() (any, error) {
 		return nil, err
 	}
 	// Tools wait for a link; the service answers the creation so.
-	return vpcLink{ID: l.ID, Name: l.Name, Description: l.Description, TargetARNs: l.TargetARNs, Status: "PENDING", Tags: l.Tags}, nil
+	return vpcLink{ID: l.ID, Name: l.Name, Description: l.Description, TargetARNs: l.ARNs(), Status: "PENDING", Tags: l.Tags, Targets: l.Targets()}, nil
 }
 
 func (c *call) getVPCLink() (any, error) {
@@ -62,6 +65,10 @@ func (c *call) updateVPCLink() (any, error) {
 		return patch(steps, []patchRule{
 			{ops: "replace", pattern: "/name", apply: setText(&l.Name)},
 			{ops: "replace", pattern: "/description", apply: setText(&l.Description)},
+			{ops: "replace", pattern: "/tollgate/targets", hidden: true, apply: func(p *patchOp, _ []string) error {
+				l.SetTargets(strings.FieldsFunc(p.value(), func(r rune) bool { return r == ',' || r == ' ' }))
+				return nil
+			}},
 			{ops: "add replace remove", pattern: "/targetArns", hidden: true, apply: func(*patchOp, []string) error {
 				return badRequest("Target arns are not allowed to be changed/added.")
 			}},

@@ -112,6 +112,16 @@ func selfSigned(id string, now time.Time) (certificate string, key []byte, expir
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), key, expires, err
 }
 
+// identify puts into a stage's configuration what it shows to its back ends.
+func (p *Plane) identify(s *model.StageConfig, id, chain string, sealed []byte) error {
+	der, err := p.openSecret("clientcertificate/"+id, sealed)
+	if err != nil {
+		return err
+	}
+	s.Identity = &model.Identity{Certificate: chain, PrivateKey: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte(der)}))}
+	return nil
+}
+
 // ClientCertificates lists the account's by id.
 func (p *Plane) ClientCertificates(ctx context.Context, actor Actor, pg Page) (List[ClientCertificate], error) {
 	from, limit, err := pg.bounds()

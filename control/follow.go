@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -229,8 +230,11 @@ const (
 
 	tenantRows = `select t.tenant_id, t.account_id, t.suspended, t.caps, t.gateway_id <> $1 from tenant t`
 	stageRows  = `select s.stage_num, s.tenant_id, s.api_id, s.name, coalesce(s.deployment_id, ''), s.settings,
+			coalesce(cc.certificate_id, ''), cc.certificate, cc.private_key,
+			(select jsonb_agg(jsonb_build_object('id', l.link_id, 'targets', to_jsonb(l.target_arns)) order by l.link_id) from vpc_link l where l.tenant_id = s.tenant_id),
 			s.deleted_at is not null or t.gateway_id <> $1
-		from stage s join tenant t using (tenant_id)`
+		from stage s join tenant t using (tenant_id)
+		left join client_certificate cc on cc.tenant_id = s.tenant_id and cc.certificate_id = s.settings->>'clientCertificateId'`
 	planRows = `select p.plan_id, p.tenant_id, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, ` + planStages + `,
 			p.deleted_at is not null or t.gateway_id <> $1
 		from plan p join tenant t using (tenant_id)`
@@ -253,7 +257,7 @@ func (p *Plane) readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans
 	}
 	if spans == nil && c.Full {
 		queue(readTenants, tenantRows+servedNow, gateway)
-		queue(readStages, stageRows+servedNow+` and s.deleted_at is null`, gateway)
+		queue(p.readStages, stageRows+servedNow+` and s.deleted_at is null`, gateway)
 		queue(readPlans, planRows+servedNow+` and p.deleted_at is null`, gateway)
 		queue(readKeys, keyColumns+servedNow+` and k.deleted_at is null`+keyOrder, gateway)
 		queue(p.domainsOf, domainRows+servedNow+` and o.verified_at is not null`, gateway)
@@ -264,7 +268,7 @@ func (p *Plane) readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans
 		case kindTenant:
 			queue(readTenants, tenantRows+` where t.tenant_id = $2`, gateway, s.tenant)
 		case kindStage:
-			queue(readStages, stageRows+` where s.tenant_id = $2 and s.stage_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
+			queue(p.readStages, stageRows+` where s.tenant_id = $2 and s.stage_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
 		case kindPlan:
 			queue(readPlans, planRows+` where p.tenant_id = $2 and p.plan_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
 		case kindKey:
@@ -291,17 +295,28 @@ func readTenants(rows pgx.Rows, c *model.Changes) error {
 	return err
 }
 
-func readStages(rows pgx.Rows, c *model.Changes) error {
+func (p *Plane) readStages(rows pgx.Rows, c *model.Changes) error {
 	var s model.StageConfig
 	var settings model.StageSettings
-	_, err := pgx.ForEachRow(rows, []any{&s.Num, &s.Tenant, &s.APIID, &s.Stage, &s.DeploymentID, &settings, &s.Deleted}, func() error {
+	var certificate string
+	var chain *string
+	var key []byte
+	_, err := pgx.ForEachRow(rows, []any{&s.Num, &s.Tenant, &s.APIID, &s.Stage, &s.DeploymentID, &settings, &certificate, &chain, &key, &s.Links, &s.Deleted}, func() error {
 		if s.Deleted {
 			s = model.StageConfig{Num: s.Num, Tenant: s.Tenant, Deleted: true}
 		} else {
 			settings.Configure(&s)
+			for i := range s.Links {
+				s.Links[i].Targets = linkTargets(s.Links[i].Targets)
+			}
+			if chain != nil {
+				if err := p.identify(&s, certificate, *chain, key); err != nil {
+					p.log.Error("a stage's back ends are shown no certificate", "api", s.APIID, "stage", s.Stage, "error", fmt.Sprint(err))
+				}
+			}
 		}
 		c.Stages = append(c.Stages, s)
-		s, settings = model.StageConfig{}, model.StageSettings{} // maps and pointers must not be shared
+		s, settings, chain, key = model.StageConfig{}, model.StageSettings{}, nil, nil // what is behind pointers must not be shared
 		return nil
 	})
 	return err

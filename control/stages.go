@@ -231,6 +231,14 @@ func (p *Plane) place(ctx context.Context, w *write, apiID, name string, e Stage
 	if err := e.Validate(); err != nil {
 		return err
 	}
+	if id := e.ClientCertificateID; id != "" {
+		if _, err := readCertificate(ctx, w, w.tenant, id); err != nil {
+			if model.KindOf(err) == model.NotFound {
+				return model.Errorf(model.Invalid, "Invalid Client Certificate identifier specified")
+			}
+			return err
+		}
+	}
 	for _, id := range e.deployments() {
 		if slices.Contains(known, id) {
 			continue

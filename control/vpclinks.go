@@ -2,7 +2,10 @@ package control
 
 import (
 	"context"
+	"math"
+	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,8 +14,9 @@ import (
 	"tollgate/model"
 )
 
-// VPCLink names a load balancer in a private network. The gateway does not reach
-// through links: an API that needs one is not deployed.
+// VPCLink names what is reached in a private network: a load balancer's ARN, as tools for
+// Amazon's service give it, and the addresses that nodes send calls to, which must be in
+// networks that the operator lets upstreams be in. All of them are in TargetARNs.
 type VPCLink struct {
 	ID          string            `json:"id"`
 	Name        string            `json:"name"`
@@ -47,14 +51,62 @@ func (l *VPCLink) check() error {
 	return checkDescription(l.Description)
 }
 
-func checkTargets(arns []string) error {
+// Targets are the addresses that calls are sent to.
+func (l *VPCLink) Targets() []string { return linkTargets(l.TargetARNs) }
+
+// ARNs are what is no address.
+func (l *VPCLink) ARNs() (out []string) {
+	for _, t := range l.TargetARNs {
+		if strings.HasPrefix(t, "arn:") {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// SetTargets exchanges the addresses.
+func (l *VPCLink) SetTargets(targets []string) { l.TargetARNs = append(l.ARNs(), targets...) }
+
+func linkTargets(all []string) (out []string) {
+	for _, t := range all {
+		if !strings.HasPrefix(t, "arn:") {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func checkTarget(t string) error {
+	host, port, err := net.SplitHostPort(t)
+	n, no := strconv.ParseUint(port, 10, 16)
+	if err != nil || no != nil || n == 0 || host == "" || len(host) > 253 || strings.ContainsAny(host, " /?#@\t\r\n") {
+		return model.Errorf(model.Invalid, "target %.300q is neither an ARN nor an address such as 10.0.0.5:8080", t)
+	}
+	return nil
+}
+
+func checkTargets(all []string) error {
+	var arns, addresses []string
+	for _, t := range all {
+		if _, _, err := net.SplitHostPort(t); err == nil && !strings.HasPrefix(t, "arn:") {
+			if err := checkTarget(t); err != nil {
+				return err
+			}
+			addresses = append(addresses, t)
+			continue
+		}
+		arns = append(arns, t)
+	}
+	if len(addresses) > model.MaxLinkTargets {
+		return model.Errorf(model.Limit, "the VPC link has %d addresses; at most %d are allowed", len(addresses), model.MaxLinkTargets)
+	}
 	for _, arn := range arns {
 		if !anyARN.MatchString(arn) || len(arn) > maxARN {
 			return model.Errorf(model.Invalid, "Invalid ARN. ARN is not well formed %.200s", arn)
 		}
 	}
 	switch {
-	case len(arns) == 0:
+	case len(all) == 0:
 		return model.Errorf(model.Invalid, "No target arn specified for vpc link.")
 	case len(arns) > 1:
 		return model.Errorf(model.Invalid, "More than one target arn specified for vpc link.")
@@ -89,6 +141,7 @@ func (p *Plane) CreateVPCLink(ctx context.Context, actor Actor, in VPCLink) (VPC
 		if err := w.tag(ctx, "/vpclinks/"+id, in.Tags, nil); err != nil {
 			return err
 		}
+		w.changedLinks()
 		var err error
 		if out, err = readLink(ctx, w, w.tenant, id); err != nil {
 			return err
@@ -132,7 +185,12 @@ func readLink(ctx context.Context, tx pgx.Tx, tenant uint32, id string) (l VPCLi
 	return l, missing(err, "there is no VPC link %.100q", id)
 }
 
-// UpdateVPCLink changes a link's name and description.
+// changedLinks notes that nodes must look at the account's links, which come with its
+// stages.
+func (w *write) changedLinks() { w.changedRange(kindStage, 0, math.MaxInt64) }
+
+// UpdateVPCLink changes a link's name, description and targets, which takes effect at
+// once.
 func (p *Plane) UpdateVPCLink(ctx context.Context, actor Actor, id string, edit func(*VPCLink) error) (out VPCLink, err error) {
 	_, err = p.writeAs(ctx, actor, ToBuild, func(w *write) error {
 		if out, err = readLink(ctx, w, w.tenant, id); err != nil {
@@ -144,11 +202,15 @@ func (p *Plane) UpdateVPCLink(ctx context.Context, actor Actor, id string, edit 
 		if err := out.check(); err != nil {
 			return err
 		}
-		if _, err := w.Exec(ctx, `
-			update vpc_link set name = $3, description = $4 where tenant_id = $1 and link_id = $2`, w.tenant, id, out.Name, out.Description); err != nil {
+		if err := checkTargets(out.TargetARNs); err != nil {
 			return err
 		}
-		return w.audit(ctx, "vpc-link.update", id, map[string]any{"name": out.Name})
+		if _, err := w.Exec(ctx, `
+			update vpc_link set name = $3, description = $4, target_arns = $5 where tenant_id = $1 and link_id = $2`, w.tenant, id, out.Name, out.Description, out.TargetARNs); err != nil {
+			return err
+		}
+		w.changedLinks()
+		return w.audit(ctx, "vpc-link.update", id, map[string]any{"name": out.Name, "targets": out.TargetARNs})
 	})
 	return out, err
 }
@@ -177,6 +239,7 @@ func (p *Plane) DeleteVPCLink(ctx context.Context, actor Actor, id string) error
 		if _, err := w.Exec(ctx, `delete from vpc_link where tenant_id = $1 and link_id = $2`, w.tenant, id); err != nil {
 			return err
 		}
+		w.changedLinks()
 		return w.audit(ctx, "vpc-link.delete", id, nil)
 	})
 	return err

@@ -44,6 +44,8 @@ const (
 	authorizerFailure
 	authorizerConfiguration
 	malformedAnswer
+	notFound
+	circuitOpen
 	methodTooLong
 	kinds
 )
@@ -91,6 +93,8 @@ var answers = func() (t [kinds]answer) {
 	set(authorizerFailure, "AUTHORIZER_FAILURE", 500, "", "AuthorizerFailureException")
 	set(authorizerConfiguration, "AUTHORIZER_CONFIGURATION_ERROR", 500, "", "AuthorizerConfigurationException")
 	set(malformedAnswer, "API_CONFIGURATION_ERROR", 502, "Internal server error", "InternalServerErrorException")
+	set(notFound, "RESOURCE_NOT_FOUND", 404, "Not Found", "NotFoundException")
+	set(circuitOpen, "CIRCUIT_OPEN", 503, "Service Unavailable", "ServiceUnavailableException")
 	set(methodTooLong, "METHOD_TOO_LONG", 414, "Request URI Too Long", "BadRequestException")
 	for _, k := range []kind{authorizerFailure, authorizerConfiguration} {
 		t[k].body = []byte(`{"message":null}`) // as recorded
@@ -103,7 +107,7 @@ var answers = func() (t [kinds]answer) {
 func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
 	c.head = append(c.head[:0], a.head...)
-	c.head = c.appendChallenge(c.appendID(c.head))
+	c.head = c.appendChallenge(c.appendOwn(c.head, x))
 	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {
 		c.flags |= flagBillable
 	}
@@ -151,8 +155,11 @@ func (c *call) renderMapped(x *http1.Exchange, k kind, g *mapping.GatewayRespons
 	in.Context.Set("error", e)
 	out := g.Reply(in, a.status, string(body))
 	c.head = append(append(append(c.head[:0], "x-amzn-ErrorType: "...), a.errorType...), '\r', '\n')
-	c.head = c.appendChallenge(c.appendID(c.head))
+	c.head = c.appendChallenge(c.appendOwn(c.head, x))
 	for _, h := range out.Header {
+		if c.cors() != nil && isCORS(h.Name) {
+			continue
+		}
 		c.head = append(append(append(append(c.head, h.Name...), ": "...), h.Value...), '\r', '\n')
 	}
 	_ = x.Reply(out.Status, c.head, []byte(out.Body))
@@ -204,6 +211,25 @@ func (c *call) appendChallenge(dst []byte) []byte {
 	return append(append(append(dst, "www-authenticate: "...), c.challenge...), '\r', '\n')
 }
 
+// appendOwn appends what the gateway adds to each answer of a call.
+func (c *call) appendOwn(dst []byte, x *http1.Exchange) []byte {
+	dst = c.appendID(dst)
+	if s := c.cors(); s != nil {
+		dst = s.appendAnswer(dst, x)
+	}
+	return dst
+}
+
+// cors are the settings of the call's stage; nil: it has none.
+func (c *call) cors() *cors {
+	if c.stage == nil {
+		return nil
+	}
+	return c.stage.cors
+}
+
+// appendID appends the names that the call has: in the journal, and the shorter one
+// that Amazon API Gateway gives each call besides.
 func (c *call) appendID(dst []byte) []byte {
 	dst = append(dst, "x-amzn-RequestId: "...)
 	dst = c.id.AppendText(dst)

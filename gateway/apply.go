@@ -27,6 +27,7 @@ type registry struct {
 	buckets  map[stageMethod]*limit.Bucket
 	programs map[string]*program
 	domains  map[uint32]*domain
+	links    map[linkKey]*linkRef
 	caches   map[cacheOf]*stageCache
 	signers  map[uint32][]*signer // by tenant
 	creds    map[uint32]*credential
@@ -38,7 +39,7 @@ func newRegistry() registry {
 	return registry{
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
-		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{},
+		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{}, links: map[linkKey]*linkRef{},
 		caches:  map[cacheOf]*stageCache{},
 		signers: map[uint32][]*signer{},
 		creds:   map[uint32]*credential{},
@@ -74,6 +75,13 @@ func (g *Gateway) apply(ch *model.Changes, content func(string) *model.Deploymen
 		g.applyPlan(&ch.Plans[i])
 	}
 	g.applyKeys(ch.Keys)
+	told := map[uint32]bool{}
+	for i := range ch.Stages {
+		if s := &ch.Stages[i]; !s.Deleted && !told[s.Tenant] { // the same on each of its stages
+			told[s.Tenant] = true
+			g.reg.applyLinks(s.Tenant, s.Links)
+		}
+	}
 	g.applySigners(ch.Signers)
 	g.reg.applyCredentials(ch)
 	var failed []model.StageFailure
@@ -295,7 +303,7 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 	if err != nil {
 		return err
 	}
-	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, cors: compileCORS(cfg.CORS), ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
 	if k := cfg.Canary; k != nil {
 		vars := maps.Clone(cfg.Variables)
 		if vars == nil {
@@ -316,8 +324,16 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 
 // program is a deployment of a stage's API, compiled for stages with these variables.
 func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]string, content func(string) *model.DeploymentContent) (*program, error) {
-	for _, key := range []string{id, programKey(id, vars)} {
-		if prog := g.reg.programs[key]; prog != nil {
+	who, err := newIdentity(cfg.Identity)
+	if err != nil {
+		return nil, err
+	}
+	keys := []string{id, programKey(id, vars)}
+	if who != nil {
+		keys = append([]string{withIdentity(keys[0], who), withIdentity(keys[1], who)}, keys...)
+	}
+	for _, key := range keys {
+		if prog := g.reg.programs[key]; prog != nil && (who == nil || prog.shown == who.name || !prog.shows) {
 			if prog.tenant != cfg.Tenant || prog.api != cfg.APIID {
 				return nil, fmt.Errorf("deployment %s is of another API", id)
 			}
@@ -331,7 +347,8 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 	if d.Tenant != cfg.Tenant || d.APIID != cfg.APIID {
 		return nil, fmt.Errorf("deployment %s is of another API", id)
 	}
-	prog, err := compile(d, vars, g.upstreams, g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID), g.o.Endpoints)
+	prog, err := compile(d, vars, outward{g.upstreams, func(link string) *linkRef { return g.reg.linkRef(linkKey{cfg.Tenant, link}) }, who,
+		g.apiARN(g.reg.tenants[cfg.Tenant].account, d.APIID), g.o.Endpoints})
 	if err != nil {
 		return nil, err
 	}
@@ -391,6 +408,7 @@ func (g *Gateway) tidy() {
 	pools := map[http1.PoolKey]bool{}
 	live := map[stageMethod]bool{}
 	refs := map[stageName]*stageRef{}
+	linked := map[*linkRef]bool{}
 	issuers := map[token.IssuerID]bool{}
 	for _, s := range g.reg.stages {
 		refs[s.ref.name] = s.ref
@@ -403,7 +421,10 @@ func (g *Gateway) tidy() {
 			}
 			for i := range p.methods {
 				m := &p.methods[i]
-				pools[m.out.key] = true
+				m.poolKeys(pools)
+				if m.special != nil && m.special.link != nil {
+					linked[m.special.link] = true
+				}
 				if m.authorizer != nil {
 					pools[m.authorizer.key] = true
 				}
@@ -426,6 +447,7 @@ func (g *Gateway) tidy() {
 	g.reg.tidyCaches()
 	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
 	g.reg.programs, g.reg.refs = progs, refs
+	maps.DeleteFunc(g.reg.links, func(k linkKey, ref *linkRef) bool { return ref.Load() == nil && !linked[ref] })
 	g.upstreams.Keep(pools)
 	g.tokens.Keep(issuers)
 }

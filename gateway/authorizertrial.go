@@ -13,8 +13,8 @@ import (
 	"tollgate/model"
 )
 
-// TryAuthorizer asks a Lambda authorizer about one call, as the gateway does for a method
-// that it guards, but for what is kept of earlier answers. What goes wrong is its answer;
+// TryAuthorizer asks an authorizer about one call, as the gateway does for a method that
+// it guards, without scopes, but for what is kept of earlier answers. What goes wrong is its answer;
 // an error says that it could not be tried.
 func (s *Trials) TryAuthorizer(ctx context.Context, in model.AuthorizerTrial) (model.AuthorizerAnswer, error) {
 	select {
@@ -26,7 +26,7 @@ func (s *Trials) TryAuthorizer(ctx context.Context, in model.AuthorizerTrial) (m
 	s.begin()
 	defer s.end()
 	began, g := time.Now(), s.g
-	a, _, err := compileLambdaAuth(in.Definition, &model.Method{AuthorizationType: model.AuthCustom, AuthorizerID: in.AuthorizerID}, in.Variables, g.o.Endpoints, g.upstreams)
+	tried, err := g.tryable(&in)
 	if err != nil {
 		return model.AuthorizerAnswer{}, model.Errorf(model.Invalid, "%v", err)
 	}
@@ -51,7 +51,7 @@ func (s *Trials) TryAuthorizer(ctx context.Context, in model.AuthorizerTrial) (m
 		id, _ := journal.ParseCallID(t.ID)
 		c.begin(x, id)
 		x.Rec = nil
-		c.tenant = &tenant{account: in.AccountID}
+		c.tenant = &tenant{account: in.AccountID, num: s.num.Add(1)} // accounts share nothing
 		c.tenant.caps.Store(&g.o.Caps)
 		set := serviceCredentials(in.Credentials)
 		c.tenant.credentials.Store(&set)
@@ -59,13 +59,43 @@ func (s *Trials) TryAuthorizer(ctx context.Context, in model.AuthorizerTrial) (m
 		t.v = variant{prog: prog, runs: []run{{m: &method{timeout: authTimeout}}}, vars: in.Variables}
 		c.stage, c.variant, c.run, c.trace = &stage{tenant: c.tenant, cfg: model.StageConfig{Stage: trialStage, APIID: in.APIID}}, &t.v, &t.v.runs[0], &t.trace
 		c.path, c.match.Route, c.match.N = x.Request.Path.Of(x.In), -1, 0
-		out = a.tried(c, x)
+		out = tried(c, x)
 		_ = x.Reply(200, nil, nil)
 	})
 	out.Latency = time.Since(began)
 	t.say("Successfully completed authorizer execution")
 	out.Log = t.log.String()
 	return out, nil
+}
+
+// tryable compiles the authorizer of a trial.
+func (g *Gateway) tryable(in *model.AuthorizerTrial) (func(*call, *http1.Exchange) model.AuthorizerAnswer, error) {
+	if def := in.Definition.Authorizer(in.AuthorizerID); def != nil && (def.Type == model.AuthCognito || def.Type == model.AuthJWT) {
+		a, err := newTokenAuth(def)
+		if err != nil {
+			return nil, fmt.Errorf("authorizer %s: %w", def.Name, err)
+		}
+		return a.tried, nil
+	}
+	a, _, err := compileLambdaAuth(in.Definition, &model.Method{AuthorizationType: model.AuthCustom, AuthorizerID: in.AuthorizerID}, in.Variables, g.o.Endpoints, g.upstreams)
+	if err != nil {
+		return nil, err
+	}
+	return a.tried, nil
+}
+
+// tried is what the authorizer says of a call: of user pools, with an ID token.
+func (a *tokenAuth) tried(c *call, x *http1.Exchange) model.AuthorizerAnswer {
+	if k := a.authorize(c, x, nil); k != proceed {
+		c.traceFailure(k)
+		return model.AuthorizerAnswer{Status: answers[k].status}
+	}
+	w := c.caller
+	out := model.AuthorizerAnswer{Principal: w.principal, Claims: map[string]string{}}
+	for _, claim := range w.token.Claims {
+		out.Claims[claim.Name] = w.claim(claim)
+	}
+	return out
 }
 
 // tried is what the authorizer says of a call.

@@ -18,7 +18,7 @@ func TestTryAuthorizer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, at, slog.New(slog.DiscardHandler))
+	s := NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, at, nil, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { _ = s.Close(t.Context()) })
 	d := &model.Definition{Authorizers: []model.Authorizer{{ID: "a", Name: "guard", Type: model.AuthorizerToken, AuthorizerURI: functionURI("token"), IdentitySource: "method.request.header.Authorization"}}}
 	keys := []model.CredentialConfig{{Name: model.DefaultCredential, AccessKeyID: "AKIA", Secret: "secret"}}

@@ -9,7 +9,6 @@ import (
 
 	"tollgate/gateway/cache"
 	"tollgate/gateway/http1"
-	"tollgate/gateway/mapping"
 	"tollgate/model"
 )
 
@@ -193,7 +192,7 @@ func (c *call) asked(x *http1.Exchange, k *caching, key cache.Key, out *reply) (
 		if strings.EqualFold(h.Name, "Set-Cookie") {
 			return nil, f // one caller's session is nobody else's
 		}
-		e.Head = appendLine(e.Head, h)
+		e.Head = appendLine(e.Head, h.Name, h.Value)
 	}
 	if k.setting.Encrypted {
 		k.store.Seal(key, e)
@@ -211,7 +210,12 @@ func (c *call) hit(x *http1.Exchange, k *caching, key cache.Key, e *cache.Entry)
 	if c.trace != nil {
 		c.trace.say("Cache hit for the key of %d parameters", len(c.run.m.cacheKey.params))
 	}
-	c.head = append(c.head, e.Head...)
+	head := e.Head
+	if c.cors() != nil {
+		head = withoutCORS(head)
+	}
+	c.head = append(c.head, head...)
+	body = c.packed(x, body, hasLine(head))
 	_ = x.Reply(e.Status, c.head, body)
 	return true
 }
@@ -274,8 +278,4 @@ func (c *call) addQuery(x *http1.Exchange, k *cache.KeyMaker, name string) {
 			k.Add(value, true)
 		}
 	}
-}
-
-func appendLine(dst []byte, h mapping.Pair) []byte {
-	return append(append(append(append(dst, h.Name...), ": "...), h.Value...), '\r', '\n')
 }

@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,6 +36,9 @@ type program struct {
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
+	compress  int    // answers of that many bytes and more; never
+	shown     string // the name of the identity
+	shows     bool   // an upstream is asked over TLS, so that an identity is shown
 	// authorizerKeys: API keys are what authorizers say.
 	authorizerKeys bool
 	key            string                // among the node's programs: see programKey
@@ -46,9 +52,12 @@ type resource struct{ id, path string }
 type method struct {
 	num         uint32 // in journals
 	keyed       bool   // an API key is required
+	streams     bool   // answers stream, whatever else the API asks for
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
+	special     *special                              // how out is asked; nil: as it is
+	over        *mapping.Over                         // what goes over what the client sent to out; nil: nothing does
 	mock        *mock                                 // answers instead of out
 	whole       whole                                 // answers instead of sending the call on; nil: out does, or mock
 	mapped      *mapped                               // how the integration's request and answer are made; nil: neither is
@@ -86,12 +95,13 @@ type upstream struct {
 	key    http1.PoolKey
 }
 
-// part is a literal piece of the upstream path or the value of the path
-// variable with that index.
+// part is a literal piece of the upstream path, the value of the path variable with
+// that index, or that of a request parameter.
 type part struct {
-	literal  string
-	variable int
-	greedy   bool
+	literal   string
+	variable  int // -1: none
+	greedy    bool
+	parameter string // "": none
 }
 
 // programKey names a deployment's program on stages with these variables. One that
@@ -104,10 +114,19 @@ func programKey(id string, vars map[string]string) string {
 	return string(b)
 }
 
+// outward is what programs reach their upstreams by.
+type outward struct {
+	pools    *http1.Upstreams
+	link     func(id string) *linkRef // nil: there are no links here
+	identity *identity                // nil: none is shown
+	arn      string                   // the API's
+	at       aws.Endpoints            // where AWS services are
+}
+
 // compile turns a deployment into a program, on stages with these variables. It
 // refuses whatever it does not act on: nothing is served without a step its author
-// asked for. arn is the API's, at where AWS services are.
-func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Upstreams, arn string, at aws.Endpoints) (*program, error) {
+// asked for.
+func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*program, error) {
 	if un := d.Definition.Undeployable(); len(un) > 0 {
 		return nil, fmt.Errorf("%s: %s", un[0].Pointer, un[0].Message)
 	}
@@ -115,8 +134,11 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, arn: arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint,
+	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint,
 		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer, tokens: map[string]*tokenAuth{}}
+	if p.compress = never; d.Definition.MinimumCompressionSize != nil {
+		p.compress = *d.Definition.MinimumCompressionSize
+	}
 	models := map[string]*schema.Schema{}
 	routes := make([]route.Route, 0, len(d.Definition.Resources))
 	for i := range d.Definition.Resources {
@@ -137,7 +159,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 				p.key = programKey(d.ID, vars)
 				def.Integration = onStage(g, r.Path, vars)
 			}
-			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, pools, at)
+			m, err := compileMethod(r.Path, v, num, &def, d.Definition.BinaryMediaTypes, o)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
@@ -146,7 +168,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			}
 			if def.AuthorizationType == model.AuthCustom {
 				var variables bool
-				m.authorizer, variables, err = compileLambdaAuth(&d.Definition, &def, vars, at, pools)
+				m.authorizer, variables, err = compileLambdaAuth(&d.Definition, &def, vars, o.at, o.pools)
 				if variables {
 					p.key = programKey(d.ID, vars)
 				}
@@ -167,6 +189,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
 			}
+			p.shows = p.shows || m.out.key.TLS
 			rt.Methods[v] = int32(len(p.methods))
 			p.methods = append(p.methods, m)
 		}
@@ -174,7 +197,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 		p.resources = append(p.resources, resource{r.ID, r.Path})
 	}
 	var err error
-	if p.policy, err = compilePolicy(&d.Definition, arn); err != nil {
+	if p.policy, err = compilePolicy(&d.Definition, o.arn); err != nil {
 		return nil, err
 	}
 	if p.responses, err = compileResponses(&d.Definition); err != nil {
@@ -183,7 +206,54 @@ func compile(d *model.DeploymentContent, vars map[string]string, pools *http1.Up
 	if p.tree, err = route.New(routes); err != nil {
 		return nil, err
 	}
+	if p.shows && o.identity != nil {
+		p.key, p.shown = withIdentity(p.key, o.identity), o.identity.name
+	}
 	return p, nil
+}
+
+// withIdentity names a program whose upstreams are shown an identity.
+func withIdentity(key string, i *identity) string { return key + "\x00identity\x00" + i.name }
+
+// identity is a client certificate with a name that is no other's.
+type identity struct {
+	tls.Certificate
+	name string
+}
+
+// newIdentity reads what a stage shows to its upstreams; nil: nothing.
+func newIdentity(m *model.Identity) (*identity, error) {
+	if m == nil {
+		return nil, nil
+	}
+	pair, err := tls.X509KeyPair([]byte(m.Certificate), []byte(m.PrivateKey))
+	if err != nil {
+		return nil, fmt.Errorf("its client certificate: %w", err)
+	}
+	sum := sha256.Sum256([]byte(m.Certificate + "\x00" + m.PrivateKey))
+	return &identity{pair, hex.EncodeToString(sum[:])}, nil
+}
+
+// compileSpecial is how an integration's upstream is asked; nil: as it is.
+func compileSpecial(g *model.Integration, key http1.PoolKey, client *tls.Certificate, o outward) *special {
+	s := &special{key: key, client: client, pools: o.pools}
+	s.budget.left.Store(budgetStart * budgetPrice)
+	if g.ConnectionType == model.ConnectionVPCLink {
+		s.link = &linkRef{}
+		if o.link != nil {
+			s.link = o.link(g.ConnectionID)
+		}
+	}
+	if u := g.Upstream; u != nil {
+		s.retries = u.Retries
+		if u.Breaker != nil {
+			s.breaker = newBreaker(u.Breaker)
+		}
+	}
+	if s.link == nil && s.retries == nil && s.breaker == nil {
+		return nil
+	}
+	return s
 }
 
 // onStage is an integration with a stage's variables. Where one is missing, or they
@@ -209,8 +279,8 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 // noEndpoint is a mock without an answer.
 var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
-func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, pools *http1.Upstreams, at aws.Endpoints) (method, error) {
-	m := method{num: num, keyed: def.APIKeyRequired, operation: def.OperationName, throttleKey: model.MethodKey(path, verb),
+func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, o outward) (method, error) {
+	m := method{num: num, keyed: def.APIKeyRequired, operation: def.OperationName, streams: def.Integration.ResponseTransferMode == "STREAM", throttleKey: model.MethodKey(path, verb),
 		iam: def.AuthorizationType == model.AuthIAM, timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
@@ -232,8 +302,12 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 		}
 		return m, nil
 	}
+	if mapping.Framed(def.Integration) {
+		m.mock = &mock{} // has no answer
+		return m, nil
+	}
 	if def.Integration.Type == model.IntegrationAWSProxy {
-		return m, compileProxy(&m, def.Integration, binary, at, pools)
+		return m, compileProxy(&m, def.Integration, binary, o.at, o.pools)
 	}
 	if def.Integration.Type == model.IntegrationAWS {
 		m.mapped, m.whole = &mapped{}, (*call).serviceAnswer
@@ -241,7 +315,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 		if m.mapped.Mapping, err = mapping.Compile(def.Integration, binary); err != nil {
 			return m, err
 		}
-		return m, m.compileService(def.Integration, pools, at)
+		return m, m.compileService(def.Integration, o.pools, o.at)
 	}
 	parse := func() (*model.Upstream, error) { return model.ParseUpstream(def.Integration, path) }
 	if def.Integration.Type == model.IntegrationHTTP {
@@ -275,14 +349,25 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	if m.out.key.TLS {
 		m.out.key.ServerName = serverName(up.Address)
 	}
-	m.out.pool = pools.Pool(m.out.key)
+	var client *tls.Certificate
+	if o.identity != nil && m.out.key.TLS {
+		m.out.key.Client, client = o.identity.name, &o.identity.Certificate
+	}
+	m.out.key.HTTP2 = def.Integration.Upstream != nil && def.Integration.Upstream.HTTP2
+	m.special = compileSpecial(def.Integration, m.out.key, client, o)
+	if m.special == nil || m.special.link == nil {
+		m.out.pool = o.pools.Pool(m.out.key, client)
+	}
 	if m.mapped != nil {
 		m.mapped.target = up.Path
 		return m, nil
 	}
+	if m.over, err = mapping.CompileOver(def.Integration); err != nil {
+		return m, err
+	}
 	for _, p := range up.Path {
 		if p.Variable == "" {
-			m.out.parts = append(m.out.parts, part{literal: p.Literal, variable: -1})
+			m.out.parts = append(m.out.parts, part{literal: p.Literal, variable: -1, parameter: p.Parameter})
 			continue
 		}
 		i, ok := index[p.Variable]
@@ -315,6 +400,9 @@ func (u *upstream) sameAs(segs []model.Segment) {
 		n++
 	}
 	for _, p := range u.parts {
+		if p.parameter != "" {
+			return
+		}
 		if p.variable < 0 {
 			up.WriteString(p.literal)
 		} else {

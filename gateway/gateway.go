@@ -44,6 +44,8 @@ type Options struct {
 	Log       *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
+	MaxTarget   int           // of a request: path and query in bytes; default 10,240
+	MaxHeaders  int           // of a request: all header lines in bytes; default 10,240
 	MaxConns    int           // default 20,000
 	CacheMemory int64         // bytes that stages' caches may hold in all; default 256 MiB
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
@@ -58,6 +60,9 @@ const (
 	idleTimeout = 60 * time.Second
 	bodyTimeout = 30 * time.Second
 )
+
+// HeadLimits says whether a node may be given this size for a part of heads.
+func HeadLimits(bytes int) bool { return bytes >= 1<<10 && bytes <= 1<<20 }
 
 // Gateway is a running data-plane node.
 type Gateway struct {
@@ -85,6 +90,7 @@ type Gateway struct {
 	reg registry
 
 	heavy       chan struct{} // see heavily
+	checks      *checker      // of links' targets
 	cacheBudget *cache.Budget // of all stages' caches
 	authBytes   atomic.Int64  // of all tenants' authorizations
 
@@ -99,6 +105,7 @@ func (o *Options) complete() {
 	if o.MaxBody == 0 {
 		o.MaxBody = 10 << 20
 	}
+	o.MaxTarget, o.MaxHeaders = cmp.Or(o.MaxTarget, maxTarget), cmp.Or(o.MaxHeaders, maxHeaders)
 	if o.CacheMemory == 0 {
 		o.CacheMemory = 256 << 20
 	}
@@ -145,6 +152,8 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	undo = append(undo, func() { _ = g.leaser.Stop(context.Background()) })
 	g.serverUp()
 	undo = append(undo, func() { _ = g.server.Drain(context.Background()) })
+	g.checks = g.startChecks(newGuard(o.Allow).dialer.DialContext)
+	undo = append(undo, g.checks.end)
 	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Log: o.Log})
 	if err != nil {
 		return nil, err
@@ -160,7 +169,7 @@ func (g *Gateway) serverUp() {
 	g.server = http1.NewServer(http1.Options{
 		Handler: g.serve, Resume: g.resume, Refused: g.refused,
 		NewApp:  func() any { return &call{g: g, head: make([]byte, 0, 256)} },
-		Limits:  http1.Limits{Target: maxTarget, Headers: maxHeaders},
+		Limits:  http1.Limits{Target: g.o.MaxTarget, Headers: g.o.MaxHeaders},
 		MaxBody: g.o.MaxBody, MaxConns: g.o.MaxConns,
 		HeadTimeout: headTimeout, IdleTimeout: idleTimeout, BodyTimeout: bodyTimeout, Log: g.log,
 	})
@@ -254,6 +263,7 @@ func (g *Gateway) drain(ctx context.Context) error {
 	g.mu.Unlock()
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
+	g.checks.end()
 	g.upstreams.Keep(nil)
 	g.tokens.Close()
 	g.outward.CloseIdleConnections()

@@ -15,3 +15,12 @@ var notForwarded = map[string]bool{"Connection": true, "Expect": true, "Keep-Ali
 func hostHeader(s string) bool {
 	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("/?#@,\\", r) })
 }
+
+// notMapped are headers that no parameter of a proxy sets, in lower case: those of the
+// connection, and the framing.
+var notMapped = map[string]bool{"connection": true, "content-length": true, "expect": true, "keep-alive": true, "proxy-authenticate": true,
+	"proxy-authorization": true, "proxy-connection": true, "te": true, "transfer-encoding": true, "via": true}
+
+func appendLine(dst []byte, name, value string) []byte {
+	return append(append(append(append(dst, name...), ": "...), value...), '\r', '\n')
+}

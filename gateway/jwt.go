@@ -157,9 +157,6 @@ func (a *tokenAuth) verifier(g *Gateway, tenant uint32) (*token.Verifier, error)
 // authorize lets in who has a good token with one of the scopes, if there are any. For
 // user pools these say which token it is, too: an access token, and else an ID token.
 func (a *tokenAuth) authorize(c *call, x *http1.Exchange, scopes []string) kind {
-	if c.trace != nil && x.MayBlock() {
-		c.trace.say("Starting authorizer: %s", a.id)
-	}
 	text := a.identity(x)
 	if len(text) == 0 {
 		return a.refuse(c, "the call has no token", "")
@@ -196,6 +193,9 @@ func (a *tokenAuth) authorize(c *call, x *http1.Exchange, scopes []string) kind 
 			c.challenge = challenge("insufficient_scope", "the token does not have a scope that is required", scopes)
 		}
 		return accessDenied
+	}
+	if c.trace != nil {
+		c.trace.say("Authorizer %s takes the token of %s", a.id, t.Subject)
 	}
 	c.own = caller{principal: t.Subject, token: t, typed: !a.cognito}
 	c.caller = &c.own
@@ -270,11 +270,7 @@ func queryValue(query, name string) (out string) {
 func (w *caller) tokenContext() *vtl.Map {
 	out, claims := vtl.NewMap(), vtl.NewMap()
 	for _, c := range w.token.Claims {
-		if w.typed {
-			claims.Set(c.Name, ascii(c.JSON))
-		} else {
-			claims.Set(c.Name, claimText(c))
-		}
+		claims.Set(c.Name, w.claim(c))
 	}
 	out.Set("claims", claims)
 	if w.principal != "" {
@@ -288,6 +284,14 @@ func (w *caller) tokenContext() *vtl.Map {
 		out.Set("scopes", scopes)
 	}
 	return out
+}
+
+// claim is one of the caller's token, as text.
+func (w *caller) claim(c token.Claim) string {
+	if w.typed {
+		return ascii(c.JSON)
+	}
+	return claimText(c)
 }
 
 // appendTokenEvent appends requestContext.authorizer of an event for a function: claims

@@ -5,8 +5,10 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -55,7 +57,10 @@ func (r *rig) protect(id, upstream string, a model.Authorizer, methods ...string
 		for verb, m := range d.Resources[i].Methods {
 			m.AuthorizationType, m.AuthorizerID, m.AuthorizationScopes = a.Type, a.ID, scopes[verb+" "+d.Resources[i].Path]
 			if strings.HasPrefix(d.Resources[i].Path, "/said") {
-				m.Integration = said(d.Resources[i].Path)
+				m.Integration = said()
+			}
+			if strings.HasPrefix(d.Resources[i].Path, "/function") {
+				m.Integration = &model.Integration{Type: model.IntegrationAWSProxy, HTTPMethod: "POST", URI: functionURI("echo")}
 			}
 			d.Resources[i].Methods[verb] = m
 		}
@@ -68,7 +73,7 @@ func (r *rig) protect(id, upstream string, a model.Authorizer, methods ...string
 }
 
 // said answers with what is known of the caller.
-func said(path string) *model.Integration {
+func said() *model.Integration {
 	g := &model.Integration{Type: model.IntegrationMock, RequestTemplates: map[string]string{"application/json": `#set($x = $context.authorizer.claims.put("sub", "nobody")){"statusCode": 200}`}}
 	g.Responses = map[string]model.IntegrationResponse{"default": {StatusCode: "200", ResponseTemplates: map[string]string{
 		"application/json": `$context.authorizer.claims.sub|$context.authorizer.claims.email_verified|$context.authorizer.claims.exp|$context.authorizer.claims['cognito:groups']|$context.authorizer.principalId|$context.authorizer.scopes|$context.authorizer.claims.name`}}}
@@ -345,7 +350,7 @@ func TestTokenAuthorizersChecked(t *testing.T) {
 		c.method.Integration = model.FixedMock(200, "text/plain", "x")
 		d := &model.Definition{Name: "x", Authorizers: []model.Authorizer{c.a}, Resources: []model.Resource{{ID: "r", Path: "/", Methods: map[string]model.Method{"GET": c.method}}}}
 		p := append(d.Undeployable(), Check(d)...)
-		_, err := compile(&model.DeploymentContent{ID: "d", Definition: *d, Methods: []model.MethodNumber{{Path: "/", Verb: "GET", Num: 1}}}, nil, nil, "", nil)
+		_, err := compile(&model.DeploymentContent{ID: "d", Definition: *d, Methods: []model.MethodNumber{{Path: "/", Verb: "GET", Num: 1}}}, nil, outward{})
 		if c.want == "" {
 			if len(p) > 0 || err != nil {
 				t.Errorf("%v %v", p, err)
@@ -473,5 +478,42 @@ func BenchmarkTokenSteps(b *testing.B) {
 				c.tenant.buffered.Release(c.counts[1])
 			}
 		})
+	}
+}
+
+// An authorizer can be tried before a method is guarded by it; a function gets the claims.
+func TestTryTokenAuthorizer(t *testing.T) {
+	issuer := issuertest.New(t, "RS256")
+	pools := model.UserPools{poolARN: issuer.URL}
+	s := NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, pools, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { _ = s.Close(t.Context()) })
+	d := &model.Definition{Authorizers: []model.Authorizer{{ID: "a", Name: "callers", Type: model.AuthCognito, ProviderARNs: []string{poolARN}, IdentitySource: "method.request.header.Authorization"}}}
+	for _, c := range []struct {
+		token  string
+		status int
+		log    string
+	}{
+		{issuer.Token("x", map[string]any{"exp": 4102444800}), 0, "takes the token of somebody"},
+		{"", 401, "the call has no token"},
+		{issuer.Token("x", map[string]any{"token_use": "access"}), 401, "it takes ID tokens"},
+		{issuer.Token("x", map[string]any{"exp": 1}), 401, "the token has expired"},
+	} {
+		out, err := s.TryAuthorizer(t.Context(), model.AuthorizerTrial{ID: model.NewRequestID(), AccountID: "123456789012", APIID: "abc", Definition: d, AuthorizerID: "a", Headers: map[string][]string{"Authorization": {c.token}}})
+		if err != nil || out.Status != c.status || !strings.Contains(out.Log, c.log) {
+			t.Errorf("%+v %v", out, err)
+		}
+		if c.status == 0 && (out.Principal != "somebody" || out.Claims["exp"] != "Fri Jan 01 00:00:00 UTC 2100" || out.Claims["aud"] != "x") {
+			t.Errorf("%+v", out)
+		}
+	}
+}
+
+func TestTokenForFunction(t *testing.T) {
+	issuer := issuertest.New(t, "ES256")
+	r := lambdaRig(t, newFunctions(t), func(o *Options) { o.UserPools = model.UserPools{poolARN: issuer.URL} })
+	r.protect("d1", echo(t), model.Authorizer{Type: model.AuthCognito, ProviderARNs: []string{poolARN}, IdentitySource: "method.request.header.Authorization"}, "GET /function")
+	status, _, body := r.send("GET", "/function", "", "Authorization", issuer.Token("x", map[string]any{"cognito:groups": []string{"a", "b"}}))
+	if status != 201 || !strings.Contains(body, `"authorizer":{"claims":{"aud":"x","cognito:groups":"a,b","exp":"`) {
+		t.Errorf("%d %s", status, body)
 	}
 }

@@ -55,7 +55,7 @@ func compileFunction(uri, credentials string, at aws.Endpoints, pools *http1.Ups
 		f.key.ServerName = serverName(f.key.Address)
 	}
 	if pools != nil {
-		f.pool = pools.Pool(f.key)
+		f.pool = pools.Pool(f.key, nil)
 	}
 	return f, nil
 }
@@ -294,8 +294,8 @@ func (c *call) functionStream(x *http1.Exchange) kind {
 					return ends(malformedAnswer, err.Error())
 				}
 				if p.Done {
-					r.Sent(func(name, value string) { c.head = appendLine(c.head, mapping.Pair{Name: name, Value: value}) })
-					c.head = appendLine(c.head, mapping.Pair{Name: "X-Amzn-Trace-Id", Value: c.traceID(x)})
+					r.Sent(func(name, value string) { c.head = appendLine(c.head, name, value) })
+					c.head = appendLine(c.head, "X-Amzn-Trace-Id", c.traceID(x))
 					if x.Begin(r.Status, c.head) != nil {
 						c.noRec = false
 						return ends(unavailable, "the call could not be written down")

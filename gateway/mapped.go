@@ -47,13 +47,28 @@ func (c *call) wholly(x *http1.Exchange) kind {
 	return c.finish(x, &out, c.run.m.whole(c, x, &out))
 }
 
+// proxyWhole answers a call of a proxy from memory.
+func (c *call) proxyWhole(x *http1.Exchange) kind {
+	if !x.MayBlock() {
+		x.Block()
+		return later
+	}
+	var out reply
+	return c.finish(x, &out, c.proxyAnswer(x, &out))
+}
+
 // finish sends an answer that is whole, unless it came to a failure.
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
+		own := c.cors() != nil
 		for _, h := range out.header {
-			c.head = appendLine(c.head, h)
+			if own && isCORS(h.Name) {
+				continue
+			}
+			c.head = appendLine(c.head, h.Name, h.Value)
 		}
-		_ = x.Reply(out.status, c.head, out.body)
+		body := c.packed(x, out.body, hasHeader(out.header))
+		_ = x.Reply(out.status, c.head, body)
 		k = c.sent()
 	}
 	return c.charge(k)
@@ -61,9 +76,9 @@ func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 
 // charge says whether a call is billed that its integration has ended.
 func (c *call) charge(k kind) kind {
-	if k != proceed && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
+	if k != proceed && k != later && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
-		if c.flags&flagQuota != 0 && k == unavailable {
+		if c.flags&flagQuota != 0 && (k == unavailable || k == circuitOpen) {
 			c.sub.quotaRefund(c)
 		}
 	}
@@ -137,6 +152,10 @@ func (c *call) mapRequest(x *http1.Exchange) (*mapping.Call, *mapping.Request, k
 	if err != nil {
 		return nil, nil, c.fails(err)
 	}
+	if climbs(req.Path) {
+		c.why = whyClimbs
+		return nil, nil, badRequest
+	}
 	return in, &req, proceed
 }
 
@@ -192,13 +211,22 @@ func (c *call) proxyAnswer(x *http1.Exchange, out *reply) kind {
 	if k := c.readBody(x); k != proceed {
 		return k
 	}
-	req := bytes.Clone(c.forward(x))
+	req, k := c.forward(x)
+	if k != proceed {
+		return k
+	}
+	req = bytes.Clone(req)
 	body, k := c.fetchWhole(x, req, req, func() {
 		s := &x.Response
 		out.status = s.Code
 		for i := range s.Fields[:s.N] {
-			if f := &s.Fields[i]; !f.Hop {
-				out.header = append(out.header, mapping.Pair{Name: string(f.Name.Of(x.Up)), Value: string(f.Value.Of(x.Up))})
+			f := &s.Fields[i]
+			name := string(f.Name.Of(x.Up))
+			if f.Remap {
+				name = http1.Remapped + name
+			}
+			if f.Remap || !f.Hop {
+				out.header = append(out.header, mapping.Pair{Name: name, Value: string(f.Value.Of(x.Up))})
 			}
 		}
 	})
@@ -213,19 +241,29 @@ func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]
 		c.traceRequest(x, shown)
 	}
 	held := true
-	body, f := x.Fetch(c.run.m.out.pool, req, nil, maxMappedAnswer, c.run.m.timeout, func() bool {
-		if x.Heard != nil {
-			x.Heard()
+	var body []byte
+	var f http1.Failure
+	c.attempts = attempts{}
+	for again := true; again; again = held && c.landed(x, f) {
+		pool, timeout, k := c.aim(x)
+		if k != proceed {
+			return nil, k
 		}
-		head()
-		n := x.Response.ContentLength
-		if n < 0 {
-			n = maxMappedAnswer
-		}
-		held = c.hold(min(n, maxMappedAnswer))
-		return held
-	})
+		body, f = x.Fetch(pool, req, nil, maxMappedAnswer, timeout, func() bool {
+			if x.Heard != nil {
+				x.Heard()
+			}
+			head()
+			n := x.Response.ContentLength
+			if n < 0 {
+				n = maxMappedAnswer
+			}
+			held = c.hold(min(n, maxMappedAnswer))
+			return held
+		})
+	}
 	if !held {
+		c.drop(x)
 		c.why = "the account holds as much memory on this node as it may"
 		return nil, throttled
 	}
@@ -310,7 +348,7 @@ func (c *call) appendMappedTarget(dst []byte, x *http1.Exchange, r *mapping.Requ
 	if up.verb != "" {
 		dst = append(dst, up.verb...)
 	} else {
-		dst = append(dst, x.Request.Method.Of(x.In)...)
+		dst = append(dst, c.verb(x)...)
 	}
 	dst = append(dst, ' ')
 	return appendTargetParts(dst, c.run.m.mapped.target, up.query, r)
@@ -323,12 +361,7 @@ func appendTargetParts(dst []byte, path []model.UpstreamPart, query string, r *m
 			dst = append(dst, p.Literal...)
 			continue
 		}
-		for i, part := range strings.Split(r.Path[p.Variable], "/") {
-			if i > 0 {
-				dst = append(dst, '/') // of a greedy variable
-			}
-			dst = append(dst, url.PathEscape(part)...)
-		}
+		dst = append(dst, escapePath(r.Path[p.Variable])...)
 	}
 	sep := byte('?')
 	if query != "" {
@@ -357,6 +390,9 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 	for i := range r.Fields[:r.N] {
 		f := &r.Fields[i]
 		name, value := string(f.Name.Of(x.In)), string(f.Value.Of(x.In))
+		if c.decoded && isCoding(f.Name.Of(x.In)) {
+			continue
+		}
 		known := textproto.CanonicalMIMEHeaderKey(name)
 		if unseen[known] {
 			continue
@@ -394,7 +430,10 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	if i := c.match.Route; i >= 0 && int(i) < len(v.prog.resources) {
 		at = v.prog.resources[i]
 	}
-	out, identity := vtl.NewMap(), vtl.NewMap()
+	out, identity := vtl.NewMap(), vtl.NewObject()
+	for _, name := range identityFields {
+		identity.Set(name, "")
+	}
 	set := func(m *vtl.Map, pairs ...string) {
 		for i := 0; i+1 < len(pairs); i += 2 {
 			if pairs[i+1] != "" {
@@ -419,7 +458,10 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	}
 	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", string(c.appendExtendedID(nil)),
 		"httpMethod", string(r.Method.Of(x.In)), "path", path, "protocol", protocol, "requestId", id, "requestTime", utc.Format("02/Jan/2006:15:04:05 +0000"),
-		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage, "isCanaryRequest", strconv.FormatBool(v.canary))
+		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage)
+	if c.stage.canary != nil {
+		set(out, "isCanaryRequest", strconv.FormatBool(v.canary))
+	}
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
 		set(identity, "apiKey", string(c.keyValue(x)))
@@ -436,6 +478,10 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	out.Set("identity", identity)
 	return out
 }
+
+// identityFields are in every call's $context.identity, empty where they are not known.
+var identityFields = []string{"cognitoIdentityPoolId", "accountId", "cognitoIdentityId", "caller", "sourceIp", "principalOrgId", "accessKey",
+	"cognitoAuthenticationType", "cognitoAuthenticationProvider", "userArn", "userAgent", "user"}
 
 // header is the last value of a header of the request.
 func header(x *http1.Exchange, name string) []byte {

@@ -155,6 +155,7 @@ func TestMappedHTTP(t *testing.T) {
 		"POST /a/{id}": `{"type": "HTTP", "httpMethod": "PUT", "uri": "http://` + host + `/v1/{one}/{two}?fixed=1", "requestParameters": {"integration.request.path.one": "method.request.path.id", "integration.request.path.two": "'a b'",
 			"integration.request.querystring.status": "method.request.querystring.s", "integration.request.header.X-In": "method.request.header.x-in", "integration.request.header.Host": "'other.example'", "integration.request.header.Connection": "'close'", "integration.request.header.Max-Forwards": "'2'"},
 			"requestTemplates": {"application/json": "{\"wrapped\": $input.json('$.n')}"}, ` + responses + `}`,
+		"GET /climb":    `{"type": "HTTP", "httpMethod": "GET", "uri": "http://` + host + `/a/{b}", "requestParameters": {"integration.request.path.b": "method.request.querystring.b"}, "integrationResponses": {"default": {"statusCode": "200"}}}`,
 		"GET /plain":    `{"type": "HTTP", "httpMethod": "GET", "uri": "http://${stageVariables.host}/v1", ` + responses + `}`,
 		"GET /length":   `{"type": "HTTP", "httpMethod": "GET", "uri": "http://` + host + `/", "requestParameters": {"integration.request.header.content-length": "'1'"}, ` + responses + `}`,
 		"GET /two":      `{"type": "HTTP", "httpMethod": "GET", "uri": "http://` + host + `/", "requestParameters": {"integration.request.header.host": "method.request.header.X-Host"}, ` + responses + `}`,
@@ -196,6 +197,7 @@ func TestMappedHTTP(t *testing.T) {
 		{"POST", "/a/1?s=418", 400, `{"why": "PUT was refused"}`}, {"POST", "/a/1?s=502", 503, `{}`},
 		{"GET", "/big", 200, "300000"}, {"GET", "/huge", 504, `{"message":"Network error communicating with endpoint"}`}, {"GET", "/cut", 504, `{"message":"Network error communicating with endpoint"}`},
 		{"GET", "/gone", 504, `{"message":"Network error communicating with endpoint"}`}, {"GET", "/nowhere", 500, `{"message":"Internal server error"}`}, {"GET", "/length", 500, `{"message":"Internal server error"}`}, {"GET", "/limited", 403, `{"message":"Forbidden"}`},
+		{"GET", "/climb?b=x/../y", 400, `{"message":"Bad Request"}`}, {"GET", "/climb?b=%2e.", 400, `{"message":"Bad Request"}`},
 	} {
 		if status, _, body := r.send(c.verb, c.path, `{}`, "Content-Type", "application/json"); status != c.status || body != c.body {
 			t.Errorf("%s: %d %.300s", c.path, status, body)

@@ -59,12 +59,16 @@ var (
 	descDamaged    = prometheus.NewDesc("tollgate_journal_records_damaged_total", "Records of earlier boots lost to damage on disk.", nil, nil)
 	descCached     = prometheus.NewDesc("tollgate_gateway_cache_lookups_total", "Look-ups in stages' caches, by what came of them.", []string{"result"}, nil)
 	descCacheBytes = prometheus.NewDesc("tollgate_gateway_cache_bytes", "Memory that stages' caches hold.", nil, nil)
+	descTargetUp   = prometheus.NewDesc("tollgate_gateway_link_target_up", "Whether this node takes an address behind a VPC link to be there.", []string{"link", "target"}, nil)
+	descTargetCall = prometheus.NewDesc("tollgate_gateway_link_target_calls_total", "Calls sent to an address behind a VPC link.", []string{"link", "target"}, nil)
+	descTargetFail = prometheus.NewDesc("tollgate_gateway_link_target_failures_total", "Calls and checks that an address behind a VPC link did not answer.", []string{"link", "target"}, nil)
+	descTargetBusy = prometheus.NewDesc("tollgate_gateway_link_target_in_flight", "Calls under way to an address behind a VPC link.", []string{"link", "target"}, nil)
 	descHeadroom   = prometheus.NewDesc("tollgate_journal_headroom_bytes", "What the journal can still take.", nil, nil)
 )
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descCalls, descDuration, descRefused, descMalformed, descUnrecorded, descConns,
-		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descHeadroom, descCached, descCacheBytes} {
+		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descTargetUp, descTargetCall, descTargetFail, descTargetBusy, descHeadroom, descCached, descCacheBytes} {
 		ch <- d
 	}
 }
@@ -118,4 +122,14 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descBacklog, float64(s.BacklogBytes))
 	gauge(descOldest, s.Oldest.Seconds())
 	gauge(descHeadroom, float64(s.Headroom))
+	for _, t := range g.targets() {
+		up := 1.0
+		if t.down.Load() {
+			up = 0
+		}
+		ch <- prometheus.MustNewConstMetric(descTargetUp, prometheus.GaugeValue, up, t.link, t.address)
+		ch <- prometheus.MustNewConstMetric(descTargetCall, prometheus.CounterValue, float64(t.calls.Load()), t.link, t.address)
+		ch <- prometheus.MustNewConstMetric(descTargetFail, prometheus.CounterValue, float64(t.failures.Load()), t.link, t.address)
+		ch <- prometheus.MustNewConstMetric(descTargetBusy, prometheus.GaugeValue, float64(t.inFlight.Load()), t.link, t.address)
+	}
 }

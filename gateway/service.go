@@ -73,7 +73,7 @@ func (m *method) compileService(g *model.Integration, pools *http1.Upstreams, at
 	if m.out.key.TLS {
 		m.out.key.ServerName = serverName(s.endpoint.Address)
 	}
-	m.out.pool = pools.Pool(m.out.key)
+	m.out.pool = pools.Pool(m.out.key, nil)
 	return nil
 }
 

@@ -207,7 +207,7 @@ func TestServiceTrial(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"queues":[]}`) }))
 	t.Cleanup(s.Close)
 	all := at(t, "*="+s.URL).g.o.Endpoints
-	trials := NewTrials(nil, all, nil)
+	trials := NewTrials(nil, all, nil, nil)
 	t.Cleanup(func() { _ = trials.Close(t.Context()) })
 	g := decoded(t, `{"type": "AWS", "httpMethod": "POST", "credentials": "`+apiRole+`", "uri": "arn:aws:apigateway:us-east-1:sqs:action/ListQueues", "integrationResponses": {"default": {"statusCode": "200"}}}`)
 	d := &model.Definition{Name: "x", Resources: []model.Resource{{Path: "/a", Methods: map[string]model.Method{"GET": {Integration: g}}}}}

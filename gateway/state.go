@@ -61,6 +61,7 @@ type stage struct {
 	ref    *stageRef
 	variant
 	canary *canary // nil: none
+	cors   *cors   // nil: none
 	num    uint32
 	cfg    model.StageConfig
 }

@@ -37,13 +37,14 @@ type call struct {
 	flags   uint8
 	noRec   bool // the journal refused the record
 
-	head   []byte          // header lines for the client
-	body   []byte          // of the request, where a step has read it whole; nil: none has
-	caller *caller         // nil: nobody is known
-	own    caller          // where caller may be kept
-	ruling policy.Decision // of the API's resource policy
-	trace  *trace          // nil: the call is not traced
-	why    string          // the gateway itself answers, for those who run the API; "": its kind says it
+	head    []byte          // header lines for the client
+	body    []byte          // of the request, where a step has read it whole; nil: none has
+	decoded bool            // body was, see decode
+	caller  *caller         // nil: nobody is known
+	own     caller          // where caller may be kept
+	ruling  policy.Decision // of the API's resource policy
+	trace   *trace          // nil: the call is not traced
+	why     string          // the gateway itself answers, for those who run the API; "": its kind says it
 	// endpointID is the id that an AWS service gave the integration's request; "": none.
 	endpointID string
 	detail     string // why a body does not fit its model
@@ -51,6 +52,7 @@ type call struct {
 	challenge  string // its www-authenticate; "": none
 	rec        journal.Record
 	keyMaker   cache.KeyMaker
+	attempts   attempts // where the method's upstream is special
 	counts     [2]int64 // held of the tenant's gauges: calls, bytes
 }
 
@@ -79,8 +81,9 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
+	c.decoded = false
 	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace = nil, "", "", "", "", "", nil, nil
-	x.Rec, x.Heard = c, nil
+	x.Rec, x.Heard, x.Without = c, nil, ""
 }
 
 // resume goes on with a call that a step has left for later: the same step again
@@ -89,6 +92,13 @@ func (g *Gateway) resume(x *http1.Exchange, f http1.Failure) {
 	c := x.App.(*call)
 	if f == http1.Again {
 		c.advance(x, proceed)
+		return
+	}
+	if c.run.m.special != nil && c.landed(x, f) {
+		if k := c.try(x); k != later {
+			c.at++
+			c.advance(x, k)
+		}
 		return
 	}
 	k := c.proxied(f)
@@ -198,12 +208,24 @@ func (c *call) find(x *http1.Exchange) kind {
 	} else if api = hostAPI(r.Host.Of(x.In)); api == nil {
 		return c.findByDomain(x, path)
 	}
+	if len(path) <= len("/sping") && (string(path) == "/ping" || string(path) == "/sping") {
+		return c.healthy(x)
+	}
 	name, rest := segment(path)
 	st := c.g.view.Load().stage(api, name)
 	if st == nil {
 		return forbidden
 	}
 	return c.enter(x, st, rest, true)
+}
+
+// healthy answers the paths that Amazon API Gateway reserves for its health check. That
+// is no call of anybody's.
+func (c *call) healthy(x *http1.Exchange) kind {
+	x.Rec = nil
+	c.head = c.appendID(append(c.head[:0], "Content-Type: text/plain\r\n"...))
+	_ = x.Reply(200, c.head, []byte("healthy"))
+	return answered
 }
 
 // segment is a path's first segment and what follows it.
@@ -232,6 +254,13 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 	if t := r.Type.Of(x.In); len(t) >= 16 && http1.EqualFold(t[:16], "application/grpc") {
 		return noGRPC
 	}
+	if st.cors != nil {
+		x.Without = corsPrefix
+		if asksPreflight(x) {
+			c.variant, c.run = &st.variant, preflightRun
+			return proceed
+		}
+	}
 	v := &st.variant
 	if st.canary != nil && st.canary.chosen() {
 		v = &st.canary.variant
@@ -240,11 +269,22 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		return forbidden
 	}
 	c.variant = v
-	if !v.prog.tree.Match(c.path, r.Method.Of(x.In), &c.match) {
+	if !v.prog.tree.Match(c.path, c.verb(x), &c.match) {
+		if st.cfg.RouteNotFound {
+			return notFound
+		}
 		return missingToken
 	}
 	c.run = &v.runs[c.match.Method]
 	return proceed
+}
+
+// verb is what the call asks for: by X-HTTP-Method-Override, else by its method.
+func (c *call) verb(x *http1.Exchange) []byte {
+	if x.Request.Override.Len() > 0 {
+		return x.Request.Override.Of(x.In)
+	}
+	return x.Request.Method.Of(x.In)
 }
 
 // hostAPI is the API id in a host of the form {api}.execute-api.…; nil if the
@@ -396,7 +436,7 @@ func (c *call) integrate(x *http1.Exchange) kind {
 		}
 		return unavailable
 	}
-	c.head = c.appendID(c.head[:0])
+	c.head = c.appendOwn(c.head[:0], x)
 	c.flags |= flagBillable
 	if k := c.run.cache; k != nil && k.keeps(x) {
 		return c.cached(x, k)
@@ -406,8 +446,13 @@ func (c *call) integrate(x *http1.Exchange) kind {
 			c.why = m.mock.why
 			return configurationError
 		}
-		c.head = append(c.head, m.mock.head...)
-		_ = x.Reply(m.mock.status, c.head, m.mock.body)
+		head := m.mock.head
+		if c.cors() != nil {
+			head = withoutCORS(head)
+		}
+		c.head = append(c.head, head...)
+		body := c.packed(x, m.mock.body, hasLine(head))
+		_ = x.Reply(m.mock.status, c.head, body)
 		return c.sent()
 	}
 	if m.stream != nil {
@@ -416,7 +461,28 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	if m.whole != nil {
 		return c.wholly(x)
 	}
-	req := c.forward(x)
+	if c.variant.prog.compress != never {
+		if !m.streams && string(x.Request.Method.Of(x.In)) != "HEAD" && codingOf(header(x, "Accept-Encoding")) != "" {
+			return c.proxyWhole(x)
+		}
+		if c.coded(x) {
+			if !x.MayBlock() {
+				x.Block()
+				return later
+			}
+			if k := c.readBody(x); k != proceed {
+				return c.charge(k)
+			}
+		}
+	}
+	if m.special != nil {
+		c.attempts = attempts{}
+		return c.try(x)
+	}
+	req, k := c.forward(x)
+	if k != proceed {
+		return c.charge(k)
+	}
 	if c.trace != nil {
 		c.traceRequest(x, req)
 	}
@@ -424,14 +490,21 @@ func (c *call) integrate(x *http1.Exchange) kind {
 }
 
 // forward is the call as its upstream gets it; its body only where it was read.
-func (c *call) forward(x *http1.Exchange) []byte {
+func (c *call) forward(x *http1.Exchange) ([]byte, kind) {
+	if c.run.m.over != nil {
+		return c.forwardOver(x)
+	}
 	var trace [64]byte
 	req := c.appendTarget(x.Out[:0], x)
 	if c.body != nil { // read whole: it goes on as it is, with its length
 		x.Request.Chunked, x.Request.ContentLength = false, int64(len(c.body))
 	}
-	req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0]))
-	return append(req, c.body...)
+	if c.decoded {
+		req = x.AppendOver(req, c.run.m.out.host, nil, isCoding, c.appendTrace(trace[:0]))
+	} else {
+		req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0]))
+	}
+	return append(req, c.body...), proceed
 }
 
 // proxied is what came of the upstream.
@@ -480,7 +553,7 @@ func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {
 	if up.verb != "" {
 		dst = append(dst, up.verb...)
 	} else {
-		dst = append(dst, r.Method.Of(x.In)...)
+		dst = append(dst, c.verb(x)...)
 	}
 	dst = append(dst, ' ')
 	if up.isSame && bytes.IndexByte(c.path, '%') < 0 {
@@ -505,18 +578,21 @@ func (c *call) appendTarget(dst []byte, x *http1.Exchange) []byte {
 
 func (c *call) appendParts(dst []byte, up *upstream) []byte {
 	for i := range up.parts {
-		if p := &up.parts[i]; p.variable < 0 {
-			dst = append(dst, p.literal...)
-		} else {
-			v := &c.match.Vars[p.variable]
-			end := int(v.End)
-			if p.greedy && end < len(c.path) {
-				end = len(c.path) // the trailing slash the match ignored
-			}
-			dst = append(dst, c.path[v.Start:end]...)
-		}
+		dst = c.appendPart(dst, &up.parts[i])
 	}
 	return dst
+}
+
+func (c *call) appendPart(dst []byte, p *part) []byte {
+	if p.variable < 0 {
+		return append(dst, p.literal...)
+	}
+	v := &c.match.Vars[p.variable]
+	end := int(v.End)
+	if p.greedy && end < len(c.path) {
+		end = len(c.path) // the trailing slash the match ignored
+	}
+	return append(dst, c.path[v.Start:end]...)
 }
 
 // appendTrace is the X-Amzn-Trace-Id of a call that brought none.

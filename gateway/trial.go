@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tollgate/gateway/aws"
@@ -37,6 +38,7 @@ const (
 type Trials struct {
 	g     *Gateway
 	slots chan struct{}
+	num   atomic.Uint32 // of the last trial that had a tenant of its own
 
 	mu      sync.Mutex
 	running int
@@ -44,8 +46,8 @@ type Trials struct {
 
 // NewTrials makes trials whose upstreams may be in allow's networks besides the public
 // Internet, and whose AWS services are at endpoints where those name them.
-func NewTrials(allow []netip.Prefix, endpoints aws.Endpoints, log *slog.Logger) *Trials {
-	o := Options{Allow: allow, Endpoints: endpoints, Log: log}
+func NewTrials(allow []netip.Prefix, endpoints aws.Endpoints, pools model.UserPools, log *slog.Logger) *Trials {
+	o := Options{Allow: allow, Endpoints: endpoints, UserPools: pools, Log: log}
 	o.complete()
 	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), heavy: make(chan struct{}, largeAtOnce)}
 	g.signers.Store(&map[string]*signer{})
@@ -96,6 +98,7 @@ func (s *Trials) end() {
 	defer s.mu.Unlock()
 	if s.running--; s.running == 0 {
 		s.g.upstreams.Keep(nil)
+		s.g.tokens.Keep(nil)
 	}
 }
 
@@ -178,7 +181,7 @@ func (t *trial) program(g *Gateway) (*program, error) {
 		r.Methods = map[string]model.Method{anyVerb: m}
 		d.Resources = []model.Resource{r}
 	}
-	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, g.upstreams, g.apiARN(t.AccountID, t.APIID), g.o.Endpoints)
+	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, outward{pools: g.upstreams, arn: g.apiARN(t.AccountID, t.APIID), at: g.o.Endpoints})
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), anyVerb+" "+t.Path+": "))
 	}

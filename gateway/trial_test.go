@@ -22,7 +22,7 @@ func TestTrial(t *testing.T) {
 		_, _ = w.Write([]byte(`{"got":` + string(b) + `}`))
 	}))
 	defer upstream.Close()
-	trials := NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, nil)
+	trials := NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, nil, nil)
 	defer func() { _ = trials.Close(context.Background()) }()
 	pattern := `2\d\d`
 	d := &model.Definition{Name: "Tried", Policy: `{"Statement":[]}`,

@@ -105,6 +105,10 @@ func Check(d *model.Definition) []model.Problem {
 			if m.Integration != nil && m.Integration.Mapped() {
 				no(mapping.Check(m.Integration))
 			}
+			if m.Integration != nil && m.Integration.Type == model.IntegrationHTTPProxy {
+				_, err := mapping.CompileOver(m.Integration)
+				no(err)
+			}
 			if g := m.Integration; g != nil && g.Type == model.IntegrationAWSProxy {
 				no(checkProxy(g.OnTrial()))
 				if g.HTTPMethod != "POST" {
@@ -205,6 +209,10 @@ func (c *call) present(x *http1.Exchange, p required) bool {
 	return false
 }
 
+// maxWholeBody bounds a request body that a step must read whole, whatever the operator
+// lets stream through.
+const maxWholeBody = 10 << 20
+
 // readBody reads the whole body, once. What follows sends it on with its length.
 func (c *call) readBody(x *http1.Exchange) kind {
 	if c.body != nil {
@@ -212,14 +220,21 @@ func (c *call) readBody(x *http1.Exchange) kind {
 	}
 	n := x.Request.ContentLength
 	if x.Request.Chunked {
-		n = c.g.o.MaxBody
+		n = min(c.g.o.MaxBody, maxWholeBody)
+	}
+	if n > maxWholeBody {
+		return tooLarge
 	}
 	if !c.hold(2 * n) {
 		return throttled
 	}
 	var f http1.Failure
-	if c.body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10))); f != http1.None {
+	coded := c.coded(x)
+	if c.body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10)), maxWholeBody); f != http1.None {
 		return c.proxied(f)
+	}
+	if coded {
+		return c.decode(x)
 	}
 	return proceed
 }

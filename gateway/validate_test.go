@@ -120,7 +120,7 @@ func TestCheck(t *testing.T) {
 	for _, verb := range []string{"GET", "POST", "PUT"} {
 		one := *d
 		one.Resources = []model.Resource{{ID: "r", Path: "/a", Methods: map[string]model.Method{verb: d.Resources[0].Methods[verb]}}}
-		if _, err := compile(&model.DeploymentContent{ID: "d", Definition: one, Methods: []model.MethodNumber{{Path: "/a", Verb: verb, Num: 1}}}, nil, nil, "", nil); err == nil {
+		if _, err := compile(&model.DeploymentContent{ID: "d", Definition: one, Methods: []model.MethodNumber{{Path: "/a", Verb: verb, Num: 1}}}, nil, outward{}); err == nil {
 			t.Errorf("%s was compiled", verb)
 		}
 	}

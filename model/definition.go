@@ -36,6 +36,10 @@ const (
 	IntegrationMock      = "MOCK"
 )
 
+// ConnectionVPCLink is the connection type of integrations that are reached through a
+// VPC link.
+const ConnectionVPCLink = "VPC_LINK"
+
 // DefaultTimeoutMillis is the integration timeout when none is declared, as on
 // Amazon API Gateway.
 const DefaultTimeoutMillis = 29000
@@ -128,6 +132,7 @@ type Integration struct {
 	ResponseTransferMode string                         `json:"responseTransferMode,omitempty"`
 	IntegrationTarget    string                         `json:"integrationTarget,omitempty"`    // ARN of a load balancer
 	Responses            map[string]IntegrationResponse `json:"integrationResponses,omitempty"` // by status or "default"
+	Upstream             *UpstreamPolicy                `json:"x-tollgate-upstream,omitempty"`
 }
 
 // IntegrationResponse maps one kind of back-end answer to a method answer.
@@ -267,6 +272,11 @@ func (m *Method) validate(path, verb string) error {
 	if g.TimeoutMillis != 0 && (g.TimeoutMillis < MinTimeoutMillis || g.TimeoutMillis > MaxTimeoutMillis) {
 		return Errorf(Invalid, "%s: timeoutInMillis %d is not between %d and %d", at, g.TimeoutMillis, MinTimeoutMillis, MaxTimeoutMillis)
 	}
+	if g.Upstream != nil {
+		if err := g.Upstream.Validate(); err != nil {
+			return Errorf(Invalid, "%s: %s", at, MessageOf(err))
+		}
+	}
 	return nil
 }
 
@@ -380,7 +390,12 @@ func (m *Method) Undeployable(path string) []string {
 	if g.Mapped() {
 		g.unmappable(no)
 	}
-	if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
+	switch {
+	case g.ConnectionType == ConnectionVPCLink && g.ConnectionID == "":
+		no("connection type VPC_LINK needs the id of a VPC link in connectionId")
+	case g.ConnectionType == ConnectionVPCLink && strings.Contains(stageVariable.ReplaceAllLiteralString(g.ConnectionID, ""), "${"):
+		no("connectionId %q uses ${…} for something else than stage variables", g.ConnectionID)
+	case g.ConnectionType != "" && g.ConnectionType != "INTERNET" && g.ConnectionType != ConnectionVPCLink:
 		no("connection type %s is not served yet", g.ConnectionType)
 	}
 	if g.Credentials != "" && g.Type != IntegrationAWS {

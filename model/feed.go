@@ -69,10 +69,32 @@ type StageConfig struct {
 	Throttles map[string]*Throttle `json:"throttles,omitempty"`
 	Variables map[string]string    `json:"variables,omitempty"`
 	Canary    *CanaryConfig        `json:"canary,omitempty"`
-	Cache     *CacheConfig         `json:"cache,omitempty"` // nil: nothing is kept
+	// RouteNotFound: see StageSettings.
+	RouteNotFound bool  `json:"routeNotFound,omitempty"`
+	CORS          *CORS `json:"cors,omitempty"`
+	// Identity is shown to back ends that ask for one in TLS; nil: none is.
+	Identity *Identity `json:"identity,omitempty"`
+	// Links are the tenant's VPC links, the same on each of its stages.
+	Links []LinkConfig `json:"links,omitempty"`
+	Cache *CacheConfig `json:"cache,omitempty"` // nil: nothing is kept
 	// AuthorizerFlushes counts how often what its authorizers said was to be forgotten.
 	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
 	Deleted           bool   `json:"deleted,omitempty"`
+}
+
+// Identity is a client certificate with its key.
+type Identity struct {
+	Certificate string `json:"certificate"` // PEM, the leaf first
+	PrivateKey  string `json:"privateKey"`  // PEM
+}
+
+// MaxLinkTargets are behind one VPC link.
+const MaxLinkTargets = 32
+
+// LinkConfig is a VPC link: the addresses behind it.
+type LinkConfig struct {
+	ID      string   `json:"id"`
+	Targets []string `json:"targets"` // host:port
 }
 
 // CanaryConfig sends a share of a stage's calls, each chosen by chance, to another

@@ -25,7 +25,12 @@ type StageSettings struct {
 	TracingEnabled       bool                     `json:"tracingEnabled,omitempty"`
 	CacheFlushes         int                      `json:"cacheFlushes,omitempty"` // how often the cache was emptied
 	// AuthorizerFlushes counts how often what authorizers said was to be forgotten.
-	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
+	AuthorizerFlushes   uint64 `json:"authorizerFlushes,omitempty"`
+	ClientCertificateID string `json:"clientCertificateId,omitempty"` // shown to back ends
+	// RouteNotFound answers calls that no method is for with 404; otherwise it is 403, as
+	// on Amazon API Gateway. This and CORS are our own.
+	RouteNotFound bool  `json:"routeNotFound,omitempty"`
+	CORS          *CORS `json:"cors,omitempty"`
 }
 
 // MethodSetting is how one method behaves on a stage. The gateway acts on its
@@ -179,6 +184,7 @@ func SettingMethod(key string) (path, verb string, ok bool) {
 // Configure puts into a node's configuration what the gateway acts on.
 func (s *StageSettings) Configure(c *StageConfig) {
 	c.Throttle, c.Variables, c.AuthorizerFlushes, c.Cache = s.Throttle(), s.Variables, s.AuthorizerFlushes, s.cache()
+	c.RouteNotFound, c.CORS = s.RouteNotFound, s.CORS
 	for _, key := range sortedNames(s.MethodSettings) {
 		path, verb, ok := SettingMethod(key)
 		if !ok || key == EveryMethod {
@@ -275,6 +281,11 @@ func (s *StageSettings) Validate() error {
 			return Errorf(Invalid, "percent traffic %v of the canary is not between 0 and 100", k.PercentTraffic)
 		}
 		if err := validateVariables("stage variable override", k.Overrides); err != nil {
+			return err
+		}
+	}
+	if s.CORS != nil {
+		if err := s.CORS.Validate(); err != nil {
 			return err
 		}
 	}

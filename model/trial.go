@@ -50,6 +50,7 @@ type AuthorizerAnswer struct {
 	Principal     string
 	Policy        string
 	Authorization map[string][]string // the context that it gave
+	Claims        map[string]string   // of the token
 	Latency       time.Duration
 	Log           string
 }

@@ -3,7 +3,6 @@ package model
 import (
 	"net/url"
 	"regexp"
-	"sort"
 	"strconv"
 	"strings"
 )
@@ -20,22 +19,35 @@ type Upstream struct {
 	Method   string // "" when the client's verb is used
 }
 
-// UpstreamPart is a literal piece of the upstream path, or the value of one of
-// the method's path variables.
+// UpstreamPart is a literal piece of the upstream path, the value of one of the
+// method's path variables, or that of a request parameter.
 type UpstreamPart struct {
-	Literal  string
-	Variable string
+	Literal   string
+	Variable  string
+	Parameter string // integration.request.path.Parameter, whose value is from elsewhere
+}
+
+// PlainParameters says that the integration's request parameters, if any, only put
+// the method's path variables into its URI.
+func (g *Integration) PlainParameters() bool {
+	for to, from := range g.RequestParameters {
+		if !strings.HasPrefix(to, "integration.request.path.") || !strings.HasPrefix(from, "method.request.path.") {
+			return false
+		}
+	}
+	return true
 }
 
 var stageVariable = regexp.MustCompile(`\$\{stageVariables\.([a-zA-Z0-9_]{1,64})\}`)
 
-// UsesVariables reports that the integration's URI or credentials name stage variables.
+// UsesVariables reports that the integration's URI, its credentials or the name of its
+// link have stage variables.
 func (g *Integration) UsesVariables() bool {
-	return stageVariable.MatchString(g.URI) || stageVariable.MatchString(g.Credentials)
+	return stageVariable.MatchString(g.URI) || stageVariable.MatchString(g.Credentials) || stageVariable.MatchString(g.ConnectionID)
 }
 
-// OnStage is the integration with a stage's variables put into its URI and credentials;
-// false: one of them is not set.
+// OnStage is the integration with a stage's variables put into its URI, its credentials
+// and the name of its link; false: one of them is not set.
 func (g *Integration) OnStage(vars map[string]string) (*Integration, bool) {
 	set := true
 	out := *g
@@ -45,6 +57,7 @@ func (g *Integration) OnStage(vars map[string]string) (*Integration, bool) {
 		return v
 	}
 	out.URI, out.Credentials = stageVariable.ReplaceAllStringFunc(g.URI, value), stageVariable.ReplaceAllStringFunc(g.Credentials, value)
+	out.ConnectionID = stageVariable.ReplaceAllStringFunc(g.ConnectionID, value)
 	return &out, set
 }
 
@@ -79,7 +92,7 @@ func CheckUpstream(g *Integration, path string) error {
 
 // ParseUpstream reads an HTTP_PROXY integration on the resource at path.
 // "{name}" in the URI stands for integration.request.path.name, which a request
-// parameter must map from method.request.path; other mappings are refused.
+// parameter must map. What else parameters map is no part of the target.
 func ParseUpstream(g *Integration, path string) (*Upstream, error) {
 	if strings.Contains(g.URI, "${") {
 		return nil, Errorf(Invalid, "integration uri %q uses ${…} for something else than stage variables, which is not served yet", g.URI)
@@ -94,29 +107,27 @@ func ParseUpstream(g *Integration, path string) (*Upstream, error) {
 			has[s.Name()] = true
 		}
 	}
-	vars := map[string]string{}
-	names := make([]string, 0, len(g.RequestParameters))
-	for k := range g.RequestParameters {
-		names = append(names, k)
-	}
-	sort.Strings(names)
-	for _, k := range names {
-		v := g.RequestParameters[k]
+	vars := map[string]UpstreamPart{}
+	for _, k := range sortedNames(g.RequestParameters) {
 		name, ok := strings.CutPrefix(k, "integration.request.path.")
-		from, ok2 := strings.CutPrefix(v, "method.request.path.")
-		if !ok || !ok2 {
-			return nil, Errorf(Invalid, "request parameter %s ← %s is not served yet; only path variables are", k, v)
+		if !ok {
+			continue
 		}
-		if !has[from] {
+		from, ok := strings.CutPrefix(g.RequestParameters[k], "method.request.path.")
+		if ok && !has[from] {
 			return nil, Errorf(Invalid, "request parameter %s reads path variable %q, which %s does not have", k, from, path)
 		}
-		vars[name] = from
+		if ok {
+			vars[name] = UpstreamPart{Variable: from}
+		} else {
+			vars[name] = UpstreamPart{Parameter: name}
+		}
 	}
-	return parseTarget(g, func(name string) (string, error) {
+	return parseTarget(g, func(name string) (UpstreamPart, error) {
 		if from, ok := vars[name]; ok {
 			return from, nil
 		}
-		return "", Errorf(Invalid, "integration uri %q uses {%s}, but no request parameter maps integration.request.path.%s", g.URI, name, name)
+		return UpstreamPart{}, Errorf(Invalid, "integration uri %q uses {%s}, but no request parameter maps integration.request.path.%s", g.URI, name, name)
 	})
 }
 
@@ -126,12 +137,12 @@ func ParseEndpoint(g *Integration) (*Upstream, error) {
 	if strings.Contains(g.URI, "${") {
 		return nil, Errorf(Invalid, "integration uri %q uses ${…} for something else than stage variables, which is not served yet", g.URI)
 	}
-	return parseTarget(g, func(name string) (string, error) { return name, nil })
+	return parseTarget(g, func(name string) (UpstreamPart, error) { return UpstreamPart{Variable: name}, nil })
 }
 
 // parseTarget splits the URI of an integration; variable says what each of its
 // variables stands for.
-func parseTarget(g *Integration, variable func(name string) (string, error)) (*Upstream, error) {
+func parseTarget(g *Integration, variable func(name string) (UpstreamPart, error)) (*Upstream, error) {
 	scheme, rest, ok := strings.Cut(g.URI, "://")
 	scheme = strings.ToLower(scheme)
 	if !ok || (scheme != "http" && scheme != "https") {
@@ -184,7 +195,7 @@ func parseTarget(g *Integration, variable func(name string) (string, error)) (*U
 		if err != nil {
 			return nil, err
 		}
-		up.Path = append(up.Path, UpstreamPart{Variable: from})
+		up.Path = append(up.Path, from)
 		p = p[o+c+1:]
 	}
 	for _, part := range up.Path {

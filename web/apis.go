@@ -52,7 +52,7 @@ func apiURL(id string, more ...string) string {
 // apiTabs are the pages of one API.
 func apiTabs(id, current string) []ui.Tab {
 	var out []ui.Tab
-	for _, t := range [][2]string{{"Overview", ""}, {"Routes", "routes"}, {"Stages", "stages"}, {"Deployments", "deployments"}, {"Documentation", "documentation"}, {"Settings", "settings"}} {
+	for _, t := range [][2]string{{"Overview", ""}, {"Routes", "routes"}, {"Authorizers", "authorizers"}, {"Models", "models"}, {"Gateway responses", "responses"}, {"Stages", "stages"}, {"Deployments", "deployments"}, {"Documentation", "documentation"}, {"Settings", "settings"}} {
 		u := apiURL(id)
 		if t[1] != "" {
 			u += "/" + t[1]
@@ -493,9 +493,14 @@ func (v *visit) call(a control.API, t *trial) error {
 	return nil
 }
 
-func (v *visit) apiSettings() error { return v.apiSettingsWith(200, nil) }
+func (v *visit) apiSettings() error { return v.apiSettingsOf(200, nil, nil) }
 
 func (v *visit) apiSettingsWith(status int, problems []ui.Problem) error {
+	return v.apiSettingsOf(status, nil, problems)
+}
+
+// apiSettingsOf is the settings' page; with calls it has what was typed there.
+func (v *visit) apiSettingsOf(status int, calls *callForm, problems []ui.Problem) error {
 	a, err := v.Plane.API(v.ctx(), v.actor(), v.path("api"))
 	if err != nil {
 		return err
@@ -504,7 +509,14 @@ func (v *visit) apiSettingsWith(status int, problems []ui.Problem) error {
 	if err != nil && model.KindOf(err) != model.NotFound {
 		return err
 	}
-	return v.renderAs(status, apiSettingsView(v.apiPage(a.API), a, src, problems, v.may(control.ToBuild)))
+	if calls == nil {
+		calls = &callForm{}
+		calls.show(&a.Definition)
+	} else {
+		problems = calls.problems
+	}
+	why := v.about(&a.Definition, "apiKeySource", "endpointConfiguration", "securityPolicy", "endpointAccessMode", "policy")
+	return v.renderAs(status, apiSettingsView(v.apiPage(a.API), a, src, calls, why, problems, v.may(control.ToBuild)))
 }
 
 func (v *visit) saveAPISettings() error {

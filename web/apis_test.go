@@ -69,13 +69,13 @@ func TestAPIByHand(t *testing.T) {
 	if g := d.Definition.Method("/ships/{id}", "GET").Integration; g.URI != "https://ships.example.com/v1/{id}" || g.RequestParameters["integration.request.path.id"] != "method.request.path.id" {
 		t.Errorf("the method became %+v", g)
 	}
-	b.get("/apis/"+api+"/method?path=/ships&verb=POST").want(200).press("Save method", "mock-status", "202").want(200)
+	b.get("/apis/"+api+"/method?path=/ships&verb=POST&edit=simple").want(200).press("Save method", "mock-status", "202").want(200)
 	b.get("/apis/"+api).want(200, "has changes that this stage does not serve")
 	b.get("/overview").want(200)
 	b.get("/apis/"+api+"/deploy?stage=prod").want(200, "1 change", "responses", "Nothing here breaks").press("Deploy", "stage", "prod", "note", "second")
 	h := b.get("/apis/"+api+"/deployments").want(200, "first", "second", a.Name)
 	h.link("Changes").want(200, "1 change")
-	b.get("/apis/"+api+"/method?path=/ships/{id}&verb=GET").want(200).press("Save method", "key", "true").want(200)
+	b.get("/apis/"+api+"/method?path=/ships/{id}&verb=GET&edit=simple").want(200).press("Save method", "key", "true").want(200)
 	b.get("/apis/"+api+"/deploy?stage=prod").want(200, "1 change breaks who calls it already", "An API key is required")
 	stage := b.get("/apis/"+api+"/stages/prod").want(200, "Document")
 	if doc := stage.press("Download", "as", "swagger.yaml", "extensions", "apigateway"); doc.status != 200 || doc.header.Get("Content-Type") != "application/yaml" ||

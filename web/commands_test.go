@@ -116,6 +116,7 @@ func TestCommands(t *testing.T) {
 		if m == nil || !m.APIKeyRequired || m.Integration == nil || m.Integration.URI != "https://backend.example.com" {
 			t.Fatalf("%s: %+v", path, m)
 		}
+		method += "&edit=simple"
 		one(method, "c-method", label) // over what is there
 		// A fixed answer, as the form shows it after it was refused.
 		b.get(method).press("Save method", "kind", model.IntegrationMock, "mock-status", "202", "mock-body", "it's \"taken\"")
@@ -128,6 +129,44 @@ func TestCommands(t *testing.T) {
 			t.Errorf("%s: %+v, %v; the form made %+v", path, now, err, was)
 		}
 	}
+	// The editors of a method's stations, and of what it can name.
+	method := at + "/method?verb=POST&path=/by-cli"
+	run(method+"&edit=request", "c-request")
+	one(method+"&edit=mapping", "c-mapping", 0)
+	one(method+"&edit=integration", "c-integration", 1)
+	run(method+"&edit=answer&key=202", "c-answer")
+	one(method+"&edit=response", "c-response", 0)
+	if m := definition().Method("/by-cli", "POST"); len(m.Responses) != 2 || m.Integration.Type != model.IntegrationMock || len(m.Integration.Responses) == 0 {
+		t.Errorf("%+v %+v", m, m.Integration)
+	}
+	for label, name := range []string{"ByCLI", "ByCurl"} {
+		one(at+"/authorizers/new", "c-authorizer", label, "NAME", name)
+		one(at+"/models/new", "c-model", label, "NAME", name)
+		one(at+"/validators/new", "c-validator", label, "NAME", name)
+	}
+	parts := definition()
+	if len(parts.Authorizers) != 2 || parts.Model("ByCLI") == nil || parts.Model("ByCurl") == nil || len(parts.RequestValidators) != 2 || !parts.RequestValidators[0].Body {
+		t.Fatalf("%+v", parts)
+	}
+	one(at+"/authorizers/"+parts.Authorizers[0].ID, "c-authorizer", 0)
+	one(at+"/models/ByCLI", "c-model", 1)
+	one(at+"/validators/"+parts.RequestValidators[0].ID, "c-validator", 0)
+	one(at+"/authorizers/"+parts.Authorizers[0].ID+"/delete", "c-delete", 0)
+	one(at+"/models/ByCLI/delete", "c-delete", 1)
+	one(at+"/validators/"+parts.RequestValidators[0].ID+"/delete", "c-delete", 0)
+	run(at+"/responses/DEFAULT_4XX", "c-response")
+	one(at+"/responses/DEFAULT_4XX/reset", "c-delete", 0)
+	one(at+"/settings", "c-calls", 0)
+	one(at+"/policy?template=allow&of=203.0.113.0/24", "c-policy", 0)
+	if !strings.Contains(definition().Policy, "203.0.113.0/24") {
+		t.Errorf("the policy is %s", definition().Policy)
+	}
+	one(at+"/policy", "c-policy", 1, "203.0.113.0/24", "0.0.0.0/0") // so that it can be deployed and called
+	one(at+"/cors?path=/by-curl", "c-cors", 0)
+	if m := definition().Method("/by-curl", "OPTIONS"); m == nil || m.Integration.Responses["200"].ResponseParameters["method.response.header.Access-Control-Allow-Origin"] != "'*'" {
+		t.Errorf("the preflight is %+v", m)
+	}
+	b.get(at+"/policy").press("Save policy", "policy", "")
 	words := at + "/documentation/part?type=METHOD&method=POST&path="
 	one(words+"/by-cli", "c-part", 0)
 	one(words+"/by-curl", "c-part", 1)
@@ -158,6 +197,18 @@ func TestCommands(t *testing.T) {
 		t.Errorf("the command does not have the form's values: %s", throttle)
 	}
 	run(at+"/stages/prod", "c-throttle")
+	stage := at + "/stages/prod"
+	one(stage+"/settings", "c-stage", 0)
+	one(stage+"/methods/edit?key=*/*", "c-setting", 0)
+	one(stage+"/methods/remove?key=*/*", "c-delete", 1)
+	one(stage+"/cache", "c-cache", 0)
+	one(stage+"/cache/flush", "c-flush", 1)
+	one(stage+"/logs?preset=clf", "c-log", 0)
+	one(stage+"/canary", "c-canary", 0)
+	if x, err := s.Stage(s.Context(), owner, api, "prod"); err != nil || x.Settings.Canary == nil || x.Settings.AccessLog == nil || len(x.Settings.MethodSettings) != 0 {
+		t.Errorf("%+v %v", x, err)
+	}
+	one(stage+"/canary/promote", "c-end", 0)
 	history, err := s.Deployments(s.Context(), owner, api, control.Page{})
 	s.must(err)
 	first := history.Items[len(history.Items)-1].ID

@@ -19,6 +19,10 @@ func (s *Server) methodRoutes() []route {
 		{method: "POST", pattern: "/apis/{api}/routes", who: mayBuild, handle: (*visit).addRoute},
 		{method: "GET", pattern: "/apis/{api}/method", who: mayRead, handle: (*visit).methodPage},
 		{method: "POST", pattern: "/apis/{api}/method", who: mayBuild, handle: (*visit).saveMethod, form: model.MaxMockBytes + 1<<20},
+		{method: "POST", pattern: "/apis/{api}/method/{part}", who: mayBuild, handle: (*visit).saveMethodPart, form: model.MaxMockBytes + 4<<20},
+		{method: "GET", pattern: "/apis/{api}/method/{part}/remove", who: mayBuild, handle: (*visit).confirmRemovePart},
+		{method: "POST", pattern: "/apis/{api}/method/{part}/remove", who: mayBuild, handle: (*visit).removePart},
+		{method: "POST", pattern: "/apis/{api}/method/test", who: mayBuild, handle: (*visit).tryMethod, form: 8 << 20},
 		{method: "GET", pattern: "/apis/{api}/method/delete", who: mayBuild, handle: (*visit).confirmDeleteMethod},
 		{method: "POST", pattern: "/apis/{api}/method/delete", who: mayBuild, handle: (*visit).deleteMethod},
 		{method: "GET", pattern: "/apis/{api}/resource/delete", who: mayBuild, handle: (*visit).confirmDeleteResource},
@@ -145,7 +149,6 @@ type methodForm struct {
 	URI, UpstreamVerb, Timeout     string
 	MockStatus, MockType, MockBody string
 	Problems                       []ui.Problem
-	Stops                          []model.Problem
 	Resource                       string             // id
 	Unanswered                     bool               // the method does not declare the fixed answer's status
 	Other                          *model.Integration // of a kind that is not edited here
@@ -160,24 +163,16 @@ func (f *methodForm) of(field string) string {
 	return ""
 }
 
-func (v *visit) methodPage() error {
-	a, err := v.Plane.API(v.ctx(), v.actor(), v.path("api"))
-	if err != nil {
-		return err
+// simpleMethod is the form of a method in a few fields: of a new one, or of one that
+// sends calls on, or answers them, always alike.
+func (v *visit) simpleMethod(p *methodPage) error {
+	f := methodForm{Path: p.Path, Verb: p.Verb, Revision: p.Revision}
+	f.read(p.Method)
+	f.declared(&p.API.Definition)
+	if f.Other != nil {
+		return v.showMethod(200, p)
 	}
-	f := methodForm{Path: v.query("path"), Verb: v.query("verb"), Revision: a.Revision}
-	i := slices.IndexFunc(a.Definition.Resources, func(r model.Resource) bool { return r.Path == f.Path })
-	if i < 0 || !slices.Contains(model.Verbs, f.Verb) {
-		return model.Errorf(model.NotFound, "the API has no resource %s", f.Path)
-	}
-	f.read(a.Definition.Method(f.Path, f.Verb))
-	f.declared(&a.Definition)
-	for _, s := range v.Plane.Undeployable(&a.Definition) {
-		if s.Pointer == f.Verb+" "+f.Path && !f.New {
-			f.Stops = append(f.Stops, s)
-		}
-	}
-	return v.render(methodView(v.below(a.API, f.Verb+" "+f.Path, "routes"), a.API, f, v.may(control.ToBuild)))
+	return v.render(methodView(v.below(p.API.API, f.Verb+" "+f.Path, "routes"), p.API.API, f, p.Build))
 }
 
 // resourceID is the id of the resource at a path; empty: there is none.
@@ -303,7 +298,7 @@ func (v *visit) saveMethod() error {
 		return d.SetMethod(f.Path, f.Verb, m)
 	})
 	if err == nil {
-		return v.done("Saved "+f.Verb+" "+f.Path+". It is served once it is deployed.", apiURL(a.ID, "routes"))
+		return v.done("Saved "+f.Verb+" "+f.Path+". It is served once it is deployed.", methodURL(a.ID, f.Path, f.Verb))
 	}
 	if !invalid(err) {
 		return err

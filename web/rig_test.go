@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -23,6 +25,7 @@ import (
 	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control"
+	"tollgate/gateway"
 	"tollgate/migrations/pgtest"
 	"tollgate/ui/serve"
 	"tollgate/web"
@@ -42,14 +45,16 @@ func newSite(t testing.TB, change ...func(*web.Options)) *site {
 	t.Helper()
 	pool := pgtest.New(t)
 	key := make([]byte, 32)
-	plane, err := control.New(control.Options{Pool: pool, SecretKey: key, AckTimeout: 10 * time.Millisecond,
+	plane, err := control.New(control.Options{Pool: pool, SecretKey: key, AckTimeout: 10 * time.Millisecond, Check: gateway.Check,
 		Names: control.Names{Trusted: func(name string) bool { return strings.HasPrefix(name, "ours.") }, DNS: "127.0.0.1:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(nil)
 	console := &url.URL{Scheme: "http", Host: server.Listener.Addr().String()}
-	o := web.Options{Plane: plane, Usage: intake.New(intake.Options{Pool: pool}), Billing: billing.New(billing.Options{Pool: pool}), Console: console,
+	trials := gateway.NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	t.Cleanup(func() { _ = trials.Close(context.Background()) })
+	o := web.Options{Plane: plane, Try: trials.Try, TryAuthorizer: trials.TryAuthorizer, Usage: intake.New(intake.Options{Pool: pool}), Billing: billing.New(billing.Options{Pool: pool}), Console: console,
 		Gateway: &url.URL{Scheme: "http", Host: "localhost:8081"}, Local: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		PortalURL: func(slug string) string { return console.String() + "/portal/" + slug }}
 	for _, f := range change {

@@ -89,10 +89,24 @@ func (s *site) furnish() *furnished {
 	s.must(err)
 	_, err = s.CreateDocumentationVersion(s.Context(), a, control.NewDocumentationVersion{APIID: stage.APIID, Version: "1.0"})
 	s.must(err)
+	_, err = s.UpdateDefinition(s.Context(), a, stage.APIID, 0, func(d *model.Definition) error {
+		d.Authorizers = append(d.Authorizers, model.Authorizer{ID: "auth01", Name: "Staff", Type: "COGNITO_USER_POOLS", ProviderARNs: []string{"arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_abc"}, IdentitySource: "method.request.header.Authorization"})
+		d.Models = append(d.Models, model.Schema{ID: "mod001", Name: "Pet0", ContentType: "application/json", Schema: `{"type": "object"}`})
+		d.RequestValidators = append(d.RequestValidators, model.RequestValidator{ID: "val001", Name: "all", Body: true})
+		return nil
+	})
+	s.must(err)
+	_, err = s.UpdateStage(s.Context(), a, stage.APIID, "prod", func(e *control.StageEdit) error {
+		e.Canary = &model.CanarySettings{PercentTraffic: 10, DeploymentID: e.DeploymentID}
+		e.Set(model.EveryMethod, model.DefaultMethodSetting())
+		return nil
+	})
+	s.must(err)
 	f.values = map[string]string{"version": "1.0", "credential": url.PathEscape(credential.Name), "domain": domain, "api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
 		"invitation": people.Invitations[0].ID, "invoice": drafts[0].ID, "line": "1", "access-key": access, "language": "python", "account": a.AccountID, "mail": "1",
 		"token": strings.Repeat("x", 43), "deployment": api.Stages[0].DeploymentID, "subscription": sub, "operator": operator,
-		"sign-up-invitation": invited.Items[0].ID}
+		"sign-up-invitation": invited.Items[0].ID, "part": "response", "authorizer": "auth01", "model": "Pet0", "validator": "val001",
+		"kind": "DEFAULT_4XX", "act": "promote"}
 	return f
 }
 
@@ -367,6 +381,9 @@ func TestEveryPageIsLight(t *testing.T) {
 		path := f.path(r)
 		if strings.Contains(r.Pattern, "/method") {
 			path += "?path=/pets&verb=GET"
+		}
+		if strings.HasSuffix(r.Pattern, "/cors") {
+			path += "?path=/pets"
 		}
 		if strings.HasSuffix(r.Pattern, "/documentation/part") {
 			path += "?type=METHOD&path=/pets&method=GET"

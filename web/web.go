@@ -43,8 +43,13 @@ type Options struct {
 	// Call makes a call to the gateway, which listens on GatewayAddr for this process.
 	Call        func(*http.Request) (*http.Response, error)
 	GatewayAddr string
-	Log         *slog.Logger
-	Now         func() time.Time
+	// Try makes one call of a method that need not be deployed; nil: none can be made.
+	Try func(context.Context, model.TrialCall) (model.TrialAnswer, error)
+	// TryAuthorizer asks an authorizer about a call that nobody has made; nil: none can
+	// be asked.
+	TryAuthorizer func(context.Context, model.AuthorizerTrial) (model.AuthorizerAnswer, error)
+	Log           *slog.Logger
+	Now           func() time.Time
 }
 
 // Server serves the console and the operator's area.

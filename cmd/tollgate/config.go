@@ -18,6 +18,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"tollgate/control"
+	"tollgate/gateway"
 	"tollgate/gateway/aws"
 	"tollgate/gateway/process"
 	"tollgate/model"
@@ -49,6 +50,8 @@ type Config struct {
 	ACMEDirectory  string        `env:"TOLLGATE_ACME_DIRECTORY" help:"directory URL of the ACME certificate authority" shown:"Let's Encrypt"`
 	ACMERoots      string        `env:"TOLLGATE_ACME_ROOTS" help:"file of certificates that the ACME authority's server is verified by" shown:"the system's"`
 	MaxBody        int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body of a call in bytes"`
+	MaxTarget      int           `env:"TOLLGATE_MAX_URL" envDefault:"10240" help:"longest path and query of a call in bytes"`
+	MaxHeaders     int           `env:"TOLLGATE_MAX_HEADERS" envDefault:"10240" help:"largest header of a call in bytes"`
 	JournalKeep    int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
 	CacheMemory    int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
@@ -127,6 +130,9 @@ func (c *Config) check() (err error) {
 	}
 	if c.DrainTimeout <= 0 {
 		return model.Errorf(model.Invalid, "TOLLGATE_DRAIN_TIMEOUT must be more than nothing")
+	}
+	if !gateway.HeadLimits(c.MaxTarget) || !gateway.HeadLimits(c.MaxHeaders) {
+		return model.Errorf(model.Invalid, "TOLLGATE_MAX_URL and TOLLGATE_MAX_HEADERS are between 1,024 and 1,048,576 bytes")
 	}
 	if c.MaxBody <= 0 || c.CacheMemory <= 0 || c.JournalKeep < 0 {
 		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY and TOLLGATE_CACHE_MEMORY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")

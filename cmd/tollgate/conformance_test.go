@@ -43,7 +43,16 @@ func TestConformanceRecorded(t *testing.T) {
 	p := newCasePlayer(t, "testdata/conformance.py", filepath.Join(conformance(t), "control-plane-recorded.json"))
 	var services struct{ Endpoints string }
 	p.read(t, &services)
-	failed, cases := p.play(t, environ(newDir(t)))
+	secret := filepath.Join(t.TempDir(), "secret")
+	must(t, os.WriteFile(secret, []byte("recorded"), 0o600))
+	env := environ(newDir(t), "TOLLGATE_AWS_ENDPOINTS="+services.Endpoints)
+	failed, cases := p.play(t, env, func() { // the role of the integrations, and what functions are invoked with that name none
+		for _, name := range []string{"arn:aws:iam::000000000000:role/recorded", "default"} {
+			if r := cli(t, env, "credential", "put", name, "--access-key-id", "recorded", "--secret-file", secret); r.code != 0 {
+				t.Fatal(r.stderr)
+			}
+		}
+	})
 	if n := cases["answers"]; n < 469 || failed["answers"]*100 > 2*n {
 		t.Errorf("%d of %d recorded answers differ: more than 2 in 100, or answers are missing", failed["answers"], n)
 	}
@@ -57,7 +66,7 @@ func TestConformanceExamples(t *testing.T) {
 		t.Skip("the AWS CLI is not on this machine as a Python package: its examples are not run")
 	}
 	p := newCasePlayer(t, "testdata/examples.py", filepath.Join(dir, "aws-cli-examples.json"))
-	p.play(t, environ(newDir(t), "TOLLGATE_DOMAIN_OWNERSHIP=trust"))
+	p.play(t, environ(newDir(t), "TOLLGATE_DOMAIN_OWNERSHIP=trust"), func() {})
 }
 
 // casePlayer is a program that plays cases against a running Tollgate.
@@ -93,12 +102,13 @@ func (p *casePlayer) read(t *testing.T, v any) bool {
 	return true
 }
 
-// play runs Tollgate, lets the player play, and counts its cases by suite. What fails
-// is in divergences.md, and what is there fails.
-func (p *casePlayer) play(t *testing.T, env []string) (failed, cases map[string]int) {
+// play runs Tollgate with an account, which prepare may do more to, lets the player play,
+// and counts its cases by suite. What fails is in divergences.md, and what is there fails.
+func (p *casePlayer) play(t *testing.T, env []string, prepare func()) (failed, cases map[string]int) {
 	t.Helper()
 	d := start(t, env, "up")
 	a := cliJSON[control.TenantCredentials](t, env, "tenant", "create", "--email", "ada@example.com", "--name", "Ada")
+	prepare()
 	must(t, json.NewEncoder(p.in).Encode(map[string]string{"control": d.console, "gateway": d.gateway, "key": a.AccessKeyID, "secret": a.SecretAccessKey}))
 	differs := notEqual(t)
 	failed, cases = map[string]int{}, map[string]int{}

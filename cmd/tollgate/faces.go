@@ -38,31 +38,32 @@ func (p *program) startFaces(ctx context.Context) error {
 	outward := &http.Transport{DialContext: gateway.Dialer(p.cfg.allow).DialContext, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 16, IdleConnTimeout: time.Minute}
 	p.onStop(func(context.Context) error { outward.CloseIdleConnections(); return nil })
 	asIs := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	trials := gateway.NewTrials(p.cfg.allow, p.cfg.endpoints, p.cfg.pools, p.log)
+	p.onStop(trials.Close)
+	try := func(ctx context.Context, c model.TrialCall) (a model.TrialAnswer, err error) {
+		if c.Credentials, err = p.plane.TrialCredentials(ctx, c.AccountID); err != nil {
+			return a, err
+		}
+		return trials.Try(ctx, c)
+	}
+	tryAuthorizer := func(ctx context.Context, c model.AuthorizerTrial) (a model.AuthorizerAnswer, err error) {
+		if c.Credentials, err = p.plane.TrialCredentials(ctx, c.AccountID); err != nil {
+			return a, err
+		}
+		return trials.TryAuthorizer(ctx, c)
+	}
 	console, err := web.New(web.Options{
 		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Gateway: p.cfg.gateway, PortalURL: portals.URL,
 		Fetch: func(ctx context.Context, url string) ([]byte, error) { return download(ctx, outward, url) },
-		Call:  (&http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: asIs}).Do, GatewayAddr: gatewayAddr,
+		Call:  (&http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: asIs}).Do, GatewayAddr: gatewayAddr, Try: try, TryAuthorizer: tryAuthorizer,
 		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, Log: p.log,
 	})
 	if err != nil {
 		return err
 	}
-	trials := gateway.NewTrials(p.cfg.allow, p.cfg.endpoints, p.log)
-	p.onStop(trials.Close)
 	aws, err := awsapi.New(awsapi.Options{
 		Plane: p.plane, Usage: p.intake, Region: p.cfg.Region, Gateway: p.cfg.gateway, BehindProxy: p.cfg.BehindProxy, Log: p.log,
-		Try: func(ctx context.Context, c model.TrialCall) (a model.TrialAnswer, err error) {
-			if c.Credentials, err = p.plane.TrialCredentials(ctx, c.AccountID); err != nil {
-				return a, err
-			}
-			return trials.Try(ctx, c)
-		},
-		TryAuthorizer: func(ctx context.Context, c model.AuthorizerTrial) (a model.AuthorizerAnswer, err error) {
-			if c.Credentials, err = p.plane.TrialCredentials(ctx, c.AccountID); err != nil {
-				return a, err
-			}
-			return trials.TryAuthorizer(ctx, c)
-		},
+		Try: try, TryAuthorizer: tryAuthorizer,
 	})
 	if err != nil {
 		return err

@@ -969,9 +969,7 @@ func (p *planner) stageSettings(r *resource, s *Stage) {
 	s.Settings.DocumentationVersion = r.text("DocumentationVersion")
 	p.methodSettings(r, &s.Settings)
 	s.Tags = r.tags()
-	if v := r.value("ClientCertificateId"); v != nil {
-		r.refuse(v.at, "ClientCertificateId", "certificates are not shown to back ends yet, which may rely on them")
-	}
+	s.Settings.ClientCertificateID = r.text("ClientCertificateId")
 }
 
 func (p *planner) keys() {
@@ -1095,7 +1093,7 @@ func (p *planner) others() {
 				"DomainNameV2":         "private domain names are not served: make it over the API, where it is kept",
 				"BasePathMapping":      "map the path when the domain is made, with `tollgate domain map`",
 				"VpcLink":              "there is no VPC here",
-				"ClientCertificate":    "certificates are not shown to back ends yet",
+				"ClientCertificate":    "make it with `aws apigateway generate-client-certificate`, and name it in the stage",
 				"Account":              "there is no IAM role to write logs with: calls are in the journal",
 				"DocumentationVersion": "make it when the words are complete",
 			}[name])

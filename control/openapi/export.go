@@ -569,6 +569,9 @@ func exportIntegration(r *model.Resource, g *model.Integration) object {
 	}
 	out.text("responseTransferMode", g.ResponseTransferMode)
 	out.text("integrationTarget", g.IntegrationTarget)
+	if g.Upstream != nil {
+		out.set("x-tollgate-upstream", g.Upstream)
+	}
 	return out
 }
 

@@ -137,3 +137,28 @@ func TestExport(t *testing.T) {
 		}
 	}
 }
+
+// How an upstream is asked beyond what Amazon API Gateway knows goes through documents,
+// and what it cannot be keeps the API from being deployed.
+func TestUpstreamPolicies(t *testing.T) {
+	doc := func(policy string) []byte {
+		return []byte(`{"openapi": "3.0.1", "info": {"title": "t", "version": "1"}, "paths": {"/a": {"get": {"responses": {}, "x-amazon-apigateway-integration": {"type": "http_proxy", "httpMethod": "GET", "uri": "https://u.example/",
+			"x-tollgate-upstream": ` + policy + `}}}}}`)
+	}
+	r, err := Import(doc(`{"retries": {"attempts": 3, "perTryTimeoutMillis": 500, "onStatus": [500, 503]}, "circuitBreaker": {"consecutiveFailures": 5, "failureRatio": 0.5}, "http2": true}`), Options{Wire: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := r.Definition.Method("/a", "GET").Integration.Upstream
+	want := &model.UpstreamPolicy{Retries: &model.Retries{Attempts: 3, PerTryMillis: 500, OnStatus: []int{500, 503}}, Breaker: &model.Breaker{Consecutive: 5, Ratio: 0.5}, HTTP2: true}
+	if diff := cmp.Diff(want, u); diff != "" {
+		t.Error(diff)
+	}
+	roundTrip(t, &r.Definition)
+	for _, bad := range []string{`[]`, `{"retries": {"attempts": 9}}`, `{"retry": {}}`, `{"circuitBreaker": {}}`, `{"$ref": "#/x"}`, `{"circuitBreaker": {"consecutiveFailures": 1, "failureRatio": 1e999}}`} {
+		r, err := Import(doc(bad), Options{Wire: true})
+		if err == nil && len(r.Definition.Undeployable()) == 0 {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}

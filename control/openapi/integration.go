@@ -1,6 +1,8 @@
 package openapi
 
 import (
+	"bytes"
+	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -133,6 +135,19 @@ func (im *importer) integrationField(g *model.Integration, f loc, r route) {
 		for _, item := range f.items() {
 			g.CacheKeyParameters = append(g.CacheKeyParameters, rename(im.str(item), r))
 		}
+	case "x-tollgate-upstream":
+		u := &model.UpstreamPolicy{}
+		d := json.NewDecoder(bytes.NewReader(writeJSON(nil, f.node, func(s string) string { return s })))
+		d.DisallowUnknownFields()
+		if err := d.Decode(u); err != nil {
+			im.unserved(f, "x-tollgate-upstream must be an object with retries, circuitBreaker and http2")
+			return
+		}
+		if err := u.Validate(); err != nil {
+			im.unserved(f, "x-tollgate-upstream: "+model.MessageOf(err))
+			return
+		}
+		g.Upstream = u
 	case "tlsConfig":
 		im.tlsConfig(g, f)
 	case "responses":

@@ -4,11 +4,11 @@ import "encoding/binary"
 
 // Character classes of RFC 9110 and 9112, as one look-up per byte.
 const (
-	isToken   = 1 << iota // field names, methods
-	isValue               // field values: VCHAR, obs-text, space, tab
-	isVisible             // VCHAR
-	isPath                // visible characters that do not quote, split or end a path
-	isHost                // names and IPv4 addresses
+	isToken = 1 << iota // field names, methods
+	isValue             // field values: VCHAR, obs-text, space, tab
+	isQuery             // VCHAR but "|", which Amazon API Gateway refuses unescaped
+	isPath              // visible characters that do not quote, split or end a path
+	isHost              // names and IPv4 addresses
 )
 
 var class = func() (t [256]byte) {
@@ -27,9 +27,11 @@ var class = func() (t [256]byte) {
 			t[c] |= isValue
 		}
 		if c > ' ' && c < 0x7f {
-			t[c] |= isVisible
-			// '|', '{' and friends are sent unescaped by enough clients.
-			if c != '"' && c != '<' && c != '>' && c != '#' && c != '\\' && c != '^' && c != '`' && c != '?' {
+			if c != '|' {
+				t[c] |= isQuery
+			}
+			// '{' and friends are sent unescaped by enough clients.
+			if c != '|' && c != '"' && c != '<' && c != '>' && c != '#' && c != '\\' && c != '^' && c != '`' && c != '?' {
 				t[c] |= isPath
 			}
 		}

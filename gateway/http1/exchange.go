@@ -40,18 +40,23 @@ type Exchange struct {
 	Out []byte // scratch for building heads
 	Up  []byte // upstream bytes
 
-	Wall     time.Time     // when the head was complete
-	Begun    int64         // the same as Now()
-	Ended    int64         // Now() when the answer was recorded; set by the Recorder
-	BytesIn  int64         // head and body bytes received
-	Shard    uint32        // spreads calls over journal shards: the connection's number
-	RemoteIP string        // client address, without port
-	TLS      bool          //
-	Peer     *Peer         // of the TLS connection; nil without TLS
-	H2       bool          // came in by HTTP/2
-	Rec      Recorder      // set by the handler before it answers
-	Heard    func()        // set by the handler to look at Response before its body is relayed; nil: nobody does
-	Pace     time.Duration // how long the connection rests after this call; set by the handler
+	Wall     time.Time // when the head was complete
+	Begun    int64     // the same as Now()
+	Ended    int64     // Now() when the answer was recorded; set by the Recorder
+	BytesIn  int64     // head and body bytes received
+	Shard    uint32    // spreads calls over journal shards: the connection's number
+	RemoteIP string    // client address, without port
+	TLS      bool      //
+	Peer     *Peer     // of the TLS connection; nil without TLS
+	H2       bool      // came in by HTTP/2
+	Since    int64     // Now() when the upstream is asked again; 0: for the first time. Set by the handler
+	// Reject, where the handler sets it, says by its status that an answer is not passed
+	// on: Proxy and Fetch end with Rejected.
+	Reject  func(status int) bool
+	Without string        // an upstream's fields whose names begin so, in lower case, do not go on; set by the handler
+	Rec     Recorder      // set by the handler before it answers
+	Heard   func()        // set by the handler to look at Response before its body is relayed; nil: nobody does
+	Pace    time.Duration // how long the connection rests after this call; set by the handler
 
 	c       *conn   // nil for HTTP/2
 	l       *loop   // nil: the handler may block
@@ -149,7 +154,7 @@ var (
 // start notes the time, with one look at the clock.
 func (x *Exchange) start() {
 	x.Wall = time.Now()
-	x.Begun, x.Ended, x.waited = int64(x.Wall.Sub(started)), 0, false
+	x.Begun, x.Ended, x.Since, x.Reject, x.waited = int64(x.Wall.Sub(started)), 0, 0, nil, false
 }
 
 // startBody sets up body reading once the head is parsed.
@@ -291,6 +296,22 @@ func (x *Exchange) readClient(p []byte) (int, error) {
 	return x.c.read(p, x.s.o.BodyTimeout)
 }
 
+// asked is when the upstream was.
+func (x *Exchange) asked() int64 { return max(x.Begun, x.Since) }
+
+// Resendable says that nothing of the request's body was consumed: the call can be sent
+// to an upstream again.
+func (x *Exchange) Resendable() bool { return x.body.total == 0 }
+
+// rejects says that the upstream's answer is not to be passed on, and lets go of it.
+func (x *Exchange) rejects() bool {
+	if x.Reject == nil || !x.Reject(x.Response.Code) {
+		return false
+	}
+	x.dropUpstream()
+	return true
+}
+
 // rest skips what the handler did not read of the body and is here already.
 // false: its end is not, and waiting for it is not worth it; close.
 func (x *Exchange) rest() bool {
@@ -383,7 +404,25 @@ func (x *Exchange) AppendForward(dst []byte, host string, trace []byte) []byte {
 	dst = append(dst, "Host: "...)
 	dst = append(dst, host...)
 	dst = append(dst, '\r', '\n')
-	dst = appendFields(dst, x.In, r.Fields[:r.N])
+	return x.appendForwarded(appendFields(dst, x.In, r.Fields[:r.N]), trace)
+}
+
+// AppendOver is AppendForward with header lines of the handler's own, in place of the
+// client's of the same names (replaced says which).
+func (x *Exchange) AppendOver(dst []byte, host string, lines []byte, replaced func(name []byte) bool, trace []byte) []byte {
+	dst = append(append(append(dst, "Host: "...), host...), '\r', '\n')
+	for i := range x.Request.Fields[:x.Request.N] {
+		f := &x.Request.Fields[i]
+		if !f.Hop && !replaced(f.Name.Of(x.In)) {
+			dst = append(dst, f.Line(x.In)...)
+		}
+	}
+	return x.appendForwarded(append(dst, lines...), trace)
+}
+
+// appendForwarded appends what follows the fields of a forwarded request.
+func (x *Exchange) appendForwarded(dst, trace []byte) []byte {
+	r := &x.Request
 	dst = append(dst, "X-Forwarded-For: "...)
 	if r.Forwarded.Len() > 0 {
 		dst = append(dst, r.Forwarded.Of(x.In)...)

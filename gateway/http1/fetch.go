@@ -7,9 +7,12 @@ import (
 	"time"
 )
 
-// ReadBody appends the whole request body to dst. It waits, so MayBlock must say that
-// it may.
-func (x *Exchange) ReadBody(dst []byte) ([]byte, Failure) {
+// ReadBody appends the whole request body, of at most most bytes, to dst. It waits, so
+// MayBlock must say that it may.
+func (x *Exchange) ReadBody(dst []byte, most int64) ([]byte, Failure) {
+	if x.Request.ContentLength > most {
+		return dst, TooLarge
+	}
 	for {
 		p, err := x.NextBody()
 		switch {
@@ -21,6 +24,9 @@ func (x *Exchange) ReadBody(dst []byte) ([]byte, Failure) {
 			return dst, BadBody
 		case err != nil:
 			return dst, ClientWent
+		}
+		if int64(len(dst)+len(p)) > most {
+			return dst, TooLarge
 		}
 		dst = append(dst, p...)
 	}
@@ -50,6 +56,9 @@ func (x *Exchange) Pull(p *Pool, req []byte, timeout, idle time.Duration, head f
 	c, n, f := x.exchange(p, req, false, timeout)
 	if f != None {
 		return f
+	}
+	if x.rejects() {
+		return Rejected
 	}
 	r := &x.Response
 	if !head() {

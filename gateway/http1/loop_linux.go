@@ -397,7 +397,7 @@ func (l *loop) send(x *Exchange) bool {
 		}
 		u.begin(x)
 		x.up = u
-		x.c.watch.deadline.Store(x.Begun + int64(x.ask.timeout))
+		x.c.watch.deadline.Store(x.asked() + int64(x.ask.timeout))
 		return true
 	}
 }
@@ -439,6 +439,10 @@ func (l *loop) answered(c *conn) {
 		l.broken(c)
 		return
 	}
+	if x.rejects() {
+		l.over(c, Rejected)
+		return
+	}
 	x.skip()
 	f := x.relay(u, u.n, x.ask.extra, x.ask.timeout)
 	if f == Parked {
@@ -467,6 +471,10 @@ func (l *loop) over(c *conn, f Failure) {
 	x := c.x
 	c.busy, x.parked = false, running
 	l.s.o.Resume(x, f)
+	if x.parked != running { // another attempt
+		l.park(c)
+		return
+	}
 	c.handled(x)
 	switch {
 	case len(c.rest) > 0:

@@ -27,6 +27,7 @@ const (
 	Unrecorded         // the call could not be written down, so its answer was kept back
 	Parked             // nothing failed: the call goes on in Options.Resume, with what came of it
 	Again              // nothing failed: what had to be waited for can be waited for now
+	Rejected           // the handler's Reject said so
 	Broken             // the answer had begun when something broke; the connection is closed
 )
 
@@ -69,6 +70,9 @@ func (x *Exchange) proxy(p *Pool, req, extra []byte, streams bool, timeout time.
 	if f != None {
 		return f
 	}
+	if x.rejects() {
+		return Rejected
+	}
 	if !streams {
 		x.skip()
 	}
@@ -78,7 +82,7 @@ func (x *Exchange) proxy(p *Pool, req, extra []byte, streams bool, timeout time.
 // exchange gets the head of an answer, trying another connection when a pooled
 // one turned out to be dead and the request can be sent again without harm.
 func (x *Exchange) exchange(p *Pool, req []byte, streams bool, timeout time.Duration) (*upConn, int, Failure) {
-	start := x.Begun
+	start := x.asked()
 	if streams || x.h2 != nil || x.body.total > 0 || x.waited {
 		start = Now() // the time of receiving a body, or of asking others, is not the upstream's
 	}

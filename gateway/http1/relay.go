@@ -14,6 +14,9 @@ func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) 
 	if x.Heard != nil {
 		x.Heard()
 	}
+	if x.Without != "" {
+		r.without(x.Up, x.Without)
+	}
 	d := download{x: x, c: c, timeout: timeout, off: r.HeadLen, end: n}
 	asGet := []byte("GET")
 	unasked := bodiless(x.Request.Method.Of(x.In), r.Code) // the client gets no body
@@ -156,9 +159,10 @@ func (d *download) head(out, extra, first []byte, done bool) []byte {
 	}
 	out = append(out, line[:i+1]...)
 	out = appendFields(out, x.Up, r.Fields[:r.N])
-	if !r.HasDate {
-		out = append(out, *x.s.sweep.date.Load()...)
+	if r.Remapped {
+		out = r.appendRemapped(out, x.Up)
 	}
+	out = append(out, *x.s.sweep.date.Load()...)
 	out = append(out, extra...)
 	switch {
 	case d.empty && r.Code != 204 && r.Code != 304:
@@ -311,7 +315,10 @@ func (d *download) more() (p []byte, done bool, err error) {
 func (d *download) runH2(extra, p []byte, done bool) error {
 	x, r, w := d.x, &d.x.Response, d.x.h2.w
 	for i := range r.Fields[:r.N] {
-		if f := &r.Fields[i]; !f.Hop {
+		switch f := &r.Fields[i]; {
+		case f.Remap:
+			w.Header().Add(Remapped+string(f.Name.Of(x.Up)), string(f.Value.Of(x.Up)))
+		case !f.Hop:
 			w.Header().Add(string(f.Name.Of(x.Up)), string(f.Value.Of(x.Up)))
 		}
 	}

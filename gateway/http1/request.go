@@ -17,7 +17,8 @@ func (s Span) Len() int { return int(s.End - s.Start) }
 // Field is one header field. Line spans the whole line with its CRLF.
 type Field struct {
 	Name, Value Span
-	Hop         bool // never forwarded: framing, hop-by-hop, or nominated in Connection
+	Hop         bool // never forwarded as it is: framing, hop-by-hop, nominated in Connection, or the gateway's own
+	Remap       bool // of an answer, and Hop: goes on under another name, see appendRemapped
 }
 
 // Line is the field's whole line, CRLF included.
@@ -93,6 +94,7 @@ type Head struct {
 	Trace     Span // last X-Amzn-Trace-Id
 	Type      Span // last Content-Type
 	Codings   Span // Transfer-Encoding, when there is more in it than chunked
+	Override  Span // last X-HTTP-Method-Override that is a token
 
 	N             int   // fields
 	HeadLen       int   // bytes, the empty line included
@@ -219,7 +221,7 @@ func (r *Request) splitTarget(buf []byte, t Span) *ParseError {
 		r.Path.End = t.Start + int32(q)
 		r.Query = Span{t.Start + int32(q) + 1, t.End}
 	}
-	if !validPath(r.Path.Of(buf)) || !all(r.Query.Of(buf), isVisible) {
+	if !validPath(r.Path.Of(buf)) || !all(r.Query.Of(buf), isQuery) {
 		return errTarget
 	}
 	return nil
@@ -278,7 +280,7 @@ func parseField(buf []byte, pos, end int, f *Field) *ParseError {
 	}
 	f.Name = Span{int32(pos), int32(pos + i)}
 	f.Value = trimOWS(buf, Span{int32(pos + i + 1), int32(end)})
-	f.Hop = false
+	f.Hop, f.Remap = false, false
 	return nil
 }
 
@@ -296,6 +298,8 @@ func (r *Request) known(buf []byte, f *Field, fr *framing) *ParseError {
 	switch len(name) {
 	case 2:
 		f.Hop = EqualFold(name, "te")
+	case 3:
+		f.Hop = EqualFold(name, "via")
 	case 4:
 		if EqualFold(name, "host") {
 			f.Hop = true
@@ -312,6 +316,8 @@ func (r *Request) known(buf []byte, f *Field, fr *framing) *ParseError {
 				return errExpectation
 			}
 			r.Expect = true
+		} else {
+			f.Hop = EqualFold(name, "server")
 		}
 	case 7:
 		if EqualFold(name, "upgrade") {
@@ -330,12 +336,17 @@ func (r *Request) known(buf []byte, f *Field, fr *framing) *ParseError {
 			return r.connection(buf, f.Value.Of(buf), fr)
 		}
 		f.Hop = EqualFold(name, "keep-alive")
+	case 11:
+		f.Hop = EqualFold(name, "content-md5")
 	case 12:
 		if EqualFold(name, "content-type") {
 			r.Type = f.Value
 		} else {
 			f.Hop = EqualFold(name, "max-forwards")
 		}
+	case 13:
+		// A signature is the gateway's to check, and fits no other host.
+		f.Hop = EqualFold(name, "authorization") && bytes.HasPrefix(f.Value.Of(buf), awsSignature)
 	case 14:
 		if EqualFold(name, "content-length") {
 			f.Hop = true
@@ -354,7 +365,7 @@ func (r *Request) known(buf []byte, f *Field, fr *framing) *ParseError {
 			r.Trace = f.Value
 		}
 	case 16:
-		f.Hop = EqualFold(name, "proxy-connection")
+		f.Hop = EqualFold(name, "proxy-connection") || EqualFold(name, "www-authenticate")
 	case 17:
 		if EqualFold(name, "transfer-encoding") {
 			f.Hop = true
@@ -375,9 +386,15 @@ func (r *Request) known(buf []byte, f *Field, fr *framing) *ParseError {
 		f.Hop = EqualFold(name, "proxy-authenticate")
 	case 19:
 		f.Hop = EqualFold(name, "proxy-authorization")
+	case 22:
+		if v := f.Value.Of(buf); EqualFold(name, "x-http-method-override") && len(v) > 0 && len(v) <= 24 && all(v, isToken) {
+			r.Override = f.Value
+		}
 	}
 	return nil
 }
+
+var awsSignature = []byte("AWS4-")
 
 func (r *Request) connection(buf, v []byte, fr *framing) *ParseError {
 	if EqualFold(v, "keep-alive") && !r.HTTP10 {

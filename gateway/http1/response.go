@@ -14,7 +14,7 @@ type Status struct {
 	ContentLength int64 // -1: not given
 	Chunked       bool
 	Close         bool // the upstream closes after this answer
-	HasDate       bool
+	Remapped      bool // some field is: see Field.Remap
 }
 
 var (
@@ -94,12 +94,14 @@ func (r *Response) known(buf []byte, f *Field, nominated *bool) *ParseError {
 	name := f.Name.Of(buf)
 	switch len(name) {
 	case 4:
-		r.HasDate = r.HasDate || EqualFold(name, "date")
+		f.Remap = EqualFold(name, "date")
+	case 6:
+		f.Remap = EqualFold(name, "server")
 	case 7:
 		f.Hop = EqualFold(name, "upgrade") || EqualFold(name, "trailer")
 	case 10:
 		if EqualFold(name, "connection") {
-			f.Hop = true
+			f.Hop, f.Remap, r.Remapped = true, true, true
 			if EqualFold(f.Value.Of(buf), "keep-alive") {
 				return nil
 			}
@@ -118,12 +120,14 @@ func (r *Response) known(buf []byte, f *Field, nominated *bool) *ParseError {
 	case 14:
 		f.Hop = EqualFold(name, "x-amz-apigw-id")
 		if EqualFold(name, "content-length") {
-			f.Hop = true
+			f.Remap = true
 			n, ok := parseLength(f.Value.Of(buf))
 			if !ok || r.ContentLength >= 0 {
 				return errFraming
 			}
 			r.ContentLength = n
+		} else {
+			f.Hop = EqualFold(name, "x-amz-apigw-id")
 		}
 	case 16:
 		f.Hop = EqualFold(name, "proxy-connection") || EqualFold(name, "x-amzn-requestid")
@@ -138,7 +142,34 @@ func (r *Response) known(buf []byte, f *Field, nominated *bool) *ParseError {
 	case 18:
 		f.Hop = EqualFold(name, "proxy-authenticate")
 	}
+	if f.Remap {
+		f.Hop, r.Remapped = true, true
+	}
 	return nil
+}
+
+// without keeps back the fields whose names begin with a prefix in lower case.
+func (r *Response) without(buf []byte, prefix string) {
+	for i := range r.Fields[:r.N] {
+		f := &r.Fields[i]
+		if name := f.Name.Of(buf); len(name) > len(prefix) && EqualFold(name[:len(prefix)], prefix) {
+			f.Hop = true
+		}
+	}
+}
+
+// Remapped begins the names under which those fields go on.
+const Remapped = "x-amzn-Remapped-"
+
+// appendRemapped copies what the gateway has fields of its own for: Amazon API Gateway
+// passes an upstream's on under these names.
+func (r *Response) appendRemapped(dst, buf []byte) []byte {
+	for i := range r.Fields[:r.N] {
+		if f := &r.Fields[i]; f.Remap {
+			dst = append(append(dst, Remapped...), f.Line(buf)...)
+		}
+	}
+	return dst
 }
 
 func (r *Response) dropNominated(buf []byte) {

@@ -84,7 +84,7 @@ func (r *rig) start(o Options, upstream string) {
 	r.s = NewServer(o)
 	var d net.Dialer
 	r.up = NewUpstreams(r.s, d.DialContext)
-	r.pool = r.up.Pool(PoolKey{Address: upstream})
+	r.pool = r.up.Pool(PoolKey{Address: upstream}, nil)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

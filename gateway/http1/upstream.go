@@ -30,8 +30,10 @@ type PoolKey struct {
 	Address    string // host:port
 	TLS        bool
 	ServerName string
-	Insecure   bool // the certificate is not verified
-	Named      bool // the operator has named the address, no tenant
+	Insecure   bool   // the certificate is not verified
+	Client     string // names the certificate that is shown; "": none is
+	HTTP2      bool   // spoken to the upstream: see bridge
+	Named      bool   // the operator has named the address, no tenant
 }
 
 // Bounds of a pool and of waiting for an upstream.
@@ -54,8 +56,9 @@ func NewUpstreams(s *Server, dial func(ctx context.Context, network, address str
 	return u
 }
 
-// Pool returns the pool for an upstream, the same one for equal keys.
-func (u *Upstreams) Pool(k PoolKey) *Pool {
+// Pool returns the pool for an upstream, the same one for equal keys. client is the
+// certificate that k.Client names.
+func (u *Upstreams) Pool(k PoolKey, client *tls.Certificate) *Pool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	p := u.pools[k]
@@ -63,6 +66,13 @@ func (u *Upstreams) Pool(k PoolKey) *Pool {
 		p = &Pool{u: u, key: k, home: make([][]*upConn, len(u.s.loops))}
 		if k.TLS {
 			p.tls = &tls.Config{ServerName: k.ServerName, InsecureSkipVerify: k.Insecure, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(32)}
+			if client != nil {
+				p.tls.Certificates = []tls.Certificate{*client}
+			}
+		}
+		if k.HTTP2 {
+			p.bridge = newBridge(u, k, p.tls)
+			p.tls = nil // the bridge's
 		}
 		u.pools[k] = p
 	}
@@ -96,14 +106,15 @@ func (u *Upstreams) reap(now int64) {
 
 // Pool is the idle connections of one upstream, last used first.
 type Pool struct {
-	u    *Upstreams
-	key  PoolKey
-	tls  *tls.Config
-	mu   sync.Mutex
-	idle []*upConn
-	home [][]*upConn // by loop, touched by it alone
-	dead bool        // forgotten: connections are not kept any more
-	Open atomic.Int64
+	u      *Upstreams
+	key    PoolKey
+	tls    *tls.Config
+	bridge *bridge // nil: connections are the upstream's own
+	mu     sync.Mutex
+	idle   []*upConn
+	home   [][]*upConn // by loop, touched by it alone
+	dead   bool        // forgotten: connections are not kept any more
+	Open   atomic.Int64
 }
 
 // upConn is one connection to an upstream.
@@ -185,6 +196,9 @@ func (p *Pool) retire() {
 	for _, c := range idle {
 		c.close()
 	}
+	if p.bridge != nil {
+		p.bridge.end()
+	}
 }
 
 // reap runs under the sweeper's lock, so closing, which needs it, goes elsewhere.
@@ -210,7 +224,10 @@ func (p *Pool) dial(timeout time.Duration) (*upConn, error) {
 	ctx, cancel := context.WithTimeout(p.u.sweep.ctx, min(timeout, dialTimeout))
 	defer cancel()
 	open := p.u.dial
-	if p.key.Named {
+	switch {
+	case p.bridge != nil:
+		open = p.bridge.dial
+	case p.key.Named:
 		open = p.u.Named
 	}
 	nc, err := open(ctx, "tcp", p.key.Address)

@@ -286,7 +286,7 @@ func TestTLSUpstream(t *testing.T) {
 	addr := s.Listener.Addr().String()
 
 	r := newRig(t, addr)
-	r.pool = r.up.Pool(PoolKey{Address: addr, TLS: true, ServerName: "localhost"})
+	r.pool = r.up.Pool(PoolKey{Address: addr, TLS: true, ServerName: "localhost"}, nil)
 	c := dialClient(t, r.addr)
 	c.send(get) // nobody vouches for the certificate yet
 	if got := c.answer("GET"); got != "504 failure 3" {
@@ -307,7 +307,7 @@ func TestTLSUpstream(t *testing.T) {
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d TLS connections for 4 calls in a row, want 1", n)
 	}
-	wrong := r.up.Pool(PoolKey{Address: addr, TLS: true, ServerName: "other.test"})
+	wrong := r.up.Pool(PoolKey{Address: addr, TLS: true, ServerName: "other.test"}, nil)
 	wrong.tls.RootCAs = roots
 	r.pool = wrong
 	c.send(get)

@@ -278,7 +278,8 @@ func (m *Mapping) Request(c *Call) (Request, error) {
 	if t == nil {
 		t = m.templates.find("$default")
 	}
-	override(c.Context, "requestOverride", "header", "path", "querystring")
+	override(c.Context, "requestOverride", "path", "header", "querystring")
+	override(c.Context, "responseOverride", "header")
 	body, err := m.received(c.Body, out.ContentType)
 	if err != nil {
 		return out, err
@@ -446,9 +447,9 @@ func override(context *vtl.Map, name string, kinds ...string) {
 	if _, ok := context.Get(name); ok {
 		return
 	}
-	m := vtl.NewMap()
+	m := vtl.NewObject()
 	for _, k := range kinds {
-		m.Set(k, vtl.NewMap())
+		m.Set(k, vtl.NewObject())
 	}
 	context.Set(name, m)
 }

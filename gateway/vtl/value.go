@@ -25,12 +25,17 @@ type List struct {
 
 // Map is a map in the order of its making.
 type Map struct {
-	keys []string
-	of   map[string]any
+	keys   []string
+	of     map[string]any
+	silent bool
 }
 
 // NewMap makes an empty one.
 func NewMap() *Map { return &Map{of: map[string]any{}} }
+
+// NewObject makes an empty one that is printed as nothing, as the objects in $context
+// are.
+func NewObject() *Map { return &Map{of: map[string]any{}, silent: true} }
 
 // Get is the value of a key.
 func (m *Map) Get(key string) (any, bool) {
@@ -230,6 +235,9 @@ func (p *printer) java(v any, depth int) error {
 		}
 		return p.put("]")
 	case *Map:
+		if v.silent {
+			return nil
+		}
 		if err := p.put("{"); err != nil {
 			return err
 		}

@@ -33,7 +33,11 @@ const sizes = new ResizeObserver((all) => {
   }
 });
 ready(document);
-document.addEventListener("htmx:after:swap", () => ready(document));
+document.addEventListener("htmx:after:swap", () => {
+  ready(document);
+  // An editor that was opened in place has the focus: what had it is gone.
+  if (document.activeElement === document.body) document.querySelector("[data-opened]")?.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+});
 
 const copy = async (button) => {
   const from = document.getElementById(button.dataset.copy);
@@ -66,15 +70,16 @@ const addRow = (button) => {
   if (!last) return false;
   const row = last.cloneNode(true);
   row.querySelectorAll(".field-error").forEach((e) => e.remove());
-  for (const f of row.querySelectorAll("input")) {
-    f.value = "";
+  for (const f of row.querySelectorAll("input, select, textarea")) {
+    if (f.matches("select")) f.selectedIndex = 0;
+    else f.value = "";
     f.removeAttribute("value");
     f.removeAttribute("aria-invalid");
     f.removeAttribute("aria-describedby");
     f.setAttribute("aria-label", f.getAttribute("aria-label").replace(/\d+$/, (n) => +n + 1));
   }
   rows.append(row);
-  row.querySelector("input").focus();
+  row.querySelector("input, select, textarea").focus();
   return true;
 };
 
@@ -144,6 +149,9 @@ addEventListener("beforeunload", (e) => { if (changed) e.preventDefault(); });
 
 // A select that stands for a choice to go to is followed at once.
 document.addEventListener("change", (e) => { if (e.target.matches("[data-submit]")) e.target.form.requestSubmit(); });
+
+// The page that one is on is seen among its tabs, where they do not fit.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 16;
 
 // A form's problems are what is read first.
 document.querySelector("[data-focus]")?.focus();

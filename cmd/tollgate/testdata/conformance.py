@@ -171,6 +171,7 @@ class Sequence:
             return "x" * int(m[1])
         v = re.sub(r"\{\{step(\d+):([^}]+)\}\}", self.earlier, v)
         v = re.sub(r"http://[a-z0-9]+\.lambda-url\.us-east-1\.localhost\.localstack\.cloud:4566/", lambda m: self.function_url, v)
+        v = re.sub(r"arn:aws:iam::000000000000:role/role-[0-9a-f]+", "arn:aws:iam::000000000000:role/recorded", v)
         v = v.replace("http://sqs.us-east-1.localhost.localstack.cloud:4566", self.services.moto)
         return re.sub(r"http://localhost:37887", self.services.echo, v)
 
@@ -306,7 +307,7 @@ class Sequence:
                         while last["status"] != self.wanted(i) and time.monotonic() < until:
                             time.sleep(0.02)
                             last = self.results[i] = self.http(s)
-                        changed, status, what = False, last["status"], f"{s['http']} {s['url'].split('>', 1)[1]}"
+                        status, what = last["status"], f"{s['http']} {s['url'].split('>', 1)[1]}"
                 except Exception as e:
                     status, self.results[i], what = repr(e), {}, s.get("call", s.get("http"))
                 follows = self.steps[i + 1] if i + 1 < len(self.steps) else {}

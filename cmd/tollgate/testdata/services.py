@@ -1,7 +1,7 @@
 """Services that recorded sequences need beside the gateway: functions that are run as their
 recorded code says, behind the Lambda Invoke API and behind function URLs; an upstream that
 answers with what it was sent; and moto's server for SQS, S3, DynamoDB, IAM, STS and logs."""
-import base64, importlib.util, io, json, os, shutil, subprocess, sys, tempfile, threading, uuid, zipfile
+import base64, http.client, io, json, os, shutil, subprocess, sys, tempfile, threading, uuid, xml.etree.ElementTree, zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -160,6 +160,15 @@ sys.stderr.write("\\nresult " + json.dumps(out))
 """
 
 
+def tag(e):
+    return e.tag.split("}")[-1]
+
+
+def parsed(e):
+    """an element as JSON: its text, or its children by name"""
+    return {tag(x): parsed(x) for x in e} if len(e) else e.text or ""
+
+
 class Services:
     def __init__(self):
         self.functions = Functions()
@@ -168,11 +177,28 @@ class Services:
         moto.start()
         host, port = moto.get_host_and_port()
         self.moto = f"http://{host}:{port}"
+        self.queues = serve(self.sqs)
 
     def endpoints(self):
         """name=address for each service, with commas"""
-        names = ["sqs", "s3", "dynamodb", "sns", "kinesis", "states", "events", "sts", "iam", "logs", "ssm"]
-        return ",".join(["lambda=" + self.functions.url] + [f"{n}={self.moto}" for n in names])
+        names = ["s3", "dynamodb", "sns", "kinesis", "states", "events", "sts", "iam", "logs", "ssm"]
+        return ",".join(["lambda=" + self.functions.url, "sqs=" + self.queues] + [f"{n}={self.moto}" for n in names])
+
+    def sqs(self, method, target, headers, body):
+        """SQS in front of moto's: its older protocol answers in JSON to who accepts it, and takes both names of attributes"""
+        query = b"Action=" in body
+        if query:
+            body = body.replace(b"MessageAttributes.", b"MessageAttribute.")
+        at = urlsplit(self.moto)
+        c = http.client.HTTPConnection(at.hostname, at.port, timeout=20)
+        c.request(method, target, body, {k: v for k, v in headers if k.lower() not in ("host", "content-length", "transfer-encoding", "connection")} | {"Host": at.netloc})
+        r = c.getresponse()
+        status, kind, out = r.status, r.getheader("Content-Type") or "text/xml", r.read()
+        c.close()
+        if query and "json" in {k.lower(): v for k, v in headers}.get("accept", "") and out.lstrip().startswith(b"<"):
+            root = xml.etree.ElementTree.fromstring(out)
+            kind, out = "application/json", json.dumps({tag(root): parsed(root)}).encode()
+        return status, {"Content-Type": kind, "x-amzn-RequestId": str(uuid.uuid4())}, out
 
     def close(self):
         shutil.rmtree(self.functions.dirs, ignore_errors=True)

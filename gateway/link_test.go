@@ -1,0 +1,260 @@
+package gateway
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tollgate/model"
+)
+
+// through publishes API abc with these integrations, and a tenant's links.
+func (r *rig) through(links []model.LinkConfig, identity *model.Identity, vars map[string]string, integrations map[string]string) {
+	r.t.Helper()
+	r.integrate(vars, integrations)
+	st := model.StageConfig{Num: 70, Tenant: tenantNum, APIID: "abc", Stage: "prod", DeploymentID: "d1", Variables: vars, Links: links, Identity: identity}
+	r.p.tell(r.t, model.Changes{Stages: []model.StageConfig{st}})
+}
+
+// named is an upstream that answers with its name.
+func named(t testing.TB, name string) *httptest.Server {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		_, _ = io.Copy(io.Discard, q.Body)
+		fmt.Fprint(w, name, " ", q.Host)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func address(s *httptest.Server) string { return s.Listener.Addr().String() }
+
+// A link's targets share the calls, one that goes away is left out with no call lost but
+// those under way, one that is back is used again, and changes are live.
+func TestLink(t *testing.T) {
+	one, two := named(t, "one"), named(t, "two")
+	r := newRig(t)
+	links := []model.LinkConfig{{ID: "l1", Targets: []string{address(one), address(two)}}, {ID: "l0"}}
+	r.through(links, nil, map[string]string{"link": "l1"}, map[string]string{
+		"ANY /a":      `{"type": "HTTP_PROXY", "httpMethod": "ANY", "connectionType": "VPC_LINK", "connectionId": "l1", "uri": "http://inside.example/x"}`,
+		"GET /http":   `{"type": "HTTP", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "${stageVariables.link}", "uri": "http://inside.example:8080/", "integrationResponses": {"default": {"statusCode": "200"}}}`,
+		"GET /none":   `{"type": "HTTP_PROXY", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "l0", "uri": "http://inside.example/"}`,
+		"GET /nolink": `{"type": "HTTP_PROXY", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "other", "uri": "http://inside.example/"}`,
+	})
+	seen := map[string]int{}
+	for range 200 {
+		status, _, body := r.send("GET", "/a", "")
+		if status != 200 {
+			t.Fatal(status, body)
+		}
+		seen[body]++
+	}
+	if seen["one inside.example"] < 40 || seen["two inside.example"] < 40 {
+		t.Errorf("%v", seen)
+	}
+	if status, _, body := r.send("GET", "/http", ""); status != 200 || !strings.HasSuffix(body, " inside.example:8080") {
+		t.Errorf("%d %s", status, body)
+	}
+	for _, path := range []string{"/none", "/nolink"} {
+		if status, _, _ := r.send("GET", path, ""); status != 500 {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	// Killed under load: POSTs too, none of which is made twice.
+	var lost, done atomic.Int64
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for ctx.Err() == nil {
+				req, _ := http.NewRequest("POST", r.base+"/_aws/execute-api/abc/prod/a", strings.NewReader("body"))
+				res, err := r.httpc.Do(req)
+				if err != nil {
+					lost.Add(1)
+					continue
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+				if done.Add(1); res.StatusCode != 200 {
+					lost.Add(1)
+				}
+			}
+		}()
+	}
+	until(t, "calls", func() bool { return done.Load() > 200 })
+	where := address(two)
+	two.CloseClientConnections()
+	two.Listener.Close()
+	two.CloseClientConnections()
+	at := done.Load()
+	until(t, "more calls", func() bool { return done.Load() > at+500 })
+	stop()
+	wg.Wait()
+	if n := lost.Load(); n > 16 { // at most those under way, twice over
+		t.Errorf("%d of %d calls were lost", n, done.Load())
+	}
+	down := func() bool {
+		for _, x := range r.g.targets() {
+			if x.address == where {
+				return x.down.Load()
+			}
+		}
+		return false
+	}
+	until(t, "the check to find the target gone", down)
+	for range 50 {
+		if status, _, body := r.send("POST", "/a", "x"); status != 200 || !strings.HasPrefix(body, "one") {
+			t.Fatal(status, body)
+		}
+	}
+	l, err := net.Listen("tcp", where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := &http.Server{Handler: two.Config.Handler}
+	go func() { _ = back.Serve(l) }()
+	defer back.Close()
+	until(t, "the target to be used again", func() bool { _, _, body := r.send("GET", "/a", ""); return strings.HasPrefix(body, "two") })
+	for _, x := range r.g.targets() {
+		until(t, "calls to end", func() bool { return x.inFlight.Load() == 0 })
+	}
+	// A change of the link takes effect with no deployment.
+	three := named(t, "three")
+	r.p.tell(t, model.Changes{Stages: []model.StageConfig{{Num: 70, Tenant: tenantNum, APIID: "abc", Stage: "prod", DeploymentID: "d1", Variables: map[string]string{"link": "l1"}, Links: []model.LinkConfig{{ID: "l1", Targets: []string{address(three)}}}}}})
+	for range 20 {
+		if _, _, body := r.send("GET", "/a", ""); body != "three inside.example" {
+			t.Fatal(body)
+		}
+	}
+}
+
+// A slow target gets less.
+func TestLinkBalancesByLoad(t *testing.T) {
+	release := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		select {
+		case <-release:
+		case <-q.Context().Done():
+		}
+		fmt.Fprint(w, "slow")
+	}))
+	defer slow.Close()
+	defer close(release)
+	fast := named(t, "fast")
+	r := newRig(t)
+	r.through([]model.LinkConfig{{ID: "l1", Targets: []string{address(slow), address(fast)}}}, nil, nil, map[string]string{
+		"GET /a": `{"type": "HTTP_PROXY", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "l1", "uri": "http://inside.example/"}`})
+	var slowly atomic.Int64
+	done := make(chan string, 100)
+	for range 20 {
+		go func() {
+			slowly.Add(1)
+			res, err := r.httpc.Get(r.base + "/_aws/execute-api/abc/prod/a")
+			slowly.Add(-1)
+			if err == nil {
+				b, _ := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				done <- string(b)
+			}
+		}()
+	}
+	load := map[string]*atomic.Int64{}
+	for _, x := range r.g.targets() {
+		load[x.address] = &x.inFlight
+	}
+	until(t, "the fast ones", func() bool {
+		n := load[address(slow)].Load()
+		return n > 0 && n == slowly.Load() && int(n)+len(done) == 20
+	})
+	if n := len(done); n < 8 {
+		t.Errorf("the fast target got %d of 20 calls", n)
+	}
+	for range 50 {
+		until(t, "the fast target to have nothing to do", func() bool { return load[address(fast)].Load() == 0 })
+		if _, _, body := r.send("GET", "/a", ""); body != "fast inside.example" {
+			t.Fatal(body)
+		}
+	}
+}
+
+// clientPair is a client certificate as the control plane makes them.
+func clientPair(t testing.TB, name string) (*model.Identity, *x509.Certificate) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pk, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &model.Identity{Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), PrivateKey: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pk}))}, cert
+}
+
+// A back end that asks for a certificate gets the stage's, which can be exchanged live.
+func TestClientCertificate(t *testing.T) {
+	first, cert := clientPair(t, "first")
+	second, other := clientPair(t, "second")
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	pool.AddCert(other)
+	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		fmt.Fprint(w, q.TLS.PeerCertificates[0].Subject.CommonName)
+	}))
+	up.Config.ErrorLog = nil
+	up.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	up.StartTLS()
+	defer up.Close()
+	r := newRig(t)
+	integrations := map[string]string{
+		"GET /a":    `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + up.URL + `/", "insecureSkipVerification": true}`,
+		"GET /http": `{"type": "HTTP", "httpMethod": "GET", "uri": "` + up.URL + `/", "insecureSkipVerification": true, "integrationResponses": {"default": {"statusCode": "200"}}}`,
+		"GET /link": `{"type": "HTTP_PROXY", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "l1", "uri": "https://inside.example/", "insecureSkipVerification": true}`,
+	}
+	links := []model.LinkConfig{{ID: "l1", Targets: []string{address(up)}}}
+	r.integrate(nil, integrations)
+	if status, _, _ := r.send("GET", "/a", ""); status != 504 {
+		t.Errorf("without a certificate: %d", status)
+	}
+	tell := func(i *model.Identity) {
+		r.p.tell(t, model.Changes{Stages: []model.StageConfig{{Num: 70, Tenant: tenantNum, APIID: "abc", Stage: "prod", DeploymentID: "d1", Links: links, Identity: i}}})
+	}
+	for want, i := range map[string]*model.Identity{"first": first, "second": second} {
+		tell(i)
+		for path := range integrations {
+			if status, _, body := r.send("GET", strings.TrimPrefix(path, "GET "), ""); status != 200 || body != want {
+				t.Errorf("%s: %d %s, not %s", path, status, body, want)
+			}
+		}
+	}
+	tell(nil)
+	if status, _, body := r.send("GET", "/a", ""); status != 504 {
+		t.Errorf("the certificate was taken away: %d %s", status, body)
+	}
+}

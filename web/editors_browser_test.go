@@ -1,0 +1,144 @@
+package web_test
+
+import (
+	"strings"
+	"testing"
+
+	"tollgate/control"
+	"tollgate/model"
+	chromium "tollgate/ui/browser"
+)
+
+// The editors look right to everybody, on a desk and on a phone.
+func TestEditorPagesInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	api := s.workshop(owner)
+	_, err := s.UpdateDefinition(s.Context(), owner, api, 0, func(d *model.Definition) error {
+		d.GatewayResponses = map[string]model.GatewayResponse{"THROTTLED": {StatusCode: "420", Parameters: map[string]string{"gatewayresponse.header.Retry-After": "'1'"}}}
+		m := *d.Method("/tools/{tool}", "POST")
+		g := *m.Integration
+		g.RequestParameters = map[string]string{"integration.request.header.X-Tool": "method.request.path.tool", "integration.request.querystring.unit": "method.request.querystring.unit"}
+		g.CacheKeyParameters = []string{"method.request.querystring.unit"}
+		m.Integration = &g
+		return d.SetMethod("/tools/{tool}", "POST", m)
+	})
+	s.must(err)
+	first, err := s.Deploy(s.Context(), owner, control.Deploy{APIID: api, Stage: "prod", Description: "first"})
+	s.must(err)
+	_, err = s.UpdateStage(s.Context(), owner, api, "prod", func(e *control.StageEdit) error {
+		e.Canary = &model.CanarySettings{PercentTraffic: 12.5, DeploymentID: first.Deployment.ID, Overrides: map[string]string{"base": "v2"}}
+		e.Variables = map[string]string{"base": "v1", "table": "tools-prod"}
+		e.Set(model.EveryMethod, model.DefaultMethodSetting())
+		own := model.DefaultMethodSetting()
+		own.CachingEnabled, own.LoggingLevel, own.DataTraceEnabled = true, "INFO", true
+		e.Set("~1tools~1{tool}/POST", own)
+		e.CacheClusterEnabled, e.CacheClusterSize = true, "0.5"
+		return nil
+	})
+	s.must(err)
+	_, err = s.UpdateDefinition(s.Context(), owner, api, 0, func(d *model.Definition) error {
+		m := *d.Method("/tools/{tool}", "POST")
+		g := *m.Integration
+		g.RequestTemplates = map[string]string{"application/json": "#set($tool = $input.path('$'))\n{\"statusCode\": 200}\n#if($tool.name"}
+		m.Integration = &g
+		return d.SetMethod("/tools/{tool}", "POST", m)
+	})
+	s.must(err)
+	p := chromium.Start(t).Visitor(t)
+	s.as(owner).in(p)
+	at := "/apis/" + api
+	method, stage := at+"/method?path=/tools/{tool}&verb=POST", at+"/stages/prod"
+	for name, path := range map[string]string{
+		"pipeline": method, "pipeline-request": method + "&edit=request", "pipeline-mapping": method + "&edit=mapping", "pipeline-integration": method + "&edit=integration", "pipeline-answer": method + "&edit=answer&key=200",
+		"pipeline-response": method + "&edit=response&key=200", "pipeline-remove": at + "/method/answer/remove?path=/tools/{tool}&verb=POST&key=200", "authorizers": at + "/authorizers", "authorizer-new": at + "/authorizers/new", "authorizer": at + "/authorizers/auth01", "authorizer-delete": at + "/authorizers/auth01/delete",
+		"models": at + "/models", "model-new": at + "/models/new", "model": at + "/models/Tool", "model-delete": at + "/models/Tool/delete", "validator": at + "/validators/val001", "validator-delete": at + "/validators/val001/delete",
+		"gateway-responses": at + "/responses", "gateway-response": at + "/responses/THROTTLED", "gateway-response-reset": at + "/responses/THROTTLED/reset", "cors": at + "/cors?path=/tools/{tool}", "policy": at + "/policy?template=allow&of=203.0.113.0/24", "editor-settings": at + "/settings",
+		"stage-settings": stage + "/settings", "stage-methods": stage + "/methods", "stage-method": stage + "/methods/edit", "stage-method-remove": stage + "/methods/remove?key=*/*", "stage-canary": stage + "/canary", "stage-canary-end": stage + "/canary/end", "stage-cache": stage + "/cache", "stage-flush": stage + "/cache/flush", "stage-logs": stage + "/logs?preset=json",
+	} {
+		p.Goto(s.url + path)
+		if p.Status() != 200 {
+			t.Fatalf("%s: status %d", path, p.Status())
+		}
+		p.Sound(name)
+	}
+	p.Goto(s.url + at + "/cors?path=/tools/{tool}")
+	p.Click("See what changes")
+	p.Sound("cors-preview")
+}
+
+// A method is edited where it stands: the editor opens in its box with the focus in it,
+// what is wrong is said there, and the test runs beside it.
+func TestMethodEditedInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	api := s.workshop(owner)
+	p := chromium.Start(t).Visitor(t)
+	s.as(owner).in(p)
+	p.Goto(s.url + "/apis/" + api + "/method?path=/tools/{tool}&verb=POST")
+	p.Tap("Edit integration request")
+	p.Until(`!!document.querySelector("#mapping form")`)
+	p.Until(`!!document.activeElement?.closest("#mapping form")`)
+	if !strings.Contains(p.URL(), "edit=mapping") {
+		t.Errorf("the address is %s", p.URL())
+	}
+	p.Eval(`(e => { e.value = "{\"statusCode\": 200, \"n\": 1}"; e.dispatchEvent(new Event("input", {bubbles: true})); })(document.querySelector("#mapping textarea[name=templates-long]"))`, nil)
+	p.TapOn(`#mapping fieldset#f-templates [data-add-row]`)
+	if n := p.Count(`#mapping textarea[name="templates-long"]`); n != 3 {
+		t.Errorf("%d rows", n)
+	}
+	p.Click("Save integration request")
+	p.Await("Saved. It is served once it is deployed.")
+	if g := s.method(owner, api, "/tools/{tool}", "POST").Integration; g.RequestTemplates["application/json"] != `{"statusCode": 200, "n": 1}` {
+		t.Errorf("the integration is %+v", g)
+	}
+	p.Fill("var-tool", "saw")
+	p.Fill("query", "unit=m")
+	p.Fill("body", `{"name": "saw"}`)
+	before := p.URL()
+	p.Tap("Test it")
+	p.Await("Successfully completed execution")
+	p.Await("200 in")
+	if p.URL() != before {
+		t.Errorf("the test went to %s", p.URL())
+	}
+	p.Sound("pipeline-tested")
+	p.Fill("body", `{"no": 1}`)
+	p.Tap("Test it")
+	p.Await("400 in")
+	if f := p.Faults(); len(f) > 0 {
+		t.Errorf("%v", f)
+	}
+}
+
+// The same without JavaScript.
+func TestMethodEditedWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	api := s.workshop(owner)
+	p := chromium.Start(t).Visitor(t, chromium.NoJS)
+	s.as(owner).in(p)
+	p.Goto(s.url + "/apis/" + api + "/method?path=/tools&verb=GET")
+	p.Click("Edit integration")
+	p.Choose("type", model.IntegrationHTTPProxy)
+	p.Fill("uri", "backend")
+	p.Click("Save integration")
+	if p.Status() != 422 || !p.Says("is not an address such as https://") || p.Count(`#f-uri[aria-invalid="true"]`) != 1 {
+		t.Fatalf("what is wrong is not said: %d", p.Status())
+	}
+	p.Fill("uri", "https://tools.example.com/v1")
+	p.Click("Save integration")
+	if !p.Says("Saved") || s.method(owner, api, "/tools", "GET").Integration.URI != "https://tools.example.com/v1" {
+		t.Error("it is not saved")
+	}
+	p.Goto(s.url + "/apis/" + api + "/method?path=/tools/{tool}&verb=POST")
+	p.Fill("query", "unit=m")
+	p.Fill("body", `{"name": "saw"}`)
+	p.Click("Test it")
+	if !p.Says("200 in") || !p.Says("Execution log for request") {
+		t.Errorf("it is not tried: %s", p.Text("main"))
+	}
+}
