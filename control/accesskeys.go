@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,8 +19,13 @@ type AccessKeyInfo struct {
 	Email     string    `json:"email"`
 	Role      Role      `json:"role"`
 	Enabled   bool      `json:"enabled"`
+	Policy    string    `json:"policy,omitempty"` // of what it may call; empty: its member's role says
 	CreatedAt time.Time `json:"createdAt"`
 }
+
+// MaxKeyPolicyBytes is how long an access key's policy may be, as a managed policy on
+// Amazon.
+const MaxKeyPolicyBytes = 6144
 
 // maxAccessKeys is how many a member may have, as on Amazon: one to use and one to
 // change over to.
@@ -30,7 +37,7 @@ func (p *Plane) AccessKeys(ctx context.Context, actor Actor) (out []AccessKeyInf
 	all := actor.May(ToManage) == nil
 	err = p.readAs(ctx, actor, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select k.access_key_id, k.member_id, p.email, m.role, k.enabled, k.created_at
+			select k.access_key_id, k.member_id, p.email, m.role, k.enabled, coalesce(k.policy, ''), k.created_at
 			from access_key k join member m using (tenant_id, member_id) join person p using (person_id)
 			where k.tenant_id = $1 and ($2 or k.member_id = $3) order by k.member_id <> $3, lower(p.email), k.created_at`, actor.Tenant, all, actor.Member)
 		if err != nil {
@@ -62,6 +69,7 @@ func (p *Plane) CreateAccessKey(ctx context.Context, actor Actor) (id, secret st
 			w.tenant, id, actor.Member, p.sealSecret(id, secret)); err != nil {
 			return err
 		}
+		w.changedSigners()
 		return w.audit(ctx, "access-key.create", id, nil)
 	})
 	if err != nil {
@@ -96,7 +104,48 @@ func (p *Plane) onAccessKey(ctx context.Context, actor Actor, id, action, sql st
 		if _, err := w.Exec(ctx, sql, w.tenant, id, arg); err != nil {
 			return err
 		}
+		w.changedSigners()
 		return w.audit(ctx, action, id, nil)
 	})
 	return err
+}
+
+// SetAccessKeyPolicy says, by a policy document in the language of IAM, which of the
+// APIs' methods an access key may call. Empty: its member's role says. It holds for
+// calls of APIs alone, and takes who may manage members: nobody widens their own rights.
+func (p *Plane) SetAccessKeyPolicy(ctx context.Context, actor Actor, id, policy string) error {
+	policy = strings.TrimSpace(policy)
+	if policy != "" {
+		if err := p.checkKeyPolicy(policy); err != nil {
+			return err
+		}
+	}
+	_, err := p.writeAs(ctx, actor, ToManage, func(w *write) error {
+		n, err := w.Exec(ctx, `update access_key set policy = nullif($3, '') where tenant_id = $1 and access_key_id = $2`, w.tenant, id, policy)
+		if err != nil {
+			return err
+		}
+		if n.RowsAffected() == 0 {
+			return model.Errorf(model.NotFound, "there is no access key %q", id)
+		}
+		w.changedSigners()
+		return w.audit(ctx, "access-key.policy", id, map[string]any{"policy": policy})
+	})
+	return err
+}
+
+func (p *Plane) checkKeyPolicy(policy string) error {
+	if len(policy) > MaxKeyPolicyBytes {
+		return model.Errorf(model.Limit, "the policy has %d bytes; at most %d are allowed", len(policy), MaxKeyPolicyBytes)
+	}
+	if p.policy == nil {
+		if !json.Valid([]byte(policy)) {
+			return model.Errorf(model.Invalid, "the policy is no JSON document")
+		}
+		return nil
+	}
+	if err := p.policy(policy); err != nil {
+		return model.Errorf(model.Invalid, "the policy cannot be acted on: %v", err)
+	}
+	return nil
 }

@@ -149,7 +149,7 @@ var detailWord = regexp.MustCompile(`\{[a-z]+\}`)
 // sentences are all actions there are, with * for the target and {x} for a detail;
 // a test finds one that is missing.
 var sentences = map[string]string{
-	"access-key.create": "made access key *", "access-key.delete": "deleted access key *", "access-key.disable": "disabled access key *", "access-key.enable": "enabled access key *",
+	"access-key.create": "made access key *", "access-key.delete": "deleted access key *", "access-key.disable": "disabled access key *", "access-key.policy": "changed what access key * may call", "access-key.enable": "enabled access key *",
 	"account.rename": "renamed account * to {name}", "account.log-role": "changed the role that logs of account * are written with",
 	"api.create": "made API *", "api.delete": "deleted API *", "api.deploy": "deployed API * to {stage}", "api.import": "imported API *", "api.update": "changed API *",
 	"app.create": "made app *", "app.delete": "deleted app *", "app.rename": "renamed app * to {name}", "app.subscribe": "subscribed app *", "app.unsubscribe": "ended a subscription of app *", "app.plan": "changed the plan of app *",

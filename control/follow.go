@@ -262,6 +262,7 @@ func (p *Plane) readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans
 		queue(readKeys, keyColumns+servedNow+` and k.deleted_at is null`+keyOrder, gateway)
 		queue(p.domainsOf, domainRows+servedNow+` and o.verified_at is not null`, gateway)
 		queue(p.credentialsOf, credentialRows+servedNow+` and c.deleted_at is null`, gateway)
+		queue(p.signersOf, signerRows+servedNow+` and k.access_key_id is not null`+signerOrder, gateway)
 	}
 	for _, s := range spans {
 		switch s.kind {
@@ -277,6 +278,8 @@ func (p *Plane) readObjects(ctx context.Context, tx pgx.Tx, gateway int32, spans
 			queue(p.domainsOf, domainRows+` where o.tenant_id = $2 and o.domain_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
 		case kindCredential:
 			queue(p.credentialsOf, credentialRows+` where c.tenant_id = $2 and c.credential_num between $3::bigint and $4::bigint`, gateway, s.tenant, s.first, s.last)
+		case kindSigner:
+			queue(p.signersOf, signerRows+` where t.tenant_id = $2`+signerOrder, gateway, s.tenant)
 		}
 	}
 	return tx.SendBatch(ctx, b).Close()

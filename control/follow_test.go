@@ -20,18 +20,20 @@ type shadow struct {
 	stages  map[uint32]model.StageConfig
 	plans   map[string]model.PlanConfig
 	keys    map[uint32]model.KeyConfig
+	signers map[uint32]model.SignersConfig
 }
 
 func (s *shadow) apply(c *model.Changes) {
 	if c.Full || s.tenants == nil {
 		*s = shadow{tenants: map[uint32]model.TenantConfig{}, stages: map[uint32]model.StageConfig{},
-			plans: map[string]model.PlanConfig{}, keys: map[uint32]model.KeyConfig{}}
+			plans: map[string]model.PlanConfig{}, keys: map[uint32]model.KeyConfig{}, signers: map[uint32]model.SignersConfig{}}
 	}
 	s.rev = c.Revision
 	put(s.tenants, c.Tenants, func(t model.TenantConfig) (uint32, bool) { return t.Num, t.Deleted })
 	put(s.stages, c.Stages, func(t model.StageConfig) (uint32, bool) { return t.Num, t.Deleted })
 	put(s.plans, c.Plans, func(t model.PlanConfig) (string, bool) { return t.ID, t.Deleted })
 	put(s.keys, c.Keys, func(t model.KeyConfig) (uint32, bool) { return t.Num, t.Deleted })
+	put(s.signers, c.Signers, func(t model.SignersConfig) (uint32, bool) { return t.Tenant, t.Deleted })
 }
 
 func put[K comparable, V any](m map[K]V, vs []V, key func(V) (K, bool)) {
@@ -316,11 +318,12 @@ func TestGatewaysSeeOnlyWhatTheyServe(t *testing.T) {
 			_, stage := s.stages[x.d.Stage.Num]
 			_, key := s.keys[x.k.Num]
 			_, plan := s.plans[x.k.Plans[0].PlanID]
+			_, signers := s.signers[x.a.Tenant]
 			_, err := w.Deployment(w.ctx, n, x.d.Deployment.ID)
 			if err != nil {
 				w.refused(err, model.NotFound, "deployment")
 			}
-			for what, has := range map[string]bool{"tenant": tenant, "stage": stage, "key": key, "plan": plan,
+			for what, has := range map[string]bool{"tenant": tenant, "stage": stage, "key": key, "plan": plan, "access keys": signers,
 				"deployment": err == nil, "lease": lease(n, x.a, x.k) > 0} {
 				if has != x.has {
 					t.Errorf("%s: gateway %s has tenant %d's %s: %v, want %v", when, n.GatewayName, x.a.Tenant, what, has, x.has)

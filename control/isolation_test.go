@@ -71,6 +71,7 @@ var isolation = map[string]any{
 		return err
 	},
 	"SetAccessKeyEnabled": func(f foreign) error { return f.SetAccessKeyEnabled(f.ctx, f.mine, f.otherAccessKey(), false) },
+	"SetAccessKeyPolicy":  func(f foreign) error { return f.SetAccessKeyPolicy(f.ctx, f.mine, f.otherAccessKey(), "") },
 	"DeleteAccessKey":     func(f foreign) error { return f.DeleteAccessKey(f.ctx, f.mine, f.otherAccessKey()) },
 	"Audit": func(f foreign) error {
 		l, err := f.Audit(f.ctx, f.mine, control.AuditFilter{Target: f.d.Stage.APIID})
@@ -456,7 +457,7 @@ var isolation = map[string]any{
 			return err
 		}
 		return only(c.Tenants, nil, func(t model.TenantConfig) bool {
-			return t.Num == f.mine.Tenant && len(c.Stages) == 0 && len(c.Keys) == 1
+			return t.Num == f.mine.Tenant && len(c.Stages) == 0 && len(c.Keys) == 1 && len(c.Signers) == 1 && c.Signers[0].Tenant == t.Num
 		})
 	},
 	"Deployment": func(f foreign) error { return second(f.Deployment(f.ctx, f.node, f.d.Deployment.ID)) },

@@ -244,6 +244,7 @@ func (p *Plane) SetRole(ctx context.Context, actor Actor, memberID string, role 
 		if err := w.hasOwner(ctx); err != nil {
 			return err
 		}
+		w.changedSigners()
 		return w.audit(ctx, "member.role", email, map[string]any{"from": was, "to": role})
 	})
 	return err
@@ -270,6 +271,7 @@ func (p *Plane) RemoveMember(ctx context.Context, actor Actor, memberID string) 
 		if err := w.hasOwner(ctx); err != nil {
 			return err
 		}
+		w.changedSigners()
 		return w.audit(ctx, "member.remove", email, map[string]any{"role": was})
 	})
 	return err

@@ -96,7 +96,8 @@ type runner struct {
 	done   chan struct{}
 }
 
-// Start runs the listener and the pruning of old change rows until Stop is
+// Start runs the listener, the pruning of old change rows and the daily renewal of nodes'
+// signing keys until Stop is
 // called or ctx ends. It returns once notifications come in.
 func (p *Plane) Start(ctx context.Context) error {
 	p.run.mu.Lock()
@@ -114,6 +115,7 @@ func (p *Plane) Start(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.keepListening(ctx, conn) })
 	wg.Go(func() { p.keepPruning(ctx) })
+	wg.Go(func() { p.keepSigners(ctx) })
 	go func() { wg.Wait(); close(done) }()
 	return nil
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"fmt"
@@ -33,6 +34,11 @@ type Options struct {
 	// Check says what of a definition a gateway could not compile, with its place; nil:
 	// it is found out by the gateways.
 	Check func(*model.Definition) []model.Problem
+	// CheckPolicy says what of an access key's policy a gateway could not act on; nil: it
+	// must be JSON.
+	CheckPolicy func(document string) error
+	// Region is what calls of APIs are signed for; default us-east-1.
+	Region string
 }
 
 // Plane is the control plane over one database. Its methods may be called from
@@ -50,6 +56,8 @@ type Plane struct {
 	run        runner
 	names      names
 	check      func(*model.Definition) []model.Problem
+	policy     func(document string) error
+	region     string
 }
 
 // New checks the options. It does not touch the database.
@@ -69,7 +77,8 @@ func New(o Options) (*Plane, error) {
 		return nil, fmt.Errorf("control: %w", err)
 	}
 	p := &Plane{pool: o.Pool, now: o.Now, log: o.Log, seal: seal, ackTimeout: o.AckTimeout,
-		hashing: make(chan struct{}, 4), wake: newWaiters(), names: newNames(o.Names, o.SecretKey), check: o.Check}
+		hashing: make(chan struct{}, 4), wake: newWaiters(), names: newNames(o.Names, o.SecretKey), check: o.Check, policy: o.CheckPolicy,
+		region: cmp.Or(o.Region, "us-east-1")}
 	if p.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}

@@ -79,6 +79,7 @@ func (p *Plane) CreateTenant(ctx context.Context, operator Actor, n NewTenant) (
 			return err
 		}
 		w.changed(kindTenant, int64(w.tenant))
+		w.changedSigners()
 		return w.publish(ctx)
 	})
 	if err != nil {

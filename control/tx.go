@@ -74,6 +74,7 @@ const (
 	kindPlan   = "plan"
 	kindKey    = "key"
 	kindDomain = "domain"
+	kindSigner = "signer" // a tenant's access keys, all of them
 
 	kindCredential = "credential"
 )
@@ -152,7 +153,7 @@ func (w *write) changedRange(kind string, first, last int64) {
 
 // changedAll notes everything the tenant has, for the nodes of one gateway.
 func (w *write) changedAll(gateway int32) {
-	for _, kind := range []string{kindTenant, kindStage, kindPlan, kindKey, kindDomain, kindCredential} {
+	for _, kind := range []string{kindTenant, kindStage, kindPlan, kindKey, kindDomain, kindCredential, kindSigner} {
 		w.changes = append(w.changes, change{gateway, kind, 0, math.MaxInt64})
 	}
 }

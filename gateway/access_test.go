@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"tollgate/model"
 )
 
 // do makes a call whose certificate is not looked at, and returns status, error type
@@ -97,6 +99,33 @@ func TestResourcePolicy(t *testing.T) {
 		want := `{"Message":"User: anonymous is not authorized to perform: execute-api:Invoke on resource: arn:aws:execute-api:us-east-1:********9012:abc/prod/GET` + path + c.suffix + `"}`
 		if kind != "AccessDeniedException" || body != want {
 			t.Errorf("%s: %s %s\nwant %s", c.name, kind, body, want)
+		}
+	}
+}
+
+// A policy that no node could act on keeps the API from being deployed, with its place.
+func TestPolicyIsChecked(t *testing.T) {
+	for policy, want := range map[string]string{
+		"": "",
+		`{"Statement":` + statement("Allow", `"Resource":"execute-api:/prod/*"`) + `}`: "",
+		`{}`: "error: policy: the resource policy cannot be acted on: Statement is missing",
+		`{"Statement":[` + statement("Allow", `"Resource":"*","Condition":{"Near":{"aws:SourceIp":"10.0.0.0/8"}}`) + `]}`: "Statement[0].Condition.Near is no condition operator",
+		`{"Statement":[` + statement("Allow", `"Resource":"/prod/*"`) + `]}`:                                              "neither an ARN nor",
+	} {
+		got := ""
+		for _, p := range Check(&model.Definition{Name: "a", Policy: policy}) {
+			got += p.String()
+		}
+		if (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", policy, got, want)
+		}
+	}
+}
+
+func TestPlainPath(t *testing.T) {
+	for path, want := range map[string]string{"": "", "/": "", "/a": "a", "/a/": "a", "/a/b": "a/b", "/%61%2Db%2e": "a-b.", "/a%2fb": "a%2Fb", "/caf%c3%a9": "caf%C3%A9", "/a//b": "a//b", "/a%20b+c": "a%20b+c"} {
+		if got := string(appendPlainPath(nil, []byte(path))); got != want {
+			t.Errorf("%q: %q, want %q", path, got, want)
 		}
 	}
 }

@@ -62,7 +62,6 @@ type method struct {
 	whole       whole                                 // answers instead of sending the call on; nil: out does, or mock
 	mapped      *mapped                               // how the integration's request and answer are made; nil: neither is
 	service     *service                              // that the integration asks; nil: none of AWS
-	iam         bool                                  // callers sign: see callerARN
 	proxy       *proxy                                // the function that whole or stream calls; nil: none
 	stream      func(c *call, x *http1.Exchange) kind // answers while the answer comes; nil: see whole
 	auth        authorize                             // nil: everybody may call it
@@ -184,7 +183,6 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 			if m.cacheKey, err = compileCacheKey(def.Integration, r.ID); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", v, r.Path, err)
 			}
-			m.signed = def.AuthorizationType == model.AuthIAM
 			m.judges = m.judges || m.signed
 			if m.mapped != nil {
 				m.mapped.api = d.APIID
@@ -281,7 +279,7 @@ var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
 func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, o outward) (method, error) {
 	m := method{num: num, keyed: def.APIKeyRequired, operation: def.OperationName, streams: def.Integration.ResponseTransferMode == "STREAM", throttleKey: model.MethodKey(path, verb),
-		iam: def.AuthorizationType == model.AuthIAM, timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
+		signed: def.AuthorizationType == model.AuthIAM, timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {

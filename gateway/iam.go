@@ -46,22 +46,17 @@ func (c *call) iam(x *http1.Exchange) kind {
 	if err := s.VerifyKey(key, hash, c.now); err != nil {
 		return c.badSignature(s, hash, err)
 	}
-	p := c.variant.prog.policy
-	foreign := who.tenant != c.tenant
-	r := c.policyRequest(x, &who.who, p, who.policy)
-	if p != nil {
-		c.ruling = p.Evaluate(r)
+	r := c.policyRequest(x, &who.who, c.variant.prog.policy, who.policy)
+	if d := c.lets(who, r); d != policy.Allow {
+		return c.denied(r, d, c.whyNot(who, r))
 	}
-	if d := c.permits(who.judge(r, foreign), foreign); d != policy.Allow {
-		why := who.why(r)
-		if p != nil {
-			why += "; of the API: " + p.Why(r)
-		} else if foreign {
-			why += "; the API has no policy, so nobody of another account may call it"
-		}
-		return c.denied(r, d, why)
+	w := *who.caller
+	w.invalidates = func() bool {
+		again := *r
+		again.Action = "execute-api:InvalidateCache"
+		return c.lets(who, &again) == policy.Allow
 	}
-	c.caller = who.caller
+	c.caller = &w
 	for i := range x.Request.Fields[:x.Request.N] { // it was meant for the gateway
 		if f := &x.Request.Fields[i]; http1.EqualFold(f.Name.Of(x.In), "authorization") {
 			f.Hop = true
@@ -71,6 +66,27 @@ func (c *call) iam(x *http1.Exchange) kind {
 		c.trace.say("Authorized %s with access key %s", who.who.ARN, who.id)
 	}
 	return proceed
+}
+
+// lets says what the signer's policy and the API's make of a request.
+func (c *call) lets(who *signer, r *policy.Request) policy.Decision {
+	if p := c.variant.prog.policy; p != nil {
+		c.ruling = p.Evaluate(r)
+	}
+	foreign := who.tenant != c.tenant
+	return c.permits(who.judge(r, foreign), foreign)
+}
+
+// whyNot is the reason of lets in words.
+func (c *call) whyNot(who *signer, r *policy.Request) string {
+	why := who.why(r)
+	if p := c.variant.prog.policy; p != nil {
+		return why + "; of the API: " + p.Why(r)
+	}
+	if who.tenant != c.tenant {
+		return why + "; the API has no policy, so nobody of another account may call it"
+	}
+	return why
 }
 
 // checkSigned refuses what need not be computed to be refused.

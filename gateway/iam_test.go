@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tollgate/awsapi/sigv4"
+	"tollgate/gateway/http1"
 	"tollgate/model"
 )
 
@@ -404,6 +405,29 @@ func TestSignersIdentity(t *testing.T) {
 	}
 }
 
+// Who signs may ask for a fresh answer in place of a cached one if their policy lets them.
+func TestSignersInvalidateCaches(t *testing.T) {
+	u := newCounting(t, nil)
+	r := newRig(t)
+	st := r.cachedStage(u.s.URL, model.CacheSetting{Enabled: true, TTLSeconds: 300, Guarded: true, Strategy: "FAIL_WITH_403"}, "GET /a")
+	r.p.mu.Lock()
+	m := r.p.deployments["d1"].Definition.Resources[0].Methods["GET"]
+	m.AuthorizationType = model.AuthIAM
+	r.p.deployments["d1"].Definition.Resources[0].Methods["GET"] = m
+	r.p.mu.Unlock()
+	r.serve(st)
+	for actions, want := range map[string]int{`"execute-api:Invoke"`: 403, `["execute-api:Invoke","execute-api:InvalidateCache"]`: 200} {
+		r.signers(tenantNum, signerOf(keyID, keySecret, time.Now(), func(s *model.SignerConfig) {
+			s.Policy = `{"Statement":{"Effect":"Allow","Action":` + actions + `,"Resource":"*"}}`
+		}))
+		req := r.request("GET", "/a", nil)
+		req.Header.Set("Cache-Control", "max-age=0")
+		if status, _, body := r.do(sign(req, nil)); status != want {
+			t.Errorf("with %s: %d %s", actions, status, body)
+		}
+	}
+}
+
 // A node knows keys until they are taken away, over a restart without a control plane,
 // and at most for as long as it was given signing keys.
 func TestSignersComeAndGo(t *testing.T) {
@@ -499,6 +523,31 @@ func TestSignedByCurl(t *testing.T) {
 	}
 	if got := run("wrong", base+"/a/1"); !strings.HasSuffix(got, " 403") {
 		t.Error(got)
+	}
+}
+
+func BenchmarkSigned(b *testing.B) {
+	r := newRig(b)
+	r.signed("d1", "", `{"Version":"2012-10-17","Statement":[`+statement("Allow", `"Resource":"execute-api:/*","Condition":{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}`)+`]}`, "GET /a")
+	r.signers(tenantNum, signerOf(keyID, keySecret, time.Now()))
+	q := sign(r.request("GET", "/a?x=1", nil), nil)
+	var head bytes.Buffer
+	if err := q.Write(&head); err != nil {
+		b.Fatal(err)
+	}
+	x := &http1.Exchange{In: head.Bytes(), RemoteIP: "127.0.0.1"}
+	if err := x.Request.Parse(x.In, http1.Limits{Target: maxTarget, Headers: maxHeaders}); err != nil {
+		b.Fatal(err)
+	}
+	c := &call{g: r.g, now: time.Now()}
+	if k := c.find(x); k != proceed {
+		b.Fatal(k)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if k := c.access(x); k != proceed {
+			b.Fatal(k, c.why, c.message)
+		}
 	}
 }
 

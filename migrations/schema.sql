@@ -89,7 +89,8 @@ CREATE TABLE public.access_key (
     member_id text NOT NULL,
     secret bytea NOT NULL,
     enabled boolean DEFAULT true NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    policy text
 );
 
 ALTER TABLE ONLY public.access_key FORCE ROW LEVEL SECURITY;
@@ -375,7 +376,7 @@ CREATE TABLE public.feed_change (
     first_num bigint NOT NULL,
     last_num bigint NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT feed_change_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'stage'::text, 'plan'::text, 'key'::text, 'domain'::text, 'credential'::text])))
+    CONSTRAINT feed_change_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'stage'::text, 'plan'::text, 'key'::text, 'domain'::text, 'credential'::text, 'signer'::text])))
 );
 
 ALTER TABLE ONLY public.feed_change FORCE ROW LEVEL SECURITY;
@@ -384,6 +385,7 @@ CREATE TABLE public.feed_head (
     one boolean DEFAULT true NOT NULL,
     rev bigint NOT NULL,
     pruned bigint NOT NULL,
+    signer_day date DEFAULT '1970-01-01'::date NOT NULL,
     CONSTRAINT feed_head_one_check CHECK (one)
 );
 

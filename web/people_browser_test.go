@@ -35,7 +35,7 @@ func (s *site) team() (owner control.Actor, pages map[string]string) {
 		owner.Member, time.Now().Add(-50*time.Hour))
 	return owner, map[string]string{
 		"members": "/members", "member": "/members/" + admin.Member, "member-invite": "/members/invite", "member-remove": "/members/" + admin.Member + "/remove",
-		"member-leave": "/members/" + owner.Member + "/remove", "account": "/account", "access-keys": "/access-keys", "access-key-delete": "/access-keys/" + id + "/delete",
+		"member-leave": "/members/" + owner.Member + "/remove", "account": "/account", "access-keys": "/access-keys", "access-key-delete": "/access-keys/" + id + "/delete", "access-key-policy": "/access-keys/" + id + "/policy",
 		"audit": "/audit", "audit-nothing": "/audit?actor=nobody", "profile": "/profile",
 	}
 }

@@ -59,6 +59,11 @@ func TestPeople(t *testing.T) {
 
 	k := ada.get("/access-keys").press("Create access key").want(200, "Shown once", "AKIA")
 	id := regexp.MustCompile(`AKIA[A-Z2-7]{16}`).FindString(k.body)
+	policy := ada.get("/access-keys").want(200, "Every API of the account").link("Every API of the account")
+	policy.press("Save", "policy", `{"Statement":`).want(422, "The policy is no JSON document")
+	policy.press("Save", "policy", `{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`).want(200, "What its policy says")
+	ada.get("/access-keys/"+id+"/policy").want(200, "Effect").press("Save", "policy", "").want(200, "Every API of the account")
+	bob.get("/access-keys/" + id + "/policy").want(200) // an admin now
 	ada.get("/access-keys").press("Disable").want(200, "refused from now on", "Disabled")
 	ada.get("/access-keys/"+id+"/delete").press("Delete "+id).want(200, "is deleted").without(id)
 
