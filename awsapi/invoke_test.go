@@ -92,7 +92,11 @@ func TestInvokeMethod(t *testing.T) {
 		return nil
 	})
 	f.must(err)
-	refused(f.owner, "/restapis/"+a.ID+"/authorizers/auth01", nil, 400, "BadRequestException")
+	var asked struct{ ClientStatus int }
+	f.send(f.owner, "POST", "/restapis/"+a.ID+"/authorizers/auth01", map[string]any{}).want(200).into(&asked)
+	if asked.ClientStatus != 401 {
+		t.Errorf("a user pool's authorizer, without a token: %d", asked.ClientStatus)
+	}
 	f.exec(`update member set role = 'viewer' where tenant_id = $1`, f.owner.Tenant)
 	refused(f.owner, base+"pets000001/methods/GET", nil, 403, "AccessDeniedException")
 }

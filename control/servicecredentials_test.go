@@ -59,7 +59,7 @@ func TestServiceCredentials(t *testing.T) {
 	in.AccessKeyID, in.Secret, in.SessionToken, in.Services = "AKIANEW", "new", "", nil
 	r, err := w.PutServiceCredential(w.ctx, a, in)
 	w.must(err)
-	if again := next(); len(again) != 1 || again[0].Num != sent[0].Num || again[0].Secret != "new" || again[0].SessionToken != "" || again[0].Services != nil && len(again[0].Services) > 0 || !r.CreatedAt.Equal(c.CreatedAt) {
+	if again := next(); len(again) != 1 || again[0].Num != sent[0].Num || again[0].Secret != "new" || again[0].SessionToken != "" || len(again[0].Services) > 0 || !r.CreatedAt.Equal(c.CreatedAt) {
 		t.Errorf("told of %+v after %+v", again, sent)
 	}
 	// One that another installation's key sealed, or that was put in another's place,

@@ -25,7 +25,8 @@ func PrincipalARN(s string) bool { return principalARN.MatchString(s) }
 type NeededCredential struct{ Method, Credentials string }
 
 // CredentialNames lists what methods of the definition sign their integrations' requests
-// with, by method, and authorizers theirs, but for the caller's credentials and those that stage variables name.
+// with, by method, and authorizers theirs, but for the caller's credentials and those
+// that stage variables name.
 func (d *Definition) CredentialNames() []NeededCredential {
 	var out []NeededCredential
 	for i := range d.Resources {

@@ -20,7 +20,7 @@ func TestServiceCredentialPages(t *testing.T) {
 	api, err := s.AddAPI(s.Context(), a, d, nil, nil)
 	s.must(err)
 	deploy := "/apis/" + api.ID + "/deploy"
-	b.get(deploy).want(200, "Calls of 1 method will fail", role).press("Deploy", "stage", "prod").want(200, "fail until credentials are stored")
+	b.get(deploy).want(200, "Calls of 1 method or authorizer will fail", role).press("Deploy", "stage", "prod").want(200, "fail until credentials are stored")
 
 	b.get("/service-credentials").want(200, "No service credentials yet")
 	form := b.get("/service-credentials/new").press("Store", "name", "a b", "access-key-id", "AKIAEXAMPLE", "secret", "s3cr-et", "services", "sqs, dynamodb").want(422, "is not the ARN of a role").without("s3cr-et")

@@ -248,7 +248,7 @@ func (v *visit) deploy() error {
 	}
 	v.sayReceipts("Deployed to "+f.Stage, d.Receipts)
 	if n := len(d.Warnings); n > 0 {
-		v.say("info", "Calls of "+ui.Plural(n, "method", "methods")+" fail until credentials are stored, see Service credentials: "+d.Warnings[0].Pointer+".")
+		v.say("info", "Calls of "+ui.Plural(n, "method or authorizer", "methods and authorizers")+" fail until credentials are stored, see Service credentials: "+d.Warnings[0].Pointer+".")
 	}
 	return v.redirect(apiURL(v.path("api"), "deployments"))
 }

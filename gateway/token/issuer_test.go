@@ -187,7 +187,7 @@ func TestOddIssuers(t *testing.T) {
 		}
 	}
 	plain := issuertest.New(t, "ES256")
-	secure := httptest.NewTLSServer(http.RedirectHandler(plain.URL+"/keys", 302))
+	secure := httptest.NewTLSServer(http.RedirectHandler(plain.URL+"/keys", http.StatusFound))
 	defer secure.Close()
 	if _, err := HTTP(secure.Client())(t.Context(), secure.URL); err == nil {
 		t.Error("a redirect to http was followed")
