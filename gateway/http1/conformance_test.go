@@ -14,6 +14,10 @@ import (
 	"time"
 )
 
+// refusedURL is the one case that should pass and is refused: it has a "|" as it is, which
+// no URI may have and Amazon API Gateway refuses.
+const refusedURL = "Compliant URL"
+
 // The cases nobody here wrote: requests classified by http-desync-guardian.
 func TestConformanceSmuggling(t *testing.T) {
 	dir := os.Getenv("TOLLGATE_CONFORMANCE")
@@ -69,6 +73,11 @@ func TestConformanceSmuggling(t *testing.T) {
 		case tier == "Severe" && (status < 400 || !closed):
 			failed++
 			t.Errorf("severe case %q: status %d, closed %v", c.Name, status, closed)
+		case tier == "Compliant" && c.Name == refusedURL:
+			failed++
+			if status != 400 {
+				t.Errorf("compliant case %q: status %d, though divergences.md says that it is refused", c.Name, status)
+			}
 		case tier == "Compliant" && status != 200:
 			failed++
 			t.Errorf("compliant case %q: status %d", c.Name, status)
