@@ -34,7 +34,7 @@ build: go ## build the programs into bin/
 
 .PHONY: test
 test: go test-postgres ## run every test, on a real Postgres
-	@go test -timeout 9m ./...
+	@go test -timeout 20m ./...
 
 .PHONY: test-postgres
 test-postgres:
@@ -87,7 +87,7 @@ check: go test-postgres ## what CI checks: format, vet, staticcheck, import rule
 .PHONY: race
 race: go test-postgres ## run every test under the race detector
 	@command -v gcc >/dev/null || { echo "the race detector needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
-	go test -race -timeout 15m ./...
+	go test -race -timeout 30m ./...
 
 .PHONY: dump
 dump: go test-postgres ## write migrations/schema.sql as the migrations make it
