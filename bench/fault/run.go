@@ -200,7 +200,8 @@ func (w *world) killer(ctx context.Context) error {
 }
 
 // crasher ends Postgres as a crash would, leaves it down for a moment and starts
-// it again on the same directory.
+// it again on the same directory. It crashes what works: on a slow machine crashes
+// closer to each other than a recovery takes would leave nothing to lose.
 func (w *world) crasher(ctx context.Context) error {
 	rnd := rand.New(rand.NewPCG(w.o.seed, 1))
 	for pause(ctx, random(rnd, w.o.crashEvery)) {
@@ -214,6 +215,10 @@ func (w *world) crasher(ctx context.Context) error {
 		w.mu.Lock()
 		w.crashes++
 		w.mu.Unlock()
+		before := w.load.served.Load()
+		if rig.Poll(ctx, nil, "calls to be served again", func() bool { return w.load.served.Load() > before+w.o.calls/100 }) != nil {
+			break
+		}
 	}
 	return nil
 }
