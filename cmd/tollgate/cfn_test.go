@@ -88,7 +88,7 @@ func TestImportCFN(t *testing.T) {
 	// What the gateway does not act on is kept, and not served.
 	must(t, os.WriteFile(file, []byte(strings.Replace(string(src), "Type: HTTP_PROXY", "Type: AWS", 1)), 0o600))
 	_, changed = take()
-	if changed["API"].Done != "changed" || changed["stage"].Done != "refused" || !strings.Contains(changed["stage"].Why, "AWS is not served yet") {
+	if changed["API"].Done != "changed" || changed["stage"].Done != "refused" || !strings.Contains(changed["stage"].Why, "it is not arn:aws:apigateway:") {
 		t.Errorf("with what is not served: %+v", changed)
 	}
 	cli(t, env, "import-cfn", filepath.Join(t.TempDir(), "none.yaml")).refusal(t, "none.yaml")
