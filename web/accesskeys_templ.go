@@ -189,9 +189,9 @@ func accessKeysView(p ui.Page, l []control.AccessKeyInfo, me string, manage bool
 								return templ_7745c5c3_Err
 							}
 							var templ_7745c5c3_Var9 string
-							templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs("What " + k.ID + " may call")
+							templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(mayCall(&k) + ": " + k.ID)
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/accesskeys.templ`, Line: 42, Col: 113}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/accesskeys.templ`, Line: 42, Col: 110}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 							if templ_7745c5c3_Err != nil {
@@ -204,7 +204,7 @@ func accessKeysView(p ui.Page, l []control.AccessKeyInfo, me string, manage bool
 							var templ_7745c5c3_Var10 string
 							templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(mayCall(&k))
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/accesskeys.templ`, Line: 42, Col: 129}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/accesskeys.templ`, Line: 42, Col: 126}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 							if templ_7745c5c3_Err != nil {
