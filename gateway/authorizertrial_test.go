@@ -13,7 +13,7 @@ import (
 // An authorizer can be tried before a method is guarded by it.
 func TestTryAuthorizer(t *testing.T) {
 	f := newFunctions(t)
-	f.secret = "secret"
+	f.secret.Store("secret")
 	at, err := aws.ParseEndpoints("lambda=" + f.url)
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ import (
 type functions struct {
 	t       testing.TB
 	url     string
-	secret  string // that requests must be signed with; "": none
+	secret  atomic.Value // that requests must be signed with; "": none
 	calls   sync.Map
 	queue   chan *invocation
 	answers sync.Map // invocations by id
@@ -99,10 +99,10 @@ func (f *functions) asked(name string) int64 {
 
 func (f *functions) invoke(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	if f.secret != "" {
+	if secret, _ := f.secret.Load().(string); secret != "" {
 		s, err := sigv4.ParseHTTP(r)
 		if err == nil {
-			err = s.Verify(f.secret, sigv4.HashBody(body), time.Now())
+			err = s.Verify(secret, sigv4.HashBody(body), time.Now())
 		}
 		if err != nil {
 			w.WriteHeader(http.StatusForbidden)
@@ -351,7 +351,7 @@ func TestLambdaBinary(t *testing.T) {
 // names.
 func TestLambdaSigned(t *testing.T) {
 	f := newFunctions(t)
-	f.secret = "secret"
+	f.secret.Store("secret")
 	r := lambdaRig(t, f)
 	const role = "arn:aws:iam::123456789012:role/caller"
 	r.integrate(nil, map[string]string{"GET /a": lambdaProxy("echo"), "GET /b": lambdaProxy("echo", `, "credentials": "`+role+`"`)})

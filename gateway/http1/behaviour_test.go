@@ -394,6 +394,15 @@ func (r *recorder) Record(x *Exchange, ph Phase, status int, out int64) error {
 	return nil
 }
 
+func (r *recorder) failAt(phases ...Phase) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail = map[Phase]bool{}
+	for _, ph := range phases {
+		r.fail[ph] = true
+	}
+}
+
 func (r *recorder) take() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 // pushing is a rig whose handler relays an upstream's answer by Pull and Push, upper
 // case, and begins when the head is there.
 func pushing(t testing.TB, upstream string) *rig {
-	var r *rig
+	r := &rig{t: t}
 	ask := func(x *Exchange) {
 		began := false
 		f := x.Pull(r.pool, []byte("POST / HTTP/1.1\r\nHost: u\r\nContent-Length: 0\r\n\r\n"), 5*time.Second, 5*time.Second, func() bool {
@@ -30,7 +30,7 @@ func pushing(t testing.TB, upstream string) *rig {
 			x.Abort()
 		}
 	}
-	r = newRig(t, upstream, func(o *Options) {
+	r.open(upstream, func(o *Options) {
 		o.Handler = func(x *Exchange) {
 			x.Rec = nil
 			if r.rec != nil {
@@ -79,19 +79,19 @@ func TestPush(t *testing.T) {
 	if n := u.conns.Load(); n != 1 {
 		t.Errorf("%d upstream connections", n)
 	}
-	rec.fail = map[Phase]bool{First: true}
+	rec.failAt(First)
 	cl = dialClient(t, r.addr)
 	cl.send(get)
 	if got := cl.answer("GET"); got != "503 failure 5" && !strings.HasPrefix(got, "<") { // the reply is not recorded either, but is sent: it is the first piece
 		t.Error(got)
 	}
-	rec.fail = map[Phase]bool{Last: true}
+	rec.failAt(Last)
 	cl = dialClient(t, r.addr)
 	cl.send(get)
 	if got := cl.answer("GET"); !strings.HasSuffix(got, ">") {
 		t.Errorf("looks complete: %s", got)
 	}
-	rec.fail = nil
+	rec.failAt()
 	for name, base := range map[string]string{"https": "https://" + r.serveTLS(), "http": "http://" + r.addr} {
 		res, err := h2Client(t, name == "http").Get(base + "/")
 		if err != nil {

@@ -40,6 +40,12 @@ func testOptions() Options {
 func newRig(t testing.TB, upstream string, change ...func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t}
+	r.open(upstream, change...)
+	return r
+}
+
+func (r *rig) open(upstream string, change ...func(*Options)) {
+	r.t.Helper()
 	o := testOptions()
 	o.Handler = func(x *Exchange) {
 		x.Rec = r.rec
@@ -62,7 +68,6 @@ func newRig(t testing.TB, upstream string, change ...func(*Options)) *rig {
 		h(x)
 	}
 	r.start(o, upstream)
-	return r
 }
 
 // finish ends a call with what came of its upstream.

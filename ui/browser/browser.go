@@ -50,9 +50,12 @@ var (
 )
 
 // Start runs Chromium until the test ends. Where there is none, the test is
-// skipped, or fails when CI is "true".
+// skipped, or fails when CI is "true". Under the race detector it is skipped.
 func Start(t testing.TB) *Browser {
 	t.Helper()
+	if raced {
+		t.Skip("pages are looked at without the race detector, by make test")
+	}
 	path := find()
 	if path == "" {
 		const missing = "Chromium is missing: install it (apt-get install chromium), or set TOLLGATE_CHROMIUM to its path"
