@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"net"
+	"slices"
 	"strconv"
 
 	"tollgate/gateway/http1"
@@ -14,7 +15,7 @@ import (
 
 // span is a call's own place in a distributed trace, where its stage takes part in one.
 type span struct {
-	on      bool
+	on      bool // else nothing here means anything
 	sampled bool
 	remote  bool // there is a parent
 	trace   spans.TraceID
@@ -80,7 +81,7 @@ func (c *call) takePart(x *http1.Exchange, t *tracing) {
 		}
 	}
 	s := &c.span
-	s.on = true
+	*s = span{on: true}
 	if r.Trace.Len() > 0 {
 		s.came = r.Trace.Of(x.In)
 		r.Trace = http1.Span{} // so that the gateway's own is sent
@@ -191,61 +192,80 @@ func (c *call) accessTimed(x *http1.Exchange) kind {
 
 // exportSpans hands the call's spans to the exporter.
 func (c *call) exportSpans(x *http1.Exchange, status int, end int64) {
-	s := &c.span
-	wall := c.now.UnixNano() - x.Begun
-	all := make([]spans.Span, 1, 3)
-	failed := ""
-	if c.kind != 0 {
-		failed = answers[c.kind].name
-	} else if status >= 500 {
-		failed = strconv.Itoa(status)
-	}
-	all[0] = spans.Span{Trace: s.trace, ID: s.id, Parent: s.parent, Remote: s.remote, Name: string(x.Request.Method.Of(x.In)), Kind: spans.Server,
-		Start: wall + x.Begun, End: wall + end, Failed: status >= 500, Attributes: c.attributes(x, status, failed)}
-	ended := -1 // no step's
-	if c.kind != 0 && c.run != nil {
-		ended = c.endedAt()
-	}
-	if s.access[0] != 0 {
-		a := spans.Span{Trace: s.trace, ID: s.id.Next(accessSpan), Parent: s.id, Name: "authorizer", Kind: spans.Internal, Start: wall + s.access[0], End: wall + end}
-		if s.access[1] != 0 {
-			a.End = wall + s.access[1]
+	n, guarded, waited := 1, c.span.access[0] != 0, c.waited(x, end) > 0
+	for _, more := range [...]bool{guarded, waited} {
+		if more {
+			n++
 		}
-		if s.asked {
-			a.Kind = spans.Client
-		}
-		if ended == 0 {
-			a.Failed, a.Attributes = true, []spans.Attribute{{Key: "error.type", Text: failed}}
-		}
-		all = append(all, a)
-	}
-	if c.waited(x, end) > 0 {
-		i := spans.Span{Trace: s.trace, ID: s.id.Next(integrationSpan), Parent: s.id, Name: "integration", Kind: spans.Client, Start: wall + x.Asked, End: wall + end}
-		if x.Got != 0 {
-			i.End = wall + x.Got
-		}
-		if host := c.run.m.host(); host != "" {
-			i.Attributes = append(i.Attributes, spans.Attribute{Key: "server.address", Text: host})
-		}
-		switch {
-		case ended >= 0:
-			i.Failed = true
-			i.Attributes = append(i.Attributes, spans.Attribute{Key: "error.type", Text: failed})
-		default:
-			code := x.Response.Code
-			i.Failed = code >= 400
-			i.Attributes = append(i.Attributes, spans.Attribute{Key: "http.response.status_code", Number: int64(code)})
-			if i.Failed {
-				i.Attributes = append(i.Attributes, spans.Attribute{Key: "error.type", Text: strconv.Itoa(code)})
-			}
-		}
-		all = append(all, i)
 	}
 	if !c.tenant.spans.Take(x.Begun) {
-		c.g.spans.OverShare(len(all))
+		c.g.spans.OverShare(n)
 		return
 	}
+	all := append(make([]spans.Span, 0, n), c.callSpan(x, status, end))
+	if guarded {
+		all = append(all, c.accessSpan(x, end))
+	}
+	if waited {
+		all = append(all, c.integrationSpan(x, end))
+	}
 	c.g.spans.Put(all)
+}
+
+// newSpan is the nth below the call's own, 0: that itself; from begun to ended in
+// http1.Now().
+func (c *call) newSpan(x *http1.Exchange, n byte, name string, k spans.Kind, begun, ended int64) spans.Span {
+	s, wall := &c.span, c.now.UnixNano()-x.Begun
+	out := spans.Span{Trace: s.trace, ID: s.id.Next(n), Parent: s.id, Name: name, Kind: k, Start: wall + begun, End: wall + ended}
+	if n == 0 {
+		out.Parent, out.Remote = s.parent, s.remote
+	}
+	return out
+}
+
+// fails marks a span, with what its semantic conventions call the type of the error.
+func fails(s *spans.Span, what string) {
+	s.Failed = true
+	s.Attributes = append(s.Attributes, spans.Attribute{Key: "error.type", Text: what})
+}
+
+// endedBy says that the gateway answered because of that step.
+func (c *call) endedBy(step int) bool { return c.kind != 0 && c.endedAt() == step }
+
+func (c *call) accessSpan(x *http1.Exchange, end int64) spans.Span {
+	s := &c.span
+	kind, until := spans.Internal, end
+	if s.asked {
+		kind = spans.Client
+	}
+	if s.access[1] != 0 {
+		until = s.access[1]
+	}
+	out := c.newSpan(x, accessSpan, "authorizer", kind, s.access[0], until)
+	if c.endedBy(0) {
+		fails(&out, answers[c.kind].name)
+	}
+	return out
+}
+
+func (c *call) integrationSpan(x *http1.Exchange, end int64) spans.Span {
+	if x.Got != 0 {
+		end = x.Got
+	}
+	out := c.newSpan(x, integrationSpan, "integration", spans.Client, x.Asked, end)
+	if host := c.run.m.host(); host != "" {
+		out.Attributes = append(out.Attributes, spans.Attribute{Key: "server.address", Text: host})
+	}
+	if c.kind != 0 {
+		fails(&out, answers[c.kind].name)
+		return out
+	}
+	code := x.Response.Code
+	out.Attributes = append(out.Attributes, spans.Attribute{Key: "http.response.status_code", Number: int64(code)})
+	if code >= 400 {
+		fails(&out, strconv.Itoa(code))
+	}
+	return out
 }
 
 // host is the name of the host that the method's integration is at; "": there is none.
@@ -260,11 +280,22 @@ func (m *method) host() string {
 	return host
 }
 
-// attributes of a call's own span. What a caller keeps secret is in none of them.
-func (c *call) attributes(x *http1.Exchange, status int, failed string) []spans.Attribute {
+// callSpan is the call's own. What a caller keeps secret is not in it, and its name is
+// none of a caller's making.
+func (c *call) callSpan(x *http1.Exchange, status int, end int64) spans.Span {
 	r := &x.Request
-	a := append(make([]spans.Attribute, 0, 10),
-		spans.Attribute{Key: "http.request.method", Text: string(r.Method.Of(x.In))},
+	method, route, name := "_OTHER", "", "HTTP"
+	if v := string(r.Method.Of(x.In)); slices.Contains(model.Verbs, v) {
+		method, name = v, v
+	}
+	if c.run != nil {
+		if route = c.resource(); route != "" {
+			name += " " + route
+		}
+	}
+	out := c.newSpan(x, 0, name, spans.Server, x.Begun, end)
+	out.Attributes = append(make([]spans.Attribute, 0, 10),
+		spans.Attribute{Key: "http.request.method", Text: method},
 		spans.Attribute{Key: "http.response.status_code", Number: int64(status)},
 		spans.Attribute{Key: "url.path", Text: string(c.scrub(x, bytes.Clone(r.Path.Of(x.In))))},
 		spans.Attribute{Key: "url.scheme", Text: map[bool]string{false: "http", true: "https"}[x.TLS]},
@@ -272,13 +303,15 @@ func (c *call) attributes(x *http1.Exchange, status int, failed string) []spans.
 		spans.Attribute{Key: "tollgate.api", Text: c.stage.cfg.APIID},
 		spans.Attribute{Key: "tollgate.stage", Text: c.stage.cfg.Stage},
 		spans.Attribute{Key: "tollgate.request_id", Text: c.id.String()})
-	if c.run != nil && c.variant != nil {
-		if route := c.resource(); route != "" {
-			a = append(a, spans.Attribute{Key: "http.route", Text: route})
-		}
+	if route != "" {
+		out.Attributes = append(out.Attributes, spans.Attribute{Key: "http.route", Text: route})
 	}
-	if failed != "" {
-		a = append(a, spans.Attribute{Key: "error.type", Text: failed})
+	switch {
+	case c.kind != 0:
+		fails(&out, answers[c.kind].name)
+	case status >= 500:
+		fails(&out, strconv.Itoa(status))
 	}
-	return a
+	out.Failed = status >= 500 // what callers do wrong is no failure of a server's
+	return out
 }

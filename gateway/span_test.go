@@ -14,6 +14,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"tollgate/gateway/http1"
 	"tollgate/gateway/spans"
 	"tollgate/model"
 )
@@ -186,7 +187,7 @@ func TestSpans(t *testing.T) {
 	res, body := r.ask("GET", "/pets/in-the-header?token=in-the-query", "traceparent", came, "Authorization", "in-the-header")
 	call, others := c.of(t, res.Header.Get("X-Amzn-Requestid"))
 	integration := others["integration"]
-	if hexOf(call.TraceId) != came[3:35] || hexOf(call.ParentSpanId) != "b7ad6b7169203331" || call.Flags != 0x301 || call.Kind != tracepb.Span_SPAN_KIND_SERVER || call.Status != nil ||
+	if hexOf(call.TraceId) != came[3:35] || hexOf(call.ParentSpanId) != "b7ad6b7169203331" || call.Flags != 0x301 || call.Kind != tracepb.Span_SPAN_KIND_SERVER || call.Name != "GET /pets/{id}" || call.Status != nil ||
 		integration == nil || len(others) != 1 || !strings.HasPrefix(body, "00-"+came[3:35]+"-"+hexOf(integration.SpanId)+"-01|") {
 		t.Fatalf("%s: %v %v", body, call, others)
 	}
@@ -250,5 +251,60 @@ func TestDeadCollector(t *testing.T) {
 	}
 	if s := r.g.spans.Stats(); s.OverShare < 100 || s.QueueFull+s.Refused+s.OverShare > 200 || s.Exported != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What a call costs where its stage takes part in traces and it is not sampled, metrics
+// included: nothing is allocated.
+func TestUnsampledAllocatesNothing(t *testing.T) {
+	r := newRig(t, sampling(t, newCollected(t).url, func(s *spans.Settings) { s.Sampler = "parentbased_always_off" }))
+	once, _ := unsampled(t, r)
+	if n := testing.AllocsPerRun(1000, once); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// unsampled is the gateway's own work for a call of a stage with metrics and traces: find,
+// the request for the upstream, and what is counted at the end.
+func unsampled(t testing.TB, r *rig) (func(), model.StageConfig) {
+	st := r.content("d1", "127.0.0.1:1", "GET /a/{id}")
+	st.Tracing, st.TraceOneIn, st.Metrics = true, -1, map[string]bool{model.EveryMethod: true}
+	r.tellStage(st)
+	r.p.tell(t, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012", Caps: model.Caps{Rate: 1e9, Burst: 1e9}}}})
+	x := &http1.Exchange{In: []byte("GET /_aws/execute-api/abc/prod/a/42 HTTP/1.1\r\nHost: localhost\r\ntraceparent: " + came[:53] + "00\r\ntracestate: a=1\r\n\r\n"), Out: make([]byte, 0, 4096)}
+	c := &call{g: r.g}
+	return func() {
+		if e := x.Request.Parse(x.In, http1.Limits{Target: maxTarget, Headers: maxHeaders}); e != nil {
+			t.Fatal(e)
+		}
+		x.Wall, x.Begun = time.Now(), http1.Now()
+		c.begin(x, c.id)
+		if k := c.find(x); k != proceed {
+			t.Fatal(answers[k].name)
+		}
+		if req, _ := c.forward(x); len(req) < 100 {
+			t.Fatal(string(req))
+		}
+		c.measure(x, 200, x.Begun+1e6)
+		c.tenant.inFlight.Release(c.counts[0])
+		c.tenant.buffered.Release(c.counts[1])
+	}, st
+}
+
+// BenchmarkTraced is that work with traces passing through the stage, and with its part
+// in them.
+func BenchmarkTraced(b *testing.B) {
+	r := newRig(b, sampling(b, newCollected(b).url, func(s *spans.Settings) { s.Sampler = "parentbased_always_off" }))
+	once, st := unsampled(b, r)
+	for _, on := range []bool{false, true} {
+		st.Tracing = on
+		r.tellStage(st)
+		r.p.tell(b, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012", Caps: model.Caps{Rate: 1e9, Burst: 1e9}}}})
+		b.Run(fmt.Sprintf("on=%v", on), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				once()
+			}
+		})
 	}
 }

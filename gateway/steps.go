@@ -89,7 +89,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.decoded = false
 	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace = nil, "", "", "", "", "", nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
-	c.span, c.lookUp = span{}, notLookedUp
+	c.span.on, c.span.sampled, c.lookUp = false, false, notLookedUp
 	x.Rec, x.Heard, x.Without = c, nil, ""
 }
 
