@@ -83,13 +83,13 @@ func compileModel(d *model.Definition, name string) (*schema.Schema, error) {
 }
 
 // Check says what of a definition no node could compile, with its place: the control
-// plane asks before it deploys.
-func Check(d *model.Definition) []model.Problem {
+// plane asks before it deploys. arn is what policies name the API by.
+func Check(d *model.Definition, arn string) []model.Problem {
 	var out []model.Problem
 	if _, err := compileResponses(d); err != nil {
 		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "gatewayResponses", Message: err.Error()})
 	}
-	if _, err := compilePolicy(d, "arn:aws:execute-api:us-east-1:000000000000:api"); err != nil {
+	if _, err := compilePolicy(d, arn); err != nil {
 		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "policy", Message: err.Error()})
 	}
 	models, tokens := map[string]*schema.Schema{}, map[string]*tokenAuth{}
