@@ -284,7 +284,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {
-			m.mock = &mock{why: "No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 200"}
+			m.mock = &mock{why: err.Error()}
 			if def.Integration == noEndpoint {
 				m.mock.why = invalidEndpoint
 			}

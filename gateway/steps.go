@@ -254,6 +254,7 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		return k
 	}
 	if r.ContentLength > c.g.o.MaxBody {
+		c.why = c.tooLong(r.ContentLength, c.g.o.MaxBody)
 		return tooLarge
 	}
 	if r.WebSocket {
