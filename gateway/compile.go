@@ -242,6 +242,7 @@ func compileSpecial(g *model.Integration, key http1.PoolKey, client *tls.Certifi
 		if o.link != nil {
 			s.link = o.link(g.ConnectionID)
 		}
+		s.balancer = g.IntegrationTarget
 	}
 	if u := g.Upstream; u != nil {
 		s.retries = u.Retries
