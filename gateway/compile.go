@@ -91,6 +91,7 @@ type upstream struct {
 	host   string
 	verb   string // "": the client's
 	query  string
+	asked  []model.UpstreamPart // the query where it has variables; nil: query is all of it
 	parts  []part
 	key    http1.PoolKey
 }
@@ -344,7 +345,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 			index[s.Name()] = len(index)
 		}
 	}
-	m.out = upstream{host: unique.Make(up.Host).Value(), verb: unique.Make(up.Method).Value(), query: up.Query,
+	m.out = upstream{host: unique.Make(up.Host).Value(), verb: unique.Make(up.Method).Value(), query: up.Query, asked: up.QueryParts,
 		key: http1.PoolKey{Address: up.Address, TLS: up.Scheme == "https", Insecure: up.Insecure}}
 	if m.out.key.TLS {
 		m.out.key.ServerName = serverName(up.Address)
