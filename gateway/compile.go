@@ -37,6 +37,7 @@ type program struct {
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
+	private   bool   // it is called from the operator's networks only
 	compress  int    // answers of that many bytes and more; never
 	shown     string // the name of the identity
 	shows     bool   // an upstream is asked over TLS, so that an identity is shown
@@ -135,7 +136,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint,
+	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint, private: d.Definition.Private(),
 		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer, secrets: secretsOf(&d.Definition), tokens: map[string]*tokenAuth{}}
 	if p.compress = never; d.Definition.MinimumCompressionSize != nil {
 		p.compress = *d.Definition.MinimumCompressionSize

@@ -488,6 +488,9 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	if c.key != nil {
 		set(identity, "apiKey", string(c.keyValue(x)))
 	}
+	if c.by != nil {
+		set(identity, "vpceId", c.by.ID, "vpcId", c.by.VPC)
+	}
 	if w := c.caller; w != nil {
 		for _, f := range w.identity {
 			set(identity, f[0], f[1])
