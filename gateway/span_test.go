@@ -235,6 +235,25 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// A stage's first call of a second is sampled where nobody has decided, and what waits to
+// be sent is sent at a drain.
+func TestSpansAtDrain(t *testing.T) {
+	c := newCollected(t)
+	r := newRig(t, sampling(t, c.url, func(s *spans.Settings) { s.Every, s.SamplerArg = 60_000, "0" }))
+	st := r.content("d1", headersBack(t), "GET /a")
+	st.Tracing = true
+	r.tellStage(st)
+	_, body := r.ask("GET", "/a")
+	if err := r.g.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.spans) != 2 || len(c.spans[0].ParentSpanId) != 0 || c.spans[0].Flags != 0x101 || !strings.HasPrefix(body, "00-"+hexOf(c.spans[0].TraceId)+"-"+hexOf(c.spans[1].SpanId)+"-01|") {
+		t.Errorf("%s: %v", body, c.spans)
+	}
+}
+
 func hexOf(b []byte) string { return fmt.Sprintf("%x", b) }
 
 // A collector that is not there, or takes nothing, changes nothing for callers, and what

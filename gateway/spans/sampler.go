@@ -64,7 +64,7 @@ func (s *Sampler) Sample(c *Context, r *Reserve, now int64) bool {
 		return c.Sampled
 	}
 	if s.reserve {
-		second := now / 1e9
+		second := now/1e9 + 1 // 0: none was
 		if was := r.second.Load(); was != second && r.second.CompareAndSwap(was, second) {
 			return true
 		}
