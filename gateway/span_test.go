@@ -259,7 +259,7 @@ func hexOf(b []byte) string { return fmt.Sprintf("%x", b) }
 // A collector that is not there, or takes nothing, changes nothing for callers, and what
 // was not sent is counted. One account's calls are sent up to its share.
 func TestDeadCollector(t *testing.T) {
-	r := newRig(t, sampling(t, "http://"+deadPort(t), func(s *spans.Settings) { s.Sampler, s.Queue, s.PerAccount = "always_on", 5, 20 }))
+	r := newRig(t, sampling(t, "http://"+deadPort(t), func(s *spans.Settings) { s.Sampler, s.Queue, s.PerAccount = "always_on", 5, 1 }))
 	st := r.content("d1", echo(t), "GET /a")
 	st.Tracing = true
 	r.tellStage(st)
