@@ -46,6 +46,13 @@ type authorize func(c *call, x *http1.Exchange) kind
 // judges by a policy of its own (judges) does that with permits; for others, and without
 // any, the resource policy must allow explicitly.
 func (c *call) access(x *http1.Exchange) kind {
+	if c.span.sampled {
+		return c.accessTimed(x)
+	}
+	return c.admitted(x)
+}
+
+func (c *call) admitted(x *http1.Exchange) kind {
 	m, p := c.run.m, c.variant.prog.policy
 	if p == nil {
 		return m.auth(c, x)

@@ -55,6 +55,10 @@ func (c *call) done(x *http1.Exchange, status int, out, end int64) {
 	if st == nil {
 		return // nobody's: there is no one to show it to
 	}
+	c.measure(x, status, end)
+	if c.span.sampled {
+		c.exportSpans(x, status, end)
+	}
 	failed := c.kind != 0 || status >= 500
 	var text []byte
 	if c.trace != nil || c.kind != 0 && (status >= 500 || c.run == nil && st.logs.byChance()) {

@@ -291,13 +291,19 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	line := func(name, value string) {
 		req = append(append(append(append(req, name...), ": "...), value...), '\r', '\n')
 	}
-	traced := false
+	traced, parent := false, c.parentOn()
 	for _, h := range mappedHeaders(r, string(up.host), c.run.m.mapped.api) {
 		line(h.Name, h.Value)
 		traced = traced || strings.EqualFold(h.Name, "X-Amzn-Trace-Id")
+		if strings.EqualFold(h.Name, "traceparent") {
+			parent = ""
+		}
 	}
 	if !traced {
-		line("X-Amzn-Trace-Id", c.traceID(x))
+		line("X-Amzn-Trace-Id", c.traceOn(x))
+	}
+	if parent != "" {
+		line("traceparent", parent)
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"time"
 
 	"tollgate/gateway/cache"
@@ -45,6 +44,7 @@ type call struct {
 	ruling  policy.Decision        // of the API's resource policy
 	by      *model.EndpointNetwork // that a call of a private API came by
 	trace   *trace                 // nil: the call is not traced
+	span    span                   // its place in a distributed trace
 	why     string                 // the gateway itself answers, for those who run the API; "": its kind says it
 	// endpointID is the id that an AWS service gave the integration's request; "": none.
 	endpointID string
@@ -53,6 +53,7 @@ type call struct {
 	known      *key   // that came with the call, let in or not
 	again      bool   // a step had to wait
 	headLen    int    // of the answer, where its access log asks
+	lookUp     lookUp // what came of looking into the stage's cache
 	message    string // of the gateway's own answer, where it is not its kind's
 	challenge  string // its www-authenticate; "": none
 	rec        journal.Record
@@ -89,6 +90,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.decoded = false
 	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by = nil, "", "", "", "", "", nil, nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
+	c.span.on, c.span.sampled, c.lookUp = false, false, notLookedUp
 	x.Rec, x.Heard, x.Without = c, nil, ""
 }
 
@@ -290,6 +292,9 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		if k := c.arrives(x); k != proceed {
 			return k
 		}
+	}
+	if st.tracing != nil {
+		c.takePart(x, st.tracing)
 	}
 	if !v.prog.tree.Match(c.path, c.verb(x), &c.match) {
 		c.why = "the deployment has no method for this path and verb"
@@ -549,15 +554,15 @@ func (c *call) forward(x *http1.Exchange) ([]byte, kind) {
 	if c.run.m.over != nil {
 		return c.forwardOver(x)
 	}
-	var trace [64]byte
+	var trace [traceLine]byte
 	req := c.appendTarget(x.Out[:0], x)
 	if c.body != nil { // read whole: it goes on as it is, with its length
 		x.Request.Chunked, x.Request.ContentLength = false, int64(len(c.body))
 	}
 	if c.decoded {
-		req = x.AppendOver(req, c.run.m.out.host, nil, isCoding, c.appendTrace(trace[:0]))
+		req = x.AppendOver(req, c.run.m.out.host, nil, isCoding, c.appendTrace(trace[:0], x))
 	} else {
-		req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0]))
+		req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0], x))
 	}
 	return append(req, c.body...), proceed
 }
@@ -653,14 +658,4 @@ func (c *call) appendPart(dst []byte, p *part) []byte {
 		end = len(c.path) // the trailing slash the match ignored
 	}
 	return append(dst, c.path[v.Start:end]...)
-}
-
-// appendTrace is the X-Amzn-Trace-Id of a call that brought none.
-func (c *call) appendTrace(dst []byte) []byte {
-	dst = append(dst, "X-Amzn-Trace-Id: Root=1-"...)
-	s := uint32(c.now.Unix())
-	dst = hex.AppendEncode(dst, []byte{byte(s >> 24), byte(s >> 16), byte(s >> 8), byte(s)})
-	dst = append(dst, '-')
-	dst = hex.AppendEncode(dst, c.id[4:16])
-	return append(dst, '\r', '\n')
 }

@@ -21,6 +21,7 @@ import (
 	"tollgate/gateway"
 	"tollgate/gateway/aws"
 	"tollgate/gateway/process"
+	"tollgate/gateway/spans"
 	"tollgate/model"
 )
 
@@ -60,7 +61,10 @@ type Config struct {
 	CallLogDays    int           `env:"TOLLGATE_CALL_LOG_DAYS" envDefault:"7" help:"days that the call log keeps calls"`
 	CacheMemory    int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
+	MethodMetrics  int           `env:"TOLLGATE_METHOD_METRICS" envDefault:"2000" help:"methods that may have metrics of their own, where their settings enable them; one tenant gets half of it at most"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
+
+	spans.Settings
 
 	allow     []netip.Prefix
 	pools     model.UserPools
@@ -69,7 +73,8 @@ type Config struct {
 	acmeRoots *x509.CertPool // nil: the system's
 	console   *url.URL
 	gateway   *url.URL
-	secret    []byte // nil: generated in the data directory
+	secret    []byte         // nil: generated in the data directory
+	spans     *spans.Options // nil: none are sent
 	unknown   []string
 }
 
@@ -147,6 +152,12 @@ func (c *Config) check() (err error) {
 		return model.Errorf(model.Invalid, "TOLLGATE_CALL_LOG_DAYS %d is not between 1 and 400", c.CallLogDays)
 	}
 	if err := process.CheckLogs(c.CallLogRate, c.AccessLog); err != nil {
+		return err
+	}
+	if err := process.CheckMethodMetrics(c.MethodMetrics); err != nil {
+		return err
+	}
+	if c.spans, err = c.Settings.Options(); err != nil {
 		return err
 	}
 	if c.SecretKey != "" {
@@ -302,7 +313,7 @@ func settings() []setting { return settingsOf[Config]() }
 
 func settingsOf[T any]() []setting {
 	var out []setting
-	for f := range reflect.TypeFor[T]().Fields() {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
 		name := f.Tag.Get("env")
 		if name == "" {
 			continue

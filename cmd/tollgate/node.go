@@ -62,6 +62,7 @@ func (p *program) startGateway(ctx context.Context) error {
 		Feed: feed, Allow: p.cfg.allow, Endpoints: p.cfg.endpoints, UserPools: p.cfg.pools, EndpointNetworks: p.cfg.vpc, MaxBody: p.cfg.MaxBody, MaxTarget: p.cfg.MaxTarget, MaxHeaders: p.cfg.MaxHeaders,
 		CacheMemory: p.cfg.CacheMemory, JournalKeep: p.cfg.JournalKeep, Log: p.log,
 		CallLogRate: process.CallLogRate(p.cfg.CallLogRate), AccessLogs: p.cfg.AccessLogDir, AccessLog: process.AccessLog(p.cfg.AccessLog, p.out),
+		Spans: process.Spans(p.cfg.spans, version), MethodMetrics: process.MethodMetrics(p.cfg.MethodMetrics),
 	})
 	if err != nil {
 		return err
