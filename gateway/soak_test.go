@@ -1,0 +1,536 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tollgate/gateway/token/issuertest"
+	"tollgate/model"
+)
+
+// soakFor is how long the gateway is kept under load, in three parts of the same length;
+// TOLLGATE_SOAK says another time.
+const soakFor = 18 * time.Second
+
+// soakRelease is one deployment: what it answers is told by its number and its parts.
+type soakRelease struct {
+	n        int
+	up       string // its upstream's address
+	paths    int    // /p0 and so on, of which there are these
+	trusted  [2]bool
+	identity string // what a token for the function must begin with
+}
+
+func (d *soakRelease) id() string { return fmt.Sprint("release", d.n) }
+
+// soakState is what the node was told, all of it. It is never changed.
+type soakState struct {
+	n            int
+	gone         bool // the stage
+	main, canary *soakRelease
+	percent      float64
+	color        string
+	keys         map[string]bool // those that open the stage, by value
+	closed       bool            // the plan has no stage
+}
+
+// releases are those that may answer.
+func (s *soakState) releases() []*soakRelease {
+	switch {
+	case s.canary == nil || s.percent == 0:
+		return []*soakRelease{s.main}
+	case s.percent == 100:
+		return []*soakRelease{s.canary}
+	}
+	return []*soakRelease{s.main, s.canary}
+}
+
+// soak is a gateway under load, with what may be asked of it and must come back.
+type soak struct {
+	*rig
+	rnd     *rand.Rand
+	issuers [2]*issuertest.Issuer
+	tokens  [2]string
+	ups     []string
+	made    int
+	keyNums map[string]uint32
+
+	mu     sync.Mutex
+	states []*soakState // the newest last; the first is the oldest that a call may see
+	acked  int          // number of the newest that the node has confirmed
+	known  []string     // keys that are or were, for callers to try
+
+	answers  atomic.Int64
+	good     atomic.Int64 // 200
+	failures atomic.Int64
+	byPath   [5]atomic.Int64
+	metered  atomic.Int64 // of those with 200
+}
+
+// soakCall is one request with what it must be answered under a state: by the rest of
+// the state r was told, and the keys of another, since a call may see both.
+type soakCall struct {
+	path   string
+	header [2]string
+	want   func(r *soakRelease, routes, keys *soakState) (int, string)
+}
+
+const (
+	soakNoRoute = `{"message":"Missing Authentication Token"}`
+	soakDenied  = `{"message":"Forbidden"}`
+	soakNobody  = `{"message":"Unauthorized"}`
+)
+
+// TestSoak keeps a gateway under load while its routes, keys, authorizers and stage
+// change all the time. No answer may be any but what a state gives that was in effect
+// during the call: never of two deployments at once, and never one that a confirmed
+// change has ended. What was answered is metered, and afterwards memory, goroutines and
+// connections are where they were.
+func TestSoak(t *testing.T) {
+	d := soakFor
+	if text := os.Getenv("TOLLGATE_SOAK"); text != "" {
+		var err error
+		if d, err = time.ParseDuration(text); err != nil || d < 3*time.Second {
+			t.Fatalf("TOLLGATE_SOAK=%s is not a time of 3s or more", text)
+		}
+	}
+	s := newSoak(t)
+	var marks []soakMark
+	for part := range 3 {
+		s.run(d / 3)
+		m := s.rest()
+		t.Logf("part %d: %d changes, %d answers (%d of 200); %s", part+1, s.states[len(s.states)-1].n, s.answers.Load(), s.good.Load(), m)
+		marks = append(marks, m)
+	}
+	for i, n := range []string{"plain", "keyed", "token", "function", "mapped"} {
+		if s.byPath[i].Load() == 0 {
+			t.Errorf("no call of kind %s was answered with 200", n)
+		}
+	}
+	a, b := marks[1], marks[2] // the first part fills caches and pools
+	if b.heap > a.heap+a.heap/10+1<<20 {
+		t.Errorf("the heap grew from %d to %d KiB", a.heap>>10, b.heap>>10)
+	}
+	if b.goroutines > a.goroutines+8 {
+		t.Errorf("goroutines grew from %d to %d", a.goroutines, b.goroutines)
+	}
+	if b.files > a.files+8 {
+		t.Errorf("open files and connections grew from %d to %d", a.files, b.files)
+	}
+	until(t, "every call to be metered", func() bool { return s.metered.Load() == s.good.Load() })
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	if n := len(s.g.reg.programs); n > 2 {
+		t.Errorf("%d programs are kept", n)
+	}
+	if n, want := len(s.g.reg.keys), len(s.keyNums); n != want {
+		t.Errorf("%d keys are kept of %d", n, want)
+	}
+}
+
+func newSoak(t *testing.T) *soak {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	s := &soak{rnd: rand.New(rand.NewPCG(seed, 1)), keyNums: map[string]uint32{}}
+	f := newFunctions(t)
+	go func() {
+		for {
+			select {
+			case <-f.began:
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	pools := model.UserPools{}
+	for i := range s.issuers {
+		s.issuers[i] = issuertest.New(t, "ES256")
+		s.tokens[i] = s.issuers[i].Token("app", map[string]any{"token_use": "id", "exp": 4102444800})
+		pools[soakPool(i)] = s.issuers[i].URL
+		up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, "%s %s", r.Method, r.URL.RequestURI())
+		}))
+		t.Cleanup(up.Close)
+		s.ups = append(s.ups, up.Listener.Addr().String())
+	}
+	s.rig = lambdaRig(t, f, func(o *Options) {
+		o.UserPools = pools
+		o.Feed.Calls = func(context.Context, []byte) error { return nil } // they would pile up here
+		o.Feed.Ingest = func(_ context.Context, encoded []byte) (model.BatchReceipt, error) {
+			b, err := model.DecodeBatch(encoded)
+			if err != nil {
+				return model.BatchReceipt{}, err
+			}
+			for _, l := range b.Lines {
+				if l.Status == 200 {
+					s.metered.Add(int64(l.Calls))
+				}
+			}
+			return model.BatchReceipt{}, nil
+		}
+	})
+	s.p.tell(t, model.Changes{
+		Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012", Caps: model.Caps{Rate: 1e9, Burst: 1e9, InFlight: 1000}}},
+		Plans:   []model.PlanConfig{s.plan(false)},
+	})
+	first := &soakState{main: s.release(), color: "blue", keys: map[string]bool{}}
+	s.change(first, model.Changes{Stages: []model.StageConfig{s.stage(first)}})
+	return s
+}
+
+func soakPool(i int) string { return "us-east-1_soak" + strconv.Itoa(i) }
+
+func (s *soak) plan(closed bool) model.PlanConfig {
+	p := model.PlanConfig{ID: "p", Tenant: tenantNum}
+	if !closed {
+		p.Stages = []model.PlanStage{{APIID: "abc", Stage: "prod"}}
+	}
+	return p
+}
+
+// release makes a deployment of parts chosen by chance.
+func (s *soak) release() *soakRelease {
+	s.made++
+	d := &soakRelease{n: s.made, up: s.ups[s.rnd.IntN(len(s.ups))], paths: 1 + s.rnd.IntN(4), identity: []string{"Allow", "Deny"}[s.rnd.IntN(2)]}
+	d.trusted[s.rnd.IntN(2)] = true
+	if s.rnd.IntN(3) == 0 {
+		d.trusted = [2]bool{true, true}
+	}
+	methods := []string{"!GET /keyed", "GET /token", "GET /function", "GET /mapped"}
+	for i := range d.paths {
+		methods = append(methods, fmt.Sprint("GET /p", i))
+	}
+	s.content(d.id(), fmt.Sprintf("http://%s/%s", d.up, d.id()), methods...)
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	def := &s.p.deployments[d.id()].Definition
+	pool := model.Authorizer{ID: "pool", Name: "pool", Type: model.AuthCognito, IdentitySource: "method.request.header.Authorization"}
+	for i, is := range d.trusted {
+		if is {
+			pool.ProviderARNs = append(pool.ProviderARNs, "arn:aws:cognito-idp:us-east-1:123456789012:userpool/"+soakPool(i))
+		}
+	}
+	def.Authorizers = []model.Authorizer{pool, {ID: "function", Name: "function", Type: model.AuthorizerToken, AuthorizerURI: functionURI("token"),
+		IdentitySource: "method.request.header.Authorization", IdentityValidationExpression: d.identity + ".*", ResultTTLSeconds: seconds(0)}}
+	edit := func(path string, f func(*model.Method)) {
+		m := *def.Method(path, "GET")
+		f(&m)
+		if err := def.SetMethod(path, "GET", m); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	edit("/token", func(m *model.Method) { m.AuthorizationType, m.AuthorizerID = model.AuthCognito, "pool" })
+	edit("/function", func(m *model.Method) { m.AuthorizationType, m.AuthorizerID = model.AuthCustom, "function" })
+	edit("/mapped", func(m *model.Method) {
+		m.Integration.Type, m.Integration.HTTPMethod = model.IntegrationHTTP, "GET"
+		m.Integration.Responses = map[string]model.IntegrationResponse{"default": {StatusCode: "200",
+			ResponseTemplates: map[string]string{"application/json": d.id() + " $stageVariables.color $input.body"}}}
+	})
+	return d
+}
+
+// stage is how a node is told a state.
+func (s *soak) stage(st *soakState) model.StageConfig {
+	out := model.StageConfig{Num: 70, Tenant: tenantNum, APIID: "abc", Stage: "prod", DeploymentID: st.main.id(), Variables: map[string]string{"color": st.color}, Deleted: st.gone}
+	if st.canary != nil {
+		out.Canary = &model.CanaryConfig{DeploymentID: st.canary.id(), Percent: st.percent}
+	}
+	return out
+}
+
+// change tells the node a state and waits until it has confirmed it.
+func (s *soak) change(st *soakState, ch model.Changes) {
+	s.mu.Lock()
+	if len(s.states) > 0 {
+		st.n = s.states[len(s.states)-1].n + 1
+	}
+	s.states = append(s.states, st)
+	s.mu.Unlock()
+	s.p.tell(s.t, ch)
+	s.p.mu.Lock()
+	if f := s.p.hello.Failures; len(f) > 0 {
+		s.t.Fatalf("state %d: %v", st.n, f)
+	}
+	keep := map[string]bool{}
+	s.mu.Lock()
+	s.acked = st.n
+	for len(s.states) > 512 { // more than there are calls under way can have begun in
+		s.states = s.states[1:]
+	}
+	s.states = slices.Clip(s.states)
+	s.mu.Unlock()
+	keep[st.main.id()] = true
+	if st.canary != nil {
+		keep[st.canary.id()] = true
+	}
+	for id := range s.p.deployments {
+		if !keep[id] {
+			delete(s.p.deployments, id)
+		}
+	}
+	s.p.mu.Unlock()
+}
+
+// turn makes one change.
+func (s *soak) turn() {
+	st := *s.states[len(s.states)-1]
+	if st.gone {
+		st.gone = false
+		s.change(&st, model.Changes{Stages: []model.StageConfig{s.stage(&st)}})
+		return
+	}
+	staged := func() { s.change(&st, model.Changes{Stages: []model.StageConfig{s.stage(&st)}}) }
+	switch n := s.rnd.IntN(20); {
+	case n < 6:
+		st.main = s.release()
+		staged()
+	case n < 11:
+		s.turnKey(&st)
+	case n < 13:
+		st.color = []string{"blue", "green", "red"}[s.rnd.IntN(3)]
+		staged()
+	case n < 17:
+		switch s.rnd.IntN(3) {
+		case 0:
+			st.canary, st.percent = s.release(), []float64{0, 30, 100}[s.rnd.IntN(3)]
+		case 1:
+			st.canary = nil
+		default: // promoted
+			if st.canary != nil {
+				st.main, st.canary = st.canary, nil
+			}
+		}
+		staged()
+	case n < 18:
+		st.gone = true
+		staged()
+	default:
+		st.closed = !st.closed
+		s.change(&st, model.Changes{Plans: []model.PlanConfig{s.plan(st.closed)}})
+	}
+}
+
+// turnKey makes a key, or disables, enables or deletes one.
+func (s *soak) turnKey(st *soakState) {
+	was := st.keys
+	st.keys = make(map[string]bool, len(was)+1)
+	for k, v := range was {
+		st.keys[k] = v
+	}
+	var value string
+	cfg := model.KeyConfig{Tenant: tenantNum, Enabled: true, Subscriptions: []model.SubscriptionConfig{{ID: 1000, PlanID: "p"}}}
+	if len(was) < 10 || len(was) < 100 && s.rnd.IntN(2) == 0 {
+		value = model.NewKeyValue(false)
+		s.made++
+		s.keyNums[value] = uint32(s.made)
+		st.keys[value] = true
+	} else {
+		for value = range was { // any
+			break
+		}
+		if s.rnd.IntN(2) == 0 {
+			cfg.Deleted = true
+			delete(st.keys, value)
+		} else {
+			cfg.Enabled = !was[value]
+			st.keys[value] = cfg.Enabled
+		}
+	}
+	h := model.KeyHash(value)
+	cfg.Num, cfg.Hash = s.keyNums[value], h[:]
+	cfg.Subscriptions[0].ID += uint64(cfg.Num)
+	if cfg.Deleted {
+		delete(s.keyNums, value)
+	}
+	s.mu.Lock()
+	if s.known = append(s.known, value); len(s.known) > 200 {
+		s.known = slices.Clone(s.known[100:])
+	}
+	s.mu.Unlock()
+	s.change(st, model.Changes{Keys: []model.KeyConfig{cfg}})
+}
+
+// ask makes up a call.
+func (s *soak) ask(rnd *rand.Rand, known []string) (kind int, c soakCall) {
+	switch kind = rnd.IntN(5); kind {
+	case 0:
+		i := rnd.IntN(5)
+		return kind, soakCall{path: fmt.Sprint("/p", i), want: func(r *soakRelease, _, _ *soakState) (int, string) {
+			if i >= r.paths {
+				return 403, soakNoRoute
+			}
+			return 200, fmt.Sprintf("GET /%s/p%d", r.id(), i)
+		}}
+	case 1:
+		value := "none"
+		if len(known) > 0 {
+			value = known[rnd.IntN(len(known))]
+		}
+		return kind, soakCall{"/keyed", [2]string{"x-api-key", value}, func(r *soakRelease, _, keys *soakState) (int, string) {
+			if !keys.keys[value] || keys.closed {
+				return 403, soakDenied
+			}
+			return 200, fmt.Sprintf("GET /%s/keyed", r.id())
+		}}
+	case 2:
+		i := rnd.IntN(2)
+		return kind, soakCall{"/token", [2]string{"Authorization", s.tokens[i]}, func(r *soakRelease, _, _ *soakState) (int, string) {
+			if !r.trusted[i] {
+				return 401, soakNobody
+			}
+			return 200, fmt.Sprintf("GET /%s/token", r.id())
+		}}
+	case 3:
+		who := []string{"Allow", "Deny"}[rnd.IntN(2)]
+		return kind, soakCall{"/function", [2]string{"Authorization", who + " *"}, func(r *soakRelease, _, _ *soakState) (int, string) {
+			switch {
+			case r.identity != who:
+				return 401, soakNobody
+			case who == "Deny":
+				return 403, `{"Message":"User is not authorized to access this resource with an explicit deny"}`
+			}
+			return 200, fmt.Sprintf("GET /%s/function", r.id())
+		}}
+	}
+	return kind, soakCall{path: "/mapped", want: func(r *soakRelease, routes, _ *soakState) (int, string) {
+		return 200, fmt.Sprintf("%s %s GET /%s/mapped", r.id(), routes.color, r.id())
+	}}
+}
+
+// call makes one call and judges its answer.
+func (s *soak) call(rnd *rand.Rand, client *http.Client) {
+	s.mu.Lock()
+	from, known := s.acked, s.known
+	s.mu.Unlock()
+	kind, c := s.ask(rnd, known)
+	req, err := http.NewRequest("GET", s.base+"/_aws/execute-api/abc/prod"+c.path, nil)
+	if err != nil {
+		s.fail("%v", err)
+		return
+	}
+	if c.header[0] != "" {
+		req.Header.Set(c.header[0], c.header[1])
+	}
+	req.Close = rnd.IntN(20) == 0
+	res, err := client.Do(req)
+	if err != nil {
+		s.fail("%s: %v", c.path, err)
+		return
+	}
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil {
+		s.fail("%s: %v", c.path, err)
+		return
+	}
+	s.answers.Add(1)
+	if res.StatusCode == 200 {
+		s.good.Add(1)
+		s.byPath[kind].Add(1)
+	}
+	s.mu.Lock()
+	states := s.states
+	s.mu.Unlock()
+	if from < states[0].n {
+		s.fail("%s took longer than %d changes", c.path, len(states))
+		return
+	}
+	states = states[from-states[0].n:]
+	for _, routes := range states {
+		if routes.gone {
+			if res.StatusCode == 403 && string(body) == soakDenied {
+				return
+			}
+			continue
+		}
+		for _, r := range routes.releases() {
+			for _, keys := range states {
+				if status, want := c.want(r, routes, keys); res.StatusCode == status && string(body) == want {
+					return
+				}
+			}
+		}
+	}
+	var may []string
+	for _, st := range states {
+		for _, r := range st.releases() {
+			status, want := c.want(r, st, st)
+			may = append(may, fmt.Sprintf("state %d, stage gone %v: %d %s", st.n, st.gone, status, want))
+		}
+	}
+	s.fail("%s %v: %d %s, which none of the states during the call gives:\n%s", c.path, c.header, res.StatusCode, body, strings.Join(may, "\n"))
+}
+
+// fail reports what went wrong, not all of it when much does.
+func (s *soak) fail(format string, a ...any) {
+	if s.failures.Add(1) <= 10 {
+		s.t.Errorf(format, a...)
+	}
+}
+
+// run keeps calls and changes going for a time.
+func (s *soak) run(d time.Duration) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), d)
+	defer cancel()
+	var clients sync.WaitGroup
+	for i := range 8 {
+		rnd := rand.New(rand.NewPCG(s.rnd.Uint64(), uint64(i)))
+		clients.Go(func() {
+			for ctx.Err() == nil && s.failures.Load() < 10 {
+				s.call(rnd, s.httpc)
+			}
+		})
+	}
+	for ctx.Err() == nil && !s.t.Failed() {
+		s.turn()
+	}
+	clients.Wait()
+}
+
+// soakMark is what the process holds when nothing is going on.
+type soakMark struct {
+	heap       uint64
+	goroutines int
+	files      int // of the system's handles, connections among them; 0: they cannot be counted
+	conns      int64
+}
+
+func (m soakMark) String() string {
+	return fmt.Sprintf("heap %d KiB, %d goroutines, %d files, %d connections", m.heap>>10, m.goroutines, m.files, m.conns)
+}
+
+// rest lets everything end that ends by itself and reads what stays.
+func (s *soak) rest() soakMark {
+	s.httpc.CloseIdleConnections()
+	until(s.t, "the clients' connections to be closed", func() bool { return s.g.server.Conns() == 0 })
+	var m soakMark
+	n := runtime.NumGoroutine()
+	for settled := 0; settled < 5; { // until it stays the same
+		runtime.GC()
+		if now := runtime.NumGoroutine(); now == n {
+			settled++
+		} else {
+			n, settled = now, 0
+		}
+	}
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	m.heap, m.goroutines, m.conns = mem.HeapAlloc, n, int64(s.g.server.Conns())
+	if all, err := os.ReadDir("/proc/self/fd"); err == nil {
+		m.files = len(all)
+	}
+	return m
+}
