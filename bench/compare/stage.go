@@ -69,7 +69,6 @@ type stage struct {
 	plain    *row   // the first that nginx without a gateway's work runs for
 	stepAPI  string // id of the API with a method for each step
 	issuer   *issuer
-	lookups  map[string]string // in caches, by what came of them, when last seen
 	tollgate *rig.Tollgate
 	control  *rig.Process
 	node     *rig.Node

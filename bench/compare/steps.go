@@ -14,7 +14,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -216,28 +215,20 @@ func (s *stage) setUpSteps(ctx context.Context) error {
 	return err
 }
 
-// cachesAnswer says, when it is called for the second time with a row that is cached,
-// whether all calls between were answered from the cache: an upstream that always says
-// the same does not tell.
-func (s *stage) cachesAnswer(ctx context.Context, rows []*row) error {
-	if !slices.ContainsFunc(rows, func(r *row) bool { return r.name == tollgateCached }) {
-		return nil
-	}
+// cachesAnswer says whether the calls of the cached row were answered from the cache: an
+// upstream that always says the same does not tell. Each request is missed once.
+func (s *stage) cachesAnswer(ctx context.Context) error {
 	page, err := rig.Get(ctx, "http://"+s.node.Admin+"/metrics")
 	if err != nil {
 		return err
 	}
-	counts := map[string]string{}
+	hits, misses := 0.0, 0.0
 	for line := range strings.Lines(page) {
-		if rest, ok := strings.CutPrefix(line, `tollgate_gateway_cache_lookups_total{result="`); ok {
-			name, value, _ := strings.Cut(strings.TrimSpace(rest), `"} `)
-			counts[name] = value
-		}
+		_, _ = fmt.Sscanf(line, `tollgate_gateway_cache_lookups_total{result="hit"} %g`, &hits)
+		_, _ = fmt.Sscanf(line, `tollgate_gateway_cache_lookups_total{result="miss"} %g`, &misses)
 	}
-	was := s.lookups
-	s.lookups = counts
-	if was != nil && (was["hit"] == counts["hit"] || was["miss"] != counts["miss"]) {
-		return fmt.Errorf("%s: look-ups in the cache were %v before the measured calls and %v after: not all were hits", tollgateCached, was, counts)
+	if hits == 0 || misses > requestCount {
+		return fmt.Errorf("%s: of look-ups in the cache %.0f were hits and %.0f misses, of %d different requests", tollgateCached, hits, misses, requestCount)
 	}
 	return nil
 }

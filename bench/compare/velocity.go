@@ -86,7 +86,7 @@ func javaCommand(source string) ([]string, error) {
 // render runs one of the programs to its end.
 func (s *stage) render(ctx context.Context, name string, command []string) (rendered, error) {
 	p, err := s.rig.Start(rig.Command{Name: name, CPU: s.proxyCore,
-		Args: append(command, s.rig.Path("template.vm"), s.rig.Path("document.json"), strconv.Itoa(2*s.o.secs))})
+		Args: append(command, s.rig.Path("template.vm"), s.rig.Path("document.json"), strconv.Itoa(s.o.secs))})
 	if err != nil {
 		return rendered{}, err
 	}
