@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"tollgate/model"
@@ -24,11 +25,18 @@ func BenchmarkOrder(b *testing.B) {
 		return string(t)
 	}
 	document, template := text("../bench/velocity/order/document.json"), text("../bench/velocity/order/template.vm")
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, document)
 	}))
+	var dialled atomic.Int64
+	up.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			dialled.Add(1)
+		}
+	}
+	up.Start()
 	b.Cleanup(up.Close)
 	r := newRig(b)
 	st := r.content("d1", up.Listener.Addr().String(), "POST /plain", "POST /mapped", "POST /valid")
@@ -63,6 +71,7 @@ func BenchmarkOrder(b *testing.B) {
 			req := "POST /_aws/execute-api/abc/prod" + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(document)) + "\r\n\r\n" + document
 			rd := bufio.NewReader(conn)
 			b.ReportAllocs()
+			before := dialled.Load()
 			for b.Loop() {
 				if _, err := io.WriteString(conn, req); err != nil {
 					b.Fatal(err)
@@ -75,6 +84,7 @@ func BenchmarkOrder(b *testing.B) {
 					b.Fatalf("%d, %d bytes, %v", res.StatusCode, n, err)
 				}
 			}
+			b.ReportMetric(float64(dialled.Load()-before)/float64(b.N), "dials/op")
 		})
 	}
 }
