@@ -77,7 +77,11 @@ func (c *call) permits(own policy.Decision, foreign bool) policy.Decision {
 // policyRequest is the call as policies see it; those given are the ones that read it.
 func (c *call) policyRequest(x *http1.Exchange, who *policy.Principal, readers ...*policy.Policy) *policy.Request {
 	r := &policy.Request{Action: "execute-api:Invoke", Resource: c.methodARN(x), Principal: who, Now: c.now, Secure: x.TLS}
-	r.SourceIP, _ = netip.ParseAddr(x.RemoteIP)
+	if c.by != nil {
+		r.Other = c.endpointKeys(x)
+	} else {
+		r.SourceIP, _ = netip.ParseAddr(x.RemoteIP)
+	}
 	for _, p := range readers {
 		if p.Reads(policy.UserAgent) {
 			r.UserAgent = string(header(x, "User-Agent"))

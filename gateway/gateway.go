@@ -43,8 +43,10 @@ type Options struct {
 	// wherever they are; upstreams of tenants' own choice do not.
 	Endpoints aws.Endpoints
 	UserPools model.UserPools // issuers of user pools that are not Amazon's
-	Caps      model.Caps      // of a tenant that has none of its own; default model.DefaultCaps
-	Log       *slog.Logger
+	// EndpointNetworks are what private APIs are called from.
+	EndpointNetworks model.EndpointNetworks
+	Caps             model.Caps // of a tenant that has none of its own; default model.DefaultCaps
+	Log              *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxTarget   int           // of a request: path and query in bytes; default 10,240

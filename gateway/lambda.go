@@ -443,6 +443,9 @@ func (c *call) eventContext(x *http1.Exchange, e *lambda.Context) {
 	if c.key != nil {
 		e.Identity = append(e.Identity, [2]string{"apiKey", string(c.keyValue(x))})
 	}
+	if c.by != nil {
+		e.Identity = append(e.Identity, [2]string{"vpceId", c.by.ID}, [2]string{"vpcId", c.by.VPC})
+	}
 	w := c.caller
 	if w == nil {
 		return

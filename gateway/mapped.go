@@ -358,7 +358,7 @@ func (c *call) appendMappedTarget(dst []byte, x *http1.Exchange, r *mapping.Requ
 		dst = append(dst, c.verb(x)...)
 	}
 	dst = append(dst, ' ')
-	return appendTargetParts(dst, c.run.m.mapped.target, up.query, r)
+	return appendTargetParts(dst, c.run.m.mapped.target, up.ownQuery(r.Path), r)
 }
 
 // appendTargetParts appends path and query of an endpoint.
@@ -380,6 +380,21 @@ func appendTargetParts(dst []byte, path []model.UpstreamPart, query string, r *m
 		sep = '&'
 	}
 	return dst
+}
+
+// ownQuery is the query of the integration's URI with values for its variables, escaped.
+func (up *upstream) ownQuery(values map[string]string) string {
+	if up.asked == nil {
+		return up.query
+	}
+	var b strings.Builder
+	for _, p := range up.asked {
+		b.WriteString(p.Literal)
+		if p.Parameter != "" {
+			b.WriteString(url.QueryEscape(values[p.Parameter]))
+		}
+	}
+	return b.String()
 }
 
 // mappingCall is the call as templates and parameters see it.
@@ -472,6 +487,9 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
 		set(identity, "apiKey", string(c.keyValue(x)))
+	}
+	if c.by != nil {
+		set(identity, "vpceId", c.by.ID, "vpcId", c.by.VPC)
 	}
 	if w := c.caller; w != nil {
 		for _, f := range w.identity {

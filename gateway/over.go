@@ -94,7 +94,7 @@ func (c *call) appendOverTarget(dst []byte, x *http1.Exchange, over *mapping.Req
 			dst = c.appendPart(dst, p)
 		}
 	}
-	dst = appendOverQuery(dst, up.query, string(r.Query.Of(x.In)), over.Query)
+	dst = appendOverQuery(dst, up.ownQuery(over.Path), string(r.Query.Of(x.In)), over.Query)
 	return append(dst, " HTTP/1.1\r\n"...)
 }
 

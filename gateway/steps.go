@@ -37,14 +37,15 @@ type call struct {
 	flags   uint8
 	noRec   bool // the journal refused the record
 
-	head    []byte          // header lines for the client
-	body    []byte          // of the request, where a step has read it whole; nil: none has
-	decoded bool            // body was, see decode
-	caller  *caller         // nil: nobody is known
-	own     caller          // where caller may be kept
-	ruling  policy.Decision // of the API's resource policy
-	trace   *trace          // nil: the call is not traced
-	why     string          // the gateway itself answers, for those who run the API; "": its kind says it
+	head    []byte                 // header lines for the client
+	body    []byte                 // of the request, where a step has read it whole; nil: none has
+	decoded bool                   // body was, see decode
+	caller  *caller                // nil: nobody is known
+	own     caller                 // where caller may be kept
+	ruling  policy.Decision        // of the API's resource policy
+	by      *model.EndpointNetwork // that a call of a private API came by
+	trace   *trace                 // nil: the call is not traced
+	why     string                 // the gateway itself answers, for those who run the API; "": its kind says it
 	// endpointID is the id that an AWS service gave the integration's request; "": none.
 	endpointID string
 	detail     string // why a body does not fit its model
@@ -86,7 +87,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.decoded = false
-	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace = nil, "", "", "", "", "", nil, nil
+	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by = nil, "", "", "", "", "", nil, nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
 	x.Rec, x.Heard, x.Without = c, nil, ""
 }
@@ -215,6 +216,8 @@ func (c *call) find(x *http1.Exchange) kind {
 		api, path = rest[:i], rest[i:]
 	} else if api = hostAPI(r.Host.Of(x.In)); api == nil {
 		return c.findByDomain(x, path)
+	} else if bytes.Contains(api, []byte("vpce-")) {
+		api = endpointAPI(api, x)
 	}
 	if len(path) <= len("/sping") && (string(path) == "/ping" || string(path) == "/sping") {
 		return c.healthy(x)
@@ -254,6 +257,7 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		return k
 	}
 	if r.ContentLength > c.g.o.MaxBody {
+		c.why = c.tooLong(r.ContentLength, c.g.o.MaxBody)
 		return tooLarge
 	}
 	if r.WebSocket {
@@ -265,7 +269,12 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 	if st.cors != nil {
 		x.Without = corsPrefix
 		if asksPreflight(x) {
-			c.variant, c.run = &st.variant, preflightRun
+			if c.variant = &st.variant; c.variant.prog.private {
+				if k := c.arrives(x); k != proceed {
+					return k
+				}
+			}
+			c.run = preflightRun
 			return proceed
 		}
 	}
@@ -277,7 +286,11 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		c.why = "the API's default endpoint is disabled: it is called by its custom domain names only"
 		return forbidden
 	}
-	c.variant = v
+	if c.variant = v; v.prog.private {
+		if k := c.arrives(x); k != proceed {
+			return k
+		}
+	}
 	if !v.prog.tree.Match(c.path, c.verb(x), &c.match) {
 		c.why = "the deployment has no method for this path and verb"
 		if st.cfg.RouteNotFound {

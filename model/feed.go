@@ -97,9 +97,11 @@ type Identity struct {
 // MaxLinkTargets are behind one VPC link.
 const MaxLinkTargets = 32
 
-// LinkConfig is a VPC link: the addresses behind it.
+// LinkConfig is a VPC link: the addresses behind it, and the load balancer that they
+// stand for, if it names one.
 type LinkConfig struct {
 	ID      string   `json:"id"`
+	ARN     string   `json:"arn,omitempty"`
 	Targets []string `json:"targets"` // host:port
 }
 

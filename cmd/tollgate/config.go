@@ -41,6 +41,7 @@ type Config struct {
 	Region         string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs"`
 	Node           string        `env:"TOLLGATE_NODE" help:"name of this gateway node, unique in its gateway" shown:"host name"`
 	UpstreamAllow  string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas; none: no more" shown:"loopback while the gateway listens on loopback, else none"`
+	VPCEndpoints   string        `env:"TOLLGATE_VPC_ENDPOINTS" help:"networks that private APIs may be called from, by the VPC endpoint that each stands for: vpce-0a1b=10.0.0.0/8+fd00::/8, vpce-0c@vpc-1=192.168.0.0/16" shown:"none"`
 	UserPools      string        `env:"TOLLGATE_USER_POOLS" help:"issuers of the tokens of user pools, by a pool's id or ARN, such as us-east-1_abc=https://issuer.example.com, with commas" shown:"Amazon Cognito's"`
 	AWSEndpoints   string        `env:"TOLLGATE_AWS_ENDPOINTS" help:"where AWS services are that integrations call, if not at Amazon: dynamodb=http://127.0.0.1:8000,*=http://127.0.0.1:5000; * is for all others" shown:"at Amazon"`
 	SecretKey      string        `env:"TOLLGATE_SECRET_KEY" secret:"true" help:"32 bytes in hex that encrypt secrets in the database" shown:"generated in the data directory"`
@@ -63,6 +64,7 @@ type Config struct {
 
 	allow     []netip.Prefix
 	pools     model.UserPools
+	vpc       model.EndpointNetworks
 	endpoints aws.Endpoints
 	acmeRoots *x509.CertPool // nil: the system's
 	console   *url.URL
@@ -153,6 +155,9 @@ func (c *Config) check() (err error) {
 			return model.Errorf(model.Invalid, "TOLLGATE_SECRET_KEY is not 64 hexadecimal digits: make one with `openssl rand -hex 32`")
 		}
 		c.secret = key
+	}
+	if c.vpc, err = model.ParseEndpointNetworks(c.VPCEndpoints); err != nil {
+		return model.Errorf(model.Invalid, "TOLLGATE_VPC_ENDPOINTS: %s", model.MessageOf(err))
 	}
 	if c.pools, err = model.ParseUserPools(c.UserPools); err != nil {
 		return model.Errorf(model.Invalid, "TOLLGATE_USER_POOLS: %s", model.MessageOf(err))

@@ -38,6 +38,7 @@ type Settings struct {
 	Region        string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs; the control plane's"`
 	UpstreamAllow string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas"`
 	UserPools     string        `env:"TOLLGATE_USER_POOLS" help:"issuers of the tokens of user pools, by a pool's id or ARN, such as us-east-1_abc=https://issuer.example.com, with commas; others are Amazon Cognito's"`
+	VPCEndpoints  string        `env:"TOLLGATE_VPC_ENDPOINTS" help:"networks that private APIs may be called from, by the VPC endpoint that each stands for: vpce-0a1b=10.0.0.0/8+fd00::/8, vpce-0c@vpc-1=192.168.0.0/16"`
 	AWSEndpoints  string        `env:"TOLLGATE_AWS_ENDPOINTS" help:"where AWS services are that integrations call, if not at Amazon: dynamodb=http://127.0.0.1:8000,*=http://127.0.0.1:5000; * is for all others"`
 	MaxBody       int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body in bytes"`
 	MaxTarget     int           `env:"TOLLGATE_MAX_URL" envDefault:"10240" help:"longest path and query of a call in bytes"`
@@ -53,6 +54,7 @@ type Settings struct {
 	allow     []netip.Prefix
 	endpoints aws.Endpoints
 	pools     model.UserPools
+	vpc       model.EndpointNetworks
 }
 
 // Load reads and checks the settings.
@@ -96,6 +98,9 @@ func Load(environ []string) (*Settings, error) {
 	}
 	if s.pools, err = model.ParseUserPools(s.UserPools); err != nil {
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_USER_POOLS: %s", model.MessageOf(err))
+	}
+	if s.vpc, err = model.ParseEndpointNetworks(s.VPCEndpoints); err != nil {
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_VPC_ENDPOINTS: %s", model.MessageOf(err))
 	}
 	s.allow, err = ParseNetworks("TOLLGATE_UPSTREAM_ALLOW", s.UpstreamAllow)
 	return s, err
@@ -173,7 +178,7 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 	}
 	defer a.Stop()
 	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node, Region: s.Region,
-		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders,
+		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, EndpointNetworks: s.vpc, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders,
 		CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, Log: log,
 		CallLogRate: CallLogRate(s.CallLogRate), AccessLogs: s.AccessLogDir, AccessLog: AccessLog(s.AccessLog, stdout)})
 	if err != nil {

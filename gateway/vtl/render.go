@@ -46,8 +46,8 @@ var (
 // maxRecursion bounds how deeply macros, definitions and #evaluate call each other.
 const maxRecursion = 50
 
-// Render appends the template's output to dst. An error is of a limit: what a template
-// asks for and cannot have is the empty text.
+// Render appends the template's output to dst. An error is of a limit, with its line and
+// column: what a template asks for and cannot have is the empty text.
 func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 	if t.plain {
 		return append(dst, t.text...), nil
@@ -67,6 +67,10 @@ func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 	err := r.run(t.body)
 	if err == errStop || err == errBreak {
 		err = nil
+	}
+	if p, ok := err.(*placed); ok {
+		line, column := place(t.text, p.at)
+		err = fmt.Errorf("line %d, column %d: %w", line, column, p.err)
 	}
 	return r.out, err
 }
@@ -137,19 +141,35 @@ func (r *renderer) capture(body []node) (string, error) {
 }
 
 func (r *renderer) run(nodes []node) error {
-	for _, n := range nodes {
-		if err := r.step(); err != nil {
-			return err
+	for i := range nodes {
+		err := r.step()
+		if err == nil {
+			err = r.node(nodes[i].what)
 		}
-		if err := r.node(n); err != nil {
+		switch err.(type) {
+		case nil:
+		case *placed:
+			return err
+		default:
+			if err != errStop && err != errBreak {
+				err = &placed{int(nodes[i].at), err}
+			}
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *renderer) node(n node) error {
-	switch n := n.(type) {
+// placed is an error at the innermost piece of the template that it came of.
+type placed struct {
+	at  int
+	err error
+}
+
+func (e *placed) Error() string { return e.err.Error() }
+
+func (r *renderer) node(what any) error {
+	switch n := what.(type) {
 	case textNode:
 		return r.put(string(n))
 	case refNode:
@@ -216,6 +236,9 @@ func (r *renderer) node(n node) error {
 		}
 		err = r.run(t.body)
 		r.depth--
+		if p, ok := err.(*placed); ok {
+			return p.err // the place is #evaluate's, which the template's author sees
+		}
 		return err
 	case stopNode:
 		return errStop
