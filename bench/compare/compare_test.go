@@ -23,7 +23,7 @@ func TestWholeRun(t *testing.T) {
 	if cores, err := rig.Cores(); err != nil || len(cores) < 2 {
 		t.Skip("the benchmark needs two cores on Linux: ", len(cores), err)
 	}
-	o := options{rounds: 1, secs: 1, warm: 1, keys: 1000, routes: 20, idle: 50, settle: 100 * time.Millisecond}
+	o := options{rounds: 1, secs: 1, keys: 1000, routes: 20, idle: 50, settle: 100 * time.Millisecond}
 	if err := o.parse("8,16", "nginx,nginx-gw,tollgate-all,nginx-token,tollgate-token,tollgate-jwt,tollgate-cached,nginx-post,tollgate-post,tollgate-vtl,tollgate-validated"); err != nil {
 		t.Fatal(err)
 	}
