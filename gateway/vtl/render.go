@@ -1,6 +1,7 @@
 package vtl
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -265,9 +266,7 @@ func (r *renderer) foreach(n foreachNode) error {
 	case *List:
 		items = v.Items
 	case *Map:
-		for _, k := range v.keys {
-			items = append(items, v.of[k])
-		}
+		items = append(items, v.values...)
 	default:
 		return nil
 	}
@@ -561,12 +560,10 @@ func (r *renderer) binary(e binary) (any, error) {
 		same, err := r.same(a, b)
 		return same == (e.op == "=="), err
 	case "<", ">", "<=", ">=":
-		x, ok1 := rational(a)
-		y, ok2 := rational(b)
-		if !ok1 || !ok2 {
+		c, ok := compare(a, b)
+		if !ok {
 			return false, nil
 		}
-		c := x.Cmp(y)
 		switch e.op {
 		case "<":
 			return c < 0, nil
@@ -597,10 +594,8 @@ func (r *renderer) binary(e binary) (any, error) {
 
 // same is Velocity's ==: numbers by value, what is of two kinds by its text.
 func (r *renderer) same(a, b any) (bool, error) {
-	if x, ok := rational(a); ok {
-		if y, ok := rational(b); ok {
-			return x.Cmp(y) == 0, nil
-		}
+	if c, ok := compare(a, b); ok {
+		return c == 0, nil
 	}
 	if a == nil {
 		a = ""
@@ -624,6 +619,24 @@ func (r *renderer) same(a, b any) (bool, error) {
 	}
 	y, err := r.text(b)
 	return x == y, err
+}
+
+// compare compares numbers by value; ok is false unless both are.
+func compare(a, b any) (order int, ok bool) {
+	if x, is := a.(int64); is {
+		if y, is := b.(int64); is {
+			return cmp.Compare(x, y), true
+		}
+	}
+	x, ok := rational(a)
+	if !ok {
+		return 0, false
+	}
+	y, ok := rational(b)
+	if !ok {
+		return 0, false
+	}
+	return x.Cmp(y), true
 }
 
 // rational is a number for comparisons.
@@ -784,7 +797,7 @@ func (r *renderer) property(v any, name string) (any, bool, error) {
 		case "key":
 			return v.key, true, nil
 		case "value":
-			return v.m.of[v.key], true, nil
+			return v.m.value(v.key), true, nil
 		}
 	case *loop:
 		switch name {
