@@ -119,7 +119,7 @@ func (p *jsonReader) object(depth int) (any, error) {
 
 func (p *jsonReader) array(depth int) (any, error) {
 	p.at++
-	l := &List{JSON: true, Items: []any{}}
+	l := &List{JSON: true, Items: make([]any, 0, 4)}
 	if p.next() == ']' {
 		p.at++
 		return l, nil
