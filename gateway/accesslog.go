@@ -249,10 +249,22 @@ var logVariables = map[string]func(l *logLine) string{
 	},
 	"identity.sourceIp":  func(l *logLine) string { return l.x.RemoteIP },
 	"identity.userAgent": func(l *logLine) string { return string(header(l.x, "User-Agent")) },
-	"httpMethod":         func(l *logLine) string { return string(l.x.Request.Method.Of(l.x.In)) },
-	"accountId":          func(l *logLine) string { return l.c.tenant.account },
-	"apiId":              func(l *logLine) string { return l.c.stage.cfg.APIID },
-	"stage":              func(l *logLine) string { return l.c.stage.cfg.Stage },
+	"tlsVersion": func(l *logLine) string {
+		if l.x.Peer == nil {
+			return ""
+		}
+		return tlsVersion(l.x.Peer.Version)
+	},
+	"cipherSuite": func(l *logLine) string {
+		if l.x.Peer == nil {
+			return ""
+		}
+		return cipherSuite(l.x.Peer.Cipher)
+	},
+	"httpMethod": func(l *logLine) string { return string(l.x.Request.Method.Of(l.x.In)) },
+	"accountId":  func(l *logLine) string { return l.c.tenant.account },
+	"apiId":      func(l *logLine) string { return l.c.stage.cfg.APIID },
+	"stage":      func(l *logLine) string { return l.c.stage.cfg.Stage },
 	"resourcePath": func(l *logLine) string {
 		if l.c.run == nil {
 			return ""

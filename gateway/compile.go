@@ -37,10 +37,12 @@ type program struct {
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
-	private   bool   // it is called from the operator's networks only
-	compress  int    // answers of that many bytes and more; never
-	shown     string // the name of the identity
-	shows     bool   // an upstream is asked over TLS, so that an identity is shown
+	tls       *model.TLSPolicy // of the default endpoint; nil: any connection will do
+	strict    bool             // the default endpoint's connections must be made for the name that is called
+	private   bool             // it is called from the operator's networks only
+	compress  int              // answers of that many bytes and more; never
+	shown     string           // the name of the identity
+	shows     bool             // an upstream is asked over TLS, so that an identity is shown
 	// authorizerKeys: API keys are what authorizers say.
 	authorizerKeys bool
 	key            string                // among the node's programs: see programKey
@@ -136,7 +138,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint, private: d.Definition.Private(),
+	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint, private: d.Definition.Private(), strict: d.Definition.EndpointAccessMode == model.AccessStrict,
 		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer, secrets: secretsOf(&d.Definition), tokens: map[string]*tokenAuth{}}
 	if p.compress = never; d.Definition.MinimumCompressionSize != nil {
 		p.compress = *d.Definition.MinimumCompressionSize
@@ -198,6 +200,9 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 		p.resources = append(p.resources, resource{r.ID, r.Path})
 	}
 	var err error
+	if s, ok := model.SecurityPolicies[d.Definition.SecurityPolicy]; ok && s.Mode {
+		p.tls = &s
+	}
 	if p.policy, err = compilePolicy(&d.Definition, o.arn); err != nil {
 		return nil, err
 	}

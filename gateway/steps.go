@@ -288,6 +288,11 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		c.why = "the API's default endpoint is disabled: it is called by its custom domain names only"
 		return forbidden
 	}
+	if byDefault && v.prog.tls != nil {
+		if k := c.secured(x, v.prog); k != proceed {
+			return k
+		}
+	}
 	if c.variant = v; v.prog.private {
 		if k := c.arrives(x); k != proceed {
 			return k

@@ -334,11 +334,18 @@ func (d *Definition) Undeployable() []Problem {
 	if d.Private() && d.Policy == "" {
 		no("policy", "Private REST API doesn't have a resource policy attached to it: it says by which VPC endpoints the API may be called")
 	}
-	if p := d.SecurityPolicy; p != "" && p != "TLS_1_0" && p != "TLS_1_2" {
-		no("securityPolicy", "security policy "+p+" is not served yet")
+	p, ok := SecurityPolicies[d.SecurityPolicy]
+	switch {
+	case d.SecurityPolicy != "" && !ok:
+		no("securityPolicy", "security policy "+d.SecurityPolicy+" is not one of "+strings.Join(sortedNames(SecurityPolicies), ", "))
+	case p.FIPS:
+		no("securityPolicy", "security policy "+d.SecurityPolicy+" is not served: connections cannot be held to what FIPS 140-3 approves")
 	}
-	if m := d.EndpointAccessMode; m != "" && m != "BASIC" {
-		no("endpointAccessMode", "endpoint access mode "+m+" is not served yet")
+	switch m := d.EndpointAccessMode; {
+	case m != "" && m != AccessBasic && m != AccessStrict:
+		no("endpointAccessMode", "endpoint access mode "+m+" is not BASIC or STRICT")
+	case m == AccessStrict && !p.Mode:
+		no("endpointAccessMode", "an endpoint access mode goes with a security policy whose name begins with SecurityPolicy_")
 	}
 	for _, u := range d.Unserved {
 		out = append(out, Problem{Severity: SeverityError, Pointer: u.Name, Message: u.Reason})

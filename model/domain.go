@@ -68,6 +68,12 @@ const (
 	MaxClientChain = 4
 )
 
+// Endpoint access modes: whether connections must be made for the name that is called.
+const (
+	AccessBasic  = "BASIC"
+	AccessStrict = "STRICT"
+)
+
 // TLSPolicy is what a named security policy asks of connections.
 type TLSPolicy struct {
 	MinVersion uint16

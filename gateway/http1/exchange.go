@@ -81,13 +81,15 @@ type Exchange struct {
 // Peer is what a TLS handshake told of the client.
 type Peer struct {
 	ServerName string // asked for
+	Version    uint16 // of TLS
+	Cipher     uint16 // suite
 	// Roots are the SHA-256 fingerprints of the certificates in the truststore that
 	// the client's own was verified by; none: it showed none.
 	Roots [][32]byte
 }
 
 func peerOf(s *tls.ConnectionState) *Peer {
-	p := &Peer{ServerName: s.ServerName}
+	p := &Peer{ServerName: s.ServerName, Version: s.Version, Cipher: s.CipherSuite}
 	for _, chain := range s.VerifiedChains {
 		p.Roots = append(p.Roots, sha256.Sum256(chain[len(chain)-1].Raw))
 	}
