@@ -191,6 +191,27 @@ func TestStageSettings(t *testing.T) {
 		t.Errorf("the settings are %+v", x)
 	}
 
+	b.get(at+"/settings").press("Save settings", "one-in", "x").want(422, "is not a number of calls")
+	b.get(at+"/settings").press("Save settings", "one-in", "50", "not-found", "1").want(200, "Saved")
+	if x := stage().Settings; x.TraceOneIn != 50 || !x.RouteNotFound || !x.TracingEnabled {
+		t.Errorf("the settings are %+v", x)
+	}
+	b.get(at+"/settings").press("Save settings", "one-in", "0").want(200)
+	if n := b.get(at + "/settings").field("one-in"); n != "0" || stage().Settings.TraceOneIn != -1 {
+		t.Errorf("one in %s is %d", n, stage().Settings.TraceOneIn)
+	}
+	k := b.get(at+"/settings").link("CORS").want(200, "Allowed origins")
+	k.press("Save CORS", "on", "1", "origins", "example.com").want(422, "cannot be among the origins")
+	k.press("Save CORS", "on", "1", "origins", "*", "credentials", "1").want(422, "that allow credentials name their origins")
+	k.press("Save CORS", "on", "1", "origins", "https://a.example.com\nhttps://*.b.example.com", "methods", "get, post", "max-age", "600").want(200, "Saved")
+	if c := stage().Settings.CORS; c == nil || len(c.AllowOrigins) != 2 || c.AllowMethods[0] != "GET" || c.MaxAge != 600 {
+		t.Errorf("CORS is %+v", c)
+	}
+	b.get(at+"/cors").press("Save CORS", "on", "").want(200, "Saved")
+	if stage().Settings.CORS != nil {
+		t.Error("CORS is still there")
+	}
+
 	b.get(at+"/methods").want(200, "Nothing is set").link("Set it for every method").press("Save settings", "rate", "fast").want(422, "is not a number of calls a second")
 	b.get(at+"/methods/edit?key=*/*").want(200, "Every other method").press("Save settings", "rate", "10", "burst", "20", "level", "INFO", "metrics", "1").want(200, "INFO")
 	b.get(at+"/methods/edit").want(200, "POST /tools/{tool}").press("Save settings", "key", "~1tools~1{tool}/POST", "rate", "", "burst", "", "cached", "1", "ttl", "60").want(200, "POST /tools/{tool}", "60 seconds")

@@ -55,7 +55,7 @@ func TestEditorPagesInBrowser(t *testing.T) {
 		"pipeline-response": method + "&edit=response&key=200", "pipeline-remove": at + "/method/answer/remove?path=/tools/{tool}&verb=POST&key=200", "authorizers": at + "/authorizers", "authorizer-new": at + "/authorizers/new", "authorizer": at + "/authorizers/auth01", "authorizer-delete": at + "/authorizers/auth01/delete",
 		"models": at + "/models", "model-new": at + "/models/new", "model": at + "/models/Tool", "model-delete": at + "/models/Tool/delete", "validator": at + "/validators/val001", "validator-delete": at + "/validators/val001/delete",
 		"gateway-responses": at + "/responses", "gateway-response": at + "/responses/THROTTLED", "gateway-response-reset": at + "/responses/THROTTLED/reset", "cors": at + "/cors?path=/tools/{tool}", "policy": at + "/policy?template=allow&of=203.0.113.0/24", "editor-settings": at + "/settings",
-		"stage-settings": stage + "/settings", "stage-methods": stage + "/methods", "stage-method": stage + "/methods/edit", "stage-method-remove": stage + "/methods/remove?key=*/*", "stage-canary": stage + "/canary", "stage-canary-end": stage + "/canary/end", "stage-cache": stage + "/cache", "stage-flush": stage + "/cache/flush", "stage-logs": stage + "/logs?preset=json",
+		"stage-settings": stage + "/settings", "stage-methods": stage + "/methods", "stage-method": stage + "/methods/edit", "stage-method-remove": stage + "/methods/remove?key=*/*", "stage-cors": stage + "/cors", "stage-canary": stage + "/canary", "stage-canary-end": stage + "/canary/end", "stage-cache": stage + "/cache", "stage-flush": stage + "/cache/flush", "stage-logs": stage + "/logs?preset=json",
 	} {
 		p.Goto(s.url + path)
 		if p.Status() != 200 {
@@ -140,5 +140,59 @@ func TestMethodEditedWithoutJavaScript(t *testing.T) {
 	p.Click("Test it")
 	if !p.Says("200 in") || !p.Says("Execution log for request") {
 		t.Errorf("it is not tried: %s", p.Text("main"))
+	}
+}
+
+// An integration's upstream policy is off at first; what is wrong with one is said at its
+// field, and what the pipeline says of it can be read.
+func TestUpstreamPolicyInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	api := s.workshop(owner)
+	p := chromium.Start(t).Visitor(t)
+	s.as(owner).in(p)
+	at := s.url + "/apis/" + api + "/method?path=/tools&verb=GET"
+	p.Goto(at + "&edit=integration")
+	p.Choose("type", model.IntegrationHTTPProxy)
+	p.Fill("uri", "https://tools.example.com/v1")
+	p.Click("Save integration")
+	p.Await("Saved")
+	if g := s.method(owner, api, "/tools", "GET").Integration; g.Upstream != nil {
+		t.Fatalf("a policy came by itself: %s", g.Upstream)
+	}
+	p.Goto(at + "&edit=integration")
+	p.Tap("Retries, circuit breaker, HTTP/2")
+	p.Check("retry", "", true)
+	p.Fill("attempts", "9")
+	p.Fill("on-status", "404")
+	p.Check("breaker", "", true)
+	p.Click("Save integration")
+	if p.Status() != 422 || !p.Says("is between 2 and 5") || !p.Says("only failures, 500 to 599") || !p.Says("needs consecutiveFailures or failureRatio") || p.Count(`#policy[open] [aria-invalid="true"]`) != 3 {
+		t.Fatalf("%d %s", p.Status(), p.Text("main"))
+	}
+	p.Sound("policy-refused")
+	p.Fill("attempts", "3")
+	p.Fill("on-status", "500, 503")
+	p.Fill("consecutive", "5")
+	p.Fill("ratio", "50")
+	p.Check("http2", "", true)
+	p.Click("Save integration")
+	p.Await("Saved")
+	if got, want := s.method(owner, api, "/tools", "GET").Integration.Upstream.String(), `{"retries":{"attempts":3,"onStatus":[500,503]},"circuitBreaker":{"consecutiveFailures":5,"failureRatio":0.5},"http2":true}`; got != want {
+		t.Errorf("the policy is %s", got)
+	}
+	if !p.Says("asked up to 3 times") || !p.Says("5 failures in a row, or 50 % of calls failed") {
+		t.Errorf("the pipeline says %s", p.Text("#integration"))
+	}
+	p.Goto(at + "&edit=integration")
+	p.Sound("policy")
+	p.Check("retry", "", false)
+	p.Check("breaker", "", false)
+	p.Check("http2", "", false)
+	p.Click("Save integration")
+	p.Await("Saved")
+	if g := s.method(owner, api, "/tools", "GET").Integration; g.Upstream != nil {
+		t.Errorf("the policy is still %s", g.Upstream)
 	}
 }
