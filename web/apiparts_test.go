@@ -32,7 +32,8 @@ func TestAPIParts(t *testing.T) {
 	n.press("Save authorizer", "name", "Staff", "type", "TOKEN", "function", "arn:aws:lambda:us-east-1:123456789012:function:gate").want(422, "There is an authorizer")
 	n.press("Save authorizer", "name", "Gate", "type", "TOKEN", "function", "arn:aws:lambda:us-east-1:123456789012:function:gate", "source-name", "X-Gate", "ttl", "4000").want(422, "between 0 and 3600")
 	n.press("Save authorizer", "name", "Gate", "type", "TOKEN", "function", "arn:aws:lambda:us-east-1:123456789012:function:gate", "source-name", "X-Gate", "pattern", "g-.+", "ttl", "60").want(200, "Saved", "Gate")
-	b.get(at+"/authorizers/new").press("Save authorizer", "name", "Open", "type", "JWT", "jwt", `{"issuers": [{"issuer": "http://x"}]}`).want(422, "https address and audiences")
+	b.get(at+"/authorizers/new").press("Save authorizer", "name", "Open", "type", "JWT").want(422, "needs a jwtConfiguration with issuers")
+	b.get(at+"/authorizers/new").press("Save authorizer", "name", "Open", "type", "JWT", "issuer-url", "http://x", "issuer-audiences", "a").want(422, "https address without query")
 	d := s.definition(owner, api)
 	gate := d.Authorizers[1]
 	if gate.Type != "TOKEN" || gate.AuthorizerURI != "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:gate/invocations" ||

@@ -85,7 +85,7 @@ func TestVPCLinks(t *testing.T) {
 	p.Goto(s.url + "/vpc-links/" + id + "/delete")
 	p.Sound("vpc-link-delete")
 	p.Click("Delete VPC link")
-	p.Await("stages serve GET /tools of Workshop on prod through the link")
+	p.Await("Stages serve GET /tools of Workshop on prod through the link")
 	s.must(s.DeleteStage(s.Context(), owner, api, "prod"))
 	p.Tap("Delete")
 	p.Await("No stage serves a method through it")

@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -195,4 +197,104 @@ func TestUpstreamPolicyInBrowser(t *testing.T) {
 	if g := s.method(owner, api, "/tools", "GET").Integration; g.Upstream != nil {
 		t.Errorf("the policy is still %s", g.Upstream)
 	}
+}
+
+// Whom a JWT authorizer trusts is typed field by field, and what the API stored in its own
+// words stays so until something else is said.
+func TestJWTAuthorizerInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	api := s.workshop(owner)
+	p := chromium.Start(t).Visitor(t)
+	s.as(owner).in(p)
+	at := s.url + "/apis/" + api + "/authorizers"
+	p.Goto(at + "/new")
+	p.Fill("name", "Login")
+	p.Choose("type", "JWT")
+	p.Fill("issuer-url", "login.example.com")
+	p.Fill("issuer-audiences", "app, web")
+	p.Click("Save authorizer")
+	if p.Status() != 422 || p.Count("#f-issuer") != 1 || !p.Says("has an https address") {
+		t.Fatalf("%d %s", p.Status(), p.Text("main"))
+	}
+	p.Fill("issuer-url", "https://login.example.com")
+	p.Fill("claim-name", "tier")
+	p.Fill("claim-values", "gold, very best")
+	p.Choose("claim-must", "true")
+	p.Tap("Algorithms")
+	p.Check("algorithm", "ES256", true)
+	p.Sound("authorizer-jwt")
+	p.Click("Save authorizer")
+	p.Await("Saved")
+	a := s.definition(owner, api).Authorizers[1]
+	const want = `{"defaultAlgorithms":["RS256","ES256"],"issuers":[{"issuer":"https://login.example.com","audiences":["app","web"],"additionalClaims":[{"claimName":"tier","expectedValues":["gold","very best"],"format":"SINGLE_STRING","required":true}]}]}`
+	if got := compact(t, a.JWT); got != want {
+		t.Errorf("it is %s", got)
+	}
+	const own = `{"issuer": "https://login.example.com", "audience": ["app"], "note": "kept"}`
+	_, err := s.UpdateDefinition(s.Context(), owner, api, 0, func(d *model.Definition) error {
+		d.Authorizers[1].JWT = []byte(own)
+		m := *d.Method("/tools", "GET")
+		m.AuthorizationType, m.AuthorizerID, m.AuthorizationScopes = model.AuthJWT, a.ID, []string{"tools.read"}
+		return d.SetMethod("/tools", "GET", m)
+	})
+	s.must(err)
+	p.Goto(at + "/" + a.ID)
+	if !p.Says("tools.read") || p.Attr("[name=issuer-url]", "value") != "https://login.example.com" {
+		t.Errorf("it says %s", p.Text("main"))
+	}
+	p.Fill("name", "Log in")
+	p.Click("Save authorizer")
+	p.Await("Saved")
+	if got := s.definition(owner, api).Authorizers[1]; got.Name != "Log in" || compact(t, got.JWT) != compact(t, []byte(own)) {
+		t.Errorf("it is %s %s", got.Name, got.JWT)
+	}
+}
+
+func compact(t *testing.T, text []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, text); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// What a deployment changes is read line by line; what is long is folded.
+func TestCompareInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	api := s.workshop(owner)
+	_, err := s.UpdateDefinition(s.Context(), owner, api, 0, func(d *model.Definition) error { d.Authorizers = nil; return nil })
+	s.must(err)
+	_, err = s.Deploy(s.Context(), owner, control.Deploy{APIID: api, Stage: "prod"})
+	s.must(err)
+	_, err = s.UpdateDefinition(s.Context(), owner, api, 0, func(d *model.Definition) error {
+		m := *d.Method("/tools/{tool}", "POST")
+		g := *m.Integration
+		g.RequestTemplates = map[string]string{"application/json": "#set($a = 1)\n{\"statusCode\": 200}", "text/plain": strings.Repeat("## a line of a long template\n", 60)}
+		m.Integration, m.APIKeyRequired = &g, true
+		d.Models[0].Schema = `{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"size":{"type":"integer"}}}`
+		d.GatewayResponses = map[string]model.GatewayResponse{"THROTTLED": {StatusCode: "420", Parameters: map[string]string{"gatewayresponse.header.Retry-After": "'1'"}}}
+		if err := d.RemoveMethod("/tools", "GET"); err != nil {
+			return err
+		}
+		return d.SetMethod("/tools/{tool}", "POST", m)
+	})
+	s.must(err)
+	p := chromium.Start(t).Visitor(t)
+	s.as(owner).in(p)
+	p.Goto(s.url + "/apis/" + api + "/deploy?stage=prod")
+	if text := p.Text("main"); strings.Contains(text, "map[") || !strings.Contains(text, `"size": {`) || !p.Says("API key required no yes") || p.Count("details.diff:not([open])") != 1 {
+		t.Errorf("it says %s", text)
+	}
+	p.Sound("deploy-diff")
+	p.TapOn("details.diff:not([open]) > summary")
+	p.Until(`!document.querySelector("details.diff:not([open])")`)
+	if !p.Says("added: + ## a line of a long template") {
+		t.Errorf("it says %s", p.Text("main"))
+	}
+	p.Sound("deploy-diff-open")
 }
