@@ -66,10 +66,10 @@ type authorizerForm struct {
 	Pattern, TTL          string
 	Pools                 string
 	jwtFields
-	Revision              int64
-	Methods               []string
-	Scoped                []scoped // those that ask for scopes
-	Trial                 authorizerTrial
+	Revision int64
+	Methods  []string
+	Scoped   []scoped // those that ask for scopes
+	Trial    authorizerTrial
 	problems
 }
 
@@ -121,13 +121,6 @@ func (f *authorizerForm) read(v *visit) {
 	f.Revision, _ = strconv.ParseInt(v.value("revision"), 10, 64)
 }
 
-var (
-	lambdaURI = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:lambda:path/.+/(invocations|response-streaming-invocations)$`)
-)
-
-// maxAuthorizerTTL is how long an authorizer's answer may hold, in seconds.
-const maxAuthorizerTTL = 3600
-
 // apply makes an authorizer what the form says.
 func (f *authorizerForm) apply(d *model.Definition, a *model.Authorizer) problems {
 	p := &f.problems
@@ -173,7 +166,7 @@ func (f *authorizerForm) lambda(a *model.Authorizer) {
 	if at := functionARN.FindStringSubmatch(f.Function); at != nil {
 		f.Function = "arn:aws:apigateway:" + at[1] + ":lambda:path/2015-03-31/functions/" + f.Function + "/invocations"
 	}
-	if !lambdaURI.MatchString(f.Function) {
+	if !model.IsInvocationURI(f.Function) {
 		p.say("function", "%q is not the ARN of a Lambda function, such as arn:aws:lambda:us-east-1:123456789012:function:name", f.Function)
 	}
 	a.AuthorizerURI, a.AuthorizerCredentials = f.Function, f.Credentials
@@ -182,8 +175,8 @@ func (f *authorizerForm) lambda(a *model.Authorizer) {
 	}
 	if f.TTL != "" {
 		n, err := strconv.Atoi(f.TTL)
-		if err != nil || n < 0 || n > maxAuthorizerTTL {
-			p.say("ttl", "%q is not a number of seconds between 0 and %d", f.TTL, maxAuthorizerTTL)
+		if err != nil || n < 0 || n > model.MaxAuthorizerTTLSeconds {
+			p.say("ttl", "%q is not a number of seconds between 0 and %d", f.TTL, model.MaxAuthorizerTTLSeconds)
 		}
 		a.ResultTTLSeconds = &n
 	}

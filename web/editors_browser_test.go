@@ -287,7 +287,7 @@ func TestCompareInBrowser(t *testing.T) {
 	p := chromium.Start(t).Visitor(t)
 	s.as(owner).in(p)
 	p.Goto(s.url + "/apis/" + api + "/deploy?stage=prod")
-	if text := p.Text("main"); strings.Contains(text, "map[") || !strings.Contains(text, `"size": {`) || !p.Says("API key required no yes") || p.Count("details.diff:not([open])") != 1 {
+	if text := p.Text("main"); strings.Contains(text, "map[") || !strings.Contains(text, `"size": {`) || !p.Says("API key required from no to yes") || p.Count("details.diff:not([open])") != 1 {
 		t.Errorf("it says %s", text)
 	}
 	p.Sound("deploy-diff")
