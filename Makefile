@@ -100,12 +100,19 @@ fuzz: go ## run every fuzz target for FUZZTIME (20s)
 	    echo "$$f in $$dir"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null; done; done
 
 .PHONY: bench
-bench: build postgres ## compare with nginx, haproxy and caddy on this machine, and measure memory and start
+bench: build postgres ## compare with nginx, haproxy and caddy on this machine, step by step, with Velocity, and measure memory and start
 	@go run ./bench/compare
 
 .PHONY: fault
 fault: build postgres ## kill gateway and Postgres under load, and count every call
 	@go run ./bench/fault
+
+SOAK ?= 150s
+
+.PHONY: soak
+soak: go ## change everything under a gateway that is under load for SOAK (150s), and judge every answer; make test does so for 18s
+	@out=$$(TOLLGATE_SOAK=$(SOAK) go test -count=1 -timeout 30m -run '^TestSoak$$' -v ./gateway) || { echo "$$out"; exit 1; }; \
+	  grep -E 'part [0-9]+:|^ok' <<<"$$out"
 
 .PHONY: conformance
 conformance: go test-postgres ## run all cases recorded from elsewhere, and count them by suite (TOLLGATE_CONFORMANCE names their folder)

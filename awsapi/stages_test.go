@@ -116,7 +116,7 @@ func TestDeployments(t *testing.T) {
 		return nil
 	})
 	f.must(err)
-	if r := f.call("POST", all, op{"stageName": "dev"}).want(400); !strings.Contains(string(r.Body), "private endpoints are not served yet") {
+	if r := f.call("POST", all, op{"stageName": "dev"}).want(400); !strings.Contains(string(r.Body), "doesn't have a resource policy") {
 		t.Errorf("a private endpoint: %s", r.Body)
 	}
 	held := f.call("POST", all, nil).want(201).field("id")

@@ -187,7 +187,7 @@ func TestDeployRefusals(t *testing.T) {
 	w.refused(err, model.Invalid, "rate limit")
 	w.refused(deploy("prod", func(d *model.Definition) {
 		d.Endpoint = &model.Endpoint{Types: []string{model.EndpointPrivate}}
-	}), model.Invalid, "endpointConfiguration: private endpoints are not served yet")
+	}), model.Invalid, "policy: Private REST API doesn't have a resource policy")
 	w.refused(deploy("prod", func(d *model.Definition) {
 		for i := range d.Resources {
 			d.Resources[i].Methods = nil

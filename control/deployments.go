@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func (p *Plane) CreateDeployment(ctx context.Context, actor Actor, in NewDeploym
 		if in.Stage == "" {
 			err = complete(&api.Definition)
 		} else {
-			err = p.deployable(&api.Definition)
+			err = p.deployable(actor, in.APIID, &api.Definition)
 		}
 		if err != nil {
 			return out, err
@@ -138,22 +139,29 @@ func complete(d *model.Definition) error {
 	return nil
 }
 
-// Undeployable is what of a definition the gateways do not act on, or cannot.
-func (p *Plane) Undeployable(d *model.Definition) []model.Problem {
+// Undeployable is what of an API's definition the gateways do not act on, or cannot. An
+// API that is not there yet has no id.
+func (p *Plane) Undeployable(actor Actor, apiID string, d *model.Definition) []model.Problem {
 	out := d.Undeployable()
-	if p.check != nil {
-		out = append(out, p.check(d)...)
+	if p.check == nil {
+		return out
+	}
+	arn := "arn:aws:execute-api:" + p.region + ":" + actor.AccountID + ":" + cmp.Or(apiID, "NEW")
+	for _, x := range p.check(d, arn) {
+		if x.Severity == model.SeverityError {
+			out = append(out, x)
+		}
 	}
 	return out
 }
 
 // deployable refuses a definition that a node would serve otherwise than its
 // author asked for.
-func (p *Plane) deployable(d *model.Definition) error {
+func (p *Plane) deployable(actor Actor, apiID string, d *model.Definition) error {
 	if err := complete(d); err != nil {
 		return err
 	}
-	problems := p.Undeployable(d)
+	problems := p.Undeployable(actor, apiID, d)
 	if len(problems) == 0 {
 		return nil
 	}

@@ -310,7 +310,8 @@ func (p *Plane) readStages(rows pgx.Rows, c *model.Changes) error {
 		} else {
 			settings.Configure(&s)
 			for i := range s.Links {
-				s.Links[i].Targets = linkTargets(s.Links[i].Targets)
+				l := VPCLink{TargetARNs: s.Links[i].Targets}
+				s.Links[i].Targets, s.Links[i].ARN = l.Targets(), strings.Join(l.ARNs(), " ")
 			}
 			if chain != nil {
 				if err := p.identify(&s, certificate, *chain, key); err != nil {

@@ -34,8 +34,8 @@ type Options struct {
 	// CallLogDays is for how long the call log keeps calls; default DefaultCallLogDays.
 	CallLogDays int
 	// Check says what of a definition a gateway could not compile, with its place; nil:
-	// it is found out by the gateways.
-	Check func(*model.Definition) []model.Problem
+	// it is found out by the gateways. arn is the API's, as policies name it.
+	Check func(d *model.Definition, arn string) []model.Problem
 	// CheckPolicy says what of an access key's policy a gateway could not act on; nil: it
 	// must be JSON.
 	CheckPolicy func(document string) error
@@ -58,7 +58,7 @@ type Plane struct {
 	run        runner
 	names      names
 	callDays   int
-	check      func(*model.Definition) []model.Problem
+	check      func(d *model.Definition, arn string) []model.Problem
 	policy     func(document string) error
 	region     string
 }

@@ -252,7 +252,7 @@ func (p *Plane) place(ctx context.Context, w *write, apiID, name string, e Stage
 		if err := json.Unmarshal(doc, d); err != nil {
 			return err
 		}
-		if err := p.deployable(d); err != nil {
+		if err := p.deployable(w.actor, apiID, d); err != nil {
 			return err
 		}
 	}

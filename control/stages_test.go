@@ -121,7 +121,7 @@ func TestUnservedIsKeptOffStages(t *testing.T) {
 	w.must(err)
 	bad, err := w.CreateDeployment(w.ctx, a, control.NewDeployment{APIID: id})
 	w.must(err)
-	const why = "private endpoints are not served yet"
+	const why = "doesn't have a resource policy"
 	_, err = w.CreateStage(w.ctx, a, control.NewStage{APIID: id, Name: "dev", StageEdit: control.StageEdit{DeploymentID: bad.Deployment.ID}})
 	w.refused(err, model.Invalid, why)
 	for _, edit := range []func(*control.StageEdit) error{

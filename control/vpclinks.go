@@ -52,7 +52,14 @@ func (l *VPCLink) check() error {
 }
 
 // Targets are the addresses that calls are sent to.
-func (l *VPCLink) Targets() []string { return linkTargets(l.TargetARNs) }
+func (l *VPCLink) Targets() (out []string) {
+	for _, t := range l.TargetARNs {
+		if !strings.HasPrefix(t, "arn:") {
+			out = append(out, t)
+		}
+	}
+	return out
+}
 
 // ARNs are what is no address.
 func (l *VPCLink) ARNs() (out []string) {
@@ -66,15 +73,6 @@ func (l *VPCLink) ARNs() (out []string) {
 
 // SetTargets exchanges the addresses.
 func (l *VPCLink) SetTargets(targets []string) { l.TargetARNs = append(l.ARNs(), targets...) }
-
-func linkTargets(all []string) (out []string) {
-	for _, t := range all {
-		if !strings.HasPrefix(t, "arn:") {
-			out = append(out, t)
-		}
-	}
-	return out
-}
 
 func checkTarget(t string) error {
 	host, port, err := net.SplitHostPort(t)

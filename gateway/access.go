@@ -46,6 +46,13 @@ type authorize func(c *call, x *http1.Exchange) kind
 // judges by a policy of its own (judges) does that with permits; for others, and without
 // any, the resource policy must allow explicitly.
 func (c *call) access(x *http1.Exchange) kind {
+	if c.span.sampled {
+		return c.accessTimed(x)
+	}
+	return c.admitted(x)
+}
+
+func (c *call) admitted(x *http1.Exchange) kind {
 	m, p := c.run.m, c.variant.prog.policy
 	if p == nil {
 		return m.auth(c, x)
@@ -77,7 +84,11 @@ func (c *call) permits(own policy.Decision, foreign bool) policy.Decision {
 // policyRequest is the call as policies see it; those given are the ones that read it.
 func (c *call) policyRequest(x *http1.Exchange, who *policy.Principal, readers ...*policy.Policy) *policy.Request {
 	r := &policy.Request{Action: "execute-api:Invoke", Resource: c.methodARN(x), Principal: who, Now: c.now, Secure: x.TLS}
-	r.SourceIP, _ = netip.ParseAddr(x.RemoteIP)
+	if c.by != nil {
+		r.Other = c.endpointKeys(x)
+	} else {
+		r.SourceIP, _ = netip.ParseAddr(x.RemoteIP)
+	}
 	for _, p := range readers {
 		if p.Reads(policy.UserAgent) {
 			r.UserAgent = string(header(x, "User-Agent"))

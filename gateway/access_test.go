@@ -38,6 +38,8 @@ func (r *rig) guarded(id, policy string, methods ...string) {
 	r.serve(st)
 }
 
+const testARN = "arn:aws:execute-api:us-east-1:123456789012:abc" // of the rig's API
+
 func statement(effect, more string) string {
 	return `{"Effect":"` + effect + `","Principal":"*","Action":"execute-api:Invoke",` + more + `}`
 }
@@ -76,7 +78,8 @@ func TestResourcePolicy(t *testing.T) {
 		{"never from a VPC", []string{allow, statement("Deny", all+`,"Condition":{"StringNotEquals":{"aws:SourceVpce":"vpce-1"}}`)}, "GET", "/a/1", [2]string{}, false, 403, " with an explicit deny"},
 		{"of users, and none signs", []string{`{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"execute-api:Invoke",` + all + `}`}, "GET", "/a/1", [2]string{}, false, 403, ""},
 		{"the root", []string{statement("Allow", `"Resource":"execute-api:/prod/GET/"`)}, "GET", "/", [2]string{}, false, 200, ""},
-		{"the API's own ARN", []string{statement("Allow", `"Resource":"arn:aws:execute-api:eu-west-1:123456789012:abc/prod/GET/*"`)}, "GET", "/a/1", [2]string{}, false, 403, ""},
+		{"the API's own ARN", []string{statement("Allow", `"Resource":"arn:aws:execute-api:us-east-1:123456789012:abc/prod/GET/*"`)}, "GET", "/a/1", [2]string{}, false, 200, ""},
+		{"another region's beside a wider one", []string{statement("Allow", `"Resource":["arn:aws:execute-api:eu-west-1:123456789012:abc/prod/GET/*","execute-api:/prod/POST/*"]`)}, "GET", "/a/1", [2]string{}, false, 403, ""},
 	} {
 		r.guarded(fmt.Sprint("d", i), `{"Version":"2012-10-17","Statement":[`+strings.Join(c.statements, ",")+`]}`, "GET /", "GET /a/{id}")
 		base := r.base
@@ -109,11 +112,12 @@ func TestPolicyIsChecked(t *testing.T) {
 		"": "",
 		`{"Statement":` + statement("Allow", `"Resource":"execute-api:/prod/*"`) + `}`: "",
 		`{}`: "error: policy: the resource policy cannot be acted on: Statement is missing",
-		`{"Statement":[` + statement("Allow", `"Resource":"*","Condition":{"Near":{"aws:SourceIp":"10.0.0.0/8"}}`) + `]}`: "Statement[0].Condition.Near is no condition operator",
-		`{"Statement":[` + statement("Allow", `"Resource":"/prod/*"`) + `]}`:                                              "neither an ARN nor",
+		`{"Statement":[` + statement("Allow", `"Resource":"*","Condition":{"Near":{"aws:SourceIp":"10.0.0.0/8"}}`) + `]}`:                                                               "Statement[0].Condition.Near is no condition operator",
+		`{"Statement":[` + statement("Allow", `"Resource":"execute-api:/*"`) + `,` + statement("Deny", `"Resource":"arn:aws:execute-api:eu-west-1:123456789012:abc/prod/GET/*"`) + `]}`: "Statement[1] names in its Resource nothing of this API, which is " + testARN + ": write execute-api:/stage/VERB/path",
+		`{"Statement":[` + statement("Allow", `"Resource":"/prod/*"`) + `]}`:                                                                                                            "neither an ARN nor",
 	} {
 		got := ""
-		for _, p := range Check(&model.Definition{Name: "a", Policy: policy}) {
+		for _, p := range Check(&model.Definition{Name: "a", Policy: policy}, testARN) {
 			got += p.String()
 		}
 		if (want == "") != (got == "") || !strings.Contains(got, want) {

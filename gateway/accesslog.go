@@ -238,13 +238,7 @@ var logVariables = map[string]func(l *logLine) string{
 	"authenticate.error": func(l *logLine) string { return l.refusedBy(unauthorized, expiredToken, invalidSignature) },
 
 	"customDomain.basePathMatched": (*logLine).basePath,
-	"xrayTraceId": func(l *logLine) string {
-		if t := l.x.Request.Trace; t.Len() > 0 {
-			return string(t.Of(l.x.In))
-		}
-		text := string(l.c.appendTrace(nil))
-		return strings.TrimSpace(strings.TrimPrefix(text, "X-Amzn-Trace-Id:"))
-	},
+	"xrayTraceId":                  func(l *logLine) string { return l.c.traceID(l.x) },
 	// Never the value of a key: whoever reads logs could call with it.
 	"identity.apiKey": func(l *logLine) string {
 		key := l.x.Request.APIKey.Of(l.x.In)

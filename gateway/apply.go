@@ -32,6 +32,9 @@ type registry struct {
 	caches   map[cacheOf]*stageCache
 	signers  map[uint32][]*signer // by tenant
 	creds    map[uint32]*credential
+	measures map[measured]*apiMetrics
+	// measuredMethods are those of measures that are methods.
+	measuredMethods int
 }
 
 type stageMethod struct{ stage, method uint32 }
@@ -41,9 +44,10 @@ func newRegistry() registry {
 		tenants: map[uint32]*tenant{}, stages: map[uint32]*stage{}, plans: map[planKey]*planRef{},
 		keys: map[uint32]*key{}, subs: map[uint64]*subscription{}, refs: map[stageName]*stageRef{},
 		buckets: map[stageMethod]*limit.Bucket{}, programs: map[string]*program{}, domains: map[uint32]*domain{}, links: map[linkKey]*linkRef{},
-		caches:  map[cacheOf]*stageCache{},
-		signers: map[uint32][]*signer{},
-		creds:   map[uint32]*credential{},
+		caches:   map[cacheOf]*stageCache{},
+		signers:  map[uint32][]*signer{},
+		creds:    map[uint32]*credential{},
+		measures: map[measured]*apiMetrics{},
 	}
 }
 
@@ -180,6 +184,10 @@ func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	if t == nil {
 		t = &tenant{num: cfg.Num, account: cfg.AccountID, share: g.calls.Tenant(http1.Now()), cache: cache.NewBudget(g.o.CacheMemory/2, g.cacheBudget)}
 		g.reg.tenants[cfg.Num] = t
+		if g.spans != nil {
+			n := g.spans.PerAccount()
+			t.spans.Set(model.Throttle{Rate: float64(n), Burst: n}, http1.Now())
+		}
 	}
 	t.suspended.Store(cfg.Suspended || cfg.Deleted)
 	caps := cfg.Caps
@@ -308,7 +316,8 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 	if err != nil {
 		return err
 	}
-	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, logs: logs, cors: compileCORS(cfg.CORS), ref: g.reg.stageRef(stageName{cfg.Tenant, cfg.APIID, cfg.Stage})}
+	name := stageName{cfg.Tenant, cfg.APIID, cfg.Stage}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, logs: logs, cors: compileCORS(cfg.CORS), ref: g.reg.stageRef(name), metrics: g.reg.stageMetrics(name), tracing: g.tracingOf(cfg)}
 	if k := cfg.Canary; k != nil {
 		vars := maps.Clone(cfg.Variables)
 		if vars == nil {
@@ -320,9 +329,9 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 		if err != nil {
 			return fmt.Errorf("its canary: %w", err)
 		}
-		s.canary = &canary{g.reg.variant(t, cfg, other, vars, true), uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32))}
+		s.canary = &canary{g.variant(t, cfg, other, vars, true), uint64(min(max(k.Percent, 0), 100) / 100 * (1 << 32))}
 	}
-	s.variant = g.reg.variant(t, cfg, prog, cfg.Variables, false)
+	s.variant = g.variant(t, cfg, prog, cfg.Variables, false)
 	g.reg.stages[cfg.Num] = s
 	return nil
 }
@@ -363,13 +372,16 @@ func (g *Gateway) program(cfg *model.StageConfig, id string, vars map[string]str
 
 // variant puts a program on a stage. A method has one bucket there, whichever of
 // the stage's programs runs it.
-func (r *registry) variant(t *tenant, cfg *model.StageConfig, prog *program, vars map[string]string, canary bool) variant {
+func (g *Gateway) variant(t *tenant, cfg *model.StageConfig, prog *program, vars map[string]string, canary bool) variant {
+	r := &g.reg
 	v := variant{prog, make([]run, len(prog.methods)), vars, canary}
 	for i := range v.runs {
 		m := &prog.methods[i]
 		b := r.stageBucket(cfg, m)
 		u := compose(prog, m, b)
 		v.runs[i] = run{m: m, bucket: b, cache: r.caching(t, cfg, m, canary), steps: stepLists[u], names: stepNames[u], logging: cfg.LoggingOf(m.throttleKey)}
+		own, wanted := r.methodMetrics(t, cfg, m, g.o.MethodMetrics)
+		v.runs[i].metrics, v.runs[i].unmeasured = own, wanted && own == nil
 	}
 	return v
 }
@@ -454,6 +466,7 @@ func (g *Gateway) tidy() {
 		}
 	}
 	g.reg.tidyCaches()
+	g.reg.tidyMetrics()
 	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
 	g.reg.programs, g.reg.refs = progs, refs
 	maps.DeleteFunc(g.reg.links, func(k linkKey, ref *linkRef) bool { return ref.Load() == nil && !linked[ref] })

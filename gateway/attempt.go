@@ -13,14 +13,16 @@ import (
 // special is how a method's upstream is asked where that is more than one connection to
 // one address: through a link, more than once, or not at all while it fails.
 type special struct {
-	key     http1.PoolKey // of a link without the address
-	client  *tls.Certificate
-	pools   *http1.Upstreams
-	link    *linkRef // nil: the integration's own address
-	ends    atomic.Pointer[ends]
-	retries *model.Retries // nil: none
-	breaker *breaker       // nil: none
-	budget  budget
+	key    http1.PoolKey // of a link without the address
+	client *tls.Certificate
+	pools  *http1.Upstreams
+	link   *linkRef // nil: the integration's own address
+	// balancer is the ARN of the load balancer behind the link that is meant; "": any.
+	balancer string
+	ends     atomic.Pointer[ends]
+	retries  *model.Retries // nil: none
+	breaker  *breaker       // nil: none
+	budget   budget
 }
 
 // ends are the pools of a link's targets, by their order.
@@ -174,6 +176,11 @@ func (c *call) aim(x *http1.Exchange) (*http1.Pool, time.Duration, kind) {
 		if l == nil || len(l.targets) == 0 {
 			c.drop(x)
 			c.why = "there is no VPC link of that id, or nothing is behind it"
+			return nil, 0, configurationError
+		}
+		if s.balancer != "" && l.arn != "" && s.balancer != l.arn {
+			c.drop(x)
+			c.why = "the VPC link's addresses stand for " + l.arn + ", and the integration is for " + s.balancer
 			return nil, 0, configurationError
 		}
 		t := l.pick(a.tried[:min(a.n, len(a.tried))])

@@ -139,6 +139,7 @@ func (c *call) cached(x *http1.Exchange, k *caching) kind {
 		return later
 	}
 	c.g.metrics.cacheMisses.Add(1)
+	c.lookUp = cacheMiss
 	var out reply
 	if fresh {
 		e, f := c.asked(x, k, key, &out)
@@ -207,6 +208,7 @@ func (c *call) hit(x *http1.Exchange, k *caching, key cache.Key, e *cache.Entry)
 		return false
 	}
 	c.g.metrics.cacheHits.Add(1)
+	c.lookUp = cacheHit
 	if c.trace != nil {
 		c.trace.say("Cache hit for the key of %d parameters", len(c.run.m.cacheKey.params))
 	}

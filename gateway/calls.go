@@ -34,11 +34,14 @@ func (g *Gateway) logsOf(t *tenant, cfg *model.StageConfig) (logs, error) {
 	return l, err
 }
 
+// byChance says whether this call is one that chance traces.
+func (l *logs) byChance() bool { return l.sample != 0 && rand.Uint32() < l.sample }
+
 // traced begins to write down a call's way where its method or chance asks for it.
 func (c *call) traced(x *http1.Exchange) {
 	st := c.stage
 	set := c.run.logging
-	if set == nil && (st.logs.sample == 0 || rand.Uint32() >= st.logs.sample || !st.logs.share.MayTrace(x.Begun)) {
+	if set == nil && (!st.logs.byChance() || !st.logs.share.MayTrace(x.Begun)) {
 		return
 	}
 	c.trace = &trace{set: set}
@@ -52,9 +55,13 @@ func (c *call) done(x *http1.Exchange, status int, out, end int64) {
 	if st == nil {
 		return // nobody's: there is no one to show it to
 	}
+	c.measure(x, status, end)
+	if c.span.sampled {
+		c.exportSpans(x, status, end)
+	}
 	failed := c.kind != 0 || status >= 500
 	var text []byte
-	if c.trace != nil || c.kind != 0 && status >= 500 {
+	if c.trace != nil || c.kind != 0 && (status >= 500 || c.run == nil && st.logs.byChance()) {
 		text = c.story(x, status, end)
 	}
 	if st.logs.access != nil {

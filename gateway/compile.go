@@ -37,6 +37,7 @@ type program struct {
 	tenant    uint32
 	// noDefault: it is reached by custom domains only.
 	noDefault bool
+	private   bool   // it is called from the operator's networks only
 	compress  int    // answers of that many bytes and more; never
 	shown     string // the name of the identity
 	shows     bool   // an upstream is asked over TLS, so that an identity is shown
@@ -91,6 +92,7 @@ type upstream struct {
 	host   string
 	verb   string // "": the client's
 	query  string
+	asked  []model.UpstreamPart // the query where it has variables; nil: query is all of it
 	parts  []part
 	key    http1.PoolKey
 }
@@ -134,7 +136,7 @@ func compile(d *model.DeploymentContent, vars map[string]string, o outward) (*pr
 	for _, m := range d.Methods {
 		nums[[2]string{m.Path, m.Verb}] = m.Num
 	}
-	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint,
+	p := &program{id: d.ID, api: d.APIID, arn: o.arn, tenant: d.Tenant, key: d.ID, noDefault: d.Definition.DisableDefaultEndpoint, private: d.Definition.Private(),
 		authorizerKeys: d.Definition.APIKeySource == model.KeySourceAuthorizer, secrets: secretsOf(&d.Definition), tokens: map[string]*tokenAuth{}}
 	if p.compress = never; d.Definition.MinimumCompressionSize != nil {
 		p.compress = *d.Definition.MinimumCompressionSize
@@ -242,6 +244,7 @@ func compileSpecial(g *model.Integration, key http1.PoolKey, client *tls.Certifi
 		if o.link != nil {
 			s.link = o.link(g.ConnectionID)
 		}
+		s.balancer = g.IntegrationTarget
 	}
 	if u := g.Upstream; u != nil {
 		s.retries = u.Retries
@@ -284,7 +287,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)
 		if errors.Is(err, model.ErrUnanswered) {
-			m.mock = &mock{why: "No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 200"}
+			m.mock = &mock{why: err.Error()}
 			if def.Integration == noEndpoint {
 				m.mock.why = invalidEndpoint
 			}
@@ -343,7 +346,7 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 			index[s.Name()] = len(index)
 		}
 	}
-	m.out = upstream{host: unique.Make(up.Host).Value(), verb: unique.Make(up.Method).Value(), query: up.Query,
+	m.out = upstream{host: unique.Make(up.Host).Value(), verb: unique.Make(up.Method).Value(), query: up.Query, asked: up.QueryParts,
 		key: http1.PoolKey{Address: up.Address, TLS: up.Scheme == "https", Insecure: up.Insecure}}
 	if m.out.key.TLS {
 		m.out.key.ServerName = serverName(up.Address)

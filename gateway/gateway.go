@@ -26,6 +26,7 @@ import (
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/spans"
 	"tollgate/gateway/token"
 	"tollgate/model"
 )
@@ -43,8 +44,10 @@ type Options struct {
 	// wherever they are; upstreams of tenants' own choice do not.
 	Endpoints aws.Endpoints
 	UserPools model.UserPools // issuers of user pools that are not Amazon's
-	Caps      model.Caps      // of a tenant that has none of its own; default model.DefaultCaps
-	Log       *slog.Logger
+	// EndpointNetworks are what private APIs are called from.
+	EndpointNetworks model.EndpointNetworks
+	Caps             model.Caps // of a tenant that has none of its own; default model.DefaultCaps
+	Log              *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxTarget   int           // of a request: path and query in bytes; default 10,240
@@ -57,6 +60,13 @@ type Options struct {
 	CallLogRate int       // entries a second of each tenant in the call log; default calllog.DefaultRate, negative: none
 	AccessLogs  string    // directory of access logs for log groups; "": none
 	AccessLog   io.Writer // where they go instead; nil: nowhere
+
+	// Spans say where spans of stages with tracing enabled are sent; nil: nowhere, and
+	// traces pass through.
+	Spans *spans.Options
+	// MethodMetrics is how many methods may have metrics of their own, half of them one
+	// tenant's; default 2,000, negative: none.
+	MethodMetrics int
 }
 
 // Bounds of a request head, as on Amazon API Gateway, and of waits on a client.
@@ -67,6 +77,9 @@ const (
 	idleTimeout = 60 * time.Second
 	bodyTimeout = 30 * time.Second
 )
+
+// DefaultMethodMetrics is Options.MethodMetrics where nothing else was said.
+const DefaultMethodMetrics = 2000
 
 // HeadLimits says whether a node may be given this size for a part of heads.
 func HeadLimits(bytes int) bool { return bytes >= 1<<10 && bytes <= 1<<20 }
@@ -89,6 +102,7 @@ type Gateway struct {
 	calls     *calllog.Log
 	shipper   *calllog.Shipper
 	sinks     *accesslog.Sinks
+	spans     *spans.Exporter // nil: none are sent
 	plain     net.Listener
 	secure    net.Listener
 	own       tls.Certificate // shown where a domain has none
@@ -129,6 +143,7 @@ func (o *Options) complete() {
 		o.CallLogRate = calllog.DefaultRate
 	}
 	o.Region = cmp.Or(o.Region, "us-east-1")
+	o.MethodMetrics = cmp.Or(o.MethodMetrics, DefaultMethodMetrics)
 }
 
 // Start brings a node up: what is on its disk is served at once, the rest when
@@ -169,6 +184,10 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	undo = append(undo, g.checks.end)
 	g.sinks = accesslog.New(accesslog.Options{Dir: o.AccessLogs, Stdout: o.AccessLog, Client: g.outward, Log: o.Log})
 	undo = append(undo, func() { g.sinks.Stop(context.Background()) })
+	if o.Spans != nil {
+		g.spans = spans.New(g.spanOptions())
+		undo = append(undo, func() { g.spans.Stop(context.Background()) })
+	}
 	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Log: o.Log})
 	if err != nil {
 		return nil, err
@@ -278,6 +297,9 @@ func (g *Gateway) drain(ctx context.Context) error {
 	}
 	g.mu.Unlock()
 	g.sinks.Stop(ctx)
+	if g.spans != nil {
+		g.spans.Stop(ctx)
+	}
 	g.shipper.Stop(ctx)
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()

@@ -66,7 +66,7 @@ func (r *rig) protect(id, upstream string, a model.Authorizer, methods ...string
 			d.Resources[i].Methods[verb] = m
 		}
 	}
-	if p := Check(d); len(p) > 0 {
+	if p := Check(d, testARN); len(p) > 0 {
 		r.t.Fatal(p)
 	}
 	r.p.mu.Unlock()
@@ -350,7 +350,7 @@ func TestTokenAuthorizersChecked(t *testing.T) {
 		c.a.ID, c.a.Name = "a", "callers"
 		c.method.Integration = model.FixedMock(200, "text/plain", "x")
 		d := &model.Definition{Name: "x", Authorizers: []model.Authorizer{c.a}, Resources: []model.Resource{{ID: "r", Path: "/", Methods: map[string]model.Method{"GET": c.method}}}}
-		p := append(d.Undeployable(), Check(d)...)
+		p := append(d.Undeployable(), Check(d, testARN)...)
 		_, err := compile(&model.DeploymentContent{ID: "d", Definition: *d, Methods: []model.MethodNumber{{Path: "/", Verb: "GET", Num: 1}}}, nil, outward{})
 		if c.want == "" {
 			if len(p) > 0 || err != nil {

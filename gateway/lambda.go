@@ -239,7 +239,7 @@ func setField(all []lambda.Field, h mapping.Pair) []lambda.Field {
 
 // signed is a request to f, signed with the tenant's credential.
 func (c *call) signed(x *http1.Exchange, f *function, body string, async bool) ([]byte, kind) {
-	m := aws.Mapped{Verb: "POST", Body: body, ContentType: "application/json", Header: []aws.Field{{Name: "X-Amzn-Trace-Id", Value: c.traceID(x)}}}
+	m := aws.Mapped{Verb: "POST", Body: body, ContentType: "application/json", Header: []aws.Field{{Name: "X-Amzn-Trace-Id", Value: c.traceOn(x)}}}
 	if f.target.Service == "lambda" {
 		mode := "RequestResponse"
 		if async {
@@ -370,7 +370,7 @@ func (c *call) event(x *http1.Exchange) *lambda.Call {
 	for i := range r.Fields[:r.N] {
 		f := &r.Fields[i]
 		name, value := f.Name.Of(x.In), f.Value.Of(x.In)
-		if !unheard(name, value) {
+		if !unheard(name, value) && !(c.span.on && http1.EqualFold(name, "traceparent")) {
 			e.Header = append(e.Header, lambda.Field{Name: name, Value: value})
 		}
 	}
@@ -379,7 +379,10 @@ func (c *call) event(x *http1.Exchange) *lambda.Call {
 	if h, p, err := net.SplitHostPort(string(host)); err == nil {
 		domain, port = []byte(h), p
 	}
-	add("X-Amzn-Trace-Id", []byte(c.traceID(x)))
+	add("X-Amzn-Trace-Id", []byte(c.traceOn(x)))
+	if parent := c.parentOn(); parent != "" {
+		add("traceparent", []byte(parent))
+	}
 	from := []byte(x.RemoteIP)
 	if r.Forwarded.Len() > 0 {
 		from = append(append(append([]byte(nil), r.Forwarded.Of(x.In)...), ", "...), x.RemoteIP...)
@@ -442,6 +445,9 @@ func (c *call) eventContext(x *http1.Exchange, e *lambda.Context) {
 	}
 	if c.key != nil {
 		e.Identity = append(e.Identity, [2]string{"apiKey", string(c.keyValue(x))})
+	}
+	if c.by != nil {
+		e.Identity = append(e.Identity, [2]string{"vpceId", c.by.ID}, [2]string{"vpcId", c.by.VPC})
 	}
 	w := c.caller
 	if w == nil {

@@ -129,6 +129,38 @@ func TestRequestAuthorizer(t *testing.T) {
 	}
 }
 
+// What a resource policy and a Lambda authorizer say is joined: a denial of either ends
+// it, an allowance of either is enough.
+func TestAuthorizerWithResourcePolicy(t *testing.T) {
+	f := newFunctions(t)
+	guard := guarded(model.Authorizer{Type: model.AuthorizerToken, AuthorizerURI: functionURI("token"), IdentitySource: "method.request.header.Authorization"})
+	for policy, statuses := range map[string][3]int{
+		statement("Allow", `"Resource":"execute-api:/*"`):            {200, 200, 403},
+		statement("Allow", `"Resource":"execute-api:/prod/PUT/*"`):   {200, 403, 403},
+		statement("Deny", `"Resource":"execute-api:/prod/GET/a"`):    {403, 403, 403},
+		statement("Deny", `"NotResource":"execute-api:/prod/GET/*"`): {200, 403, 403},
+	} {
+		r := lambdaRig(t, f)
+		r.define(func(d *model.Definition) {
+			guard(d)
+			d.Policy = `{"Version":"2012-10-17","Statement":` + policy + `}`
+		}, nil, map[string]string{"GET /a": mockAuthorizer})
+		for i, token := range []string{"Allow", "Silent", "Deny"} {
+			asked := f.asked("token")
+			status, _, body := r.send("GET", "/a", "", "Authorization", token)
+			if status != statuses[i] {
+				t.Errorf("%s, the authorizer says %s: %d %s", policy, token, status, body)
+			}
+			if denied := strings.Contains(policy, `"Deny","Principal":"*","Action":"execute-api:Invoke","Resource"`); denied != (f.asked("token") == asked) {
+				t.Errorf("%s: the authorizer was asked %d times", policy, f.asked("token")-asked)
+			}
+		}
+		if status, _, _ := r.send("GET", "/a", ""); status == 200 {
+			t.Errorf("%s: in without a token", policy)
+		}
+	}
+}
+
 // Calls that come together with one identity ask once, and whoever waits gets the answer.
 func TestAuthorizerOnce(t *testing.T) {
 	f := newFunctions(t)
@@ -260,7 +292,7 @@ func TestCheckLambda(t *testing.T) {
 		{lambdaProxy("f"), strings.Replace(strings.Replace(auth, "TOKEN", "REQUEST", 1), "method.request.header.A", "", 1), "TTL"},
 		{lambdaProxy("f"), strings.Replace(auth, "/invocations", "/x", 1), "Lambda function"},
 	} {
-		have := fmt.Sprint(Check(method(c.integration, c.auth)))
+		have := fmt.Sprint(Check(method(c.integration, c.auth), testARN))
 		if c.want == "" && have != "[]" || !strings.Contains(have, c.want) {
 			t.Errorf("%s %s: %s", c.integration, c.auth, have)
 		}

@@ -25,7 +25,10 @@ type linkKey struct {
 }
 
 // link is a VPC link's current form, immutable but for what is known of its targets.
-type link struct{ targets []*target }
+type link struct {
+	targets []*target
+	arn     string // of the load balancer that they stand for; "": any
+}
 
 // target is one address behind a link, with what this node knows of it. It outlives
 // changes of the link that keep the address.
@@ -121,7 +124,7 @@ func (r *registry) applyLinks(tenant uint32, now []model.LinkConfig) {
 		ref := r.linkRef(linkKey{tenant, cfg.ID})
 		old := map[string]*target{}
 		if l := ref.Load(); l != nil {
-			same := len(l.targets) == len(cfg.Targets)
+			same := l.arn == cfg.ARN && len(l.targets) == len(cfg.Targets)
 			for i, t := range l.targets {
 				old[t.address] = t
 				same = same && t.address == cfg.Targets[i]
@@ -130,7 +133,7 @@ func (r *registry) applyLinks(tenant uint32, now []model.LinkConfig) {
 				continue // pools stay
 			}
 		}
-		l := &link{}
+		l := &link{arn: cfg.ARN}
 		for _, a := range cfg.Targets[:min(len(cfg.Targets), model.MaxLinkTargets)] {
 			t := old[a]
 			if t == nil {

@@ -49,11 +49,16 @@ func address(s *httptest.Server) string { return s.Listener.Addr().String() }
 func TestLink(t *testing.T) {
 	one, two := named(t, "one"), named(t, "two")
 	r := newRig(t)
-	links := []model.LinkConfig{{ID: "l1", Targets: []string{address(one), address(two)}}, {ID: "l0"}}
+	const balancer = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/"
+	links := []model.LinkConfig{{ID: "l1", ARN: balancer + "a", Targets: []string{address(one), address(two)}}, {ID: "l0"}}
+	meant := func(arn string) string {
+		return `{"type": "HTTP_PROXY", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "l1", "integrationTarget": "` + arn + `", "uri": "http://inside.example/"}`
+	}
 	r.through(links, nil, map[string]string{"link": "l1"}, map[string]string{
-		"ANY /a":      `{"type": "HTTP_PROXY", "httpMethod": "ANY", "connectionType": "VPC_LINK", "connectionId": "l1", "uri": "http://inside.example/x"}`,
-		"GET /http":   `{"type": "HTTP", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "${stageVariables.link}", "uri": "http://inside.example:8080/", "integrationResponses": {"default": {"statusCode": "200"}}}`,
-		"GET /none":   `{"type": "HTTP_PROXY", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "l0", "uri": "http://inside.example/"}`,
+		"ANY /a":    `{"type": "HTTP_PROXY", "httpMethod": "ANY", "connectionType": "VPC_LINK", "connectionId": "l1", "uri": "http://inside.example/x"}`,
+		"GET /http": `{"type": "HTTP", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "${stageVariables.link}", "uri": "http://inside.example:8080/", "integrationResponses": {"default": {"statusCode": "200"}}}`,
+		"GET /none": `{"type": "HTTP_PROXY", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "l0", "uri": "http://inside.example/"}`,
+		"GET /for":  meant(balancer + "a"), "GET /other": meant(balancer + "b"),
 		"GET /nolink": `{"type": "HTTP_PROXY", "httpMethod": "GET", "connectionType": "VPC_LINK", "connectionId": "other", "uri": "http://inside.example/"}`,
 	})
 	seen := map[string]int{}
@@ -70,7 +75,10 @@ func TestLink(t *testing.T) {
 	if status, _, body := r.send("GET", "/http", ""); status != 200 || !strings.HasSuffix(body, " inside.example:8080") {
 		t.Errorf("%d %s", status, body)
 	}
-	for _, path := range []string{"/none", "/nolink"} {
+	if status, _, body := r.send("GET", "/for", ""); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	for _, path := range []string{"/none", "/nolink", "/other"} {
 		if status, _, _ := r.send("GET", path, ""); status != 500 {
 			t.Errorf("%s: %d", path, status)
 		}

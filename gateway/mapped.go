@@ -291,13 +291,19 @@ func (c *call) fetch(x *http1.Exchange, r *mapping.Request, answer *mapping.Answ
 	line := func(name, value string) {
 		req = append(append(append(append(req, name...), ": "...), value...), '\r', '\n')
 	}
-	traced := false
+	traced, parent := false, c.parentOn()
 	for _, h := range mappedHeaders(r, string(up.host), c.run.m.mapped.api) {
 		line(h.Name, h.Value)
 		traced = traced || strings.EqualFold(h.Name, "X-Amzn-Trace-Id")
+		if strings.EqualFold(h.Name, "traceparent") {
+			parent = ""
+		}
 	}
 	if !traced {
-		line("X-Amzn-Trace-Id", c.traceID(x))
+		line("X-Amzn-Trace-Id", c.traceOn(x))
+	}
+	if parent != "" {
+		line("traceparent", parent)
 	}
 	line("Content-Length", strconv.Itoa(len(r.Body)))
 	req = append(append(req, '\r', '\n'), r.Body...)
@@ -358,7 +364,7 @@ func (c *call) appendMappedTarget(dst []byte, x *http1.Exchange, r *mapping.Requ
 		dst = append(dst, c.verb(x)...)
 	}
 	dst = append(dst, ' ')
-	return appendTargetParts(dst, c.run.m.mapped.target, up.query, r)
+	return appendTargetParts(dst, c.run.m.mapped.target, up.ownQuery(r.Path), r)
 }
 
 // appendTargetParts appends path and query of an endpoint.
@@ -380,6 +386,21 @@ func appendTargetParts(dst []byte, path []model.UpstreamPart, query string, r *m
 		sep = '&'
 	}
 	return dst
+}
+
+// ownQuery is the query of the integration's URI with values for its variables, escaped.
+func (up *upstream) ownQuery(values map[string]string) string {
+	if up.asked == nil {
+		return up.query
+	}
+	var b strings.Builder
+	for _, p := range up.asked {
+		b.WriteString(p.Literal)
+		if p.Parameter != "" {
+			b.WriteString(url.QueryEscape(values[p.Parameter]))
+		}
+	}
+	return b.String()
 }
 
 // mappingCall is the call as templates and parameters see it.
@@ -472,6 +493,9 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
 		set(identity, "apiKey", string(c.keyValue(x)))
+	}
+	if c.by != nil {
+		set(identity, "vpceId", c.by.ID, "vpcId", c.by.VPC)
 	}
 	if w := c.caller; w != nil {
 		for _, f := range w.identity {

@@ -10,15 +10,14 @@ import (
 )
 
 // metrics are plain counters on the way of a call; Prometheus reads them when it
-// scrapes. Labels are bounded: per-API and per-key figures come from the journal.
+// scrapes. Labels are bounded: figures of keys come from the journal.
 type metrics struct {
 	class                  [6]atomic.Uint64 // answers by status class
 	refused                [kinds]atomic.Uint64
 	malformed              atomic.Uint64
 	unrecorded             atomic.Uint64
 	cacheHits, cacheMisses atomic.Uint64
-	buckets                [len(bounds) + 1]atomic.Uint64
-	nanos                  atomic.Uint64
+	duration               histogram
 }
 
 // bounds of the duration histogram, nanoseconds.
@@ -26,12 +25,7 @@ var bounds = [...]int64{1e6, 2.5e6, 5e6, 10e6, 25e6, 50e6, 100e6, 250e6, 500e6, 
 
 func (m *metrics) observe(status int, took int64) {
 	m.class[min(status/100, 5)].Add(1)
-	i := 0
-	for i < len(bounds) && took > bounds[i] {
-		i++
-	}
-	m.buckets[i].Add(1)
-	m.nanos.Add(uint64(took))
+	m.duration.observe(took)
 }
 
 func nowNano() int64 { return http1.Now() }
@@ -63,12 +57,15 @@ var (
 	descTargetCall = prometheus.NewDesc("tollgate_gateway_link_target_calls_total", "Calls sent to an address behind a VPC link.", []string{"link", "target"}, nil)
 	descTargetFail = prometheus.NewDesc("tollgate_gateway_link_target_failures_total", "Calls and checks that an address behind a VPC link did not answer.", []string{"link", "target"}, nil)
 	descTargetBusy = prometheus.NewDesc("tollgate_gateway_link_target_in_flight", "Calls under way to an address behind a VPC link.", []string{"link", "target"}, nil)
+	descSpans      = prometheus.NewDesc("tollgate_trace_spans_exported_total", "Spans that the collector has taken.", nil, nil)
+	descLost       = prometheus.NewDesc("tollgate_trace_spans_dropped_total", "Spans that did not come to the collector: no room in the queue, not taken by the collector, or more than the account's share.", []string{"reason"}, nil)
 	descHeadroom   = prometheus.NewDesc("tollgate_journal_headroom_bytes", "What the journal can still take.", nil, nil)
 )
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descCalls, descDuration, descRefused, descMalformed, descUnrecorded, descConns,
-		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descTargetUp, descTargetCall, descTargetFail, descTargetBusy, descHeadroom, descCached, descCacheBytes} {
+	for _, d := range append(append(stageDescs.all(), methodDescs.all()...), descAPI, descUnmeas, descSpans, descLost,
+		descCalls, descDuration, descRefused, descMalformed, descUnrecorded, descConns,
+		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descTargetUp, descTargetCall, descTargetFail, descTargetBusy, descHeadroom, descCached, descCacheBytes) {
 		ch <- d
 	}
 }
@@ -98,14 +95,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descCacheBytes, float64(g.cacheBudget.Used()))
 	count(descMalformed, m.malformed.Load())
 	count(descUnrecorded, m.unrecorded.Load())
-	var total uint64
-	cum := map[float64]uint64{}
-	for i := range bounds {
-		total += m.buckets[i].Load()
-		cum[time.Duration(bounds[i]).Seconds()] = total
+	m.duration.collect(ch, descDuration)
+	g.collectAPIs(ch)
+	if g.spans != nil {
+		s := g.spans.Stats()
+		count(descSpans, s.Exported)
+		count(descLost, s.QueueFull, "queue_full")
+		count(descLost, s.Refused, "collector")
+		count(descLost, s.OverShare, "account_share")
 	}
-	total += m.buckets[len(bounds)].Load()
-	ch <- prometheus.MustNewConstHistogram(descDuration, total, float64(m.nanos.Load())/1e9, cum)
 	gauge(descConns, float64(g.server.Conns()))
 	gauge(descRevision, float64(g.follower.Revision()))
 	age := -1.0

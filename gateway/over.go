@@ -42,11 +42,11 @@ const whyClimbs = "a value for the integration's path has a dot segment"
 
 // appendOverHead appends everything of a request behind its first line.
 func (c *call) appendOverHead(dst []byte, x *http1.Exchange, header []mapping.Pair) []byte {
-	var trace [64]byte
+	var trace [traceLine]byte
 	host := c.run.m.out.host
 	var lines []byte
 	replaced := make([]string, 0, len(header))
-	traced := false
+	traced, parented := false, false
 	for _, h := range header {
 		name := strings.ToLower(h.Name)
 		switch {
@@ -56,7 +56,7 @@ func (c *call) appendOverHead(dst []byte, x *http1.Exchange, header []mapping.Pa
 		case name == "x-forwarded-for" || name == "x-forwarded-proto" || notMapped[name]:
 			continue // the gateway's own
 		}
-		traced = traced || name == "x-amzn-trace-id"
+		traced, parented = traced || name == "x-amzn-trace-id", parented || name == "traceparent"
 		replaced = append(replaced, name)
 		lines = append(append(append(append(lines, h.Name...), ": "...), h.Value...), '\r', '\n')
 	}
@@ -64,8 +64,13 @@ func (c *call) appendOverHead(dst []byte, x *http1.Exchange, header []mapping.Pa
 		replaced = append(replaced, "content-encoding")
 	}
 	var own []byte
-	if !traced {
-		own = c.appendTrace(trace[:0])
+	switch {
+	case !traced && !parented:
+		own = c.appendTrace(trace[:0], x)
+	case !traced:
+		own = append(c.appendTraceID(append(trace[:0], "X-Amzn-Trace-Id: "...), x, true), '\r', '\n')
+	case !parented:
+		own = c.appendParent(trace[:0])
 	}
 	return x.AppendOver(dst, host, lines, func(name []byte) bool {
 		for _, r := range replaced {
@@ -94,7 +99,7 @@ func (c *call) appendOverTarget(dst []byte, x *http1.Exchange, over *mapping.Req
 			dst = c.appendPart(dst, p)
 		}
 	}
-	dst = appendOverQuery(dst, up.query, string(r.Query.Of(x.In)), over.Query)
+	dst = appendOverQuery(dst, up.ownQuery(over.Path), string(r.Query.Of(x.In)), over.Query)
 	return append(dst, " HTTP/1.1\r\n"...)
 }
 

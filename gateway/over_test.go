@@ -53,8 +53,10 @@ func TestProxyParameters(t *testing.T) {
 			"integration.request.querystring.q": "method.request.header.x-q", "integration.request.querystring.stage": "context.stage", "integration.request.querystring.all": "method.request.multivaluequerystring.m",
 			"integration.request.header.X-Static": "'a b'", "integration.request.header.X-Color": "stageVariables.color", "integration.request.header.X-Id": "context.requestId", "integration.request.header.x-kept": "'replaced'",
 			"integration.request.header.X-Ids": "method.request.path.id", "integration.request.header.X-Missing": "method.request.header.nothing", "integration.request.header.Expect": "'x'", "integration.request.header.X-Forwarded-For": "'1.2.3.4'"}}`,
-		"POST /body":  `{"type": "HTTP_PROXY", "httpMethod": "POST", "uri": "` + up.URL + `/", "requestParameters": {"integration.request.header.X-Name": "method.request.body.name", "integration.request.header.Host": "'other.example'"}}`,
-		"GET /framed": `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + up.URL + `/", "requestParameters": {"integration.request.header.Transfer-Encoding": "'chunked'"}}`,
+		"GET /query/{id}": `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + up.URL + `/v1?id={id}&from=a{q}b", "requestParameters": {"integration.request.path.id": "method.request.path.id", "integration.request.path.q": "method.request.querystring.q"}}`,
+		"GET /http/{id}":  `{"type": "HTTP", "httpMethod": "GET", "uri": "` + up.URL + `/v1?id={id}", "requestParameters": {"integration.request.path.id": "method.request.path.id"}, "integrationResponses": {"default": {"statusCode": "200"}}}`,
+		"POST /body":      `{"type": "HTTP_PROXY", "httpMethod": "POST", "uri": "` + up.URL + `/", "requestParameters": {"integration.request.header.X-Name": "method.request.body.name", "integration.request.header.Host": "'other.example'"}}`,
+		"GET /framed":     `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + up.URL + `/", "requestParameters": {"integration.request.header.Transfer-Encoding": "'chunked'"}}`,
 	})
 	status, h, body := r.send("POST", "/a/x%2Fy/b%20c/d/?color=dark+green&q=client&keep=%7C&m=1&m=2;q=again", "hello", "X-Q", "5&6", "X-Kept", "sent", "X-Plain", "stays")
 	got := toldBy(t, status, body)
@@ -74,6 +76,12 @@ func TestProxyParameters(t *testing.T) {
 			t.Errorf("%s: %d %s", climb, status, body)
 		}
 	}
+	// Variables of the address's query are values, never parameters of their own.
+	for path, want := range map[string]string{"/query/1%262?q=%26x%3D1": "/v1?id=1%262&from=a%26x%3D1b&q=%26x%3D1", "/query/1": "/v1?id=1&from=ab", "/http/1%262?more=1": "/v1?id=1%262"} {
+		if got := r.told("GET", path, ""); got.Target != want {
+			t.Errorf("%s: %s, not %s", path, got.Target, want)
+		}
+	}
 	// A body that a parameter reads goes on with its length, and so does one that streams.
 	got = r.told("POST", "/body", `{"name": "ann"}`)
 	if got.Header.Get("X-Name") != "ann" || got.Body != `{"name": "ann"}` || got.Host != "other.example" || got.Header.Get("Content-Length") != "15" {
@@ -90,7 +98,7 @@ func TestProxyParameters(t *testing.T) {
 	if got := r.told("POST", "/a/1/2", "", "X-HTTP-Method-Override", "PATCH"); got.Verb != "PATCH" {
 		t.Errorf("%+v", got)
 	}
-	until(t, "the calls to be metered", func() bool { return r.p.metered(400) == 4 && r.p.metered(200) == 4 })
+	until(t, "the calls to be metered", func() bool { return r.p.metered(400) == 4 && r.p.metered(200) == 7 })
 }
 
 // Headers that are the gateway's, or the connection's, do not go on.

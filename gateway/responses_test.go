@@ -55,7 +55,7 @@ func TestGatewayResponses(t *testing.T) {
 
 	// One that cannot be compiled is named.
 	d2 := &model.Definition{GatewayResponses: map[string]model.GatewayResponse{"THROTTLED": {Parameters: map[string]string{"gatewayresponse.header.Content-Length": "integration.response.header.x"}}}}
-	if p := Check(d2); len(p) != 1 || !strings.Contains(p[0].Message, "gateway response THROTTLED: parameter gatewayresponse.header.Content-Length") {
+	if p := Check(d2, testARN); len(p) != 1 || !strings.Contains(p[0].Message, "gateway response THROTTLED: parameter gatewayresponse.header.Content-Length") {
 		t.Errorf("%+v", p)
 	}
 }

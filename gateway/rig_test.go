@@ -30,6 +30,7 @@ type plane struct {
 	hello       model.NodeHello
 	wake        chan struct{}
 	granted     map[string]int64
+	noLeases    bool // none are given
 	quotas      map[uint64]*model.Quota
 	calls       map[uint16]uint64
 	lines       []model.UsageLine
@@ -100,6 +101,9 @@ func (p *plane) deployment(_ context.Context, id string) (*model.DeploymentConte
 func (p *plane) leases(_ context.Context, asked []model.LeaseRequest) ([]model.Lease, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.noLeases {
+		return nil, model.Errorf(model.Unavailable, "down")
+	}
 	var out []model.Lease
 	for _, a := range asked {
 		q := p.quotas[a.Subscription]

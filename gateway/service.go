@@ -142,15 +142,6 @@ func (c *call) tellTrace(x *http1.Exchange, out *reply) {
 	}
 }
 
-// traceID is the call's X-Amzn-Trace-Id: the client's, or one of its own.
-func (c *call) traceID(x *http1.Exchange) string {
-	if t := x.Request.Trace; t.Len() > 0 {
-		return string(t.Of(x.In))
-	}
-	_, id, _ := strings.Cut(strings.TrimSuffix(string(c.appendTrace(nil)), "\r\n"), ": ")
-	return id
-}
-
 // askService asks the method's service, signed with the integration's credentials.
 func (c *call) askService(x *http1.Exchange, ask *aws.Mapped, answer *mapping.Answer) kind {
 	s := c.run.m.service
@@ -163,7 +154,7 @@ func (c *call) askService(x *http1.Exchange, ask *aws.Mapped, answer *mapping.An
 		return configurationError
 	}
 	if !slices.ContainsFunc(r.Header, func(f aws.Field) bool { return strings.EqualFold(f.Name, "X-Amzn-Trace-Id") }) {
-		r.Header = append(r.Header, aws.Field{Name: "X-Amzn-Trace-Id", Value: c.traceID(x)})
+		r.Header = append(r.Header, aws.Field{Name: "X-Amzn-Trace-Id", Value: c.traceOn(x)})
 	}
 	keys, why := c.signer(s, r)
 	if why != "" {

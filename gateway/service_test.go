@@ -188,7 +188,7 @@ func TestCheckServices(t *testing.T) {
 	} {
 		g := decoded(t, `{"type": "AWS", `+c.integration+`}`)
 		d := &model.Definition{Name: "x", Resources: []model.Resource{{Path: "/a", Methods: map[string]model.Method{"POST": {Integration: g}}}}}
-		problems := append(d.Undeployable(), Check(d)...)
+		problems := append(d.Undeployable(), Check(d, testARN)...)
 		if c.why == "" {
 			if len(problems) > 0 {
 				t.Errorf("%s: %v", c.integration, problems)

@@ -54,6 +54,9 @@ type tenant struct {
 	authorizations authCache
 	buffered       limit.Gauge
 	cache          *cache.Budget // of its stages' caches
+	spans          limit.Bucket  // calls whose spans are sent
+	// measuredMethods have metrics of their own; only where changes are applied.
+	measuredMethods int
 }
 
 // stage is a published stage with the program it runs. What every call reads lies
@@ -66,7 +69,10 @@ type stage struct {
 	cors   *cors   // nil: none
 	num    uint32
 	logs   logs
-	cfg    model.StageConfig
+	// metrics are never nil but in trials; tracing: nil where traces only pass through.
+	metrics *apiMetrics
+	tracing *tracing
+	cfg     model.StageConfig
 }
 
 // variant is a program on a stage.
@@ -102,7 +108,9 @@ type run struct {
 	bucket *limit.Bucket // the stage's throttle of this method; nil: none
 	cache  *caching      // of its answers; nil: none
 
-	logging *model.CallLogging // which calls are traced; nil: by chance
+	logging    *model.CallLogging // which calls are traced; nil: by chance
+	metrics    *apiMetrics        // of the method; nil: the stage's only
+	unmeasured bool               // it has none for want of room
 }
 
 // stageRef stands for a stage's name, so that plans and stages meet by pointer

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"time"
 
 	"tollgate/gateway/cache"
@@ -37,14 +36,16 @@ type call struct {
 	flags   uint8
 	noRec   bool // the journal refused the record
 
-	head    []byte          // header lines for the client
-	body    []byte          // of the request, where a step has read it whole; nil: none has
-	decoded bool            // body was, see decode
-	caller  *caller         // nil: nobody is known
-	own     caller          // where caller may be kept
-	ruling  policy.Decision // of the API's resource policy
-	trace   *trace          // nil: the call is not traced
-	why     string          // the gateway itself answers, for those who run the API; "": its kind says it
+	head    []byte                 // header lines for the client
+	body    []byte                 // of the request, where a step has read it whole; nil: none has
+	decoded bool                   // body was, see decode
+	caller  *caller                // nil: nobody is known
+	own     caller                 // where caller may be kept
+	ruling  policy.Decision        // of the API's resource policy
+	by      *model.EndpointNetwork // that a call of a private API came by
+	trace   *trace                 // nil: the call is not traced
+	span    span                   // its place in a distributed trace
+	why     string                 // the gateway itself answers, for those who run the API; "": its kind says it
 	// endpointID is the id that an AWS service gave the integration's request; "": none.
 	endpointID string
 	detail     string // why a body does not fit its model
@@ -52,6 +53,7 @@ type call struct {
 	known      *key   // that came with the call, let in or not
 	again      bool   // a step had to wait
 	headLen    int    // of the answer, where its access log asks
+	lookUp     lookUp // what came of looking into the stage's cache
 	message    string // of the gateway's own answer, where it is not its kind's
 	challenge  string // its www-authenticate; "": none
 	rec        journal.Record
@@ -86,8 +88,9 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
 	c.decoded = false
-	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace = nil, "", "", "", "", "", nil, nil
+	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by = nil, "", "", "", "", "", nil, nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
+	c.span.on, c.span.sampled, c.lookUp = false, false, notLookedUp
 	x.Rec, x.Heard, x.Without = c, nil, ""
 }
 
@@ -215,6 +218,8 @@ func (c *call) find(x *http1.Exchange) kind {
 		api, path = rest[:i], rest[i:]
 	} else if api = hostAPI(r.Host.Of(x.In)); api == nil {
 		return c.findByDomain(x, path)
+	} else if bytes.Contains(api, []byte("vpce-")) {
+		api = endpointAPI(api, x)
 	}
 	if len(path) <= len("/sping") && (string(path) == "/ping" || string(path) == "/sping") {
 		return c.healthy(x)
@@ -254,6 +259,7 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		return k
 	}
 	if r.ContentLength > c.g.o.MaxBody {
+		c.why = c.tooLong(r.ContentLength, c.g.o.MaxBody)
 		return tooLarge
 	}
 	if r.WebSocket {
@@ -265,7 +271,12 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 	if st.cors != nil {
 		x.Without = corsPrefix
 		if asksPreflight(x) {
-			c.variant, c.run = &st.variant, preflightRun
+			if c.variant = &st.variant; c.variant.prog.private {
+				if k := c.arrives(x); k != proceed {
+					return k
+				}
+			}
+			c.run = preflightRun
 			return proceed
 		}
 	}
@@ -277,7 +288,14 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 		c.why = "the API's default endpoint is disabled: it is called by its custom domain names only"
 		return forbidden
 	}
-	c.variant = v
+	if c.variant = v; v.prog.private {
+		if k := c.arrives(x); k != proceed {
+			return k
+		}
+	}
+	if st.tracing != nil {
+		c.takePart(x, st.tracing)
+	}
 	if !v.prog.tree.Match(c.path, c.verb(x), &c.match) {
 		c.why = "the deployment has no method for this path and verb"
 		if st.cfg.RouteNotFound {
@@ -536,15 +554,15 @@ func (c *call) forward(x *http1.Exchange) ([]byte, kind) {
 	if c.run.m.over != nil {
 		return c.forwardOver(x)
 	}
-	var trace [64]byte
+	var trace [traceLine]byte
 	req := c.appendTarget(x.Out[:0], x)
 	if c.body != nil { // read whole: it goes on as it is, with its length
 		x.Request.Chunked, x.Request.ContentLength = false, int64(len(c.body))
 	}
 	if c.decoded {
-		req = x.AppendOver(req, c.run.m.out.host, nil, isCoding, c.appendTrace(trace[:0]))
+		req = x.AppendOver(req, c.run.m.out.host, nil, isCoding, c.appendTrace(trace[:0], x))
 	} else {
-		req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0]))
+		req = x.AppendForward(req, c.run.m.out.host, c.appendTrace(trace[:0], x))
 	}
 	return append(req, c.body...), proceed
 }
@@ -640,14 +658,4 @@ func (c *call) appendPart(dst []byte, p *part) []byte {
 		end = len(c.path) // the trailing slash the match ignored
 	}
 	return append(dst, c.path[v.Start:end]...)
-}
-
-// appendTrace is the X-Amzn-Trace-Id of a call that brought none.
-func (c *call) appendTrace(dst []byte) []byte {
-	dst = append(dst, "X-Amzn-Trace-Id: Root=1-"...)
-	s := uint32(c.now.Unix())
-	dst = hex.AppendEncode(dst, []byte{byte(s >> 24), byte(s >> 16), byte(s >> 8), byte(s)})
-	dst = append(dst, '-')
-	dst = hex.AppendEncode(dst, c.id[4:16])
-	return append(dst, '\r', '\n')
 }

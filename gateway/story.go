@@ -24,6 +24,10 @@ func (t *trace) sayBody(format string, body []byte) {
 func (c *call) begins(x *http1.Exchange) {
 	t, r := c.trace, &x.Request
 	t.say("Starting execution for request: %s", c.id)
+	if c.run == nil {
+		t.say("HTTP Method: %s, Path: %s", r.Method.Of(x.In), c.path)
+		return
+	}
 	t.say("HTTP Method: %s, Resource Path: %s", r.Method.Of(x.In), c.resource())
 	if c.variant.canary {
 		t.say("The call is one of the canary's: deployment %s", c.variant.prog.id)
@@ -92,8 +96,8 @@ func (c *call) story(x *http1.Exchange, status int, end int64) []byte {
 	case t == nil:
 		t = &trace{}
 		c.trace = t
+		c.begins(x)
 		if c.run != nil {
-			c.begins(x)
 			c.trace.say("Steps: %s", strings.Join(c.run.names[:c.endedAt()+1], ", "))
 		}
 	case t.set != nil && (!t.set.Info && !fails || !c.stage.logs.share.MayTrace(x.Begun)):

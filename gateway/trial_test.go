@@ -50,7 +50,7 @@ func TestTrial(t *testing.T) {
 			`Endpoint request body after transformations: {"id":"7","name":"Rex","account":"123456789012"}`, "Received response. Status: 201",
 			`Endpoint response body before transformations: {"got":{"id":"7"`, `Method response body after transformations: "Rex"`, "Method completed with status: 200"}},
 		{"POST", "/pets/7", `{"name":"Rex"}`, 400, `{"message":"Missing required request parameters: [kind]"}`, []string{"Execution failed: Missing required request parameters: [kind]"}},
-		{"POST", "/pets/7?kind=dog", `{}`, 422, `{"why":"[object has missing required properties ([\"name\"])]"}`, []string{"Execution failed: [object has missing"}},
+		{"POST", "/pets/7?kind=dog", `{}`, 422, `{"why":"[object has missing required properties ([\"name\"])]"}`, []string{"Execution failed: the body does not fit the model Pet: [object has missing"}},
 		{"PUT", "", "", 500, `{"message":"Internal server error"}`, []string{"Method request path: {}", "Endpoint request URI: " + upstream.URL + "/", "No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 201"}},
 		{"DELETE", "", "", 500, `{"message":"Internal server error"}`, []string{"Execution failed due to configuration error: request template for application/json: line 1, column"}},
 	} {

@@ -83,13 +83,13 @@ func compileModel(d *model.Definition, name string) (*schema.Schema, error) {
 }
 
 // Check says what of a definition no node could compile, with its place: the control
-// plane asks before it deploys.
-func Check(d *model.Definition) []model.Problem {
+// plane asks before it deploys. arn is what policies name the API by.
+func Check(d *model.Definition, arn string) []model.Problem {
 	var out []model.Problem
 	if _, err := compileResponses(d); err != nil {
 		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "gatewayResponses", Message: err.Error()})
 	}
-	if _, err := compilePolicy(d, "arn:aws:execute-api:us-east-1:000000000000:api"); err != nil {
+	if _, err := compilePolicy(d, arn); err != nil {
 		out = append(out, model.Problem{Severity: model.SeverityError, Pointer: "policy", Message: err.Error()})
 	}
 	models, tokens := map[string]*schema.Schema{}, map[string]*tokenAuth{}
@@ -174,12 +174,16 @@ func (c *call) validate(x *http1.Exchange) kind {
 	case err == nil:
 		return proceed
 	case errors.Is(err, schema.ErrTooLarge):
+		c.why = err.Error()
 		return tooLarge
 	case errors.Is(err, schema.ErrTooCostly):
+		c.why = err.Error()
 		return configurationError
 	}
+	c.why = "the body does not fit the model " + name
 	if f, ok := errors.AsType[*schema.Failure](err); ok {
 		c.detail = f.Detail
+		c.why += ": " + f.Detail
 	}
 	return badRequestBody
 }
@@ -223,6 +227,7 @@ func (c *call) readBody(x *http1.Exchange) kind {
 		n = min(c.g.o.MaxBody, maxWholeBody)
 	}
 	if n > maxWholeBody {
+		c.why = c.tooLong(n, maxWholeBody)
 		return tooLarge
 	}
 	if !c.hold(2 * n) {
@@ -256,12 +261,18 @@ func (c *call) heavily(n int, do func()) bool {
 		select {
 		case c.g.heavy <- struct{}{}:
 		case <-late.C:
+			c.why = "the node was busy with other large bodies for as long as the method has"
 			return false
 		}
 		defer func() { <-c.g.heavy }()
 	}
 	do()
 	return true
+}
+
+// tooLong says by how much a body is.
+func (c *call) tooLong(n, most int64) string {
+	return fmt.Sprintf("the request's body has %d bytes; at most %d are taken", n, most)
 }
 
 // jsonText is a text as a JSON string.

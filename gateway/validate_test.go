@@ -108,7 +108,7 @@ func TestCheck(t *testing.T) {
 		"PUT":  {RequestValidatorID: "v", RequestModels: map[string]string{"application/json": "Bad"}, Integration: &model.Integration{Type: "MOCK", RequestTemplates: map[string]string{"application/json": "#if("}}},
 	}}}, RequestValidators: []model.RequestValidator{{ID: "v", Body: true}}, Models: []model.Schema{{ID: "b", Name: "Bad", ContentType: "application/json", Schema: `{"type": "nothing"}`}}}
 	var got []string
-	for _, p := range Check(d) {
+	for _, p := range Check(d, testARN) {
 		got = append(got, p.Pointer+": "+p.Message)
 	}
 	all := strings.Join(got, "\n")

@@ -304,6 +304,11 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s: %s", p.Severity, at, p.Message)
 }
 
+// Private says that the API is called from the operator's own networks only.
+func (d *Definition) Private() bool {
+	return d.Endpoint != nil && slices.Contains(d.Endpoint.Types, EndpointPrivate)
+}
+
 // Undeployable lists every part of the definition that the gateway does not act
 // on yet. A deployment with any of them is refused: a method is never served
 // without a step its author asked for.
@@ -326,8 +331,8 @@ func (d *Definition) Undeployable() []Problem {
 	no := func(what, why string) {
 		out = append(out, Problem{Severity: SeverityError, Pointer: what, Message: why})
 	}
-	if e := d.Endpoint; e != nil && (slices.Contains(e.Types, EndpointPrivate) || len(e.VPCEndpointIDs) > 0) {
-		no("endpointConfiguration", "private endpoints are not served yet: the API would be open to callers outside its network")
+	if d.Private() && d.Policy == "" {
+		no("policy", "Private REST API doesn't have a resource policy attached to it: it says by which VPC endpoints the API may be called")
 	}
 	if p := d.SecurityPolicy; p != "" && p != "TLS_1_0" && p != "TLS_1_2" {
 		no("securityPolicy", "security policy "+p+" is not served yet")

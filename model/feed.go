@@ -82,7 +82,11 @@ type StageConfig struct {
 	// AccessLog is what is written of every call, and where to; nil: nothing is.
 	AccessLog  *AccessLogSettings `json:"accessLog,omitempty"`
 	TraceOneIn int                `json:"traceOneIn,omitempty"` // see StageSettings
-	Cache      *CacheConfig       `json:"cache,omitempty"`      // nil: nothing is kept
+	// Metrics says whether methods are measured by themselves, by MethodKey; EveryMethod:
+	// those that are not named.
+	Metrics map[string]bool `json:"metrics,omitempty"`
+	Tracing bool            `json:"tracing,omitempty"` // the stage takes part in distributed traces
+	Cache   *CacheConfig    `json:"cache,omitempty"`   // nil: nothing is kept
 	// AuthorizerFlushes counts how often what its authorizers said was to be forgotten.
 	AuthorizerFlushes uint64 `json:"authorizerFlushes,omitempty"`
 	Deleted           bool   `json:"deleted,omitempty"`
@@ -97,9 +101,11 @@ type Identity struct {
 // MaxLinkTargets are behind one VPC link.
 const MaxLinkTargets = 32
 
-// LinkConfig is a VPC link: the addresses behind it.
+// LinkConfig is a VPC link: the addresses behind it, and the load balancer that they
+// stand for, if it names one.
 type LinkConfig struct {
 	ID      string   `json:"id"`
+	ARN     string   `json:"arn,omitempty"`
 	Targets []string `json:"targets"` // host:port
 }
 

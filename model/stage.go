@@ -213,7 +213,7 @@ func (s *StageSettings) Configure(c *StageConfig) {
 }
 
 func (s *StageSettings) configureLogs(c *StageConfig) {
-	c.TraceOneIn = s.TraceOneIn
+	c.TraceOneIn, c.Tracing, c.Metrics = s.TraceOneIn, s.TracingEnabled, s.metrics()
 	if l := s.AccessLog; l != nil && l.Format != "" && l.DestinationARN != "" {
 		c.AccessLog = l
 	}
@@ -238,6 +238,31 @@ func (s *StageSettings) configureLogs(c *StageConfig) {
 }
 
 func (m MethodSetting) logs() bool { return m.LoggingLevel == "INFO" || m.LoggingLevel == "ERROR" }
+
+// metrics says whose metrics are kept apart; nil: nobody's.
+func (s *StageSettings) metrics() map[string]bool {
+	out, any := map[string]bool{}, false
+	for _, key := range sortedNames(s.MethodSettings) {
+		name := key
+		if path, verb, ok := SettingMethod(key); ok && key != EveryMethod {
+			name = MethodKey(path, verb)
+		}
+		out[name] = s.MethodSettings[key].MetricsEnabled
+		any = any || out[name]
+	}
+	if !any {
+		return nil
+	}
+	return out
+}
+
+// MetricsOf says whether a method is measured by itself, by its MethodKey.
+func (c *StageConfig) MetricsOf(key string) bool {
+	if on, ok := c.Metrics[key]; ok {
+		return on
+	}
+	return c.Metrics[EveryMethod]
+}
 
 // LoggingOf is how a method's calls are written down, by its MethodKey; nil: by chance
 // only.

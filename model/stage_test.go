@@ -45,6 +45,22 @@ func TestConfigureLogging(t *testing.T) {
 	}
 }
 
+// Metrics of their own have the methods whose settings say so, or those of every method.
+func TestConfigureMetrics(t *testing.T) {
+	t.Parallel()
+	s := StageSettings{TracingEnabled: true, MethodSettings: map[string]MethodSetting{EveryMethod: {MetricsEnabled: true}, "~1a/GET": {}, "b/GET": {MetricsEnabled: true}}}
+	var c StageConfig
+	s.Configure(&c)
+	if !c.Tracing || c.MetricsOf("/a/GET") || !c.MetricsOf("/b/GET") || !c.MetricsOf("/c/GET") {
+		t.Errorf("%+v", c)
+	}
+	s.MethodSettings = map[string]MethodSetting{"~1a/GET": {}}
+	c = StageConfig{}
+	if s.Configure(&c); c.Metrics != nil || c.MetricsOf("/a/GET") {
+		t.Errorf("%+v", c.Metrics)
+	}
+}
+
 func TestConfigureStage(t *testing.T) {
 	t.Parallel()
 	set := func(rate float64, burst int) MethodSetting {

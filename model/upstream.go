@@ -10,13 +10,16 @@ import (
 // Upstream is the target of an HTTP_PROXY integration, split so that a gateway
 // can build a request target by appending bytes.
 type Upstream struct {
-	Scheme   string // http or https
-	Host     string // as in the Host header; a port only if the URI had one
-	Address  string // host:port to dial
-	Path     []UpstreamPart
-	Query    string // static query of the URI, without "?"; the client's is appended
-	Insecure bool   // do not verify the certificate
-	Method   string // "" when the client's verb is used
+	Scheme  string // http or https
+	Host    string // as in the Host header; a port only if the URI had one
+	Address string // host:port to dial
+	Path    []UpstreamPart
+	Query   string // of the URI, without "?"; the client's is appended
+	// QueryParts are the URI's query where it has variables; nil: Query is all of it. The
+	// variables are Parameters.
+	QueryParts []UpstreamPart
+	Insecure   bool   // do not verify the certificate
+	Method     string // "" when the client's verb is used
 }
 
 // UpstreamPart is a literal piece of the upstream path, the value of one of the
@@ -28,14 +31,24 @@ type UpstreamPart struct {
 }
 
 // PlainParameters says that the integration's request parameters, if any, only put
-// the method's path variables into its URI.
+// the method's path variables into the path of its URI.
 func (g *Integration) PlainParameters() bool {
+	if g.QueryVariables() {
+		return false
+	}
 	for to, from := range g.RequestParameters {
 		if !strings.HasPrefix(to, "integration.request.path.") || !strings.HasPrefix(from, "method.request.path.") {
 			return false
 		}
 	}
 	return true
+}
+
+// QueryVariables says that the query of the integration's URI has variables, apart from a
+// stage's.
+func (g *Integration) QueryVariables() bool {
+	_, query, _ := strings.Cut(stageVariable.ReplaceAllLiteralString(g.URI, ""), "?")
+	return strings.Contains(query, "{")
 }
 
 var stageVariable = regexp.MustCompile(`\$\{stageVariables\.([a-zA-Z0-9_]{1,64})\}`)
@@ -170,33 +183,20 @@ func parseTarget(g *Integration, variable func(name string) (UpstreamPart, error
 	}
 	up := &Upstream{Scheme: scheme, Host: u.Host, Address: addr, Insecure: g.InsecureSkipVerify}
 	p, q, _ := strings.Cut(tail, "?")
-	if strings.ContainsAny(q, "{}") {
-		return nil, Errorf(Invalid, "integration uri %q has a variable in its query, which is not served yet", g.URI)
+	if up.Query = q; strings.Contains(q, "{") {
+		up.Query = ""
+		if up.QueryParts, err = splitVariables(g.URI, q, func(name string) (UpstreamPart, error) {
+			_, err := variable(name)
+			return UpstreamPart{Parameter: name}, err
+		}); err != nil {
+			return nil, err
+		}
 	}
-	up.Query = q
 	if p == "" {
 		p = "/"
 	}
-	for p != "" {
-		o := strings.IndexByte(p, '{')
-		if o < 0 {
-			up.Path = append(up.Path, UpstreamPart{Literal: p})
-			break
-		}
-		c := strings.IndexByte(p[o:], '}')
-		if c < 0 {
-			return nil, Errorf(Invalid, "integration uri %q has an open brace", g.URI)
-		}
-		if o > 0 {
-			up.Path = append(up.Path, UpstreamPart{Literal: p[:o]})
-		}
-		name := strings.TrimSuffix(p[o+1:o+c], "+")
-		from, err := variable(name)
-		if err != nil {
-			return nil, err
-		}
-		up.Path = append(up.Path, from)
-		p = p[o+c+1:]
+	if up.Path, err = splitVariables(g.URI, p, variable); err != nil {
+		return nil, err
 	}
 	for _, part := range up.Path {
 		for i := 0; i < len(part.Literal); i++ {
@@ -205,8 +205,8 @@ func parseTarget(g *Integration, variable func(name string) (UpstreamPart, error
 			}
 		}
 	}
-	for i := 0; i < len(up.Query); i++ {
-		if b := up.Query[i]; b <= ' ' || b == 0x7f {
+	for i := 0; i < len(q); i++ {
+		if b := q[i]; b <= ' ' || b == 0x7f {
 			return nil, Errorf(Invalid, "integration uri %q has a space or control character in its query", g.URI)
 		}
 	}
@@ -219,4 +219,29 @@ func parseTarget(g *Integration, variable func(name string) (UpstreamPart, error
 		}
 	}
 	return up, nil
+}
+
+// splitVariables splits a part of a URI at its {variables}.
+func splitVariables(uri, s string, variable func(name string) (UpstreamPart, error)) ([]UpstreamPart, error) {
+	var out []UpstreamPart
+	for s != "" {
+		o := strings.IndexByte(s, '{')
+		if o < 0 {
+			return append(out, UpstreamPart{Literal: s}), nil
+		}
+		c := strings.IndexByte(s[o:], '}')
+		if c < 0 {
+			return nil, Errorf(Invalid, "integration uri %q has an open brace", uri)
+		}
+		if o > 0 {
+			out = append(out, UpstreamPart{Literal: s[:o]})
+		}
+		part, err := variable(strings.TrimSuffix(s[o+1:o+c], "+"))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, part)
+		s = s[o+c+1:]
+	}
+	return out, nil
 }

@@ -268,7 +268,7 @@ func (v *visit) startWith(status int, stage string, problems []ui.Problem) error
 	if err != nil && model.KindOf(err) != model.NotFound {
 		return err
 	}
-	return v.renderAs(status, startView(v.below(a.API, "Deploy "+a.Name, ""), a, src.Problems, src.Bytes, v.Plane.Undeployable(&a.Definition), stage, problems))
+	return v.renderAs(status, startView(v.below(a.API, "Deploy "+a.Name, ""), a, src.Problems, src.Bytes, v.Plane.Undeployable(v.actor(), a.ID, &a.Definition), stage, problems))
 }
 
 // started is the page after the first deployment: the way to the first call.
@@ -515,7 +515,7 @@ func (v *visit) apiSettingsOf(status int, calls *callForm, problems []ui.Problem
 	} else {
 		problems = calls.problems
 	}
-	why := v.about(&a.Definition, "apiKeySource", "endpointConfiguration", "securityPolicy", "endpointAccessMode", "policy")
+	why := v.about(a.ID, &a.Definition, "apiKeySource", "endpointConfiguration", "securityPolicy", "endpointAccessMode", "policy")
 	return v.renderAs(status, apiSettingsView(v.apiPage(a.API), a, src, calls, why, problems, v.may(control.ToBuild)))
 }
 

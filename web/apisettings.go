@@ -191,7 +191,7 @@ func (v *visit) policyWith(status int, f policyForm) error {
 	if err != nil {
 		return err
 	}
-	f.Revision, f.Why = a.Revision, v.about(&a.Definition, "policy")
+	f.Revision, f.Why = a.Revision, v.about(a.ID, &a.Definition, "policy")
 	return v.renderAs(status, policyView(v.below(a.API, "Resource policy", "settings"), a, f, v.may(mayBuild.need)))
 }
 

@@ -114,14 +114,14 @@ func (v *visit) gatewayResponses() error {
 	if err != nil {
 		return err
 	}
-	return v.render(gatewayResponsesView(v.apiPage(a.API), a, refusals(&a.Definition), v.about(&a.Definition, "gatewayResponses"), v.may(control.ToBuild)))
+	return v.render(gatewayResponsesView(v.apiPage(a.API), a, refusals(&a.Definition), v.about(a.ID, &a.Definition, "gatewayResponses"), v.may(control.ToBuild)))
 }
 
 // about are the reasons why a part of a definition, by its pointer, keeps it from being
 // deployed.
-func (v *visit) about(d *model.Definition, pointers ...string) []string {
+func (v *visit) about(api string, d *model.Definition, pointers ...string) []string {
 	var out []string
-	for _, s := range v.Plane.Undeployable(d) {
+	for _, s := range v.Plane.Undeployable(v.actor(), api, d) {
 		for _, p := range pointers {
 			if s.Pointer == p {
 				out = append(out, s.Message)
@@ -155,7 +155,7 @@ func (v *visit) gatewayResponse() error {
 }
 
 func (v *visit) gatewayResponseWith(status int, a control.APIDetail, f responseForm) error {
-	return v.renderAs(status, gatewayResponseView(v.below(a.API, "Gateway response "+f.Kind.Type, "responses"), a.API, f, v.about(&a.Definition, "gatewayResponses"), v.may(control.ToBuild)))
+	return v.renderAs(status, gatewayResponseView(v.below(a.API, "Gateway response "+f.Kind.Type, "responses"), a.API, f, v.about(a.ID, &a.Definition, "gatewayResponses"), v.may(control.ToBuild)))
 }
 
 func (v *visit) saveGatewayResponse() error {

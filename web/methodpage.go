@@ -89,7 +89,7 @@ func (v *visit) methodHere(path, verb string) (*methodPage, error) {
 	if p.Method == nil {
 		return p, nil
 	}
-	for _, s := range v.Plane.Undeployable(&a.Definition) {
+	for _, s := range v.Plane.Undeployable(v.actor(), a.ID, &a.Definition) {
 		if s.Pointer == verb+" "+path {
 			p.Stops = append(p.Stops, s)
 		}

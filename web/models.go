@@ -129,7 +129,7 @@ func (v *visit) tryModel(d *model.Definition, f *modelForm) {
 	} else {
 		t.Models = append(t.Models, model.Schema{ID: "new", Name: f.Name, ContentType: f.Type, Schema: f.Schema})
 	}
-	for _, x := range v.Plane.Undeployable(&t) {
+	for _, x := range v.Plane.Undeployable(v.actor(), "", &t) {
 		f.Wrong = x.Message
 		return
 	}

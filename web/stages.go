@@ -229,7 +229,7 @@ func (v *visit) deployWith(status int, f deployForm) error {
 	if err != nil {
 		return err
 	}
-	return v.renderAs(status, deployView(v.below(a.API, "Deploy "+a.Name, ""), a, c, v.Plane.Undeployable(&a.Definition), missing, f))
+	return v.renderAs(status, deployView(v.below(a.API, "Deploy "+a.Name, ""), a, c, v.Plane.Undeployable(v.actor(), a.ID, &a.Definition), missing, f))
 }
 
 func (v *visit) deploy() error {

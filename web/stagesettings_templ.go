@@ -205,7 +205,7 @@ func stageSettingsView(page ui.Page, f stageSettingsForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Switch("tracing", "Calls are traced", "Each call gets a trace id, which goes on to the integration", f.Tracing).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Switch("tracing", "Calls are traced", "Calls have their place in distributed traces, where the operator of this installation collects them", f.Tracing).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

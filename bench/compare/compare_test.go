@@ -24,17 +24,20 @@ func TestWholeRun(t *testing.T) {
 		t.Skip("the benchmark needs two cores on Linux: ", len(cores), err)
 	}
 	o := options{rounds: 1, secs: 1, keys: 1000, routes: 20, idle: 50, settle: 100 * time.Millisecond}
-	if err := o.parse("8,16", "nginx,nginx-gw,tollgate-plain,tollgate-all"); err != nil {
+	if err := o.parse("8,16", "nginx,nginx-gw,tollgate-all,nginx-token,tollgate-token,tollgate-jwt,tollgate-cached,nginx-post,tollgate-post,tollgate-vtl,tollgate-validated"); err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder
 	if err := compare(t.Context(), o, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range append(o.only, "tollgate up, empty and idle", "gateway, per idle connection", "empty data directory to first answer") {
+	for _, row := range append(o.only, "jwt", "cached", "vtl", "validated", "tollgate up, empty and idle", "gateway, per idle connection", "empty data directory to first answer") {
 		if !strings.Contains(out.String(), "| "+row) {
 			t.Errorf("there is no row %q", row)
 		}
+	}
+	if !regexp.MustCompile(`\nvtl 1 KB: tollgate \d+\.\d us, velocity (\d+\.\d us, ratio \d+\.\d\d|not measured: .* is not installed: apt-get .*)\n`).MatchString(out.String()) {
+		t.Error("templates were not compared with Velocity's, and nothing says why")
 	}
 	if !regexp.MustCompile(`\nratio_vs_nginx_same_work \d+\.\d\d\nratio_vs_nginx_plain \d+\.\d\d\n$`).MatchString(out.String()) {
 		t.Error("the last two lines are not the ratios")
@@ -76,6 +79,30 @@ func TestWorstRatio(t *testing.T) {
 	ratios(&out, options{conns: []int{32}}, results)
 	if want := "\nratio_vs_nginx_same_work 1.29\n"; out.String() != want {
 		t.Errorf("%q, want %q: a ratio is not rounded up", out.String(), want)
+	}
+}
+
+// A step is compared with the same calls without it, round by round.
+func TestReportSteps(t *testing.T) {
+	var results []result
+	add := func(row string, cpu ...float64) {
+		for round, v := range cpu {
+			results = append(results, result{row: row, conns: 64, round: round, user: v / 4, system: v * 3 / 4})
+		}
+	}
+	add(nginxToken, 12, 24, 12)
+	add(tollgateToken, 10, 20, 10)
+	add(tollgateJWT, 12, 22, 14)
+	var out strings.Builder
+	o := options{conns: []int{32, 64, 256}}
+	reportSteps(&out, o, results)
+	if want := "| jwt                     | 14.0 (12.0–22.0) | +2.0                         | 0.83                          | 1.00                  |\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("%s\nwant\n%s", out.String(), want)
+	}
+	out.Reset()
+	reportSteps(&out, o, results[:6])
+	if out.String() != "" {
+		t.Errorf("no step was measured: %s", out.String())
 	}
 }
 

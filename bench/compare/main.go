@@ -27,6 +27,7 @@ import (
 type options struct {
 	rounds int
 	secs   int
+	warm   int // runs of a second before a row is measured, at most
 	conns  []int
 	only   []string // rows; empty: all
 	keys   int
@@ -40,7 +41,7 @@ type options struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	o := options{settle: 5 * time.Second}
+	o := options{settle: 5 * time.Second, warm: 8}
 	flag.IntVar(&o.rounds, "rounds", 3, "interleaved runs of every row")
 	flag.IntVar(&o.secs, "secs", 3, "seconds of one run")
 	conns := flag.String("conns", "32,64,256", "connections of the load generator")
@@ -81,6 +82,9 @@ func (o *options) parse(conns, only string) error {
 	return nil
 }
 
+// stepConns is at how many connections steps are measured.
+func (o *options) stepConns() int { return o.conns[len(o.conns)/2] }
+
 // compare is one whole benchmark, its report written to w.
 func compare(ctx context.Context, o options, w io.Writer) error {
 	cores, err := rig.Cores()
@@ -108,6 +112,12 @@ func compare(ctx context.Context, o options, w io.Writer) error {
 		return err
 	}
 	report(w, o, s.rows, results)
+	reportSteps(w, o, results)
+	if s.wants(tollgateVTL) {
+		if err := s.velocity(ctx, w); err != nil {
+			return err
+		}
+	}
 	if o.idle > 0 && s.tollgate != nil {
 		if err := s.figures(ctx, w); err != nil {
 			return err

@@ -15,6 +15,9 @@ func report(w io.Writer, o options, rows []*row, results []result) {
 	for _, conns := range o.conns {
 		table := [][]string{{"connections: " + fmt.Sprint(conns), "CPU µs per call", "user+system", "calls/s", "p50 µs", "p99 µs", "PSS MB", "bad"}}
 		for _, r := range rows {
+			if r.isStep() && conns != o.stepConns() {
+				continue
+			}
 			if r.missing != "" {
 				table = append(table, []string{r.name, "not installed", "", "", "", "", "", ""})
 				continue
@@ -34,6 +37,45 @@ func report(w io.Writer, o options, rows []*row, results []result) {
 	// Work of others beside a run makes its caches cold: what they took is said.
 	share := values(results, func(r result) float64 { return 100 * r.foreign })
 	fmt.Fprintf(w, "\nOther processes used %.0f %% of the proxy's core in the median run, %.0f %% in the worst.\n", middle(share), slices.Max(share))
+}
+
+// reportSteps prints what each step costs: over the same calls without it, and beside
+// nginx that passes them on.
+func reportSteps(w io.Writer, o options, results []result) {
+	table := [][]string{{"step, at " + fmt.Sprint(o.stepConns()) + " connections", "CPU µs per call", "over tollgate without it, µs", "tollgate without it / with it", "nginx plain / with it"}}
+	for _, s := range steps {
+		x := of(results, s.row, o.stepConns())
+		if len(x) == 0 {
+			continue
+		}
+		line := []string{s.label, spread("%.1f", x, result.cpu), "", "", ""}
+		if y := of(results, s.without, o.stepConns()); len(y) == len(x) {
+			line[2] = fmt.Sprintf("%+.1f", middle(paired(x, y, func(a, b float64) float64 { return a - b })))
+			line[3] = ratio(y, x)
+		}
+		if y := of(results, s.nginx, o.stepConns()); len(y) == len(x) {
+			line[4] = ratio(y, x)
+		}
+		table = append(table, line)
+	}
+	if len(table) > 1 {
+		printTable(w, table)
+	}
+}
+
+// paired works out what each round of two rows comes to, by processor time per call;
+// both are in the order of rounds.
+func paired(x, y []result, f func(a, b float64) float64) []float64 {
+	out := make([]float64, len(x))
+	for i := range x {
+		out[i] = f(x[i].cpu(), y[i].cpu())
+	}
+	return out
+}
+
+// ratio is the median of paired rounds, cut, not rounded: 1.299 must not read as 1.30.
+func ratio(x, y []result) string {
+	return fmt.Sprintf("%.2f", math.Floor(100*middle(paired(x, y, func(a, b float64) float64 { return a / b })))/100)
 }
 
 func printTable(w io.Writer, table [][]string) {
@@ -79,11 +121,7 @@ func worstRatio(conns []int, results []result, peer string) float64 {
 		if len(a) == 0 || len(a) != len(b) {
 			return math.NaN()
 		}
-		var paired []float64
-		for i := range a { // both are in the order of rounds
-			paired = append(paired, a[i].cpu()/b[i].cpu())
-		}
-		if m := middle(paired); math.IsNaN(worst) || m < worst {
+		if m := middle(paired(a, b, func(a, b float64) float64 { return a / b })); math.IsNaN(worst) || m < worst {
 			worst = m
 		}
 	}

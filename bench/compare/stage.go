@@ -14,6 +14,7 @@ import (
 	"text/template"
 
 	"tollgate/bench/rig"
+	"tollgate/bench/velocity/order"
 )
 
 // Rows, in the order of the report.
@@ -26,7 +27,8 @@ const (
 	tollgateAll   = "tollgate-all"
 )
 
-var rowNames = []string{nginxPlain, nginxGateway, haproxy, caddy, tollgatePlain, tollgateAll}
+var rowNames = []string{nginxPlain, nginxGateway, haproxy, caddy, tollgatePlain, tollgateAll,
+	nginxToken, tollgateToken, tollgateJWT, tollgateCached, nginxPost, tollgatePost, tollgateVTL, tollgateValidated}
 
 // How to get what is missing.
 const (
@@ -48,6 +50,7 @@ type row struct {
 	addr    string
 	calls   string // file of requests
 	first   []string
+	answer  []byte // that every call must have; nil: what the upstream answers a GET
 	process *rig.Process
 	missing string // why there is no such row
 }
@@ -63,6 +66,9 @@ type stage struct {
 	api      string // id of the API with all routes
 	keys     []string
 	rows     []*row
+	plain    *row   // the first that nginx without a gateway's work runs for
+	stepAPI  string // id of the API with a method for each step
+	issuer   *issuer
 	tollgate *rig.Tollgate
 	control  *rig.Process
 	node     *rig.Node
@@ -79,29 +85,48 @@ func (s *stage) setUp(ctx context.Context) error {
 	if s.wrk, err = rig.Tool("wrk", wrkHint); err != nil {
 		return err
 	}
-	if s.upstream, err = s.rig.StartUpstream(ctx, s.loadCore); err != nil {
+	if err := s.write("document.json", order.Document); err != nil {
+		return err
+	}
+	if s.upstream, err = s.rig.StartUpstream(ctx, s.loadCore, "-post", s.rig.Path("document.json")); err != nil {
 		return err
 	}
 	s.keys = rig.Keys(s.o.keys)
 	s.api = "benchmarks" // unless Tollgate gives it an id
+	s.stepAPI = s.api
 	plainAPI := s.api
-	if s.wants(tollgatePlain) || s.wants(tollgateAll) {
+	if slices.ContainsFunc(rowNames, func(name string) bool { return s.wants(name) && ofTollgate(name) }) {
 		if plainAPI, err = s.setUpTollgate(ctx); err != nil {
 			return err
 		}
 	}
 	all := rig.Requests(requestCount, s.api, s.services(), s.keys)
 	plain := rig.Requests(requestCount, plainAPI, 1, s.keys)
-	if err := errors.Join(s.write("calls.lua", peer("calls.lua")), s.write("calls", strings.Join(all, "")), s.write("calls-plain", strings.Join(plain, ""))); err != nil {
+	token := "none"
+	if s.issuer != nil {
+		if token, err = s.issuer.token(); err != nil {
+			return err
+		}
+	}
+	if err := s.write("calls.lua", peer("calls.lua")); err != nil {
 		return err
 	}
 	for _, name := range rowNames {
 		if !s.wants(name) {
 			continue
 		}
-		r := &row{name: name, calls: s.rig.Path("calls"), first: all}
-		if name == tollgatePlain {
-			r.calls, r.first = s.rig.Path("calls-plain"), plain
+		r := &row{name: name, calls: s.rig.Path("calls-" + name), first: all}
+		switch {
+		case name == tollgatePlain:
+			r.first = plain
+		case r.isStep():
+			r.first = stepRequests(name, s.stepAPI, token)
+			if r.answer, err = stepAnswer(name); err != nil {
+				return err
+			}
+		}
+		if err := s.write("calls-"+name, strings.Join(r.first, "\x1e")); err != nil {
+			return err
 		}
 		if err := s.start(ctx, r); err != nil {
 			return err
@@ -111,10 +136,12 @@ func (s *stage) setUp(ctx context.Context) error {
 	return nil
 }
 
+func ofTollgate(name string) bool { return strings.HasPrefix(name, "tollgate-") }
+
 func (s *stage) services() int { return (s.o.routes + 1) / 2 }
 
-// setUpTollgate publishes two APIs: one of all routes with keys, one of a single
-// service without. It gives the second one's id.
+// setUpTollgate publishes three APIs: one of all routes with keys, one of a single
+// service without, one with a method for each step. It gives the second one's id.
 func (s *stage) setUpTollgate(ctx context.Context) (plainAPI string, err error) {
 	if s.tollgate, err = s.rig.NewTollgate(ctx); err != nil {
 		return "", err
@@ -146,11 +173,14 @@ func (s *stage) setUpTollgate(ctx context.Context) (plainAPI string, err error) 
 	if plainAPI, err = t.Publish(ctx, "plain", doc); err != nil {
 		return "", err
 	}
+	if err := s.setUpSteps(ctx); err != nil {
+		return "", err
+	}
 	s.log("tollgate: importing %d keys", len(s.keys))
 	if err := t.Plan(ctx, s.api, s.keys); err != nil {
 		return "", err
 	}
-	if s.node, err = t.NewNode(ctx, "bench", t.Control, s.proxyCore); err != nil {
+	if s.node, err = t.NewNode(ctx, "bench", t.Control, s.proxyCore, "TOLLGATE_USER_POOLS="+userPool+"="+s.issuer.url); err != nil {
 		return "", err
 	}
 	s.gateway, err = s.node.Start(ctx)
@@ -160,9 +190,11 @@ func (s *stage) setUpTollgate(ctx context.Context) (plainAPI string, err error) 
 // start brings a row's proxy up and lets it answer some requests.
 func (s *stage) start(ctx context.Context, r *row) error {
 	var err error
-	switch r.name {
-	case tollgatePlain, tollgateAll:
+	switch {
+	case ofTollgate(r.name):
 		r.addr, r.process = s.node.Addr, s.gateway
+	case s.plain != nil && (r.name == nginxToken || r.name == nginxPost):
+		r.addr, r.process = s.plain.addr, s.plain.process
 	default:
 		err = s.startPeer(ctx, r)
 	}
@@ -184,7 +216,7 @@ func (s *stage) startPeer(ctx context.Context, r *row) error {
 	}
 	var args []string
 	switch r.name {
-	case nginxPlain, nginxGateway:
+	case nginxPlain, nginxGateway, nginxToken, nginxPost:
 		args, err = s.nginx(r)
 	case haproxy:
 		var bin, conf string
@@ -227,8 +259,12 @@ func (s *stage) nginx(r *row) ([]string, error) {
 			return nil, err
 		}
 	}
-	conf, err := s.configure(r, r.name+".conf")
-	return []string{bin, "-c", conf, "-e", s.rig.Path(r.name + ".err")}, err
+	of := r.name
+	if of != nginxGateway {
+		of, s.plain = nginxPlain, r
+	}
+	conf, err := s.configure(r, of+".conf")
+	return []string{bin, "-c", conf, "-e", s.rig.Path(of + ".err")}, err
 }
 
 // findCaddy looks where the hint puts it as well as in the path.

@@ -7,7 +7,7 @@ import (
 
 // A short run of the real thing: real processes, a real Postgres, real kills.
 func TestNothingLostNothingTwice(t *testing.T) {
-	o := options{calls: 20_000, kills: 3, crashes: 1, conns: 8, killEvery: 700 * time.Millisecond, crashEvery: 800 * time.Millisecond, seed: 1}
+	o := options{calls: 20_000, kills: 3, crashes: 1, conns: 8, killEvery: time.Second, crashEvery: 3 * time.Second, seed: 1}
 	got, err := run(t.Context(), o, t.Logf)
 	if err != nil {
 		t.Fatal(err)

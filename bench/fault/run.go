@@ -192,16 +192,25 @@ func (w *world) killer(ctx context.Context) error {
 			}
 		}
 		// Not the accidents' context: their end must not leave it half started.
+		before := w.load.served.Load()
 		if err := w.node.Ready(context.WithoutCancel(ctx), w.gateway); err != nil {
 			return err
+		}
+		if !w.serves(ctx, before) {
+			break
 		}
 	}
 	return nil
 }
 
+// serves waits until calls are served again, and is false when the accidents end before.
+// What is struck down next has something to lose then, however slow the machine is.
+func (w *world) serves(ctx context.Context, before int64) bool {
+	return rig.Poll(ctx, nil, "calls to be served again", func() bool { return w.load.served.Load() > before+w.o.calls/1000 }) == nil
+}
+
 // crasher ends Postgres as a crash would, leaves it down for a moment and starts
-// it again on the same directory. It crashes what works: on a slow machine crashes
-// closer to each other than a recovery takes would leave nothing to lose.
+// it again on the same directory.
 func (w *world) crasher(ctx context.Context) error {
 	rnd := rand.New(rand.NewPCG(w.o.seed, 1))
 	for pause(ctx, random(rnd, w.o.crashEvery)) {
@@ -216,7 +225,7 @@ func (w *world) crasher(ctx context.Context) error {
 		w.crashes++
 		w.mu.Unlock()
 		before := w.load.served.Load()
-		if rig.Poll(ctx, nil, "calls to be served again", func() bool { return w.load.served.Load() > before+w.o.calls/100 }) != nil {
+		if !w.serves(ctx, before) {
 			break
 		}
 	}

@@ -236,8 +236,8 @@ func (r *Rig) Build(ctx context.Context, pkg string) (string, error) {
 	return out, nil
 }
 
-// StartUpstream builds and starts the static responder.
-func (r *Rig) StartUpstream(ctx context.Context, cpu int) (addr string, err error) {
+// StartUpstream builds and starts the static responder, with more arguments if any.
+func (r *Rig) StartUpstream(ctx context.Context, cpu int, more ...string) (addr string, err error) {
 	bin, err := r.Build(ctx, "tollgate/bench/upstream")
 	if err != nil {
 		return "", err
@@ -245,7 +245,7 @@ func (r *Rig) StartUpstream(ctx context.Context, cpu int) (addr string, err erro
 	if addr, err = FreeAddr(); err != nil {
 		return "", err
 	}
-	p, err := r.Start(Command{Name: "bench-upstream", Args: []string{bin, "-addr", addr}, CPU: cpu})
+	p, err := r.Start(Command{Name: "bench-upstream", Args: append([]string{bin, "-addr", addr}, more...), CPU: cpu})
 	if err != nil {
 		return "", err
 	}

@@ -245,6 +245,31 @@ func (t *Tollgate) Publish(ctx context.Context, name string, document []byte) (a
 	return made.ID, t.CLI(ctx, nil, "api", "deploy", made.ID, "--stage", "prod")
 }
 
+// Stack makes what a CloudFormation template describes and gives the id of its API.
+func (t *Tollgate) Stack(ctx context.Context, name string, template []byte) (api string, err error) {
+	file := t.rig.Path(name + ".template")
+	if err := os.WriteFile(file, template, 0o644); err != nil {
+		return "", err
+	}
+	var made struct {
+		Things []struct {
+			Kind, ID, Name, Done, Why string
+		} `json:"things"`
+	}
+	if err := t.CLI(ctx, &made, "import-cfn", file, "--stack", name, "--fail-on-unsupported"); err != nil {
+		return "", err
+	}
+	for _, x := range made.Things {
+		if x.Done == "refused" {
+			return "", fmt.Errorf("stack %s: the %s %s was refused: %s", name, x.Kind, x.Name, x.Why)
+		}
+		if x.Kind == "API" {
+			api = x.ID
+		}
+	}
+	return api, nil
+}
+
 // Plan makes a usage plan on an API's stage prod, with limits that are checked on
 // every call and never reached, and keys for it.
 func (t *Tollgate) Plan(ctx context.Context, api string, keys []string) error {

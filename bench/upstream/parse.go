@@ -7,6 +7,7 @@ type request struct {
 	size  int  // of the head
 	body  int  // bytes that follow it
 	head  bool // HEAD: the answer has no body
+	post  bool
 	close bool // the client wants the connection closed
 	bad   bool // a body of unknown end, or a length that is none
 }
@@ -22,6 +23,7 @@ func parse(buf []byte) (r request, ok bool) {
 	r.size = end + 4
 	head := buf[:end+2]
 	r.head = bytes.HasPrefix(head, []byte("HEAD "))
+	r.post = bytes.HasPrefix(head, []byte("POST "))
 	for {
 		i := bytes.IndexByte(head, '\n')
 		head = head[i+1:]

@@ -22,6 +22,7 @@ type loop struct {
 	conns          []*conn // by file descriptor
 	buf            []byte
 	whole, head    []byte // the answer, and the answer to HEAD
+	posted         []byte // the answer to POST
 }
 
 type conn struct {
@@ -31,7 +32,7 @@ type conn struct {
 	closing bool   // close once out is empty
 }
 
-func serve(addr, body string) error {
+func serve(addr, body, posted string) error {
 	// Nothing else runs in this program: without a second thread and without
 	// garbage collection, system calls need not be announced to the scheduler.
 	runtime.GOMAXPROCS(1)
@@ -44,8 +45,10 @@ func serve(addr, body string) error {
 	if err != nil {
 		return err
 	}
-	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Sat, 22 Nov 2025 11:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n", len(body))
-	s := &loop{poll: poll, listener: l, buf: make([]byte, readSize), whole: []byte(head + body), head: []byte(head)}
+	head := func(body string) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Sat, 22 Nov 2025 11:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n", len(body))
+	}
+	s := &loop{poll: poll, listener: l, buf: make([]byte, readSize), whole: []byte(head(body) + body), head: []byte(head(body)), posted: []byte(head(posted) + posted)}
 	if err := s.watch(unix.EPOLL_CTL_ADD, l, unix.EPOLLIN); err != nil {
 		return err
 	}
@@ -175,6 +178,8 @@ func (s *loop) answer(c *conn, data []byte) []byte {
 			c.out = append(c.out, "HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"...)
 		case r.head:
 			c.out = append(c.out, s.head...)
+		case r.post:
+			c.out = append(c.out, s.posted...)
 		default:
 			c.out = append(c.out, s.whole...)
 		}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,14 +17,14 @@ import (
 
 // The program runs as a process of its own, as in a benchmark: its loop keeps a
 // thread from the runtime for good, which no test process could live with.
-func start(t *testing.T) string {
+func start(t *testing.T, more ...string) string {
 	t.Helper()
 	r, err := rig.New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	addr, err := r.StartUpstream(t.Context(), rig.AnyCPU)
+	addr, err := r.StartUpstream(t.Context(), rig.AnyCPU, more...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,13 +87,37 @@ func TestRequestsInAnyPieces(t *testing.T) {
 	}
 }
 
+// A POST is answered with its own document, where there is one.
+func TestPosted(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "document")
+	if err := os.WriteFile(file, []byte("posted"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	addr := start(t, "-post", file)
+	for verb, want := range map[string]int{"GET": 128, "POST": 6, "PUT": 128} {
+		req, err := http.NewRequest(verb, "http://"+addr+"/a", strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil || len(b) != want {
+			t.Errorf("%s: %d bytes, %v", verb, len(b), err)
+		}
+	}
+}
+
 func TestParse(t *testing.T) {
 	for in, want := range map[string]request{
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n":                             {size: 27},
 		"HEAD / HTTP/1.1\r\nConnection: Close\r\n\r\n":                  {size: 38, head: true, close: true},
-		"POST / HTTP/1.1\r\nCONTENT-LENGTH:  12 \r\n\r\nxx":             {size: 41, body: 12},
-		"POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n":                 {size: 39, bad: true},
-		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n":         {size: 47, bad: true},
+		"POST / HTTP/1.1\r\nCONTENT-LENGTH:  12 \r\n\r\nxx":             {size: 41, body: 12, post: true},
+		"POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n":                 {size: 39, bad: true, post: true},
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n":         {size: 47, bad: true, post: true},
 		"GET / HTTP/1.1\r\nX: Content-Length: 5\r\nCookie: a\r\n\r\nG ": {size: 51},
 	} {
 		got, ok := parse([]byte(in))

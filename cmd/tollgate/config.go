@@ -21,6 +21,7 @@ import (
 	"tollgate/gateway"
 	"tollgate/gateway/aws"
 	"tollgate/gateway/process"
+	"tollgate/gateway/spans"
 	"tollgate/model"
 )
 
@@ -41,6 +42,7 @@ type Config struct {
 	Region         string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs"`
 	Node           string        `env:"TOLLGATE_NODE" help:"name of this gateway node, unique in its gateway" shown:"host name"`
 	UpstreamAllow  string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas; none: no more" shown:"loopback while the gateway listens on loopback, else none"`
+	VPCEndpoints   string        `env:"TOLLGATE_VPC_ENDPOINTS" help:"networks that private APIs may be called from, by the VPC endpoint that each stands for: vpce-0a1b=10.0.0.0/8+fd00::/8, vpce-0c@vpc-1=192.168.0.0/16" shown:"none"`
 	UserPools      string        `env:"TOLLGATE_USER_POOLS" help:"issuers of the tokens of user pools, by a pool's id or ARN, such as us-east-1_abc=https://issuer.example.com, with commas" shown:"Amazon Cognito's"`
 	AWSEndpoints   string        `env:"TOLLGATE_AWS_ENDPOINTS" help:"where AWS services are that integrations call, if not at Amazon: dynamodb=http://127.0.0.1:8000,*=http://127.0.0.1:5000; * is for all others" shown:"at Amazon"`
 	SecretKey      string        `env:"TOLLGATE_SECRET_KEY" secret:"true" help:"32 bytes in hex that encrypt secrets in the database" shown:"generated in the data directory"`
@@ -59,15 +61,20 @@ type Config struct {
 	CallLogDays    int           `env:"TOLLGATE_CALL_LOG_DAYS" envDefault:"7" help:"days that the call log keeps calls"`
 	CacheMemory    int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
+	MethodMetrics  int           `env:"TOLLGATE_METHOD_METRICS" envDefault:"2000" help:"methods that may have metrics of their own, where their settings enable them; one tenant gets half of it at most"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
+
+	spans.Settings
 
 	allow     []netip.Prefix
 	pools     model.UserPools
+	vpc       model.EndpointNetworks
 	endpoints aws.Endpoints
 	acmeRoots *x509.CertPool // nil: the system's
 	console   *url.URL
 	gateway   *url.URL
-	secret    []byte // nil: generated in the data directory
+	secret    []byte         // nil: generated in the data directory
+	spans     *spans.Options // nil: none are sent
 	unknown   []string
 }
 
@@ -147,12 +154,21 @@ func (c *Config) check() (err error) {
 	if err := process.CheckLogs(c.CallLogRate, c.AccessLog); err != nil {
 		return err
 	}
+	if err := process.CheckMethodMetrics(c.MethodMetrics); err != nil {
+		return err
+	}
+	if c.spans, err = c.Settings.Options(); err != nil {
+		return err
+	}
 	if c.SecretKey != "" {
 		key, err := hex.DecodeString(c.SecretKey)
 		if err != nil || len(key) != 32 {
 			return model.Errorf(model.Invalid, "TOLLGATE_SECRET_KEY is not 64 hexadecimal digits: make one with `openssl rand -hex 32`")
 		}
 		c.secret = key
+	}
+	if c.vpc, err = model.ParseEndpointNetworks(c.VPCEndpoints); err != nil {
+		return model.Errorf(model.Invalid, "TOLLGATE_VPC_ENDPOINTS: %s", model.MessageOf(err))
 	}
 	if c.pools, err = model.ParseUserPools(c.UserPools); err != nil {
 		return model.Errorf(model.Invalid, "TOLLGATE_USER_POOLS: %s", model.MessageOf(err))
@@ -297,7 +313,7 @@ func settings() []setting { return settingsOf[Config]() }
 
 func settingsOf[T any]() []setting {
 	var out []setting
-	for f := range reflect.TypeFor[T]().Fields() {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
 		name := f.Tag.Get("env")
 		if name == "" {
 			continue

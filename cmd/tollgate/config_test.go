@@ -109,3 +109,20 @@ func TestConfigRefusals(t *testing.T) {
 		t.Errorf("a secret given twice: %v", err)
 	}
 }
+
+// Settings of OpenTelemetry's environment are read as its own, secrets from files too.
+func TestTelemetrySettings(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "headers")
+	must(t, os.WriteFile(file, []byte("Authorization=Bearer%20x\n"), 0o600))
+	c, err := loadConfig([]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS_FILE=" + file, "TOLLGATE_TRACE_RATE=5"})
+	must(t, err)
+	if o := c.spans; o == nil || o.URL != "http://127.0.0.1:4318/v1/traces" || o.Header.Get("Authorization") != "Bearer x" || o.PerAccount != 5 || len(c.unknown) != 0 {
+		t.Errorf("%+v %v", o, c.unknown)
+	}
+	for _, bad := range []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "TOLLGATE_METHOD_METRICS=-1"} {
+		name, _, _ := strings.Cut(bad, "=")
+		if _, err := loadConfig([]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://a", bad}); err == nil || !strings.HasPrefix(model.MessageOf(err), name) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}

@@ -63,6 +63,7 @@ type Dest struct {
 	mu    sync.Mutex
 	buf   []byte
 	whose map[Lost]uint64 // lines in buf
+	over  bool            // nobody writes what is in buf any more
 }
 
 // New makes Sinks; Stop ends them.
@@ -143,7 +144,7 @@ func (d *Dest) Write(line []byte, of Lost) {
 	}
 	line = line[:min(len(line), MaxLine)]
 	d.mu.Lock()
-	if len(d.buf)+len(line)+1 > maxBuffer {
+	if d.over || len(d.buf)+len(line)+1 > maxBuffer {
 		d.mu.Unlock()
 		of.Line(1)
 		return
@@ -179,7 +180,7 @@ func (d *Dest) run() {
 		}
 		d.mu.Lock()
 		lines := d.buf
-		d.buf = spare[:0]
+		d.buf, d.over = spare[:0], last
 		whose, d.whose = d.whose, whose
 		d.mu.Unlock()
 		if len(lines) > 0 {

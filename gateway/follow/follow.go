@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -221,6 +222,10 @@ func (f *Follower) ask(ctx context.Context) error {
 	}
 	f.revision.Store(ch.Revision)
 	f.loaded()
+	if ch.Full && len(ch.Keys) > 10_000 {
+		ch = nil
+		debug.FreeOSMemory() // what reading so much left behind
+	}
 	return nil
 }
 

@@ -180,18 +180,23 @@ func (s *store) full(keys []model.KeyConfig) *model.Changes {
 func (s *store) add(ch *model.Changes) error {
 	s.merge(ch)
 	clear(s.recent)
+	if ch.Full {
+		s.behind = nil
+		failed := s.rewrite(ch.Keys)
+		if failed != nil {
+			line, err := json.Marshal(ch)
+			if err != nil {
+				return errors.Join(failed, err)
+			}
+			s.behind = append(line, '\n')
+		}
+		return failed
+	}
 	line, err := json.Marshal(ch)
 	if err != nil {
 		return err
 	}
 	line = append(line, '\n')
-	if ch.Full {
-		s.behind = nil
-		if err = s.rewrite(ch.Keys); err != nil {
-			s.behind = line
-		}
-		return err
-	}
 	s.behind = append(s.behind, line...)
 	if _, err := s.log.WriteAt(s.behind, s.size); err != nil {
 		return errors.Join(err, s.log.Truncate(s.size))
@@ -239,7 +244,7 @@ func (s *store) rewrite(keys []model.KeyConfig) error {
 		return err
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
-	err = errors.Join(json.NewEncoder(w).Encode(s.full(keys)), w.Flush(), f.Sync(), os.Rename(tmp, s.path()))
+	err = errors.Join(writeFull(w, s.full(nil), keys), w.Flush(), f.Sync(), os.Rename(tmp, s.path()))
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
@@ -252,6 +257,33 @@ func (s *store) rewrite(keys []model.KeyConfig) error {
 	s.base, s.size = st.Size(), st.Size()
 	s.sweep()
 	return nil
+}
+
+// writeFull writes an entry with its keys one by one: encoded as a whole they would take
+// tens of megabytes, which the encoder keeps.
+func writeFull(w *bufio.Writer, full *model.Changes, keys []model.KeyConfig) error {
+	rest, err := json.Marshal(full)
+	if err != nil || len(keys) == 0 {
+		return errors.Join(err, writeLine(w, rest))
+	}
+	_, _ = w.Write(rest[:len(rest)-1])
+	_, _ = w.WriteString(`,"keys":[`)
+	for i := range keys {
+		k, err := json.Marshal(&keys[i])
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			_ = w.WriteByte(',')
+		}
+		_, _ = w.Write(k)
+	}
+	return writeLine(w, []byte("]}"))
+}
+
+func writeLine(w *bufio.Writer, line []byte) error {
+	_, _ = w.Write(line)
+	return w.WriteByte('\n') // an earlier error is this one's, too
 }
 
 func (s *store) sweep() {

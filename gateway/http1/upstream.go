@@ -160,14 +160,18 @@ func (p *Pool) take() *upConn {
 	return c
 }
 
+// put gives a connection back that has carried a call. After a call that was served by a
+// goroutine since it had to wait, it stays where the next such call looks for one: a loop
+// would not hand it out again.
 func (p *Pool) put(c *upConn, now int64) {
+	waited := c.x != nil && c.x.waited
 	c.used, c.since, c.x, c.req = true, now, nil, nil
 	c.watch.deadline.Store(0)
 	if c.l != nil {
 		c.l.keep(c)
 		return
 	}
-	if c.goHome() {
+	if !waited && c.goHome() {
 		return
 	}
 	p.rest(c)

@@ -54,6 +54,7 @@ func (j *Journal) sealLoop() {
 			}
 		case <-retry.C:
 			j.recoverBoots()
+			continue
 		}
 		err := j.seal(false)
 		if failing = err != nil; failing && time.Since(said) > 10*time.Second {

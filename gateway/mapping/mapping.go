@@ -254,10 +254,10 @@ func compileResponse(key string, r model.IntegrationResponse) (response, error) 
 func (m *Mapping) ReadsBody() bool { return m.readsBody }
 
 // find is the template for a content type.
-func (t templates) find(kind string) *vtl.Template {
+func (t templates) find(kind string) *template {
 	for i := range t {
 		if t[i].kind == kind {
-			return t[i].of
+			return &t[i]
 		}
 	}
 	return nil
@@ -287,8 +287,8 @@ func (m *Mapping) Request(c *Call) (Request, error) {
 	switch {
 	case t != nil:
 		var noJSON bool
-		if out.Body, noJSON, err = c.render(t, body); err != nil {
-			return out, err
+		if out.Body, noJSON, err = c.render(t.of, body); err != nil {
+			return out, fmt.Errorf("%w: the request template for %s: %w", ErrConfiguration, t.kind, err)
 		}
 		if noJSON {
 			return out, ErrBody
@@ -370,7 +370,7 @@ func (m *Mapping) Response(c *Call, selector string, a *Answer) (Reply, error) {
 	override(c.Context, "responseOverride", "header")
 	if t := r.accepted(c.Header); t != nil {
 		if out.Body, _, err = c.render(t.of, out.Body); err != nil {
-			return out, err
+			return out, fmt.Errorf("%w: the response template for %s of status %d: %w", ErrConfiguration, t.kind, r.status, err)
 		}
 		kind = t.kind
 	}
@@ -437,7 +437,7 @@ func (c *Call) render(t *vtl.Template, body string) (text string, noJSON bool, e
 	in := vtl.Input{Body: body, Path: c.Path, Query: c.Query, Header: c.Header, Context: c.Context, StageVariables: c.StageVariables}
 	out, err := t.Render(nil, &in)
 	if err != nil {
-		return "", false, fmt.Errorf("%w: %w", ErrConfiguration, err)
+		return "", false, err
 	}
 	return strings.TrimSpace(string(out)), in.NotJSON, nil
 }

@@ -25,7 +25,7 @@ func CompileOver(g *model.Integration) (*Over, error) {
 	}
 	o := &Over{}
 	for _, p := range all {
-		if p.kind == "path" && p.source == fromPath {
+		if p.kind == "path" && p.source == fromPath && !g.QueryVariables() {
 			continue // goes on as it was sent
 		}
 		o.params = append(o.params, p)

@@ -131,7 +131,10 @@ func (c *compiler) statement(n *node, s *statement) error {
 		return err
 	}
 	if c.kind == Resource {
-		return one("Principal", "NotPrincipal")
+		if err := one("Principal", "NotPrincipal"); err != nil {
+			return err
+		}
+		return c.concerns(s)
 	}
 	if s.principal != nil {
 		return c.errorf("has a principal: whoever it comes with is the principal")
@@ -169,6 +172,21 @@ func (c *compiler) element(m *member, s *statement) (err error) {
 		return c.errorf("is no element of a statement")
 	}
 	return err
+}
+
+// concerns refuses a statement all of whose resources are another API's, such as the
+// one that the document was exported from: its denials would silently be none.
+func (c *compiler) concerns(s *statement) error {
+	for i := range s.resources {
+		if s.resources[i].mayConcern(c.api) {
+			return nil
+		}
+	}
+	name := "Resource"
+	if s.notResource {
+		name = "NotResource"
+	}
+	return c.errorf("names in its %s nothing of this API, which is %s: write execute-api:/stage/VERB/path, which is this API wherever it runs", name, c.api)
 }
 
 // list is a text or a list of texts.

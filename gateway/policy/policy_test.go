@@ -150,6 +150,8 @@ func TestParseErrors(t *testing.T) {
 		{`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"NumericEquals":{"a":"NaN"}}}}`, "no number"},
 		{`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"BinaryEquals":{"a":"?"}}}}`, "no base64"},
 		{`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"ArnLike":{"aws:PrincipalArn":"ada"}}}}`, "no ARN"},
+		{`{"Statement":{"Effect":"Deny","Principal":"*","Action":"*","Resource":"arn:aws:execute-api:us-east-1:123456789012:another/*"}}`, "names in its Resource nothing of this API, which is " + api},
+		{`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","NotResource":["arn:aws:execute-api:us-east-1:*:abcdefghi?x/*","arn:aws:s3:::*"]}}`, "names in its NotResource nothing of this API"},
 		{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"arn:aws:execute-api:*:*:*/${aws:username"}}`, "closing brace"},
 		{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"arn:aws:execute-api:*:*:*/${aws:username, ada}"}}`, "single quotes"},
 		{`{"Statement":` + deep + `}`, "deeper than"},
@@ -191,10 +193,10 @@ func TestWhy(t *testing.T) {
 func hostile() map[string][2]string {
 	fill := func(v string) string {
 		s := `{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":["arn:aws:execute-api:x"`
-		for len(s)+len(v)+8 < MaxBytes-10 {
+		for len(s)+len(v)+8 < MaxBytes-30 {
 			s += `,"` + v + `"`
 		}
-		return s + "]}}"
+		return s + `,"execute-api:/x"]}}`
 	}
 	return map[string][2]string{
 		"stars":          {fill("arn:" + strings.Repeat("*a", 200) + "*b"), "arn:" + strings.Repeat("a", 10_000)},

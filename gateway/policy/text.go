@@ -108,6 +108,51 @@ func (t *text) expand(e *evaluation) (string, bool) {
 	return b.String(), true
 }
 
+// mayConcern says whether a pattern can match the ARN of anything below api, whatever its
+// variables are. It is taken part by part, so that what stands for another API's id is not
+// looked for in this one's paths.
+func (t *text) mayConcern(api string) bool {
+	pattern := t.s
+	for i := range t.parts {
+		if pattern += t.parts[i].s; t.parts[i].key != nil {
+			pattern += string([]byte{star})
+		}
+	}
+	if pattern == string([]byte{star}) {
+		return true
+	}
+	want, have := strings.SplitN(pattern, ":", 6), strings.SplitN(api+"/", ":", 6)
+	if len(want) != 6 || len(have) != 6 {
+		return false
+	}
+	e := evaluation{left: maxSteps}
+	for i := range 5 {
+		if !e.glob(want[i], have[i], false) {
+			return false
+		}
+	}
+	return mayBegin(want[5], have[5])
+}
+
+// mayBegin says whether a pattern can match any text that begins with prefix, which is
+// ASCII. at are the places of the pattern that what was read of the prefix can lead to.
+func mayBegin(pattern, prefix string) bool {
+	at := map[int]bool{0: true}
+	for i := range len(prefix) {
+		next := map[int]bool{}
+		for j := range at {
+			for ; j < len(pattern) && pattern[j] == star; j++ {
+				next[j] = true
+			}
+			if j < len(pattern) && (pattern[j] == question || pattern[j] == prefix[i]) {
+				next[j+1] = true
+			}
+		}
+		at = next
+	}
+	return len(at) > 0
+}
+
 // glob matches a whole text against a pattern in time linear in both, but for runs with
 // a question mark behind a star, where it is bounded by what the evaluation has left.
 func (e *evaluation) glob(p, s string, fold bool) bool {

@@ -7,6 +7,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"tollgate/gateway"
 	"tollgate/gateway/aws"
 	"tollgate/gateway/follow"
+	"tollgate/gateway/spans"
 	"tollgate/model"
 )
 
@@ -38,6 +40,7 @@ type Settings struct {
 	Region        string        `env:"TOLLGATE_REGION" envDefault:"us-east-1" help:"region name in ARNs; the control plane's"`
 	UpstreamAllow string        `env:"TOLLGATE_UPSTREAM_ALLOW" help:"networks that upstreams may be in besides public addresses, as CIDRs with commas"`
 	UserPools     string        `env:"TOLLGATE_USER_POOLS" help:"issuers of the tokens of user pools, by a pool's id or ARN, such as us-east-1_abc=https://issuer.example.com, with commas; others are Amazon Cognito's"`
+	VPCEndpoints  string        `env:"TOLLGATE_VPC_ENDPOINTS" help:"networks that private APIs may be called from, by the VPC endpoint that each stands for: vpce-0a1b=10.0.0.0/8+fd00::/8, vpce-0c@vpc-1=192.168.0.0/16"`
 	AWSEndpoints  string        `env:"TOLLGATE_AWS_ENDPOINTS" help:"where AWS services are that integrations call, if not at Amazon: dynamodb=http://127.0.0.1:8000,*=http://127.0.0.1:5000; * is for all others"`
 	MaxBody       int64         `env:"TOLLGATE_MAX_BODY" envDefault:"10485760" help:"largest request body in bytes"`
 	MaxTarget     int           `env:"TOLLGATE_MAX_URL" envDefault:"10240" help:"longest path and query of a call in bytes"`
@@ -48,22 +51,29 @@ type Settings struct {
 	AccessLog     string        `env:"TOLLGATE_ACCESS_LOG" help:"stdout: the access logs that stages write to log groups go to standard output instead"`
 	CacheMemory   int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout  time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
+	MethodMetrics int           `env:"TOLLGATE_METHOD_METRICS" envDefault:"2000" help:"methods that may have metrics of their own, where their settings enable them; one tenant gets half of it at most"`
 	Log           string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
+
+	spans.Settings
 
 	allow     []netip.Prefix
 	endpoints aws.Endpoints
 	pools     model.UserPools
+	spans     *spans.Options // nil: none are sent
+	vpc       model.EndpointNetworks
 }
 
 // Load reads and checks the settings.
 func Load(environ []string) (*Settings, error) {
 	vars := env.ToMap(environ)
-	if f := vars["TOLLGATE_NODE_TOKEN_FILE"]; f != "" && vars["TOLLGATE_NODE_TOKEN"] == "" {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			return nil, model.Errorf(model.Invalid, "TOLLGATE_NODE_TOKEN_FILE: %v", err)
+	for _, name := range []string{"TOLLGATE_NODE_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
+		if f := vars[name+"_FILE"]; f != "" && vars[name] == "" {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				return nil, model.Errorf(model.Invalid, "%s_FILE: %v", name, err)
+			}
+			vars[name] = strings.TrimSpace(string(b))
 		}
-		vars["TOLLGATE_NODE_TOKEN"] = strings.TrimSpace(string(b))
 	}
 	s := &Settings{}
 	if err := env.ParseWithOptions(s, env.Options{Environment: vars}); err != nil {
@@ -91,11 +101,20 @@ func Load(environ []string) (*Settings, error) {
 		s.Node, _ = os.Hostname()
 	}
 	var err error
+	if err = CheckMethodMetrics(s.MethodMetrics); err != nil {
+		return nil, err
+	}
+	if s.spans, err = s.Settings.Options(); err != nil {
+		return nil, err
+	}
 	if s.endpoints, err = ParseEndpoints("TOLLGATE_AWS_ENDPOINTS", s.AWSEndpoints); err != nil {
 		return nil, err
 	}
 	if s.pools, err = model.ParseUserPools(s.UserPools); err != nil {
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_USER_POOLS: %s", model.MessageOf(err))
+	}
+	if s.vpc, err = model.ParseEndpointNetworks(s.VPCEndpoints); err != nil {
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_VPC_ENDPOINTS: %s", model.MessageOf(err))
 	}
 	s.allow, err = ParseNetworks("TOLLGATE_UPSTREAM_ALLOW", s.UpstreamAllow)
 	return s, err
@@ -110,6 +129,30 @@ func CheckLogs(rate int, accessLog string) error {
 		return model.Errorf(model.Invalid, "TOLLGATE_ACCESS_LOG %q is not stdout", accessLog)
 	}
 	return nil
+}
+
+// CheckMethodMetrics checks how many methods may have metrics of their own.
+func CheckMethodMetrics(n int) error {
+	if n < 0 || n > 1_000_000 {
+		return model.Errorf(model.Invalid, "TOLLGATE_METHOD_METRICS %d is not between 0 and 1,000,000 methods", n)
+	}
+	return nil
+}
+
+// MethodMetrics is the setting as the gateway's options have it.
+func MethodMetrics(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// Spans are the options with the program's version.
+func Spans(o *spans.Options, version string) *spans.Options {
+	if o != nil {
+		o.Version = version
+	}
+	return o
 }
 
 // CallLogRate is the setting as the gateway's options have it.
@@ -173,9 +216,10 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 	}
 	defer a.Stop()
 	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node, Region: s.Region,
-		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders,
+		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, EndpointNetworks: s.vpc, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders,
 		CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, Log: log,
-		CallLogRate: CallLogRate(s.CallLogRate), AccessLogs: s.AccessLogDir, AccessLog: AccessLog(s.AccessLog, stdout)})
+		CallLogRate: CallLogRate(s.CallLogRate), AccessLogs: s.AccessLogDir, AccessLog: AccessLog(s.AccessLog, stdout),
+		Spans: Spans(s.spans, version), MethodMetrics: MethodMetrics(s.MethodMetrics)})
 	if err != nil {
 		return err
 	}
@@ -205,12 +249,9 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 func Help(program string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s runs a gateway node that follows a control plane elsewhere.\n\nSettings, from the environment:\n\n", program)
-	for f := range reflect.TypeFor[Settings]().Fields() {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
 		if name := f.Tag.Get("env"); name != "" {
-			d := f.Tag.Get("envDefault")
-			if d == "" {
-				d = "not set"
-			}
+			d := cmp.Or(f.Tag.Get("envDefault"), f.Tag.Get("shown"), "not set")
 			fmt.Fprintf(&b, "  %-26s %s (default: %s)\n", name, f.Tag.Get("help"), d)
 		}
 	}

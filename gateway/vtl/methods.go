@@ -144,7 +144,7 @@ func (r *renderer) method(v any, name string, args []any) (out any, ok bool, err
 		case "getKey":
 			out, ok = v.key, true
 		case "getValue":
-			out, ok = v.m.of[v.key], true
+			out, ok = v.m.value(v.key), true
 		}
 	case bool:
 		switch name {
@@ -294,6 +294,14 @@ func urlEncode(s string) string {
 // escapeJavaScript is StringEscapeUtils.escapeJavaScript: quotes of both kinds, slashes
 // and all that is not ASCII.
 func escapeJavaScript(s string) string {
+	plain := true
+	for i := 0; i < len(s) && plain; i++ {
+		c := s[i]
+		plain = c >= ' ' && c <= '~' && c != '\'' && c != '"' && c != '\\' && c != '/'
+	}
+	if plain {
+		return s
+	}
 	var b strings.Builder
 	b.Grow(len(s) + 8)
 	for _, c := range s {
@@ -721,14 +729,14 @@ func (r *renderer) mapMethod(m *Map, name string, a *arguments) (any, bool, erro
 			case "keySet":
 				l.Items = append(l.Items, k)
 			case "values":
-				l.Items = append(l.Items, m.of[k])
+				l.Items = append(l.Items, m.value(k))
 			default:
 				l.Items = append(l.Items, &entry{m, k})
 			}
 		}
 		return l, true, r.made(32 * m.Len())
 	case "clear":
-		m.keys, m.of = nil, map[string]any{}
+		m.keys, m.values, m.at = nil, nil, nil
 		return "", true, nil
 	}
 	if n == 0 {
@@ -737,7 +745,7 @@ func (r *renderer) mapMethod(m *Map, name string, a *arguments) (any, bool, erro
 	if name == "putAll" {
 		if other, ok := a.all[0].(*Map); ok {
 			for _, k := range append([]string(nil), other.keys...) {
-				m.Set(k, other.of[k])
+				m.Set(k, other.value(k))
 			}
 			return "", true, r.made(48 * other.Len())
 		}
@@ -748,7 +756,7 @@ func (r *renderer) mapMethod(m *Map, name string, a *arguments) (any, bool, erro
 			if err := r.step(); err != nil {
 				return nil, false, err
 			}
-			if same, err := r.same(m.of[k], a.all[0]); err != nil || same {
+			if same, err := r.same(m.value(k), a.all[0]); err != nil || same {
 				return same, true, err
 			}
 		}
@@ -784,7 +792,7 @@ func (r *renderer) mapMethod(m *Map, name string, a *arguments) (any, bool, erro
 		return old, had, r.made(len(k) + 48)
 	case "remove":
 		m.Delete(k)
-		r.steps += m.Len() / 10
+		r.steps += m.Len() // what follows moves
 		return old, had, nil
 	}
 	return nil, false, nil

@@ -27,11 +27,15 @@ func (e *SyntaxError) Error() string {
 type Template struct {
 	body   []node
 	macros map[string]*macro
-	plain  bool // it is a text without references and directives
-	text   string
+	plain  bool   // it is a text without references and directives
+	text   string // the template as it was written
 }
 
-type node any
+// node is one piece of a template and where it begins in it.
+type node struct {
+	what any
+	at   int32
+}
 
 type (
 	textNode string
@@ -112,7 +116,7 @@ func Parse(src string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Template{body: body, macros: p.macros}, nil
+	return &Template{body: body, macros: p.macros, text: src}, nil
 }
 
 // Plain says that the template is a text: nothing in it depends on the call.
@@ -130,10 +134,14 @@ type parser struct {
 const maxParseDepth = 100
 
 func (p *parser) fail(format string, a ...any) error {
-	at := min(p.base+p.at, len(p.origin))
-	line := 1 + strings.Count(p.origin[:at], "\n")
-	column := at - strings.LastIndexByte(p.origin[:at], '\n')
+	line, column := place(p.origin, p.base+p.at)
 	return &SyntaxError{line, column, fmt.Sprintf(format, a...)}
+}
+
+// place is the line and column of a byte, from 1.
+func place(text string, at int) (line, column int) {
+	at = min(at, len(text))
+	return 1 + strings.Count(text[:at], "\n"), at - strings.LastIndexByte(text[:at], '\n')
 }
 
 // findMacros notes the names of macros before anything is parsed: they may be called
@@ -221,7 +229,7 @@ func (p *parser) block(inner bool) ([]node, error) {
 	var text strings.Builder
 	flush := func() {
 		if text.Len() > 0 {
-			out = append(out, textNode(text.String()))
+			out = append(out, node{textNode(text.String()), int32(p.base + p.at)})
 			text.Reset()
 		}
 	}
@@ -257,7 +265,7 @@ func (p *parser) block(inner bool) ([]node, error) {
 				continue
 			}
 			flush()
-			out = append(out, refNode{ref})
+			out = append(out, node{refNode{ref}, int32(p.base + start)})
 			continue
 		case '#':
 			rest := p.src[p.at:]
@@ -313,7 +321,7 @@ func (p *parser) block(inner bool) ([]node, error) {
 			}
 			flush()
 			if n != nil {
-				out = append(out, n)
+				out = append(out, node{n, int32(p.base + start)})
 			}
 			continue
 		}
@@ -422,7 +430,7 @@ func (p *parser) variable(of string) (string, error) {
 	return ref.name, nil
 }
 
-func (p *parser) statement(name string, start int, block bool) (node, error) {
+func (p *parser) statement(name string, start int, block bool) (any, error) {
 	switch name {
 	case "set":
 		if err := p.open(name); err != nil {
@@ -505,7 +513,7 @@ func (p *parser) statement(name string, start int, block bool) (node, error) {
 	return p.call(name, start, block)
 }
 
-func (p *parser) conditional() (node, error) {
+func (p *parser) conditional() (any, error) {
 	var out ifNode
 	name := "if"
 	for {
@@ -578,7 +586,7 @@ func (p *parser) macro() error {
 }
 
 // call is #name(args), or nothing when no ( follows.
-func (p *parser) call(name string, start int, block bool) (node, error) {
+func (p *parser) call(name string, start int, block bool) (any, error) {
 	back := p.at
 	p.space()
 	if !p.take("(") {

@@ -1,6 +1,7 @@
 package vtl
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -46,8 +47,8 @@ var (
 // maxRecursion bounds how deeply macros, definitions and #evaluate call each other.
 const maxRecursion = 50
 
-// Render appends the template's output to dst. An error is of a limit: what a template
-// asks for and cannot have is the empty text.
+// Render appends the template's output to dst. An error is of a limit, with its line and
+// column: what a template asks for and cannot have is the empty text.
 func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 	if t.plain {
 		return append(dst, t.text...), nil
@@ -67,6 +68,10 @@ func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 	err := r.run(t.body)
 	if err == errStop || err == errBreak {
 		err = nil
+	}
+	if p, ok := err.(*placed); ok {
+		line, column := place(t.text, p.at)
+		err = fmt.Errorf("line %d, column %d: %w", line, column, p.err)
 	}
 	return r.out, err
 }
@@ -137,19 +142,35 @@ func (r *renderer) capture(body []node) (string, error) {
 }
 
 func (r *renderer) run(nodes []node) error {
-	for _, n := range nodes {
-		if err := r.step(); err != nil {
-			return err
+	for i := range nodes {
+		err := r.step()
+		if err == nil {
+			err = r.node(nodes[i].what)
 		}
-		if err := r.node(n); err != nil {
+		switch err.(type) {
+		case nil:
+		case *placed:
+			return err
+		default:
+			if err != errStop && err != errBreak {
+				err = &placed{int(nodes[i].at), err}
+			}
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *renderer) node(n node) error {
-	switch n := n.(type) {
+// placed is an error at the innermost piece of the template that it came of.
+type placed struct {
+	at  int
+	err error
+}
+
+func (e *placed) Error() string { return e.err.Error() }
+
+func (r *renderer) node(what any) error {
+	switch n := what.(type) {
 	case textNode:
 		return r.put(string(n))
 	case refNode:
@@ -216,6 +237,9 @@ func (r *renderer) node(n node) error {
 		}
 		err = r.run(t.body)
 		r.depth--
+		if p, ok := err.(*placed); ok {
+			return p.err // the place is #evaluate's, which the template's author sees
+		}
 		return err
 	case stopNode:
 		return errStop
@@ -242,9 +266,7 @@ func (r *renderer) foreach(n foreachNode) error {
 	case *List:
 		items = v.Items
 	case *Map:
-		for _, k := range v.keys {
-			items = append(items, v.of[k])
-		}
+		items = append(items, v.values...)
 	default:
 		return nil
 	}
@@ -538,12 +560,10 @@ func (r *renderer) binary(e binary) (any, error) {
 		same, err := r.same(a, b)
 		return same == (e.op == "=="), err
 	case "<", ">", "<=", ">=":
-		x, ok1 := rational(a)
-		y, ok2 := rational(b)
-		if !ok1 || !ok2 {
+		c, ok := compare(a, b)
+		if !ok {
 			return false, nil
 		}
-		c := x.Cmp(y)
 		switch e.op {
 		case "<":
 			return c < 0, nil
@@ -574,10 +594,8 @@ func (r *renderer) binary(e binary) (any, error) {
 
 // same is Velocity's ==: numbers by value, what is of two kinds by its text.
 func (r *renderer) same(a, b any) (bool, error) {
-	if x, ok := rational(a); ok {
-		if y, ok := rational(b); ok {
-			return x.Cmp(y) == 0, nil
-		}
+	if c, ok := compare(a, b); ok {
+		return c == 0, nil
 	}
 	if a == nil {
 		a = ""
@@ -601,6 +619,24 @@ func (r *renderer) same(a, b any) (bool, error) {
 	}
 	y, err := r.text(b)
 	return x == y, err
+}
+
+// compare compares numbers by value; ok is false unless both are.
+func compare(a, b any) (order int, ok bool) {
+	if x, is := a.(int64); is {
+		if y, is := b.(int64); is {
+			return cmp.Compare(x, y), true
+		}
+	}
+	x, ok := rational(a)
+	if !ok {
+		return 0, false
+	}
+	y, ok := rational(b)
+	if !ok {
+		return 0, false
+	}
+	return x.Cmp(y), true
 }
 
 // rational is a number for comparisons.
@@ -761,7 +797,7 @@ func (r *renderer) property(v any, name string) (any, bool, error) {
 		case "key":
 			return v.key, true, nil
 		case "value":
-			return v.m.of[v.key], true, nil
+			return v.m.value(v.key), true, nil
 		}
 	case *loop:
 		switch name {

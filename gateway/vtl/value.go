@@ -1,10 +1,8 @@
 package vtl
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/big"
 	"strconv"
@@ -23,46 +21,87 @@ type List struct {
 	JSON  bool
 }
 
-// Map is a map in the order of its making.
+// Map is a map in the order of its making. Small ones, which most are, are searched; at
+// holds the places of a larger one's keys.
 type Map struct {
 	keys   []string
-	of     map[string]any
+	values []any
+	at     map[string]int
 	silent bool
 }
 
+// searched is how many keys a map has at most without an index.
+const searched = 8
+
 // NewMap makes an empty one.
-func NewMap() *Map { return &Map{of: map[string]any{}} }
+func NewMap() *Map { return &Map{} }
 
 // NewObject makes an empty one that is printed as nothing, as the objects in $context
 // are.
-func NewObject() *Map { return &Map{of: map[string]any{}, silent: true} }
+func NewObject() *Map { return &Map{silent: true} }
+
+// place is that of a key; -1: there is none.
+func (m *Map) place(key string) int {
+	if m.at != nil {
+		if i, ok := m.at[key]; ok {
+			return i
+		}
+		return -1
+	}
+	for i, k := range m.keys {
+		if k == key {
+			return i
+		}
+	}
+	return -1
+}
 
 // Get is the value of a key.
 func (m *Map) Get(key string) (any, bool) {
-	v, ok := m.of[key]
-	return v, ok
+	if i := m.place(key); i >= 0 {
+		return m.values[i], true
+	}
+	return nil, false
 }
 
 // Set gives a key a value.
 func (m *Map) Set(key string, v any) {
-	if _, ok := m.of[key]; !ok {
-		m.keys = append(m.keys, key)
+	if i := m.place(key); i >= 0 {
+		m.values[i] = v
+		return
 	}
-	m.of[key] = v
+	m.keys, m.values = append(m.keys, key), append(m.values, v)
+	if m.at != nil {
+		m.at[key] = len(m.keys) - 1
+	} else if len(m.keys) > searched {
+		m.index()
+	}
+}
+
+func (m *Map) index() {
+	m.at = make(map[string]int, 2*len(m.keys))
+	for i, k := range m.keys {
+		m.at[k] = i
+	}
 }
 
 // Delete takes a key away.
 func (m *Map) Delete(key string) {
-	if _, ok := m.of[key]; !ok {
+	i := m.place(key)
+	if i < 0 {
 		return
 	}
-	delete(m.of, key)
-	for i, k := range m.keys {
-		if k == key {
-			m.keys = append(m.keys[:i:i], m.keys[i+1:]...)
-			return
-		}
+	m.keys = append(m.keys[:i:i], m.keys[i+1:]...)
+	m.values = append(m.values[:i:i], m.values[i+1:]...)
+	if m.at = nil; len(m.keys) > searched {
+		m.index()
 	}
+}
+
+// value is that of a key; nil: there is none.
+func (m *Map) value(key string) any {
+	v, _ := m.Get(key)
+	return v
 }
 
 // Len is the number of keys.
@@ -76,62 +115,6 @@ func (m *Map) Keys() []string { return m.keys }
 const maxNesting = 200
 
 var errNesting = errors.New("values nest too deeply")
-
-// ParseJSON reads a JSON text, with objects in order and numbers exact.
-func ParseJSON(text string) (any, error) {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	v, err := readJSON(d, 0)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("more follows the value")
-	}
-	return v, nil
-}
-
-func readJSON(d *json.Decoder, depth int) (any, error) {
-	if depth > maxNesting {
-		return nil, errNesting
-	}
-	t, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch t := t.(type) {
-	case json.Delim:
-		if t == '[' {
-			l := &List{JSON: true, Items: []any{}}
-			for d.More() {
-				v, err := readJSON(d, depth+1)
-				if err != nil {
-					return nil, err
-				}
-				l.Items = append(l.Items, v)
-			}
-			_, err := d.Token()
-			return l, err
-		}
-		m := NewMap()
-		for d.More() {
-			k, err := d.Token()
-			if err != nil {
-				return nil, err
-			}
-			v, err := readJSON(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			m.Set(k.(string), v)
-		}
-		_, err := d.Token()
-		return m, err
-	case json.Number:
-		return number(string(t)), nil
-	}
-	return t, nil
-}
 
 // number is the value of a number's text: whole ones are exact, others doubles.
 func number(s string) any {
@@ -250,7 +233,7 @@ func (p *printer) java(v any, depth int) error {
 			if err := p.put(k + "="); err != nil {
 				return err
 			}
-			if err := p.java(v.of[k], depth+1); err != nil {
+			if err := p.java(v.values[i], depth+1); err != nil {
 				return err
 			}
 		}
@@ -259,7 +242,7 @@ func (p *printer) java(v any, depth int) error {
 		if err := p.put(v.key + "="); err != nil {
 			return err
 		}
-		return p.java(v.m.of[v.key], depth+1)
+		return p.java(v.m.value(v.key), depth+1)
 	}
 	return p.put("")
 }
@@ -307,7 +290,7 @@ func (p *printer) json(v any, depth int) error {
 			if err := p.put(quoted(k) + ":"); err != nil {
 				return err
 			}
-			if err := p.json(v.of[k], depth+1); err != nil {
+			if err := p.json(v.values[i], depth+1); err != nil {
 				return err
 			}
 		}
@@ -400,9 +383,12 @@ func (m *Map) Clone() *Map {
 	if m == nil {
 		return nil
 	}
-	out := &Map{keys: append([]string(nil), m.keys...), of: make(map[string]any, len(m.of))}
-	for k, v := range m.of {
-		out.of[k] = clone(v)
+	out := &Map{keys: append([]string(nil), m.keys...), values: make([]any, len(m.values))}
+	for i, v := range m.values {
+		out.values[i] = clone(v)
+	}
+	if m.at != nil {
+		out.index()
 	}
 	return out
 }

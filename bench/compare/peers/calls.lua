@@ -1,11 +1,11 @@
--- wrk: sends the requests of a file one after the other, over and over, and
--- prints what it measured as one line of JSON.
+-- wrk: sends the requests of a file, each ended by a byte 30, one after the other,
+-- over and over, and prints what it measured as one line of JSON.
 local requests, i = {}, 0
 function init(args)
   local f = assert(io.open(args[1], "rb"))
   local all = f:read("*a")
   f:close()
-  for r in all:gmatch("(.-\r\n\r\n)") do requests[#requests + 1] = r .. "" end
+  for r in all:gmatch("[^\30]+") do requests[#requests + 1] = r end
 end
 function request()
   i = i + 1
