@@ -42,10 +42,7 @@ const (
 )
 
 // defaultTTL is how many seconds an authorizer's answer holds unless it says so.
-const (
-	defaultTTL = 300
-	maxTTL     = 3600
-)
+const defaultTTL = 300
 
 var authTypes = map[string]string{authorizerToken: "custom", authorizerRequest: "custom", authorizerCognito: "cognito_user_pools", authorizerJWT: "jwt"}
 
@@ -92,10 +89,7 @@ func (c *call) createAuthorizer() (any, error) {
 	return asAuthorizer(a), nil
 }
 
-var (
-	lambdaURI   = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:lambda:path/.+/(invocations|response-streaming-invocations)$`)
-	identityRef = regexp.MustCompile(`^(method\.request\.(header|querystring|multivalueheader|multivaluequerystring)\.[^\s,]+|stageVariables\.[^\s,]+|context\.[^\s,]+)$`)
-)
+var identityRef = regexp.MustCompile(`^(method\.request\.(header|querystring|multivalueheader|multivaluequerystring)\.[^\s,]+|stageVariables\.[^\s,]+|context\.[^\s,]+)$`)
 
 // checkAuthorizer reports what no authorizer of an API may be.
 func checkAuthorizer(d *model.Definition, a *model.Authorizer) error {
@@ -119,12 +113,12 @@ func checkAuthorizer(d *model.Definition, a *model.Authorizer) error {
 	if a.ResultTTLSeconds != nil {
 		ttl = *a.ResultTTLSeconds
 	}
-	if ttl < 0 || ttl > maxTTL {
-		return badRequest("Invalid authorizer result TTL specified: %d. It must be between 0 and %d seconds.", ttl, maxTTL)
+	if ttl < 0 || ttl > model.MaxAuthorizerTTLSeconds {
+		return badRequest("Invalid authorizer result TTL specified: %d. It must be between 0 and %d seconds.", ttl, model.MaxAuthorizerTTLSeconds)
 	}
 	switch a.Type {
 	case authorizerToken, authorizerRequest:
-		if !lambdaURI.MatchString(a.AuthorizerURI) {
+		if !model.IsInvocationURI(a.AuthorizerURI) {
 			return badRequest("Invalid Authorizer URI: %s. Authorizer URI should be a valid API Gateway ARN that represents a Lambda function invocation.", a.AuthorizerURI)
 		}
 	case authorizerCognito:
@@ -245,7 +239,7 @@ func authorizerRules(c *call, a *model.Authorizer) []patchRule {
 		{ops: "replace", pattern: "/authorizerResultTtlInSeconds", apply: func(p *patchOp, _ []string) error {
 			n, err := strconv.Atoi(p.value())
 			if err != nil {
-				return badRequest("Invalid authorizer result TTL specified: %.200s. It must be between 0 and %d seconds.", p.value(), maxTTL)
+				return badRequest("Invalid authorizer result TTL specified: %.200s. It must be between 0 and %d seconds.", p.value(), model.MaxAuthorizerTTLSeconds)
 			}
 			a.ResultTTLSeconds = &n
 			return nil

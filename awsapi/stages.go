@@ -44,6 +44,7 @@ type stage struct {
 type stageExtras struct {
 	RouteNotFound bool        `json:"routeNotFound,omitempty"`
 	CORS          *model.CORS `json:"cors,omitempty"`
+	TraceOneIn    int         `json:"traceOneIn,omitempty"`
 }
 
 func asStage(s *control.Stage) stage {
@@ -58,8 +59,8 @@ func asStage(s *control.Stage) stage {
 	if out.MethodSettings == nil {
 		out.MethodSettings = map[string]model.MethodSetting{}
 	}
-	if t.RouteNotFound || t.CORS != nil {
-		out.Tollgate = &stageExtras{t.RouteNotFound, t.CORS}
+	if t.RouteNotFound || t.CORS != nil || t.TraceOneIn != 0 {
+		out.Tollgate = &stageExtras{t.RouteNotFound, t.CORS, t.TraceOneIn}
 	}
 	if t.CacheClusterEnabled {
 		out.CacheClusterStatus = "AVAILABLE" // nothing waits for a cluster here
@@ -251,7 +252,13 @@ func patchStageExtra(name, value string, e *control.StageEdit) (err error) {
 	if field, ok := strings.CutPrefix(name, "cors/"); ok {
 		return e.SetCORS(field, value)
 	}
-	return badRequest("Invalid path %s%s. Must be one of: [/tollgate/routeNotFound, /tollgate/cors/{allowOrigins, allowMethods, allowHeaders, exposeHeaders, allowCredentials, maxAge}]", extrasPath, name)
+	if name == "traceOneIn" {
+		if e.TraceOneIn, err = strconv.Atoi(value); err != nil {
+			return badRequest("Invalid value %.100q for %s%s: it is a number of calls", value, extrasPath, name)
+		}
+		return nil
+	}
+	return badRequest("Invalid path %s%s. Must be one of: [/tollgate/routeNotFound, /tollgate/traceOneIn, /tollgate/cors/{allowOrigins, allowMethods, allowHeaders, exposeHeaders, allowCredentials, maxAge}]", extrasPath, name)
 }
 
 func patchAccessLog(path, value string, e *control.StageEdit) error {

@@ -148,6 +148,12 @@ var isolation = map[string]any{
 	"ClientCertificate":         func(f foreign) error { return second(f.ClientCertificate(f.ctx, f.mine, f.certificate2)) },
 	"DescribeClientCertificate": func(f foreign) error { return second(f.DescribeClientCertificate(f.ctx, f.mine, f.certificate2, "x")) },
 	"DeleteClientCertificate":   func(f foreign) error { return f.DeleteClientCertificate(f.ctx, f.mine, f.certificate2) },
+	"ClientCertificateStages":   func(f foreign) error { return second(f.ClientCertificateStages(f.ctx, f.mine, f.certificate2)) },
+	"ReplaceClientCertificate": func(f foreign) error {
+		_, _, err := f.ReplaceClientCertificate(f.ctx, f.mine, f.certificate2, f.certificate2)
+		return err
+	},
+	"VPCLinkUses": func(f foreign) error { return second(f.VPCLinkUses(f.ctx, f.mine, f.link2)) },
 	"ServiceCredentials": func(f foreign) error {
 		l, err := f.ServiceCredentials(f.ctx, f.mine)
 		return only(l, err, func(c control.ServiceCredential) bool { return c.AccessKeyID == "AKIAMINE" })

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"crypto/tls"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -81,4 +82,83 @@ func TestUpstreamsOfStages(t *testing.T) {
 	if s := stages(0)[d.Stage.Num]; len(s.Links) != 0 || s.Identity != nil {
 		t.Errorf("it has %+v still", s)
 	}
+}
+
+// Whatever stages serve and editors hold is found by the link that it goes through, and
+// by the certificate that it shows, which all of its stages change at once.
+func TestUsesOfUpstreams(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.tenant()
+	link, err := w.CreateVPCLink(w.ctx, a, control.VPCLink{Name: "inside", TargetARNs: []string{"10.0.0.1:80"}})
+	w.must(err)
+	api, err := w.CreateAPI(w.ctx, a, "Pets", "")
+	w.must(err)
+	through := func(path, id string) {
+		t.Helper()
+		_, err := w.UpdateDefinition(w.ctx, a, api.ID, 0, func(d *model.Definition) error {
+			if err := d.AddResource(path); err != nil && d.ByPath(path) == nil {
+				return err
+			}
+			return d.SetMethod(path, "GET", model.Method{AuthorizationType: model.AuthNone, Integration: &model.Integration{Type: model.IntegrationHTTPProxy, HTTPMethod: "GET", URI: "http://inside.example", ConnectionType: model.ConnectionVPCLink, ConnectionID: id}})
+		})
+		w.must(err)
+	}
+	uses := func() (out []string) {
+		t.Helper()
+		all, err := w.VPCLinkUses(w.ctx, a, link.ID)
+		w.must(err)
+		for _, u := range all {
+			out = append(out, fmt.Sprint(u.API, u.Verb, u.Path, u.Stages, u.Edited))
+		}
+		return out
+	}
+	through("/plain", link.ID)
+	through("/variable", "${stageVariables.link}")
+	for _, stage := range []string{"next", "prod"} {
+		_, err := w.Deploy(w.ctx, a, control.Deploy{APIID: api.ID, Stage: stage})
+		w.must(err)
+	}
+	first, err := w.Stage(w.ctx, a, api.ID, "prod")
+	w.must(err)
+	set := func(stage string, edit func(*control.StageEdit)) {
+		t.Helper()
+		_, err := w.UpdateStage(w.ctx, a, api.ID, stage, func(e *control.StageEdit) error { edit(e); return nil })
+		w.must(err)
+	}
+	set("next", func(e *control.StageEdit) {
+		e.Canary = &model.CanarySettings{PercentTraffic: 1, DeploymentID: first.DeploymentID, Overrides: map[string]string{"link": link.ID}}
+	})
+	if diff := cmp.Diff([]string{"PetsGET/plain[next prod] true", "PetsGET/variable[next] false"}, uses()); diff != "" {
+		t.Error(diff)
+	}
+	through("/plain", "other1")
+	if diff := cmp.Diff([]string{"PetsGET/plain[next prod] false", "PetsGET/variable[next] false"}, uses()); diff != "" {
+		t.Error(diff)
+	}
+	w.refused(w.DeleteVPCLink(w.ctx, a, link.ID), model.Invalid, ":next, "+api.ID+":GET:")
+
+	one, err := w.GenerateClientCertificate(w.ctx, a, "", nil)
+	w.must(err)
+	two, err := w.GenerateClientCertificate(w.ctx, a, "", nil)
+	w.must(err)
+	foreign, err := w.GenerateClientCertificate(w.ctx, w.tenant(), "", nil)
+	w.must(err)
+	set("next", func(e *control.StageEdit) { e.ClientCertificateID = one.ID })
+	set("prod", func(e *control.StageEdit) { e.ClientCertificateID = one.ID })
+	_, _, err = w.ReplaceClientCertificate(w.ctx, a, one.ID, foreign.ID)
+	w.refused(err, model.NotFound, "")
+	if n, _, err := w.ReplaceClientCertificate(w.ctx, a, one.ID, two.ID); err != nil || n != 2 {
+		t.Errorf("%d stages, %v", n, err)
+	}
+	stages, err := w.ClientCertificateStages(w.ctx, a, two.ID)
+	if diff := cmp.Diff([]control.StageName{{APIID: api.ID, API: "Pets", Stage: "next"}, {APIID: api.ID, API: "Pets", Stage: "prod"}}, stages); diff != "" || err != nil {
+		t.Errorf("%s %v", diff, err)
+	}
+	for _, s := range w.changes(control.SharedNode("n1"), hello(0)).Stages {
+		if s.APIID == api.ID && (s.Identity == nil || s.Identity.Certificate != two.PEM) {
+			t.Errorf("nodes show something else on %s", s.Stage)
+		}
+	}
+	w.must(w.DeleteClientCertificate(w.ctx, a, one.ID))
 }

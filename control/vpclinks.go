@@ -219,17 +219,12 @@ func (p *Plane) DeleteVPCLink(ctx context.Context, actor Actor, id string) error
 		if _, err := readLink(ctx, w, w.tenant, id); err != nil {
 			return err
 		}
-		var users *string
-		err := w.QueryRow(ctx, `
-			select string_agg(distinct s.api_id || ':' || m.key || ':' || (r->>'id') || ':' || s.name, ', ')
-			from stage s join deployment d on (d.tenant_id, d.api_id) = (s.tenant_id, s.api_id) and d.deployment_id in (s.deployment_id, s.canary_deployment_id),
-				jsonb_array_elements(d.definition->'resources') r, jsonb_each(r->'resourceMethods') m
-			where s.tenant_id = $1 and s.deleted_at is null and m.value #>> '{methodIntegration,connectionId}' = $2`, w.tenant, id).Scan(&users)
+		uses, err := linkUses(ctx, w, w.tenant, id)
 		if err != nil {
 			return err
 		}
-		if users != nil {
-			return model.Errorf(model.Invalid, "Cannot delete vpc link. Vpc link '%s', is referenced in [%s] in format of [RESTApiId:Method:Resource:Stage].", id, *users)
+		if users := served(uses); users != "" {
+			return model.Errorf(model.Invalid, "Cannot delete vpc link. Vpc link '%s', is referenced in [%s] in format of [RESTApiId:Method:Resource:Stage].", id, users)
 		}
 		if err := w.untag(ctx, "/vpclinks/"+id); err != nil {
 			return err

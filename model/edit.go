@@ -1,10 +1,10 @@
 package model
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -142,28 +142,39 @@ const (
 
 // RouteChange is a method that differs between two definitions.
 type RouteChange struct {
-	Kind string   `json:"kind"`
-	Verb string   `json:"verb,omitempty"` // empty: of the whole API
-	Path string   `json:"path,omitempty"`
-	What []string `json:"what,omitempty"` // for one that changed, each in words
+	Kind  string       `json:"kind"`
+	Verb  string       `json:"verb,omitempty"` // empty: of the whole API
+	Path  string       `json:"path,omitempty"`
+	Parts []Difference `json:"parts,omitempty"` // of one that changed
+}
+
+// Difference is one thing of two that is not alike. What is more than a word or a number
+// is a text of several lines, as documents write it.
+type Difference struct {
+	What string `json:"what"`
+	From string `json:"from,omitempty"` // empty: it was not there
+	To   string `json:"to,omitempty"`   // empty: it is not there any more
 }
 
 // Compare lists what is different in now, by path and verb.
 func Compare(was, now *Definition) []RouteChange {
 	var out []RouteChange
 	whole := RouteChange{Kind: Changed}
-	differ(&whole.What, "name", was.Name, now.Name)
-	differ(&whole.What, "description", was.Description, now.Description)
-	differ(&whole.What, "version", was.Version, now.Version)
-	differ(&whole.What, "API key source", was.APIKeySource, now.APIKeySource)
-	differ(&whole.What, "binary media types", strings.Join(was.BinaryMediaTypes, ", "), strings.Join(now.BinaryMediaTypes, ", "))
-	differ(&whole.What, "resource policy", was.Policy, now.Policy)
-	differ(&whole.What, "default endpoint switched off", was.DisableDefaultEndpoint, now.DisableDefaultEndpoint)
-	differ(&whole.What, "authorizers", byID(was.Authorizers), byID(now.Authorizers))
-	differ(&whole.What, "models", byID(was.Models), byID(now.Models))
-	differ(&whole.What, "request validators", byID(was.RequestValidators), byID(now.RequestValidators))
-	differ(&whole.What, "gateway responses", was.GatewayResponses, now.GatewayResponses)
-	if len(whole.What) > 0 {
+	differ(&whole.Parts, "name", was.Name, now.Name)
+	differ(&whole.Parts, "description", was.Description, now.Description)
+	differ(&whole.Parts, "version", was.Version, now.Version)
+	differ(&whole.Parts, "compressed from, in bytes", pointed(was.MinimumCompressionSize), pointed(now.MinimumCompressionSize))
+	differ(&whole.Parts, "endpoint", was.Endpoint, now.Endpoint)
+	differ(&whole.Parts, "security policy", was.SecurityPolicy, now.SecurityPolicy)
+	differ(&whole.Parts, "API key source", was.APIKeySource, now.APIKeySource)
+	differ(&whole.Parts, "binary media types", strings.Join(was.BinaryMediaTypes, ", "), strings.Join(now.BinaryMediaTypes, ", "))
+	differ(&whole.Parts, "resource policy", was.Policy, now.Policy)
+	differ(&whole.Parts, "default endpoint switched off", was.DisableDefaultEndpoint, now.DisableDefaultEndpoint)
+	differ(&whole.Parts, "authorizers", byID(was.Authorizers), byID(now.Authorizers))
+	differ(&whole.Parts, "models", byID(was.Models), byID(now.Models))
+	differ(&whole.Parts, "request validators", byID(was.RequestValidators), byID(now.RequestValidators))
+	differ(&whole.Parts, "gateway responses", was.GatewayResponses, now.GatewayResponses)
+	if len(whole.Parts) > 0 {
 		out = append(out, whole)
 	}
 	old, young := was.byRoute(), now.byRoute()
@@ -190,7 +201,7 @@ func Compare(was, now *Definition) []RouteChange {
 			c.Kind = Removed
 			out = append(out, c)
 		default:
-			if c.Kind, c.What = Changed, a.differences(b); len(c.What) > 0 {
+			if c.Kind, c.Parts = Changed, a.differences(b); len(c.Parts) > 0 {
 				out = append(out, c)
 			}
 		}
@@ -208,7 +219,7 @@ func (d *Definition) byRoute() map[[2]string]*Method {
 	return out
 }
 
-func (m *Method) differences(n *Method) (out []string) {
+func (m *Method) differences(n *Method) (out []Difference) {
 	differ(&out, "API key required", m.APIKeyRequired, n.APIKeyRequired)
 	differ(&out, "authorization", or(m.AuthorizationType, AuthNone), or(n.AuthorizationType, AuthNone))
 	differ(&out, "authorizer", m.AuthorizerID, n.AuthorizerID)
@@ -233,36 +244,28 @@ func (m *Method) differences(n *Method) (out []string) {
 	differ(&out, "certificate checks off", a.InsecureSkipVerify, b.InsecureSkipVerify)
 	differ(&out, "passthrough", a.PassthroughBehavior, b.PassthroughBehavior)
 	differ(&out, "content handling", a.ContentHandling, b.ContentHandling)
-	differ(&out, "connection", a.ConnectionType+a.ConnectionID, b.ConnectionType+b.ConnectionID)
+	differ(&out, "connection", strings.TrimSpace(a.ConnectionType+" "+a.ConnectionID), strings.TrimSpace(b.ConnectionType+" "+b.ConnectionID))
+	differ(&out, "load balancer", a.IntegrationTarget, b.IntegrationTarget)
+	differ(&out, "upstream policy", a.Upstream, b.Upstream)
+	differ(&out, "answers are sent on", or(a.ResponseTransferMode, "BUFFERED"), or(b.ResponseTransferMode, "BUFFERED"))
+	differ(&out, "cache namespace", a.CacheNamespace, b.CacheNamespace)
 	differ(&out, "credentials", a.Credentials, b.Credentials)
 	differ(&out, "cache keys", strings.Join(a.CacheKeyParameters, ", "), strings.Join(b.CacheKeyParameters, ", "))
 	return out
 }
 
-// differ notes a difference in words; of what is long, only that there is one.
-func differ(out *[]string, what string, a, b any) {
-	x, y := shown(a), shown(b)
-	switch {
-	case x == y:
-	case len(x)+len(y) > 300:
-		*out = append(*out, what+" changed")
-	default:
-		*out = append(*out, fmt.Sprintf("%s: %s → %s", what, or(x, "none"), or(y, "none")))
+// differ notes a difference.
+func differ(out *[]Difference, what string, a, b any) {
+	if x, y := written(a), written(b); x != y {
+		*out = append(*out, Difference{what, x, y})
 	}
 }
 
-func shown(v any) string {
-	switch v := v.(type) {
-	case bool:
-		return map[bool]string{true: "yes", false: "no"}[v]
-	case string:
-		return v
-	}
-	s := fmt.Sprint(v) // maps are printed in the order of their keys
-	if s == "map[]" {
+func pointed(n *int) string {
+	if n == nil {
 		return ""
 	}
-	return strings.TrimPrefix(s, "map")
+	return strconv.Itoa(*n)
 }
 
 func or(a, b string) string {

@@ -32,7 +32,8 @@ func TestAPIParts(t *testing.T) {
 	n.press("Save authorizer", "name", "Staff", "type", "TOKEN", "function", "arn:aws:lambda:us-east-1:123456789012:function:gate").want(422, "There is an authorizer")
 	n.press("Save authorizer", "name", "Gate", "type", "TOKEN", "function", "arn:aws:lambda:us-east-1:123456789012:function:gate", "source-name", "X-Gate", "ttl", "4000").want(422, "between 0 and 3600")
 	n.press("Save authorizer", "name", "Gate", "type", "TOKEN", "function", "arn:aws:lambda:us-east-1:123456789012:function:gate", "source-name", "X-Gate", "pattern", "g-.+", "ttl", "60").want(200, "Saved", "Gate")
-	b.get(at+"/authorizers/new").press("Save authorizer", "name", "Open", "type", "JWT", "jwt", `{"issuers": [{"issuer": "http://x"}]}`).want(422, "https address and audiences")
+	b.get(at+"/authorizers/new").press("Save authorizer", "name", "Open", "type", "JWT").want(422, "needs a jwtConfiguration with issuers")
+	b.get(at+"/authorizers/new").press("Save authorizer", "name", "Open", "type", "JWT", "issuer-url", "http://x", "issuer-audiences", "a").want(422, "https address without query")
 	d := s.definition(owner, api)
 	gate := d.Authorizers[1]
 	if gate.Type != "TOKEN" || gate.AuthorizerURI != "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:gate/invocations" ||
@@ -189,6 +190,27 @@ func TestStageSettings(t *testing.T) {
 	p.press("Save settings", "description", "For all", "tracing", "1", "variable-name", "base", "variable-value", "v1").want(200, "Saved")
 	if x := stage().Settings; x.Description != "For all" || !x.TracingEnabled || x.Variables["base"] != "v1" {
 		t.Errorf("the settings are %+v", x)
+	}
+
+	b.get(at+"/settings").press("Save settings", "one-in", "x").want(422, "is not a number of calls")
+	b.get(at+"/settings").press("Save settings", "one-in", "50", "not-found", "1").want(200, "Saved")
+	if x := stage().Settings; x.TraceOneIn != 50 || !x.RouteNotFound || !x.TracingEnabled {
+		t.Errorf("the settings are %+v", x)
+	}
+	b.get(at+"/settings").press("Save settings", "one-in", "0").want(200)
+	if n := b.get(at + "/settings").field("one-in"); n != "0" || stage().Settings.TraceOneIn != -1 {
+		t.Errorf("one in %s is %d", n, stage().Settings.TraceOneIn)
+	}
+	k := b.get(at+"/settings").link("CORS").want(200, "Allowed origins")
+	k.press("Save CORS", "on", "1", "origins", "example.com").want(422, "cannot be among the origins")
+	k.press("Save CORS", "on", "1", "origins", "*", "credentials", "1").want(422, "that allow credentials name their origins")
+	k.press("Save CORS", "on", "1", "origins", "https://a.example.com\nhttps://*.b.example.com", "methods", "get, post", "max-age", "600").want(200, "Saved")
+	if c := stage().Settings.CORS; c == nil || len(c.AllowOrigins) != 2 || c.AllowMethods[0] != "GET" || c.MaxAge != 600 {
+		t.Errorf("CORS is %+v", c)
+	}
+	b.get(at+"/cors").press("Save CORS", "on", "").want(200, "Saved")
+	if stage().Settings.CORS != nil {
+		t.Error("CORS is still there")
 	}
 
 	b.get(at+"/methods").want(200, "Nothing is set").link("Set it for every method").press("Save settings", "rate", "fast").want(422, "is not a number of calls a second")

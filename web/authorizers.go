@@ -1,9 +1,7 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -66,10 +64,12 @@ type authorizerForm struct {
 	Function, Credentials string
 	Sources               []ui.RowValues
 	Pattern, TTL          string
-	Pools, JWT            string
-	Revision              int64
-	Methods               []string
-	Trial                 authorizerTrial
+	Pools                 string
+	jwtFields
+	Revision int64
+	Methods  []string
+	Scoped   []scoped // those that ask for scopes
+	Trial    authorizerTrial
 	problems
 }
 
@@ -101,12 +101,10 @@ func (f *authorizerForm) show(d *model.Definition, a *model.Authorizer) {
 		f.TTL = strconv.Itoa(*a.ResultTTLSeconds)
 	}
 	f.Pools = strings.Join(a.ProviderARNs, "\n")
-	if len(a.JWT) > 0 {
-		var b bytes.Buffer
-		if json.Indent(&b, a.JWT, "", "  ") == nil {
-			f.JWT = b.String()
-		}
+	if a.Type == byJWT {
+		f.jwtFields.show(a.JWT)
 	}
+	f.Scoped = scopesOf(d, a.ID)
 	f.Methods = usedBy(d, func(m *model.Method) bool { return m.AuthorizerID == a.ID })
 	f.Trial = authorizerTrial{Possible: a.Type == byToken || a.Type == byRequest, Target: "/"}
 	for _, s := range listed(a.IdentitySource) {
@@ -118,17 +116,10 @@ func (f *authorizerForm) show(d *model.Definition, a *model.Authorizer) {
 
 func (f *authorizerForm) read(v *visit) {
 	f.Name, f.Type, f.Function, f.Credentials = v.value("name"), v.value("type"), v.value("function"), v.value("credentials")
-	f.Sources, f.Pattern, f.TTL, f.Pools, f.JWT = v.rows("source", identityColumns), v.value("pattern"), v.value("ttl"), v.text("pools"), v.text("jwt")
+	f.Sources, f.Pattern, f.TTL, f.Pools = v.rows("source", identityColumns), v.value("pattern"), v.value("ttl"), v.text("pools")
+	f.jwtFields.read(v)
 	f.Revision, _ = strconv.ParseInt(v.value("revision"), 10, 64)
 }
-
-var (
-	lambdaURI   = regexp.MustCompile(`^arn:aws[a-z-]*:apigateway:[a-z0-9-]+:lambda:path/.+/(invocations|response-streaming-invocations)$`)
-	userPoolARN = regexp.MustCompile(`^arn:aws[a-z-]*:cognito-idp:[a-z0-9-]+:\d{12}:userpool/[\w-]+$`)
-)
-
-// maxAuthorizerTTL is how long an authorizer's answer may hold, in seconds.
-const maxAuthorizerTTL = 3600
 
 // apply makes an authorizer what the form says.
 func (f *authorizerForm) apply(d *model.Definition, a *model.Authorizer) problems {
@@ -144,6 +135,7 @@ func (f *authorizerForm) apply(d *model.Definition, a *model.Authorizer) problem
 	if a.Type != f.Type {
 		a.AuthType = "" // what a document called the type that it was
 	}
+	kept := a.JWT
 	*a = model.Authorizer{ID: a.ID, Name: f.Name, Type: f.Type, AuthType: a.AuthType}
 	switch f.Type {
 	case byToken, byRequest:
@@ -154,17 +146,13 @@ func (f *authorizerForm) apply(d *model.Definition, a *model.Authorizer) problem
 			p.say("pools", "Name at least one user pool, by its ARN")
 		}
 		for _, arn := range a.ProviderARNs {
-			if !userPoolARN.MatchString(arn) {
-				p.say("pools", "%q is not the ARN of a user pool, such as arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_AbCdEf", arn)
+			if _, err := (model.UserPools)(nil).Issuer(arn); err != nil {
+				p.say("pools", "%s. Name a pool by its ARN, such as arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_AbCdEf, or an OpenID provider by its https address", model.MessageOf(err))
 				break
 			}
 		}
 	case byJWT:
-		if err := checkJWT(f.JWT); err != "" {
-			p.say("jwt", "%s", err)
-		} else {
-			a.JWT = json.RawMessage(f.JWT)
-		}
+		a.JWT = f.jwt(p, kept)
 	default:
 		p.say("type", "Choose a type of authorizer")
 		return f.problems
@@ -178,7 +166,7 @@ func (f *authorizerForm) lambda(a *model.Authorizer) {
 	if at := functionARN.FindStringSubmatch(f.Function); at != nil {
 		f.Function = "arn:aws:apigateway:" + at[1] + ":lambda:path/2015-03-31/functions/" + f.Function + "/invocations"
 	}
-	if !lambdaURI.MatchString(f.Function) {
+	if !model.IsInvocationURI(f.Function) {
 		p.say("function", "%q is not the ARN of a Lambda function, such as arn:aws:lambda:us-east-1:123456789012:function:name", f.Function)
 	}
 	a.AuthorizerURI, a.AuthorizerCredentials = f.Function, f.Credentials
@@ -187,8 +175,8 @@ func (f *authorizerForm) lambda(a *model.Authorizer) {
 	}
 	if f.TTL != "" {
 		n, err := strconv.Atoi(f.TTL)
-		if err != nil || n < 0 || n > maxAuthorizerTTL {
-			p.say("ttl", "%q is not a number of seconds between 0 and %d", f.TTL, maxAuthorizerTTL)
+		if err != nil || n < 0 || n > model.MaxAuthorizerTTLSeconds {
+			p.say("ttl", "%q is not a number of seconds between 0 and %d", f.TTL, model.MaxAuthorizerTTLSeconds)
 		}
 		a.ResultTTLSeconds = &n
 	}
@@ -209,6 +197,7 @@ func (f *authorizerForm) identity(a *model.Authorizer) {
 		switch {
 		case !among(r.Cells[0], sourceOptions) || !parameterName.MatchString(r.Cells[1]) || strings.Contains(r.Cells[1], ","):
 			r.Error = "A source has a name without blanks and commas"
+		case f.Type == byJWT && r.Cells[0] == "method.request.querystring.":
 		case f.Type != byRequest && r.Cells[0] != "method.request.header.":
 			r.Error = "This type of authorizer looks into one header"
 		}
@@ -223,42 +212,13 @@ func (f *authorizerForm) identity(a *model.Authorizer) {
 	switch {
 	case f.Type != byRequest && f.Type != byJWT && len(out) != 1:
 		f.say("source", "This type of authorizer needs one header to look into, such as Authorization")
+	case f.Type == byJWT && len(out) > 1:
+		f.say("source", "This type of authorizer looks into one place; empty: the header Authorization")
 	case f.Type == byRequest && len(out) == 0 && cached:
 		f.say("source", "What is kept of answers needs something that tells callers apart: name it, or keep answers for 0 seconds")
 	}
 	a.IdentitySource = strings.Join(out, ",")
 }
-
-// checkJWT says what a JWT configuration must not be.
-func checkJWT(text string) string {
-	var in struct {
-		Issuers []struct {
-			Issuer    string
-			Audiences []string
-		}
-	}
-	if len(text) > 64<<10 {
-		return "The configuration has more than 64 KiB"
-	}
-	if err := json.Unmarshal([]byte(text), &in); err != nil {
-		if e, ok := err.(*json.SyntaxError); ok {
-			line, column := lineOf(text, int(e.Offset))
-			return fmt.Sprintf("The configuration is not JSON: line %d, column %d: %v", line, column, e)
-		}
-		return "The configuration is not an object with a list of issuers"
-	}
-	if len(in.Issuers) == 0 {
-		return "The configuration names no issuer whose tokens count"
-	}
-	for _, i := range in.Issuers {
-		if !strings.HasPrefix(i.Issuer, "https://") || len(i.Audiences) == 0 {
-			return fmt.Sprintf("Each issuer has an https address and audiences; %q has not", i.Issuer)
-		}
-	}
-	return ""
-}
-
-const sampleJWT = "{\n  \"defaultAlgorithms\": [\"RS256\"],\n  \"issuers\": [\n    {\"issuer\": \"https://login.example.com\", \"audiences\": [\"my-api\"]}\n  ]\n}"
 
 func (v *visit) authorizers() error {
 	a, err := v.Plane.API(v.ctx(), v.actor(), v.path("api"))
@@ -273,7 +233,7 @@ func (v *visit) newAuthorizer() error {
 	if err != nil {
 		return err
 	}
-	f := authorizerForm{Type: byToken, Revision: a.Revision, JWT: sampleJWT, Sources: []ui.RowValues{{Cells: []string{"method.request.header.", "Authorization"}}}}
+	f := authorizerForm{Type: byToken, Revision: a.Revision, jwtFields: jwtFields{Algorithms: []string{"RS256"}}, Sources: []ui.RowValues{{Cells: []string{"method.request.header.", "Authorization"}}}}
 	return v.authorizerWith(200, a, f)
 }
 
@@ -430,6 +390,9 @@ func authorizerAct(api string, f *authorizerForm) act {
 		kept.Function = "arn:aws:lambda:us-east-1:123456789012:function:NAME"
 	}
 	kept.problems = nil
+	if len(kept.Issuers) == 0 {
+		kept.Issuers = []ui.RowValues{{Cells: []string{"https://login.example.com", "AUDIENCE"}}}
+	}
 	if kept.Name == "" {
 		kept.Name = "NAME"
 	}
@@ -444,6 +407,9 @@ func authorizerAct(api string, f *authorizerForm) act {
 	}
 	if len(a.ProviderARNs) > 0 {
 		in["providerARNs"] = a.ProviderARNs
+	}
+	if len(a.JWT) > 0 {
+		in["jwtConfiguration"] = a.JWT
 	}
 	if a.ResultTTLSeconds != nil {
 		in["authorizerResultTtlInSeconds"], tf["authorizer_result_ttl_in_seconds"] = *a.ResultTTLSeconds, *a.ResultTTLSeconds
@@ -462,9 +428,24 @@ func authorizerAct(api string, f *authorizerForm) act {
 		if a.ResultTTLSeconds != nil {
 			steps = append(steps, "replace", "/authorizerResultTtlInSeconds", strconv.Itoa(*a.ResultTTLSeconds))
 		}
+		if len(a.JWT) > 0 {
+			steps = append(steps, "replace", "/jwtConfiguration", string(a.JWT))
+		}
 		out = act{op: "update-authorizer", verb: "PATCH", path: out.path + "/" + url.PathEscape(f.ID), ids: map[string]any{"restApiId": api, "authorizerId": f.ID}, in: patchAct(steps...)}
 	}
-	out.terraform = block("aws_api_gateway_authorizer", "authorizer", tf)
+	if f.Type != byJWT { // which the provider does not know
+		out.terraform = block("aws_api_gateway_authorizer", "authorizer", tf)
+	}
+	return out
+}
+
+// shownAuthorizer is authorizerAct as it is shown. The AWS CLI cannot make one of type
+// JWT; what is there it can change.
+func shownAuthorizer(endpoint, api string, f *authorizerForm) []ui.Shown {
+	out := shown(endpoint, authorizerAct(api, f))
+	if f.Type == byJWT && f.ID == "" {
+		return out[1:2]
+	}
 	return out
 }
 

@@ -209,6 +209,39 @@ func TestCommands(t *testing.T) {
 		t.Errorf("%+v %v", x, err)
 	}
 	one(stage+"/canary/promote", "c-end", 0)
+	_, err = s.UpdateStage(s.Context(), owner, api, "prod", func(e *control.StageEdit) error {
+		e.CORS = &model.CORS{AllowOrigins: []string{"https://a.example.com"}, MaxAge: 60}
+		return nil
+	})
+	s.must(err)
+	one(stage+"/cors", "c-stage-cors", 1, "https://a.example.com", "https://b.example.com")
+	if x, err := s.Stage(s.Context(), owner, api, "prod"); err != nil || x.Settings.CORS.AllowOrigins[0] != "https://b.example.com" || x.Settings.CORS.MaxAge != 60 {
+		t.Errorf("%+v %v", x.Settings.CORS, err)
+	}
+	// What reaches back ends.
+	run("/vpc-links/new", "c-link")
+	links, err := s.Plane.VPCLinks(s.Context(), owner, control.Page{})
+	s.must(err)
+	run("/client-certificates/new", "c-certificate")
+	certificates, err := s.Plane.ClientCertificates(s.Context(), owner, control.Page{})
+	s.must(err)
+	if len(links.Items) != 2 || len(certificates.Items) != 2 {
+		t.Fatalf("%d links and %d certificates were made", len(links.Items), len(certificates.Items))
+	}
+	link, certificate := "/vpc-links/"+links.Items[0].ID, "/client-certificates/"+certificates.Items[0].ID
+	run(link, "c-link")
+	one(link+"/delete", "c-delete", 0)
+	run(certificate, "c-describe")
+	_, err = s.UpdateStage(s.Context(), owner, api, "prod", func(e *control.StageEdit) error {
+		e.ClientCertificateID = certificates.Items[0].ID
+		return nil
+	})
+	s.must(err)
+	one(certificate+"/rotate", "c-rotate", 0)
+	if x, err := s.Stage(s.Context(), owner, api, "prod"); err != nil || x.Settings.ClientCertificateID != certificates.Items[1].ID {
+		t.Errorf("%s is shown, %v", x.Settings.ClientCertificateID, err)
+	}
+	one(certificate+"/delete", "c-delete", 1)
 	history, err := s.Deployments(s.Context(), owner, api, control.Page{})
 	s.must(err)
 	first := history.Items[len(history.Items)-1].ID

@@ -270,6 +270,6 @@ func corsActs(a control.API, r *model.Resource, f *corsForm) []act {
 	method := methodAct(p, "put-method", "PUT", "", map[string]any{"authorizationType": "NONE"})
 	method.terraform = block("aws_api_gateway_method", "method", about(p, map[string]any{"authorization": "NONE"}))
 	answer := answerPart{Key: "200"}
-	out := []act{method, putResponse(p, "200", m.Responses["200"]), putIntegration(p, m.Integration)}
+	out := append([]act{method, putResponse(p, "200", m.Responses["200"])}, putIntegration(p, m.Integration)...)
 	return append(out, answer.acts(p, d)...)
 }

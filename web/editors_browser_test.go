@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -55,7 +56,7 @@ func TestEditorPagesInBrowser(t *testing.T) {
 		"pipeline-response": method + "&edit=response&key=200", "pipeline-remove": at + "/method/answer/remove?path=/tools/{tool}&verb=POST&key=200", "authorizers": at + "/authorizers", "authorizer-new": at + "/authorizers/new", "authorizer": at + "/authorizers/auth01", "authorizer-delete": at + "/authorizers/auth01/delete",
 		"models": at + "/models", "model-new": at + "/models/new", "model": at + "/models/Tool", "model-delete": at + "/models/Tool/delete", "validator": at + "/validators/val001", "validator-delete": at + "/validators/val001/delete",
 		"gateway-responses": at + "/responses", "gateway-response": at + "/responses/THROTTLED", "gateway-response-reset": at + "/responses/THROTTLED/reset", "cors": at + "/cors?path=/tools/{tool}", "policy": at + "/policy?template=allow&of=203.0.113.0/24", "editor-settings": at + "/settings",
-		"stage-settings": stage + "/settings", "stage-methods": stage + "/methods", "stage-method": stage + "/methods/edit", "stage-method-remove": stage + "/methods/remove?key=*/*", "stage-canary": stage + "/canary", "stage-canary-end": stage + "/canary/end", "stage-cache": stage + "/cache", "stage-flush": stage + "/cache/flush", "stage-logs": stage + "/logs?preset=json",
+		"stage-settings": stage + "/settings", "stage-methods": stage + "/methods", "stage-method": stage + "/methods/edit", "stage-method-remove": stage + "/methods/remove?key=*/*", "stage-cors": stage + "/cors", "stage-canary": stage + "/canary", "stage-canary-end": stage + "/canary/end", "stage-cache": stage + "/cache", "stage-flush": stage + "/cache/flush", "stage-logs": stage + "/logs?preset=json",
 	} {
 		p.Goto(s.url + path)
 		if p.Status() != 200 {
@@ -141,4 +142,163 @@ func TestMethodEditedWithoutJavaScript(t *testing.T) {
 	if !p.Says("200 in") || !p.Says("Execution log for request") {
 		t.Errorf("it is not tried: %s", p.Text("main"))
 	}
+}
+
+// An integration's upstream policy is off at first; what is wrong with one is said at its
+// field, and what the pipeline says of it can be read.
+func TestUpstreamPolicyInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	api := s.workshop(owner)
+	p := chromium.Start(t).Visitor(t)
+	s.as(owner).in(p)
+	at := s.url + "/apis/" + api + "/method?path=/tools&verb=GET"
+	p.Goto(at + "&edit=integration")
+	p.Choose("type", model.IntegrationHTTPProxy)
+	p.Fill("uri", "https://tools.example.com/v1")
+	p.Click("Save integration")
+	p.Await("Saved")
+	if g := s.method(owner, api, "/tools", "GET").Integration; g.Upstream != nil {
+		t.Fatalf("a policy came by itself: %s", g.Upstream)
+	}
+	p.Goto(at + "&edit=integration")
+	p.Tap("Retries, circuit breaker, HTTP/2")
+	p.Check("retry", "", true)
+	p.Fill("attempts", "9")
+	p.Fill("on-status", "404")
+	p.Check("breaker", "", true)
+	p.Click("Save integration")
+	if p.Status() != 422 || !p.Says("is between 2 and 5") || !p.Says("only failures, 500 to 599") || !p.Says("needs consecutiveFailures or failureRatio") || p.Count(`#policy[open] [aria-invalid="true"]`) != 3 {
+		t.Fatalf("%d %s", p.Status(), p.Text("main"))
+	}
+	p.Sound("policy-refused")
+	p.Fill("attempts", "3")
+	p.Fill("on-status", "500, 503")
+	p.Fill("consecutive", "5")
+	p.Fill("ratio", "50")
+	p.Check("http2", "", true)
+	p.Click("Save integration")
+	p.Await("Saved")
+	if got, want := s.method(owner, api, "/tools", "GET").Integration.Upstream.String(), `{"retries":{"attempts":3,"onStatus":[500,503]},"circuitBreaker":{"consecutiveFailures":5,"failureRatio":0.5},"http2":true}`; got != want {
+		t.Errorf("the policy is %s", got)
+	}
+	if !p.Says("asked up to 3 times") || !p.Says("5 failures in a row, or 50 % of calls failed") {
+		t.Errorf("the pipeline says %s", p.Text("#integration"))
+	}
+	p.Goto(at + "&edit=integration")
+	p.Sound("policy")
+	p.Check("retry", "", false)
+	p.Check("breaker", "", false)
+	p.Check("http2", "", false)
+	p.Click("Save integration")
+	p.Await("Saved")
+	if g := s.method(owner, api, "/tools", "GET").Integration; g.Upstream != nil {
+		t.Errorf("the policy is still %s", g.Upstream)
+	}
+}
+
+// Whom a JWT authorizer trusts is typed field by field, and what the API stored in its own
+// words stays so until something else is said.
+func TestJWTAuthorizerInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	api := s.workshop(owner)
+	p := chromium.Start(t).Visitor(t)
+	s.as(owner).in(p)
+	at := s.url + "/apis/" + api + "/authorizers"
+	p.Goto(at + "/new")
+	p.Fill("name", "Login")
+	p.Choose("type", "JWT")
+	p.Fill("issuer-url", "login.example.com")
+	p.Fill("issuer-audiences", "app, web")
+	p.Click("Save authorizer")
+	if p.Status() != 422 || p.Count("#f-issuer") != 1 || !p.Says("has an https address") {
+		t.Fatalf("%d %s", p.Status(), p.Text("main"))
+	}
+	p.Fill("issuer-url", "https://login.example.com")
+	p.Fill("claim-name", "tier")
+	p.Fill("claim-values", "gold, very best")
+	p.Choose("claim-must", "true")
+	p.Tap("Algorithms")
+	p.Check("algorithm", "ES256", true)
+	p.Sound("authorizer-jwt")
+	p.Click("Save authorizer")
+	p.Await("Saved")
+	a := s.definition(owner, api).Authorizers[1]
+	const want = `{"defaultAlgorithms":["RS256","ES256"],"issuers":[{"issuer":"https://login.example.com","audiences":["app","web"],"additionalClaims":[{"claimName":"tier","expectedValues":["gold","very best"],"format":"SINGLE_STRING","required":true}]}]}`
+	if got := compact(t, a.JWT); got != compact(t, []byte(want)) {
+		t.Errorf("it is %s", got)
+	}
+	const own = `{"issuer": "https://login.example.com", "audience": ["app"], "note": "kept"}`
+	_, err := s.UpdateDefinition(s.Context(), owner, api, 0, func(d *model.Definition) error {
+		d.Authorizers[1].JWT = []byte(own)
+		m := *d.Method("/tools", "GET")
+		m.AuthorizationType, m.AuthorizerID, m.AuthorizationScopes = model.AuthJWT, a.ID, []string{"tools.read"}
+		return d.SetMethod("/tools", "GET", m)
+	})
+	s.must(err)
+	p.Goto(at + "/" + a.ID)
+	if !p.Says("tools.read") || p.Attr("[name=issuer-url]", "value") != "https://login.example.com" {
+		t.Errorf("it says %s", p.Text("main"))
+	}
+	p.Fill("name", "Log in")
+	p.Click("Save authorizer")
+	p.Await("Saved")
+	if got := s.definition(owner, api).Authorizers[1]; got.Name != "Log in" || compact(t, got.JWT) != compact(t, []byte(own)) {
+		t.Errorf("it is %s %s", got.Name, got.JWT)
+	}
+}
+
+// compact is JSON in one way of writing it.
+func compact(t *testing.T, text []byte) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// What a deployment changes is read line by line; what is long is folded.
+func TestCompareInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withGateway)
+	owner := s.tenant()
+	api := s.workshop(owner)
+	_, err := s.UpdateDefinition(s.Context(), owner, api, 0, func(d *model.Definition) error { d.Authorizers = nil; return nil })
+	s.must(err)
+	_, err = s.Deploy(s.Context(), owner, control.Deploy{APIID: api, Stage: "prod"})
+	s.must(err)
+	_, err = s.UpdateDefinition(s.Context(), owner, api, 0, func(d *model.Definition) error {
+		m := *d.Method("/tools/{tool}", "POST")
+		g := *m.Integration
+		g.RequestTemplates = map[string]string{"application/json": "#set($a = 1)\n{\"statusCode\": 200}", "text/plain": strings.Repeat("## a line of a long template\n", 60)}
+		m.Integration, m.APIKeyRequired = &g, true
+		d.Models[0].Schema = `{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"size":{"type":"integer"}}}`
+		d.GatewayResponses = map[string]model.GatewayResponse{"THROTTLED": {StatusCode: "420", Parameters: map[string]string{"gatewayresponse.header.Retry-After": "'1'"}}}
+		if err := d.RemoveMethod("/tools", "GET"); err != nil {
+			return err
+		}
+		return d.SetMethod("/tools/{tool}", "POST", m)
+	})
+	s.must(err)
+	p := chromium.Start(t).Visitor(t)
+	s.as(owner).in(p)
+	p.Goto(s.url + "/apis/" + api + "/deploy?stage=prod")
+	if text := p.Text("main"); strings.Contains(text, "map[") || !strings.Contains(text, `"size": {`) || !p.Says("API key required from no to yes") || p.Count("details.diff:not([open])") != 1 {
+		t.Errorf("it says %s", text)
+	}
+	p.Sound("deploy-diff")
+	p.TapOn("details.diff:not([open]) > summary")
+	p.Until(`!document.querySelector("details.diff:not([open])")`)
+	if !p.Says("added: + ## a line of a long template") {
+		t.Errorf("it says %s", p.Text("main"))
+	}
+	p.Sound("deploy-diff-open")
 }

@@ -123,8 +123,9 @@ func (f *requestPart) acts(p *methodPage, d *model.Definition) []act {
 	return []act{a}
 }
 
-// putIntegration is a method's integration as it is, to be put.
-func putIntegration(p *methodPage, g *model.Integration) act {
+// putIntegration is a method's integration as it is, to be put, and what of it the
+// service's own clients do not know, to be set after that.
+func putIntegration(p *methodPage, g *model.Integration) []act {
 	in := map[string]any{"type": g.Type}
 	tf := map[string]any{"type": g.Type}
 	set := func(wire, argument, value string) {
@@ -164,14 +165,17 @@ func putIntegration(p *methodPage, g *model.Integration) act {
 		a.renamed = map[string]string{"httpMethod": "integrationHttpMethod"}
 	}
 	a.terraform = block("aws_api_gateway_integration", "integration", about(p, tf))
-	return a
+	if g.Upstream == nil {
+		return []act{a}
+	}
+	return []act{a, methodAct(p, "update-integration", "PATCH", "/integration", patchAct("replace", "/tollgate/upstream", g.Upstream.String()))}
 }
 
 func (f *mappingPart) acts(p *methodPage, _ *model.Definition) []act {
 	if p.Method.Integration == nil {
 		return nil
 	}
-	return []act{putIntegration(p, p.Method.Integration)}
+	return putIntegration(p, p.Method.Integration)
 }
 
 func (f *integrationPart) acts(p *methodPage, _ *model.Definition) []act {
@@ -179,7 +183,7 @@ func (f *integrationPart) acts(p *methodPage, _ *model.Definition) []act {
 	if g == nil {
 		g = &model.Integration{Type: model.IntegrationHTTPProxy, HTTPMethod: "ANY", URI: "https://backend.example.com"}
 	}
-	return []act{putIntegration(p, g)}
+	return putIntegration(p, g)
 }
 
 func (f *answerPart) acts(p *methodPage, _ *model.Definition) []act {

@@ -30,6 +30,7 @@ type methodPage struct {
 	Problems     problems
 	Stops        []model.Problem // what keeps this method from being deployed
 	Trial        methodTrial
+	Link         string // name of the VPC link that the integration goes through, if it is one of the account's
 	Build, Tries bool
 	Endpoint     string
 }
@@ -94,6 +95,13 @@ func (v *visit) methodHere(path, verb string) (*methodPage, error) {
 		}
 	}
 	p.Trial = newTrial(p)
+	if g := p.Method.Integration; g != nil && g.ConnectionType == model.ConnectionVPCLink && !g.UsesVariables() {
+		l, err := v.Plane.VPCLink(v.ctx(), v.actor(), g.ConnectionID)
+		if err != nil && model.KindOf(err) != model.NotFound {
+			return nil, err
+		}
+		p.Link = l.Name
+	}
 	return p, nil
 }
 

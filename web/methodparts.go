@@ -336,8 +336,9 @@ type integrationPart struct {
 	Connection, Target, Credentials string
 	Transfer                        string
 	Insecure                        bool
-	problems                        problems
-	links                           []ui.Option
+	policyFields
+	problems problems
+	links    []ui.Option
 }
 
 var (
@@ -361,14 +362,16 @@ func (f *integrationPart) show(_ *model.Definition, m *model.Method) {
 	if g.TimeoutMillis != 0 {
 		f.Timeout = strconv.Itoa(g.TimeoutMillis)
 	}
-	if g.ConnectionType == "VPC_LINK" {
+	if g.ConnectionType == model.ConnectionVPCLink {
 		f.Connection = g.ConnectionID
 	}
+	f.policyFields.show(g.Upstream)
 }
 
 func (f *integrationPart) read(v *visit) {
 	f.Type, f.URI, f.Verb, f.Timeout = v.value("type"), v.value("uri"), v.value("upstream-verb"), v.value("timeout")
 	f.Connection, f.Target, f.Credentials, f.Transfer, f.Insecure = v.value("connection"), v.value("target"), v.value("credentials"), v.value("transfer"), v.checked("insecure")
+	f.policyFields.read(v)
 }
 
 func (f *integrationPart) apply(_ *model.Definition, m *model.Method) problems {
@@ -390,7 +393,7 @@ func (f *integrationPart) apply(_ *model.Definition, m *model.Method) problems {
 		g.TimeoutMillis = ms
 	}
 	if f.Type == model.IntegrationMock {
-		g.URI, g.HTTPMethod, g.ConnectionType, g.ConnectionID, g.IntegrationTarget, g.Credentials, g.InsecureSkipVerify, g.ResponseTransferMode = "", "", "", "", "", "", false, ""
+		g.URI, g.HTTPMethod, g.ConnectionType, g.ConnectionID, g.IntegrationTarget, g.Credentials, g.InsecureSkipVerify, g.ResponseTransferMode, g.Upstream = "", "", "", "", "", "", false, "", nil
 		if changed && len(g.RequestTemplates) == 0 { // without it a mock answers 500
 			g.RequestTemplates = map[string]string{"application/json": `{"statusCode": 200}`}
 		}
@@ -423,11 +426,12 @@ func (f *integrationPart) upstream(g *model.Integration) {
 	}
 	g.URI, g.InsecureSkipVerify, g.ConnectionType, g.ConnectionID, g.IntegrationTarget = f.URI, f.Insecure, "", "", f.Target
 	if f.Connection != "" {
-		g.ConnectionType, g.ConnectionID = "VPC_LINK", f.Connection
+		g.ConnectionType, g.ConnectionID = model.ConnectionVPCLink, f.Connection
 		if !among(f.Connection, f.links) && !strings.HasPrefix(f.Connection, "${stageVariables.") {
 			p.say("connection", "There is no VPC link %q", f.Connection)
 		}
 	}
+	g.Upstream = f.policy(p)
 	if g.Type == model.IntegrationHTTPProxy {
 		mapVariables(g, f.path)
 	}
@@ -449,7 +453,7 @@ func (f *integrationPart) service(g *model.Integration) {
 	if f.Credentials != "" && !strings.HasPrefix(f.Credentials, "arn:") {
 		p.say("credentials", "Credentials are the ARN of a role, or arn:aws:iam::*:user/* for the caller's own")
 	}
-	g.URI, g.InsecureSkipVerify, g.ConnectionType, g.ConnectionID, g.IntegrationTarget = f.URI, false, "", "", ""
+	g.URI, g.InsecureSkipVerify, g.ConnectionType, g.ConnectionID, g.IntegrationTarget, g.Upstream = f.URI, false, "", "", "", nil
 }
 
 // linkOptions are the account's VPC links.

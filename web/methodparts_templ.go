@@ -207,7 +207,7 @@ func integrationFields(f *integrationPart, p problems) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Select(ui.Field{Name: "connection", Label: "Through", Value: f.Connection, Error: p.at("connection")}, chosen(f.Connection, f.links), false).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Select(ui.Field{Name: "connection", Label: "Through", Value: f.Connection, Error: p.at("connection"), Hint: "A VPC link of the account is chosen for back ends in private networks: calls go to its addresses, with the URL's host in their Host header"}, chosen(f.Connection, f.links), false).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -218,6 +218,10 @@ func integrationFields(f *integrationPart, p problems) templ.Component {
 			}
 		}
 		templ_7745c5c3_Err = ui.Check("insecure", "1", "Do not check the upstream's certificate", "Whoever is on the way can read and change calls.", f.Insecure).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = policyEditor(&f.policyFields, p).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

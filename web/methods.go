@@ -208,6 +208,10 @@ func (f *methodForm) read(m *model.Method) {
 	f.Kind = g.Type
 	switch g.Type {
 	case model.IntegrationHTTPProxy:
+		if g.ConnectionType == model.ConnectionVPCLink || g.Upstream != nil { // which the form has no fields for
+			f.Other = g
+			return
+		}
 		f.URI, f.UpstreamVerb, f.Timeout = g.URI, g.HTTPMethod, strconv.Itoa(g.Timeout())
 	case model.IntegrationMock:
 		k, err := model.ParseMock(g)

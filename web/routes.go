@@ -17,6 +17,7 @@ func (s *Server) routes() []route {
 		s.devMailRoutes(),
 		s.memberRoutes(),
 		s.accessKeyRoutes(), s.credentialRoutes(),
+		s.vpcLinkRoutes(), s.clientCertificateRoutes(),
 		s.auditRoutes(),
 		s.profileRoutes(),
 		s.apiRoutes(),
@@ -94,9 +95,11 @@ func consoleNav(a control.Actor) []ui.NavGroup {
 			item(may(control.ToRead), "Developers", "/developers", "users"), item(may(control.ToRead), "Portal", "/portal-settings", "store")}},
 		{Label: "Observe", Items: []ui.NavItem{
 			item(may(control.ToRead), "Calls", "/calls", "list"), item(may(control.ToRead), "Usage", "/usage", "chart-column"), item(may(control.ToBill), "Billing", "/billing", "receipt")}},
+		{Label: "Back ends", Items: []ui.NavItem{
+			item(may(control.ToRead), "VPC links", "/vpc-links", "server"), item(may(control.ToRead), "Client certificates", "/client-certificates", "badge-check"),
+			item(may(control.ToRead), "Service credentials", "/service-credentials", "shield")}},
 		{Label: "Account", Items: []ui.NavItem{
 			item(may(control.ToRead), "Members", "/members", "user-cog"), item(may(control.ToRead), "Access keys", "/access-keys", "terminal"),
-			item(may(control.ToRead), "Service credentials", "/service-credentials", "shield"),
 			item(may(control.ToAudit), "Audit log", "/audit", "scroll-text")}},
 	}
 }

@@ -85,6 +85,10 @@ func (s *site) furnish() *furnished {
 	s.must(err)
 	credential, err := s.PutServiceCredential(s.Context(), a, control.NewServiceCredential{Name: "arn:aws:iam::123456789012:role/team/api", AccessKeyID: "AKIAEXAMPLE", Secret: "secret"})
 	s.must(err)
+	link, err := s.CreateVPCLink(s.Context(), a, control.VPCLink{Name: "inside", TargetARNs: []string{"10.0.0.5:8080"}})
+	s.must(err)
+	certificate, err := s.GenerateClientCertificate(s.Context(), a, "payments", nil)
+	s.must(err)
 	_, err = s.CreateMapping(s.Context(), a, domain, model.Mapping{APIID: stage.APIID, Stage: "prod"})
 	s.must(err)
 	_, err = s.CreateDocumentationVersion(s.Context(), a, control.NewDocumentationVersion{APIID: stage.APIID, Version: "1.0"})
@@ -103,7 +107,7 @@ func (s *site) furnish() *furnished {
 	})
 	s.must(err)
 	request := s.logged(a, stage)
-	f.values = map[string]string{"request": request, "version": "1.0", "credential": url.PathEscape(credential.Name), "domain": domain, "api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
+	f.values = map[string]string{"request": request, "version": "1.0", "credential": url.PathEscape(credential.Name), "link": link.ID, "certificate": certificate.ID, "domain": domain, "api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
 		"invitation": people.Invitations[0].ID, "invoice": drafts[0].ID, "line": "1", "access-key": access, "language": "python", "account": a.AccountID, "mail": "1",
 		"token": strings.Repeat("x", 43), "deployment": api.Stages[0].DeploymentID, "subscription": sub, "operator": operator,
 		"sign-up-invitation": invited.Items[0].ID, "part": "response", "authorizer": "auth01", "model": "Pet0", "validator": "val001",
@@ -140,7 +144,7 @@ func (f *furnished) dump() string {
 		if _, err := tx.Exec(f.Context(), `select set_config('tollgate.tenant', '*', true)`); err != nil {
 			return err
 		}
-		for _, table := range []string{"tenant", "member", "access_key", "service_credential", "domain", "base_path_mapping", "api", "api_source", "deployment", "documentation_version", "stage", "plan", "plan_stage", "api_key", "subscription", "subscription_key",
+		for _, table := range []string{"tenant", "member", "access_key", "service_credential", "vpc_link", "client_certificate", "domain", "base_path_mapping", "api", "api_source", "deployment", "documentation_version", "stage", "plan", "plan_stage", "api_key", "subscription", "subscription_key",
 			"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "period_close", "invoice", "invoice_line", "audit"} {
 			var rows *string
 			if err := tx.QueryRow(f.Context(), fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, f.owner.Tenant)).Scan(&rows); err != nil {

@@ -23,6 +23,8 @@ func (s *Server) stageSettingsRoutes() []route {
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}/methods/edit", who: mayBuild, handle: (*visit).saveStageMethod},
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}/methods/remove", who: mayBuild, handle: (*visit).confirmRemoveStageMethod},
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}/methods/remove", who: mayBuild, handle: (*visit).removeStageMethod},
+		{method: "GET", pattern: "/apis/{api}/stages/{stage}/cors", who: mayRead, handle: (*visit).stageCORS},
+		{method: "POST", pattern: "/apis/{api}/stages/{stage}/cors", who: mayBuild, handle: (*visit).saveStageCORS},
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}/canary", who: mayRead, handle: (*visit).canary},
 		{method: "POST", pattern: "/apis/{api}/stages/{stage}/canary", who: mayBuild, handle: (*visit).saveCanary},
 		{method: "GET", pattern: "/apis/{api}/stages/{stage}/canary/{act}", who: mayBuild, handle: (*visit).confirmCanary},
@@ -39,7 +41,7 @@ func (s *Server) stageSettingsRoutes() []route {
 // stageTabs are the pages of one stage.
 func stageTabs(api, stage, current string) []ui.Tab {
 	var out []ui.Tab
-	for _, t := range [][2]string{{"Overview", ""}, {"Settings", "settings"}, {"Methods", "methods"}, {"Canary", "canary"}, {"Cache", "cache"}, {"Access log", "logs"}} {
+	for _, t := range [][2]string{{"Overview", ""}, {"Settings", "settings"}, {"Methods", "methods"}, {"CORS", "cors"}, {"Canary", "canary"}, {"Cache", "cache"}, {"Access log", "logs"}} {
 		u := apiURL(api, "stages", stage)
 		if t[1] != "" {
 			u += "/" + t[1]
@@ -85,9 +87,10 @@ func (v *visit) changeStage(what, to, field string, found *problems, edit func(*
 type stageSettingsForm struct {
 	stagePage
 	Description, Documentation string
-	Tracing                    bool
+	Certificate, OneIn         string
+	Tracing, NotFound          bool
 	Variables                  []ui.RowValues
-	versions                   []ui.Option
+	versions, certificates     []ui.Option
 }
 
 func (v *visit) stageSettings() error {
@@ -96,7 +99,32 @@ func (v *visit) stageSettings() error {
 		return err
 	}
 	s := &p.Stage.Settings
-	return v.stageSettingsWith(200, stageSettingsForm{stagePage: p, Description: s.Description, Documentation: s.DocumentationVersion, Tracing: s.TracingEnabled, Variables: textRows(s.Variables, false)})
+	return v.stageSettingsWith(200, stageSettingsForm{stagePage: p, Description: s.Description, Documentation: s.DocumentationVersion, Tracing: s.TracingEnabled, Variables: textRows(s.Variables, false),
+		Certificate: s.ClientCertificateID, NotFound: s.RouteNotFound, OneIn: oneIn(s.TraceOneIn)})
+}
+
+// oneIn is a stage's TraceOneIn as its field has it: 0 stands for none there, and
+// nothing for the default.
+func oneIn(n int) string {
+	if n < 0 {
+		return "0"
+	}
+	return numberOr(n)
+}
+
+// traceOneIn reads what oneIn writes.
+func (f *stageSettingsForm) traceOneIn() int {
+	if f.OneIn == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.ReplaceAll(f.OneIn, ",", ""))
+	if err != nil || n < 0 || n > model.MaxTraceOneIn {
+		f.say("one-in", "%q is not a number of calls between 0 and %s", f.OneIn, ui.Quantity(model.MaxTraceOneIn))
+	}
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 func (v *visit) stageSettingsWith(status int, f stageSettingsForm) error {
@@ -109,6 +137,15 @@ func (v *visit) stageSettingsWith(status int, f stageSettingsForm) error {
 		f.versions = append(f.versions, ui.Option{Value: x.Version, Label: x.Version})
 	}
 	f.versions = chosen(f.Documentation, f.versions)
+	all, err := v.allCertificates()
+	if err != nil {
+		return err
+	}
+	f.certificates = []ui.Option{{Value: "", Label: "none"}}
+	for _, c := range all {
+		f.certificates = append(f.certificates, ui.Option{Value: c.ID, Label: certificateName(&c)})
+	}
+	f.certificates = chosen(f.Certificate, f.certificates)
 	return v.renderAs(status, stageSettingsView(v.stageShell(&f.stagePage), f))
 }
 
@@ -136,12 +173,14 @@ func (v *visit) saveStageSettings() error {
 	if err != nil {
 		return err
 	}
-	f := stageSettingsForm{stagePage: p, Description: v.text("description"), Documentation: v.value("documentation"), Tracing: v.checked("tracing"), Variables: v.rows("variable", variableRows)}
+	f := stageSettingsForm{stagePage: p, Description: v.text("description"), Documentation: v.value("documentation"), Tracing: v.checked("tracing"), Variables: v.rows("variable", variableRows),
+		Certificate: v.value("certificate"), NotFound: v.checked("not-found"), OneIn: v.value("one-in")}
 	if v.more() {
 		return v.stageSettingsWith(200, f)
 	}
 	done, err := v.changeStage("Saved", "settings", "variable", &f.problems, func(e *control.StageEdit) error {
 		e.Description, e.DocumentationVersion, e.TracingEnabled, e.Variables = f.Description, f.Documentation, f.Tracing, variables(&f.problems, "variable", f.Variables)
+		e.ClientCertificateID, e.RouteNotFound, e.TraceOneIn = f.Certificate, f.NotFound, f.traceOneIn()
 		return f.err()
 	})
 	if done || err != nil {
@@ -548,12 +587,13 @@ func stageAct(p *stagePage, steps ...string) act {
 
 func settingsAct(f *stageSettingsForm) act {
 	s := &f.Stage.Settings
-	steps := []string{"replace", "/description", s.Description, "replace", "/documentationVersion", s.DocumentationVersion, "replace", "/tracingEnabled", fmt.Sprint(s.TracingEnabled)}
+	steps := []string{"replace", "/description", s.Description, "replace", "/documentationVersion", s.DocumentationVersion, "replace", "/tracingEnabled", fmt.Sprint(s.TracingEnabled),
+		"replace", "/clientCertificateId", s.ClientCertificateID, "replace", "/tollgate/routeNotFound", fmt.Sprint(s.RouteNotFound), "replace", "/tollgate/traceOneIn", strconv.Itoa(s.TraceOneIn)}
 	for _, k := range sortedKeys(s.Variables) {
 		steps = append(steps, "replace", "/variables/"+segment(k), s.Variables[k])
 	}
 	a := stageAct(&f.stagePage, steps...)
-	a.terraform = block("aws_api_gateway_stage", "stage", map[string]any{"rest_api_id": f.API.ID, "stage_name": f.Stage.Name, "deployment_id": f.Stage.DeploymentID, "description": s.Description, "documentation_version": s.DocumentationVersion, "xray_tracing_enabled": s.TracingEnabled, "variables": s.Variables})
+	a.terraform = block("aws_api_gateway_stage", "stage", map[string]any{"rest_api_id": f.API.ID, "stage_name": f.Stage.Name, "deployment_id": f.Stage.DeploymentID, "description": s.Description, "documentation_version": s.DocumentationVersion, "xray_tracing_enabled": s.TracingEnabled, "client_certificate_id": s.ClientCertificateID, "variables": s.Variables})
 	return a
 }
 
