@@ -160,7 +160,7 @@ func (p *plane) metered(status uint16) uint64 {
 // until waits for a condition, which another goroutine brings about.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(15 * time.Second)
+	deadline := time.NewTimer(time.Minute) // a disk under load takes its time
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
