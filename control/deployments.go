@@ -139,20 +139,22 @@ func complete(d *model.Definition) error {
 	return nil
 }
 
-// Undeployable is what of an API's definition the gateways do not act on, or cannot. An
-// API that is not there yet has no id.
-func (p *Plane) Undeployable(actor Actor, apiID string, d *model.Definition) []model.Problem {
-	out := d.Undeployable()
+// Undeployable is what of an API's definition the gateways do not act on, or cannot, and
+// what they can, but surely not as it was meant. An API that is not there yet has no id.
+func (p *Plane) Undeployable(actor Actor, apiID string, d *model.Definition) (stops, doubts []model.Problem) {
+	stops = d.Undeployable()
 	if p.check == nil {
-		return out
+		return stops, nil
 	}
 	arn := "arn:aws:execute-api:" + p.region + ":" + actor.AccountID + ":" + cmp.Or(apiID, "NEW")
 	for _, x := range p.check(d, arn) {
 		if x.Severity == model.SeverityError {
-			out = append(out, x)
+			stops = append(stops, x)
+		} else {
+			doubts = append(doubts, x)
 		}
 	}
-	return out
+	return stops, doubts
 }
 
 // deployable refuses a definition that a node would serve otherwise than its
@@ -161,7 +163,7 @@ func (p *Plane) deployable(actor Actor, apiID string, d *model.Definition) error
 	if err := complete(d); err != nil {
 		return err
 	}
-	problems := p.Undeployable(actor, apiID, d)
+	problems, _ := p.Undeployable(actor, apiID, d)
 	if len(problems) == 0 {
 		return nil
 	}

@@ -110,7 +110,8 @@ func (p *Plane) CheckImport(ctx context.Context, actor Actor, in ImportAPI) (Che
 	if _, _, err := encodeDefinition(now); err != nil { // as it would be refused
 		return Checked{}, err
 	}
-	out.Methods, out.Stops = now.MethodCount(), p.Undeployable(actor, in.APIID, now)
+	out.Methods = now.MethodCount()
+	out.Stops, _ = p.Undeployable(actor, in.APIID, now)
 	return out, nil
 }
 

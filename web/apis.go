@@ -268,7 +268,8 @@ func (v *visit) startWith(status int, stage string, problems []ui.Problem) error
 	if err != nil && model.KindOf(err) != model.NotFound {
 		return err
 	}
-	return v.renderAs(status, startView(v.below(a.API, "Deploy "+a.Name, ""), a, src.Problems, src.Bytes, v.Plane.Undeployable(v.actor(), a.ID, &a.Definition), stage, problems))
+	stops, _ := v.Plane.Undeployable(v.actor(), a.ID, &a.Definition)
+	return v.renderAs(status, startView(v.below(a.API, "Deploy "+a.Name, ""), a, src.Problems, src.Bytes, stops, stage, problems))
 }
 
 // started is the page after the first deployment: the way to the first call.

@@ -121,7 +121,8 @@ func (v *visit) gatewayResponses() error {
 // deployed.
 func (v *visit) about(api string, d *model.Definition, pointers ...string) []string {
 	var out []string
-	for _, s := range v.Plane.Undeployable(v.actor(), api, d) {
+	stops, _ := v.Plane.Undeployable(v.actor(), api, d)
+	for _, s := range stops {
 		for _, p := range pointers {
 			if s.Pointer == p {
 				out = append(out, s.Message)

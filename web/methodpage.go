@@ -29,6 +29,7 @@ type methodPage struct {
 	Part         methodPart
 	Problems     problems
 	Stops        []model.Problem // what keeps this method from being deployed
+	Doubts       []model.Problem // what can be deployed, but surely not as it is meant
 	Trial        methodTrial
 	Link         string // name of the VPC link that the integration goes through, if it is one of the account's
 	Build, Tries bool
@@ -50,10 +51,10 @@ func (p *methodPage) at(part, key string) string {
 // editing reports that a station's editor is open: of all of its things, or of one.
 func (p *methodPage) editing(part string) bool { return p.Part != nil && p.Edit == part }
 
-// stops are what of a station keeps the method from being deployed.
-func (p *methodPage) stops(part string) []string {
+// ofStation are the problems of a station.
+func ofStation(part string, all []model.Problem) []string {
 	var out []string
-	for _, s := range p.Stops {
+	for _, s := range all {
 		if stationOf(s.Message) == part {
 			out = append(out, s.Message)
 		}
@@ -89,11 +90,9 @@ func (v *visit) methodHere(path, verb string) (*methodPage, error) {
 	if p.Method == nil {
 		return p, nil
 	}
-	for _, s := range v.Plane.Undeployable(v.actor(), a.ID, &a.Definition) {
-		if s.Pointer == verb+" "+path {
-			p.Stops = append(p.Stops, s)
-		}
-	}
+	stops, doubts := v.Plane.Undeployable(v.actor(), a.ID, &a.Definition)
+	elsewhere := func(s model.Problem) bool { return s.Pointer != verb+" "+path }
+	p.Stops, p.Doubts = slices.DeleteFunc(stops, elsewhere), slices.DeleteFunc(doubts, elsewhere)
 	p.Trial = newTrial(p)
 	if g := p.Method.Integration; g != nil && g.ConnectionType == model.ConnectionVPCLink && !g.UsesVariables() {
 		l, err := v.Plane.VPCLink(v.ctx(), v.actor(), g.ConnectionID)

@@ -61,6 +61,28 @@ func (p *page) control(name string) *html.Node {
 }
 
 // Each station of a method's pipeline is edited in its place, by plain forms.
+// What can be deployed, but surely not as it was meant, is said where it is edited and
+// where it is deployed, and stops nobody.
+func TestMethodDoubts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	owner := s.tenant()
+	made, err := s.CreateAPI(s.Context(), owner, "Workshop", "")
+	s.must(err)
+	_, err = s.UpdateDefinition(s.Context(), owner, made.ID, 0, func(d *model.Definition) error {
+		if err := d.AddResource("/tools"); err != nil {
+			return err
+		}
+		return d.SetMethod("/tools", "GET", model.Method{AuthorizationType: model.AuthNone, Integration: &model.Integration{Type: model.IntegrationAWSProxy, HTTPMethod: "GET",
+			URI: "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:tools/invocations"}})
+	})
+	s.must(err)
+	b := s.as(owner)
+	const doubt = "must be called with POST"
+	b.get("/apis/"+made.ID+"/method?path=/tools&verb=GET").want(200, "surely not as it is meant", doubt)
+	b.get("/apis/"+made.ID+"/deploy").want(200, "surely not as it is meant", doubt).press("Deploy", "stage", "prod").want(200, "prod")
+}
+
 func TestMethodPipeline(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withGateway)

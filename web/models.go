@@ -129,7 +129,8 @@ func (v *visit) tryModel(d *model.Definition, f *modelForm) {
 	} else {
 		t.Models = append(t.Models, model.Schema{ID: "new", Name: f.Name, ContentType: f.Type, Schema: f.Schema})
 	}
-	for _, x := range v.Plane.Undeployable(v.actor(), "", &t) {
+	stops, _ := v.Plane.Undeployable(v.actor(), "", &t)
+	for _, x := range stops {
 		f.Wrong = x.Message
 		return
 	}

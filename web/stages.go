@@ -229,7 +229,8 @@ func (v *visit) deployWith(status int, f deployForm) error {
 	if err != nil {
 		return err
 	}
-	return v.renderAs(status, deployView(v.below(a.API, "Deploy "+a.Name, ""), a, c, v.Plane.Undeployable(v.actor(), a.ID, &a.Definition), missing, f))
+	stops, doubts := v.Plane.Undeployable(v.actor(), a.ID, &a.Definition)
+	return v.renderAs(status, deployView(v.below(a.API, "Deploy "+a.Name, ""), a, c, stops, doubts, missing, f))
 }
 
 func (v *visit) deploy() error {
