@@ -56,7 +56,7 @@ func TestUpstreamsOfStages(t *testing.T) {
 	rev = w.changes(n, hello(0)).Revision
 	link, err := w.CreateVPCLink(w.ctx, a, control.VPCLink{Name: "inside", TargetARNs: []string{arn, "10.0.0.1:80"}})
 	w.must(err)
-	if diff := cmp.Diff([]model.LinkConfig{{ID: link.ID, Targets: []string{"10.0.0.1:80"}}}, stages(rev)[d.Stage.Num].Links); diff != "" {
+	if diff := cmp.Diff([]model.LinkConfig{{ID: link.ID, ARN: arn, Targets: []string{"10.0.0.1:80"}}}, stages(rev)[d.Stage.Num].Links); diff != "" {
 		t.Error(diff)
 	}
 	rev = w.changes(n, hello(0)).Revision

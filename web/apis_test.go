@@ -63,7 +63,7 @@ func TestAPIByHand(t *testing.T) {
 	m.press("Save method", "kind", "HTTP_PROXY", "uri", "https://ships.example.com/v1/{id}", "key", "").want(200, "Saved GET /ships/{id}")
 	b.get("/apis/"+api+"/routes").press("Add route", "verb", "POST", "path", "/ships").want(200).
 		press("Save method", "kind", "MOCK", "mock-status", "201", "mock-body", `{"made": true}`).want(200, "Saved POST /ships")
-	b.get("/apis/"+api+"/deploy").want(200, "2 changes", "added").press("Deploy", "stage", "prod", "note", "first").want(200, "prod", "first")
+	b.get("/apis/"+api+"/deploy").want(200, "2 changes", "Added").press("Deploy", "stage", "prod", "note", "first").want(200, "prod", "first")
 	d, err := s.API(s.Context(), a, api)
 	s.must(err)
 	if g := d.Definition.Method("/ships/{id}", "GET").Integration; g.URI != "https://ships.example.com/v1/{id}" || g.RequestParameters["integration.request.path.id"] != "method.request.path.id" {
@@ -72,7 +72,7 @@ func TestAPIByHand(t *testing.T) {
 	b.get("/apis/"+api+"/method?path=/ships&verb=POST&edit=simple").want(200).press("Save method", "mock-status", "202").want(200)
 	b.get("/apis/"+api).want(200, "has changes that this stage does not serve")
 	b.get("/overview").want(200)
-	b.get("/apis/"+api+"/deploy?stage=prod").want(200, "1 change", "responses", "Nothing here breaks").press("Deploy", "stage", "prod", "note", "second")
+	b.get("/apis/"+api+"/deploy?stage=prod").want(200, "1 change", "Responses", "Nothing here breaks").press("Deploy", "stage", "prod", "note", "second")
 	h := b.get("/apis/"+api+"/deployments").want(200, "first", "second", a.Name)
 	h.link("Changes").want(200, "1 change")
 	b.get("/apis/"+api+"/method?path=/ships/{id}&verb=GET&edit=simple").want(200).press("Save method", "key", "true").want(200)
