@@ -40,6 +40,27 @@ const wait = 30 * time.Second
 type Browser struct {
 	ctx  context.Context
 	stop func()
+	said tail
+}
+
+// tail keeps the end of what Chromium prints: if it dies, that says why.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, p...)
+	t.b = t.b[max(0, len(t.b)-4096):]
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b)
 }
 
 // The tests of a package that run at the same time share one Chromium.
@@ -66,7 +87,12 @@ func Start(t testing.TB) *Browser {
 	}
 	sharing.Lock()
 	defer sharing.Unlock()
-	if users == 0 {
+	if users > 0 && shared.ctx.Err() != nil { // it died; those who use it fail, whoever comes later does not
+		t.Logf("Chromium died and is started again; it said:\n%s", &shared.said)
+		shared.stop()
+		shared = nil
+	}
+	if users == 0 || shared == nil {
 		b, err := launch(path)
 		if err != nil {
 			t.Fatalf("starting %s: %v", path, err)
@@ -77,7 +103,7 @@ func Start(t testing.TB) *Browser {
 	t.Cleanup(func() {
 		sharing.Lock()
 		defer sharing.Unlock()
-		if users--; users == 0 {
+		if users--; users == 0 && shared != nil {
 			shared.stop()
 		}
 	})
@@ -85,6 +111,7 @@ func Start(t testing.TB) *Browser {
 }
 
 func launch(path string) (*Browser, error) {
+	b := &Browser{}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.Flag("disable-quic", true),
@@ -95,16 +122,17 @@ func launch(path string) (*Browser, error) {
 		chromedp.Flag("lang", "en"),
 		chromedp.WindowSize(1280, 900),
 		chromedp.WSURLReadTimeout(wait),
+		chromedp.CombinedOutput(&b.said),
 	)
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
 	ctx, end := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, endTab := chromedp.NewContext(ctx, chromedp.WithErrorf(quiet))
-	b := &Browser{ctx: ctx, stop: func() {
+	b.ctx, b.stop = ctx, func() {
 		endTab()
 		end() // waits for the process
-	}}
+	}
 	if err := chromedp.Run(ctx); err != nil {
 		b.stop()
 		return nil, err
@@ -147,7 +175,7 @@ func (b *Browser) Visitor(t testing.TB, options ...Option) *Page {
 	inBrowser := cdp.WithExecutor(b.ctx, chromedp.FromContext(b.ctx).Browser)
 	own, err := target.CreateBrowserContext().WithDisposeOnDetach(true).Do(inBrowser)
 	if err != nil {
-		t.Fatalf("opening a tab: %v", err)
+		t.Fatalf("opening a tab: %v\n%s", err, &b.said)
 	}
 	id, err := target.CreateTarget("about:blank").WithBrowserContextID(own).WithNewWindow(true).Do(inBrowser)
 	if err != nil {
