@@ -9,17 +9,6 @@ import (
 	chromium "tollgate/ui/browser"
 )
 
-// through makes a method go through a VPC link.
-func (s *site) through(owner control.Actor, api, path, verb, link string) {
-	s.Helper()
-	_, err := s.UpdateDefinition(s.Context(), owner, api, 0, func(d *model.Definition) error {
-		m := *d.Method(path, verb)
-		m.Integration = &model.Integration{Type: model.IntegrationHTTPProxy, HTTPMethod: "ANY", URI: "http://inside.example/", ConnectionType: model.ConnectionVPCLink, ConnectionID: link}
-		return d.SetMethod(path, verb, m)
-	})
-	s.must(err)
-}
-
 // A VPC link is made, found by what uses it, changed, and deleted when nothing is served
 // through it.
 func TestVPCLinks(t *testing.T) {
