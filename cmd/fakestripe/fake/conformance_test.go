@@ -23,6 +23,7 @@ type bed struct {
 	api  *client.API
 	fake *fake.Server // nil: Stripe itself
 	run  string       // makes idempotency keys of this run unlike those of others
+	url  string       // of the fake
 }
 
 func TestConformance(t *testing.T) {
@@ -31,7 +32,7 @@ func TestConformance(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				s, url := start(t, fake.Options{})
-				do(bed{t, connect(t, url), s, t.Name()})
+				do(bed{t, connect(t, url), s, t.Name(), url})
 			})
 		}
 	})
@@ -45,7 +46,7 @@ func TestConformance(t *testing.T) {
 		}
 		for name, do := range cases {
 			t.Run(name, func(t *testing.T) {
-				do(bed{t, client.New(key, nil), nil, t.Name() + time.Now().Format(time.RFC3339Nano)})
+				do(bed{t, client.New(key, nil), nil, t.Name() + time.Now().Format(time.RFC3339Nano), ""})
 			})
 		}
 	})

@@ -116,7 +116,8 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request, rt *route) {
 	case FaultOutage:
 		log.Status = -1
 		s.record(log)
-		panic(http.ErrAbortHandler)
+		abort(w)
+		return
 	case FaultRateLimit:
 		e := &apiError{status: 429, kind: "invalid_request_error", code: "rate_limit", message: "Request rate limit exceeded."}
 		w.Header().Set("Stripe-Rate-Limited-Reason", "global-rate")
@@ -140,7 +141,8 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request, rt *route) {
 		if fault.Kind == FaultDrop {
 			log.Status = stored.Status
 			s.record(log)
-			panic(http.ErrAbortHandler)
+			abort(w)
+			return
 		}
 		s.finish(w, log, stored.Status, stored.Body)
 		return
@@ -160,7 +162,8 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request, rt *route) {
 		log.Status = status
 		s.record(log)
 		s.nudge()
-		panic(http.ErrAbortHandler)
+		abort(w)
+		return
 	}
 	s.finish(w, log, status, body)
 	s.nudge()
@@ -306,6 +309,18 @@ func send(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(body) //nolint:errcheck // the client has gone
+}
+
+// abort breaks the connection off within the first line of the answer. Without that one byte Go's
+// client would send a call with an idempotency key again by itself, and a fault that was to be
+// seen once would be gone.
+func abort(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	conn.Write([]byte("H")) //nolint:errcheck // it is closed next
+	conn.Close()            //nolint:errcheck // nothing can be done about it
 }
 
 // Call is one entry of the journal of calls.

@@ -93,6 +93,10 @@ func (c *call) finishSetup(si, pm object) {
 		c.attach(pm, cus)
 	}
 	c.emit("setup_intent.succeeded", si)
+	// A card given in the portal pays from then on; one given in Checkout waits for the API.
+	if cus := c.acct.get("customer", str(si, "customer")); cus != nil && flag(si, "_default") {
+		c.setDefault(cus, id(pm))
+	}
 }
 
 func (c *call) attach(pm object, customer string) {

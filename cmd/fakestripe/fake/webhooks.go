@@ -31,7 +31,8 @@ func (s *Server) SetChaos(ch Chaos) error {
 			return fmt.Errorf("duplicate and lose are percentages")
 		}
 	}
-	if const30d := 30 * 86400; ch.Shuffle < 0 || ch.Delay < 0 || ch.Shuffle > const30d || ch.Delay > const30d {
+	const longest = 30 * 86400
+	if ch.Shuffle < 0 || ch.Delay < 0 || ch.Shuffle > longest || ch.Delay > longest {
 		return fmt.Errorf("shuffle and delay are seconds, at most 30 days")
 	}
 	s.mu.Lock()
