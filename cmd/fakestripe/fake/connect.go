@@ -68,6 +68,7 @@ func createAccount(c *call) (object, *apiError) {
 			o["type"] = "standard"
 		}
 	}
+	o["external_accounts"] = listOf("/v1/accounts/"+id(o)+"/external_accounts", nil, false)
 	for k := range sub(c.p, "capabilities") {
 		sub(o, "capabilities")[k] = "inactive"
 	}

@@ -719,7 +719,7 @@ func TestPortalPages(t *testing.T) {
 	b := newBed(t)
 	c := b.customer("pm_card_visa")
 	b.paid(c, 1000)
-	must(b.api.BillingPortalConfigurations.New(&stripe.BillingPortalConfigurationParams{BusinessProfile: &stripe.BillingPortalConfigurationBusinessProfileParams{},
+	must(b.api.BillingPortalConfigurations.New(&stripe.BillingPortalConfigurationParams{BusinessProfile: &stripe.BillingPortalConfigurationBusinessProfileParams{Headline: stripe.String("Bills")},
 		Features: &stripe.BillingPortalConfigurationFeaturesParams{
 			InvoiceHistory:      &stripe.BillingPortalConfigurationFeaturesInvoiceHistoryParams{Enabled: stripe.Bool(true)},
 			PaymentMethodUpdate: &stripe.BillingPortalConfigurationFeaturesPaymentMethodUpdateParams{Enabled: stripe.Bool(true)},

@@ -35,9 +35,10 @@ const (
 		lines[]{amount:int description invoice_line_item quantity:int tax_amounts[]{amount:int! tax_rate! taxable_amount:int!} tax_rates[]
 		type:custom_line_item|invoice_line_item! unit_amount:int}`
 
-	portal = `default_return_url metadata:map business_profile{headline privacy_policy_url terms_of_service_url}
-		features{customer_update{allowed_updates[]:address|email|name|phone|shipping|tax_id enabled:bool} invoice_history{enabled:bool!}
-		payment_method_update{enabled:bool!} subscription_cancel{enabled:bool} subscription_update{enabled:bool}}`
+	portal   = ` default_return_url metadata:map`
+	looks    = `{headline privacy_policy_url terms_of_service_url}`
+	features = `{customer_update{allowed_updates[]:address|email|name|phone|shipping|tax_id enabled:bool} invoice_history{enabled:bool!}
+		payment_method_update{enabled:bool!} subscription_cancel{enabled:bool!} subscription_update{enabled:bool!}}`
 
 	profile  = `business_profile{mcc name product_description support_email support_phone support_url url}`
 	profiled = profile + ` business_type:company|government_entity|individual|non_profit default_currency email metadata:map`
@@ -147,10 +148,10 @@ var routes = []*route{
 
 	on("POST /v1/billing_portal/sessions", `configuration customer! locale return_url flow_data{type:payment_method_update|subscription_cancel|subscription_update|subscription_update_confirm!
 		after_completion{type:hosted_confirmation|portal_homepage|redirect! redirect{return_url!} hosted_confirmation{custom_message}}}`, createPortalSession),
-	on("POST /v1/billing_portal/configurations", portal, createPortalConfig),
+	on("POST /v1/billing_portal/configurations", `business_profile!`+looks+` features!`+features+portal, createPortalConfig),
 	on("GET /v1/billing_portal/configurations", `active:bool is_default:bool`+paging, lister("billing_portal.configuration", "/v1/billing_portal/configurations", "active", "is_default")),
 	on("GET /v1/billing_portal/configurations/{id}", ``, getter("billing_portal.configuration")),
-	on("POST /v1/billing_portal/configurations/{id}", portal+` active:bool`, updatePortalConfig),
+	on("POST /v1/billing_portal/configurations/{id}", `business_profile`+looks+` features`+features+portal+` active:bool`, updatePortalConfig),
 
 	on("POST /v1/webhook_endpoints", `api_version connect:bool description enabled_events[]! metadata:map url!`, createEndpoint),
 	on("GET /v1/webhook_endpoints", paging, lister("webhook_endpoint", "/v1/webhook_endpoints")),
