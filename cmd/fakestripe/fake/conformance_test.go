@@ -401,7 +401,9 @@ var cases = map[string]func(bed){
 		if it := b.api.Invoices.List(p); it.Next() || it.Err() != nil {
 			b.Errorf("invoices of the future: %v", it.Err())
 		}
-		_, err := b.api.Invoices.Get(ids[0], &stripe.InvoiceParams{Params: stripe.Params{Expand: []*string{stripe.String("nonsense")}}})
+		nonsense := &stripe.InvoiceParams{}
+		nonsense.AddExpand("nonsense")
+		_, err := b.api.Invoices.Get(ids[0], nonsense)
 		refused(b, err, 400, "")
 	},
 	"lines up to 250": func(b bed) {

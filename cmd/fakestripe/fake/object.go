@@ -111,7 +111,6 @@ func sub(o object, k string) object { m, _ := o[k].(object); return m }
 func list(o object, k string) []any { l, _ := o[k].([]any); return l }
 func id(o object) string            { return str(o, "id") }
 func has(o object, k string) bool   { _, ok := o[k]; return ok }
-func set(o object, fields object)   { merge(o, fields) }
 func orNil(s string) any {
 	if s == "" {
 		return nil

@@ -202,8 +202,8 @@ func (c *call) page(url string, all []object) (object, *apiError) {
 		}
 		return i, nil
 	}
-	from, to := 0, len(all)
-	more := false
+	var from, to int
+	var more bool
 	switch {
 	case before != "":
 		i, err := at(before, "ending_before")
