@@ -69,6 +69,9 @@ var rules = []rule{
 	{from: []string{"tollgate/awsapi/sigv4"}, never: append([]string{"net", "os", "log/...", "github.com/...", "golang.org/..."}, sqlPackages...),
 		reason: "signing does no I/O and trusts the standard library alone"},
 	{from: []string{"tollgate/migrations/..."}, only: []string{"tollgate/migrations/...", "tollgate/model"}, reason: "the schema knows no program that uses it"},
+	{from: []string{"tollgate/model/...", "tollgate/gateway/...", "tollgate/control/...", "tollgate/billing/...", "tollgate/web/...", "tollgate/portal/...", "tollgate/awsapi/...", "tollgate/ui/...", "tollgate/cmd/tollgate-gateway"},
+		never: []string{"tollgate/cmd/fakestripe/..."}, reason: "the product must not know that Stripe can be a fake: only tests and main start one"},
+	{from: []string{"tollgate/cmd/fakestripe/..."}, only: []string{"tollgate/cmd/fakestripe/..."}, reason: "an imitation that shared code with what it tests would share its mistakes"},
 	{from: []string{"tollgate/cmd/..."}, deep: true, never: []string{"tollgate/migrations/pgtest", "testing"}, reason: "what tests need is not shipped"},
 }
 
@@ -198,6 +201,9 @@ func TestRulesCatch(t *testing.T) {
 		{"tollgate/billing/intake", "github.com/jackc/pgx/v5", false, false},
 		{"tollgate/billing/intake", "github.com/stripe/stripe-go/v79", false, true},
 		{"tollgate/billing/stripe", "github.com/stripe/stripe-go/v79", false, false},
+		{"tollgate/billing/stripe", "tollgate/cmd/fakestripe/fake", false, true},
+		{"tollgate/cmd/fakestripe/fake", "tollgate/model", false, true},
+		{"tollgate/cmd/fakestripe", "tollgate/cmd/fakestripe/fake", false, false},
 		{"tollgate/web", "github.com/jackc/pgx/v5/pgxpool", false, true},
 		{"tollgate/awsapi", "database/sql", false, true},
 		{"tollgate/ui", "tollgate/control", true, true},
