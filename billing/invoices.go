@@ -176,7 +176,7 @@ func (b *Billing) Preview(ctx context.Context, s Scope, month time.Time) ([]Invo
 	}
 	var bills []bill
 	err := b.read(ctx, scope, func(tx pgx.Tx) (err error) {
-		bills, err = compute(ctx, tx, s.Tenant, seller, s.Developer, begin, everything)
+		bills, err = compute(ctx, tx, question{tenant: s.Tenant, seller: seller, developer: s.Developer, month: begin, gen: everything})
 		return err
 	})
 	if err != nil {
@@ -253,7 +253,7 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 		if err != nil {
 			return err
 		}
-		bills, err := compute(ctx, tx, s.Tenant, BySeller, "", begin, everything)
+		bills, err := compute(ctx, tx, question{tenant: s.Tenant, seller: BySeller, month: begin, gen: everything})
 		out.Owed = sums(bills)
 		return err
 	})
