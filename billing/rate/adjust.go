@@ -88,7 +88,7 @@ func (m *month) percent(meter string, of model.Decimal) error {
 // of the time that the customer was there, so that an amount is not taken twice.
 func (m *month) coupon() error {
 	c, first := m.sheet.Coupon, m.use.First
-	if n := model.MonthOf(first, m.begin); first.IsZero() || n < 1 || n > c.Months {
+	if !m.within(c.Months) {
 		return m.add(Line{Meter: model.MeterCoupon, Quantity: 1}, new(big.Rat))
 	}
 	if c.Percent != "" {

@@ -20,7 +20,7 @@ func (m *month) meter(p *model.MeterPrice) error {
 		trial = 0
 	}
 	t.free(model.StepTrial, trial)
-	if f := p.FreeTier; f != nil && !m.use.First.IsZero() && model.MonthOf(m.use.First, m.begin) <= f.Months {
+	if f := p.FreeTier; f != nil && m.within(f.Months) {
 		t.free(model.StepFreeTier, f.Units)
 	}
 	t.free("", p.Included)

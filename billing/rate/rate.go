@@ -118,6 +118,12 @@ func newMonth(sheet *model.PriceSheet, u *Use) *month {
 	return m
 }
 
+// within reports that the month is one of the customer's first so many.
+func (m *month) within(months int) bool {
+	n := model.MonthOf(m.use.First, m.begin)
+	return !m.use.First.IsZero() && n >= 1 && n <= months
+}
+
 // span is the part of the month in which the subscription ran from an instant on,
 // in seconds.
 func (m *month) span(from time.Time) int64 {
