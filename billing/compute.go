@@ -77,7 +77,7 @@ const developerUse = invoiced + `
 		s.subscription_id, s.terms, ps.sheet, pl.name || ' · ' || a.name, least(s.started_at, o.started_at), s.started_at,
 		case when s.ended_at <= $2 or exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.started_at = s.ended_at)
 			then s.ended_at end,
-		coalesce(used.calls, 0)::bigint, coalesce(used.bytes_out, 0)::bigint, coalesce(w.meters, '{}'), s.plan_id
+		coalesce(used.calls, 0)::bigint, coalesce(used.bytes_out, 0)::bigint, coalesce(w.meters, '{}'), s.plan_id, s.ended_at is not null
 	from subscription s
 	join app a using (tenant_id, app_id)
 	join developer d using (tenant_id, developer_id)
@@ -98,7 +98,7 @@ const tenantUse = invoiced + `,
 		order by from_month desc, sheet_num desc limit 1)
 	select '', t.email, t.name, t.seller, 'operator', coalesce(i.seller->>'name', ''), coalesce(i.seller->>'email', ''), i.seller,
 		0::bigint, ps.sheet_num, ps.sheet, 'API calls', t.created_at, t.created_at, null::timestamptz,
-		(select coalesce(sum(calls), 0)::bigint from used), (select coalesce(sum(bytes_out), 0)::bigint from used), coalesce(w.meters, '{}'), ''
+		(select coalesce(sum(calls), 0)::bigint from used), (select coalesce(sum(bytes_out), 0)::bigint from used), coalesce(w.meters, '{}'), '', false
 	from tenant t cross join sheet ps cross join installation i
 	left join invoiced w on w.subscription_id = 0 and w.sheet_num = ps.sheet_num
 	where t.tenant_id = $1 and t.created_at < $3 and $6 = '' and not $7`
@@ -110,6 +110,7 @@ type use struct {
 	from, to     model.Party
 	subscription uint64 // 0: the tenant's whole account
 	plan         string
+	ended        bool
 	num          uint32
 	sheet        *model.PriceSheet // nil: without a price
 	title        string
@@ -152,7 +153,7 @@ func uses(ctx context.Context, tx pgx.Tx, q question) ([]use, error) {
 		var until *time.Time
 		u.Month = begin
 		err = r.Scan(&u.developer, &email, &name, &u.to, &u.account, &sellerName, &sellerEmail, &u.from,
-			&u.subscription, &u.num, &u.sheet, &u.title, &u.First, &u.Since, &until, &u.Calls, &u.BytesOut, &u.was, &u.plan)
+			&u.subscription, &u.num, &u.sheet, &u.title, &u.First, &u.Since, &until, &u.Calls, &u.BytesOut, &u.was, &u.plan, &u.ended)
 		if until != nil {
 			u.Until = *until
 		}
