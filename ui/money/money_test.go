@@ -93,17 +93,17 @@ func TestCSV(t *testing.T) {
 	if err != nil || len(all) != 7 {
 		t.Fatalf("%d rows, %v", len(all), err)
 	}
-	if got := strings.Join(all[3], ","); got != "INV-000042,2026-03-01,2026-04-01,2,Gold · Shop app,calls,1001,6000,5000,0.004,1,20,,,,EUR" {
+	if got := strings.Join(all[3], ","); got != "INV-000042,2026-03-01,2026-04-01,2,Gold · Shop app,calls,1001,6000,5000,0.004,1,20,,,,EUR," {
 		t.Errorf("a step is %s", got)
 	}
-	if got := strings.Join(all[6], ","); got != "INV-000042,2026-03-01,2026-04-01,4,Silver · =cmd(),calls,1,14,14,38571.428571,1000000,0.54,0.54,0.10,0.44,EUR" {
+	if got := strings.Join(all[6], ","); got != "INV-000042,2026-03-01,2026-04-01,4,Silver · =cmd(),calls,1,14,14,38571.428571,1000000,0.54,0.54,0.10,0.44,EUR," {
 		t.Errorf("a line is %s", got)
 	}
 	bad := some()
 	bad.Lines = bad.Lines[:1]
 	bad.Lines[0].Title, bad.Lines[0].Amount, bad.Digits = "=1+1", -5, 3
 	b.Reset()
-	if err := CSV(&b, bad); err != nil || !strings.Contains(b.String(), ",'=1+1,") || !strings.Contains(b.String(), ",-0.005,EUR") {
+	if err := CSV(&b, bad); err != nil || !strings.Contains(b.String(), ",'=1+1,") || !strings.Contains(b.String(), ",-0.005,EUR,") {
 		t.Errorf("%s, %v", &b, err)
 	}
 }
