@@ -293,6 +293,14 @@ func (s *PriceSheet) Free() bool {
 	return s.MonthlyFee.Zero() && s.Minimum.Zero()
 }
 
+// Plain reports that the sheet has a fee, included calls and graduated tiers, and
+// nothing else.
+func (s *PriceSheet) Plain() bool {
+	c := s.Canonical()
+	return c.FreeTier == nil && c.Model == "" && len(c.Meters) == 0 && c.Minimum == "" && c.Maximum == "" && c.Discount == "" && c.Coupon == nil && c.TrialDays == 0 &&
+		!slices.ContainsFunc(c.Tiers, func(t PriceTier) bool { return t.Flat != "" })
+}
+
 // Free reports that no unit of the meter costs anything.
 func (m *MeterPrice) Free() bool {
 	return !slices.ContainsFunc(m.Tiers, func(t PriceTier) bool { return !t.Price.Zero() || !t.Flat.Zero() })
