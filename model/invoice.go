@@ -74,6 +74,7 @@ type PriceStep struct {
 const (
 	StepTrial    = "trial"     // units of the trial
 	StepFreeTier = "free-tier" // units of the free tier
+	StepIncluded = "included"  // included units behind those of a trial or a free tier
 	StepVolume   = "volume"    // all units, at the price of the tier they reach
 	StepPackage  = "package"   // units in whole packages
 	StepFlat     = "flat"      // what reaching a tier costs

@@ -23,7 +23,11 @@ func (m *month) meter(p *model.MeterPrice) error {
 	if f := p.FreeTier; f != nil && m.within(f.Months) {
 		t.free(model.StepFreeTier, f.Units)
 	}
-	t.free("", p.Included)
+	included := "" // where it is the first step, that says it
+	if t.done > 0 {
+		included = model.StepIncluded
+	}
+	t.free(included, p.Included)
 	var err error
 	switch p.Model {
 	case model.Volume:

@@ -158,7 +158,7 @@ func priceOf(meter string, s model.PriceStep, currency string) string {
 		return "trial"
 	case s.Kind == model.StepFreeTier:
 		return "free tier"
-	case s.Price.Zero() && s.From == 1:
+	case s.Kind == model.StepIncluded || s.Price.Zero() && s.From == 1:
 		return "included"
 	case s.Price.Zero():
 		return "free"

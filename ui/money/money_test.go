@@ -87,7 +87,7 @@ func TestRowsOfModels(t *testing.T) {
 		"line|Calls|120||13.20",
 		"step|Calls 1 to 3|3|trial|0.00",
 		"step|Calls 4 to 8|5|free tier|0.00",
-		"step|Calls 9 to 18|10|free|0.00",
+		"step|Calls 9 to 18|10|included|0.00",
 		"step|For reaching call 19||3.00|3.00",
 		"step|Calls 19 to 120, all at the price of the tier that they reach|102|0.10|10.20",
 		"line|Data out, bytes|1,500,000,000|0.09 a GB|0.18",
