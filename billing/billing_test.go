@@ -16,6 +16,8 @@ import (
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/billing/rate"
+	"tollgate/billing/rate/ratetest"
 	"tollgate/migrations/pgtest"
 	"tollgate/model"
 )
@@ -104,7 +106,7 @@ func (b *books) use(tenant uint32, sub uint64, at time.Time, calls uint64, flags
 	b.T.Helper()
 	b.seq++
 	batch := &model.Batch{Boot: b.boot, Seq: b.seq, First: at.UnixMicro(), Last: at.UnixMicro(), Watermark: at.UnixMicro(),
-		Lines: []model.UsageLine{{Hour: at.Unix() / 3600, Tenant: tenant, Subscription: sub, Status: 200, Flags: flags, Calls: calls}}}
+		Lines: []model.UsageLine{{Hour: at.Unix() / 3600, Tenant: tenant, Subscription: sub, Status: 200, Flags: flags, Calls: calls, BytesOut: calls / 2}}}
 	_, err := b.in.Ingest(b.ctx, 1, 0, batch.Encode())
 	b.must(err)
 }
@@ -266,7 +268,8 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 	for i := range 12 {
 		dev := b.newDeveloper(b.tenant, fmt.Sprintf("d%02d", i))
 		for range 1 + rnd.IntN(2) {
-			s := &oracleSub{sheet: randomSheet(rnd), since: anyTime().AddDate(0, -rnd.IntN(2), 0)}
+			s := &oracleSub{sheet: ratetest.Sheet(rnd.IntN), since: anyTime().AddDate(0, -rnd.IntN(2), 0)}
+			s.first = s.since
 			s.id = b.subscribe(b.tenant, dev, s.sheet, s.since)
 			subs = append(subs, s)
 		}
@@ -294,7 +297,7 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 			if s.until.IsZero() && s.ended.IsZero() {
 				s.until = s.since.Add(time.Duration(rnd.IntN(40*24*3600)) * time.Second)
 				b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, s.id, s.until)
-				next := &oracleSub{sheet: randomSheet(rnd), since: s.until}
+				next := &oracleSub{sheet: ratetest.Sheet(rnd.IntN), first: s.first, since: s.until}
 				next.id = b.follow(s.id, next.sheet, s.until)
 				subs = append(subs, next)
 			}
@@ -302,7 +305,7 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 			if s.until.IsZero() && s.ended.IsZero() {
 				s.ended = s.since.Add(time.Duration(rnd.IntN(40*24)) * time.Hour)
 				b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, s.id, s.ended)
-				next := &oracleSub{sheet: randomSheet(rnd), since: s.ended.Add(time.Duration(1+rnd.IntN(20*24*3600)) * time.Second)}
+				next := &oracleSub{sheet: ratetest.Sheet(rnd.IntN), first: s.first, since: s.ended.Add(time.Duration(1+rnd.IntN(20*24*3600)) * time.Second)}
 				next.id = b.follow(s.id, next.sheet, next.since)
 				subs = append(subs, next)
 			}
@@ -332,7 +335,7 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 type oracleSub struct {
 	id           uint64
 	sheet        model.PriceSheet
-	since        time.Time
+	first, since time.Time // begin of the customer, and of this price
 	until, ended time.Time // moved to another price; ended
 }
 
@@ -354,11 +357,25 @@ func (b *books) agree(subs []*oracleSub, months []time.Time) {
 	want := map[string]*big.Int{}
 	for _, m := range months {
 		for _, s := range subs {
-			calls := one[int64](b, `select coalesce(sum(calls), 0)::bigint from (
-				select subscription_id, hour, flags, calls::numeric from usage_line union all select subscription_id, hour, flags, calls from usage_hour) u
-				where subscription_id = $1 and hour >= $2 and hour < $3 and flags & 1 = 1`, s.id, m, m.AddDate(0, 1, 0))
-			digits, _ := model.MinorDigits(s.sheet.Currency)
-			addTo(want, s.sheet.Currency, s.oracle(m, calls, digits))
+			u := rate.Use{Month: m, First: s.first, Since: s.since, Until: s.until}
+			if !s.ended.IsZero() && !s.ended.After(m) {
+				u.Until = s.ended
+			}
+			used := func(to time.Time) (n rate.Trial) {
+				both := one[[]int64](b, `select array[coalesce(sum(calls), 0)::bigint, coalesce(sum(bytes_out), 0)::bigint] from (
+					select subscription_id, hour, flags, calls::numeric, bytes_out::numeric from usage_line
+					union all select subscription_id, hour, flags, calls, bytes_out from usage_hour) u
+					where subscription_id = $1 and hour >= $2 and hour < $3 and flags & 1 = 1`, s.id, m, to)
+				return rate.Trial{Calls: both[0], BytesOut: both[1]}
+			}
+			all := used(m.AddDate(0, 1, 0))
+			u.Calls, u.BytesOut = all.Calls, all.BytesOut
+			if t := s.sheet.TrialEnd(s.first); t.After(m) {
+				if u.Trial = all; t.Before(m.AddDate(0, 1, 0)) {
+					u.Trial = used(t)
+				}
+			}
+			addTo(want, s.sheet.Currency, ratetest.Cost(&s.sheet, u, false).Total)
 		}
 	}
 	got := map[string]*big.Int{}
@@ -396,62 +413,6 @@ func addTo(m map[string]*big.Int, currency string, n int64) {
 		m[currency] = new(big.Int)
 	}
 	m[currency].Add(m[currency], big.NewInt(n))
-}
-
-func randomSheet(r *rand.Rand) model.PriceSheet {
-	s := model.PriceSheet{Currency: []string{"USD", "JPY", "KWD"}[r.IntN(3)], Included: int64(r.IntN(500))}
-	price := func() model.Decimal { return model.Decimal(fmt.Sprintf("%d.%0*d", r.IntN(3), 1+r.IntN(9), r.IntN(10))) }
-	if r.IntN(2) == 0 {
-		s.MonthlyFee = price()
-	}
-	var up int64
-	for i, n := 0, r.IntN(4); i < n; i++ {
-		up += int64(1 + r.IntN(300))
-		t := model.PriceTier{UpTo: up, Price: price(), Per: []int64{0, 1, 1000}[r.IntN(3)]}
-		if i == n-1 {
-			t.UpTo = 0
-		}
-		s.Tiers = append(s.Tiers, t)
-	}
-	return s
-}
-
-// oracle is what a month costs, in minor units: fee and calls rounded on their own.
-func (s *oracleSub) oracle(month time.Time, calls int64, digits int) int64 {
-	fee, sum := new(big.Rat), new(big.Rat)
-	if s.sheet.MonthlyFee != "" {
-		fee.SetString(string(s.sheet.MonthlyFee))
-	}
-	begin, end := month.Unix(), month.AddDate(0, 1, 0).Unix()
-	first, last := max(begin, s.since.Unix()), end
-	if !s.until.IsZero() {
-		last = min(last, s.until.Unix())
-	}
-	if !s.ended.IsZero() && s.ended.Unix() <= begin {
-		last = first
-	}
-	fee.Mul(fee, big.NewRat(max(last-first, 0), end-begin))
-	below := s.sheet.Included
-	for i, t := range s.sheet.Tiers {
-		above := s.sheet.Included + t.UpTo
-		if i == len(s.sheet.Tiers)-1 {
-			above = max(calls, below)
-		}
-		n := max(min(calls, above)-below, 0)
-		p, _ := new(big.Rat).SetString(string(t.Price))
-		p.Mul(p, new(big.Rat).SetInt64(n))
-		sum.Add(sum, p.Quo(p, new(big.Rat).SetInt64(max(t.Per, 1))))
-		below = above
-	}
-	return minor(fee, digits) + minor(sum, digits)
-}
-
-func minor(r *big.Rat, digits int) int64 {
-	f := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
-	r = new(big.Rat).Mul(r, new(big.Rat).SetInt(f))
-	n := new(big.Int).Mul(r.Num(), big.NewInt(2))
-	n.Add(n, r.Denom())
-	return n.Div(n, new(big.Int).Mul(r.Denom(), big.NewInt(2))).Int64()
 }
 
 // Usage goes on coming in while invoices are made final, from several sides at

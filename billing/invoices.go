@@ -169,19 +169,25 @@ func (b *Billing) Preview(ctx context.Context, s Scope, month time.Time) ([]Invo
 	if s.Developer != "" {
 		seller = BySeller
 	}
-	begin, end := rate.Month(month)
+	begin, _ := rate.Month(month)
 	scope := s
 	if seller == ByOperator {
 		scope = Scope{Tenant: s.Tenant}
 	}
 	var bills []bill
 	err := b.read(ctx, scope, func(tx pgx.Tx) (err error) {
-		bills, err = compute(ctx, tx, s.Tenant, seller, s.Developer, begin, everything)
+		bills, err = compute(ctx, tx, question{tenant: s.Tenant, seller: seller, developer: s.Developer, month: begin, gen: everything})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	return b.details(bills, seller, begin), nil
+}
+
+// details shows bills as the invoices they would be.
+func (b *Billing) details(bills []bill, seller string, month time.Time) []InvoiceDetail {
+	begin, end := rate.Month(month)
 	out := make([]InvoiceDetail, len(bills))
 	for i := range bills {
 		bl := &bills[i]
@@ -189,12 +195,16 @@ func (b *Billing) Preview(ctx context.Context, s Scope, month time.Time) ([]Invo
 		d.Invoice = Invoice{Seller: seller, DeveloperID: bl.developer, Begin: begin, End: end, Currency: bl.currency, Total: bl.total(), From: bl.from, To: bl.to, CreatedAt: b.now()}
 		settle(&d.Invoice)
 		for n := range bl.lines {
-			l := &bl.lines[n]
-			d.Lines = append(d.Lines, InvoiceLine{Line: n + 1, Meter: l.Meter, Title: l.title, Quantity: l.Quantity, Steps: l.Steps,
-				Exact: l.Exact.Round(rate.ShownDigits).String(), Invoiced: l.invoiced, Amount: l.amount()})
+			d.Lines = append(d.Lines, bl.lines[n].shown(n+1))
 		}
 	}
-	return out, nil
+	return out
+}
+
+// shown is the line as the n-th of an invoice.
+func (l *billLine) shown(n int) InvoiceLine {
+	return InvoiceLine{Line: n, Meter: l.Meter, Title: l.title, Quantity: l.Quantity, Steps: l.Steps,
+		Exact: l.Exact.Round(rate.ShownDigits).String(), Invoiced: l.invoiced, Amount: l.amount()}
 }
 
 // Balance says for a tenant's month whether what was called is what was billed.
@@ -253,7 +263,7 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 		if err != nil {
 			return err
 		}
-		bills, err := compute(ctx, tx, s.Tenant, BySeller, "", begin, everything)
+		bills, err := compute(ctx, tx, question{tenant: s.Tenant, seller: BySeller, month: begin, gen: everything})
 		out.Owed = sums(bills)
 		return err
 	})

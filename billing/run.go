@@ -57,7 +57,7 @@ func (b *Billing) run(ctx context.Context, tenant uint32, seller string, by By, 
 		if err := lockBooks(ctx, tx, tenant, seller); err != nil {
 			return err
 		}
-		bills, err := compute(ctx, tx, tenant, seller, "", month, everything)
+		bills, err := compute(ctx, tx, question{tenant: tenant, seller: seller, month: month, gen: everything})
 		if err != nil {
 			return err
 		}
@@ -235,7 +235,7 @@ func (b *Billing) finalize(ctx context.Context, g group, by By, goOn bool) (done
 		if err != nil {
 			return err
 		}
-		bills, err := compute(ctx, tx, g.tenant, g.seller, "", g.month, cut)
+		bills, err := compute(ctx, tx, question{tenant: g.tenant, seller: g.seller, month: g.month, gen: cut})
 		if err != nil {
 			return err
 		}

@@ -539,7 +539,7 @@ CREATE TABLE public.invoice_line (
     exact numeric(38,12) NOT NULL,
     invoiced bigint NOT NULL,
     amount bigint NOT NULL,
-    CONSTRAINT invoice_line_meter_check CHECK ((meter = ANY (ARRAY['fee'::text, 'calls'::text])))
+    CONSTRAINT invoice_line_meter_check CHECK ((meter = ANY (ARRAY['fee'::text, 'calls'::text, 'bytes-out'::text, 'minimum'::text, 'maximum'::text, 'discount'::text, 'coupon'::text])))
 );
 
 ALTER TABLE ONLY public.invoice_line FORCE ROW LEVEL SECURITY;

@@ -40,29 +40,20 @@ func (d Decimal) Canonical() Decimal {
 // Zero reports that the amount is nothing.
 func (d Decimal) Zero() bool { return strings.Trim(string(d), "0.") == "" }
 
-// PriceSheet is what a calendar month (UTC) costs: a fee, and a price for each
-// billable call beyond the included ones.
-type PriceSheet struct {
-	Currency   string      `json:"currency"`             // ISO 4217
-	MonthlyFee Decimal     `json:"monthlyFee,omitempty"` // for the first month, the share of it that is left
-	Included   int64       `json:"included,omitempty"`   // calls a month
-	Tiers      []PriceTier `json:"tiers,omitempty"`      // of the calls beyond; none: they are free
+// orNone is the canonical form, or nothing where the amount is nothing.
+func (d Decimal) orNone() Decimal {
+	if d.Zero() {
+		return ""
+	}
+	return d.Canonical()
 }
 
-// PriceTier prices the calls up to a count: graduated, each call at the price of
-// the tier it falls into.
-type PriceTier struct {
-	UpTo  int64   `json:"upTo,omitempty"` // calls of the month beyond the included ones; 0: no end, in the last tier only
-	Price Decimal `json:"price"`          // of Per calls
-	Per   int64   `json:"per,omitempty"`  // 0 or 1: one call; 1,000,000: a million, as Amazon prices them
+// more reports that the amount is more than another; both are valid.
+func (d Decimal) more(than Decimal) bool {
+	a, aPlaces, _ := strings.Cut(string(d.Canonical()), ".")
+	b, bPlaces, _ := strings.Cut(string(than.Canonical()), ".")
+	return len(a) > len(b) || len(a) == len(b) && (a > b || a == b && aPlaces > bPlaces)
 }
-
-// Bounds of a price sheet.
-const (
-	MaxTiers      = 20
-	MaxTierPer    = 1_000_000_000
-	MaxSheetCalls = 1_000_000_000_000_000
-)
 
 // minorDigits are the currencies that can be charged, with the digits of their
 // minor unit where that is not 2 (ISO 4217).
@@ -82,78 +73,6 @@ func MinorDigits(currency string) (int, bool) {
 
 // Currencies are all that can be charged, by their codes.
 func Currencies() []string { return slices.Sorted(maps.Keys(minorDigits)) }
-
-// Validate reports the first thing that makes the sheet impossible to charge by.
-func (s *PriceSheet) Validate() error {
-	if s == nil {
-		return nil
-	}
-	if _, ok := MinorDigits(s.Currency); !ok {
-		return Errorf(Invalid, "%q is not a currency that can be charged; use a code such as USD or EUR", s.Currency)
-	}
-	if err := s.MonthlyFee.Validate(); err != nil {
-		return err
-	}
-	if s.Included < 0 || s.Included > MaxSheetCalls {
-		return Errorf(Invalid, "%d included calls are not between 0 and %d", s.Included, int64(MaxSheetCalls))
-	}
-	if len(s.Tiers) > MaxTiers {
-		return Errorf(Invalid, "the price has %d tiers; at most %d are allowed", len(s.Tiers), MaxTiers)
-	}
-	var before int64
-	for i, t := range s.Tiers {
-		if t.Price == "" {
-			return Errorf(Invalid, "tier %d has no price; write 0 if its calls are free", i+1)
-		}
-		if err := t.Price.Validate(); err != nil {
-			return err
-		}
-		if t.Per < 0 || t.Per > MaxTierPer {
-			return Errorf(Invalid, "tier %d: a price is for 1 to %d calls, not %d", i+1, int64(MaxTierPer), t.Per)
-		}
-		last := i == len(s.Tiers)-1
-		switch {
-		case last && t.UpTo != 0:
-			return Errorf(Invalid, "the last tier has no end, so that every call has a price; leave its end out")
-		case !last && t.UpTo <= before:
-			return Errorf(Invalid, "tier %d ends at %d calls, but must end after %d", i+1, t.UpTo, before)
-		case t.UpTo > MaxSheetCalls:
-			return Errorf(Invalid, "tier %d ends at %d calls; at most %d are allowed", i+1, t.UpTo, int64(MaxSheetCalls))
-		}
-		before = t.UpTo
-	}
-	return nil
-}
-
-// Canonical is the sheet in its one form: two that charge alike are then alike,
-// but for tiers of the same price in a row.
-func (s *PriceSheet) Canonical() PriceSheet {
-	out := *s
-	if out.MonthlyFee = s.MonthlyFee.Canonical(); out.MonthlyFee.Zero() {
-		out.MonthlyFee = ""
-	}
-	out.Tiers = make([]PriceTier, 0, len(s.Tiers))
-	for _, t := range s.Tiers {
-		if t.Price = t.Price.Canonical(); t.Per == 1 {
-			t.Per = 0
-		}
-		out.Tiers = append(out.Tiers, t)
-	}
-	return out
-}
-
-// Free reports that nothing is ever charged by the sheet; no sheet is free.
-func (s *PriceSheet) Free() bool {
-	if s == nil {
-		return true
-	}
-	for _, t := range s.Tiers {
-		if !t.Price.Zero() {
-			return false
-		}
-	}
-	return s.MonthlyFee.Zero()
-}
 
 // Party is who an invoice is from or to, as it stood when the invoice was made.
 type Party struct {

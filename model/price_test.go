@@ -1,7 +1,7 @@
 package model
 
 import (
-	"fmt"
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -59,8 +59,8 @@ func TestPriceSheet(t *testing.T) {
 		}
 	}
 	s := PriceSheet{Currency: "USD", MonthlyFee: "0.0", Tiers: []PriceTier{{UpTo: 5, Price: "01.0", Per: 1}, {Price: "2", Per: 1000}}}
-	if got := fmt.Sprint(s.Canonical()); got != "{USD  0 [{5 1 0} {0 2 1000}]}" || s.Tiers[0].Per != 1 {
-		t.Errorf("canonical %s; the sheet itself is now %+v", got, s)
+	if got, err := json.Marshal(s.Canonical()); err != nil || string(got) != `{"currency":"USD","tiers":[{"upTo":5,"price":"1"},{"price":"2","per":1000}]}` || s.Tiers[0].Per != 1 {
+		t.Errorf("canonical %s, %v; the sheet itself is now %+v", got, err, s)
 	}
 }
 

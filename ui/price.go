@@ -34,57 +34,244 @@ func PriceText(s *model.PriceSheet) string {
 	if !s.MonthlyFee.Zero() {
 		out = Amount(s.MonthlyFee, s.Currency) + " a month"
 	}
-	charged := false
-	for _, t := range s.Tiers {
-		charged = charged || !t.Price.Zero()
+	meters := s.Metered()
+	if calls := &meters[0]; calls.Free() {
+		out = joined(out, "calls are free")
+	} else {
+		if s.Included > 0 {
+			if out == "" {
+				out = Quantity(s.Included) + " calls free"
+			} else {
+				out += " with " + Plural(s.Included, "call", "calls")
+			}
+		}
+		if out != "" {
+			out += ", then "
+		}
+		out += meterText(calls, s.Currency)
 	}
-	if !charged {
-		return out + ", calls are free"
-	}
-	if s.Included > 0 {
-		if out == "" {
-			out = Quantity(s.Included) + " calls free"
-		} else {
-			out += " with " + Plural(s.Included, "call", "calls")
+	for i := range meters[1:] {
+		if m := &meters[1+i]; !m.Free() {
+			out = joined(out, meterText(m, s.Currency))
 		}
 	}
-	if out != "" {
-		out += ", then "
+	for _, t := range terms(s) {
+		out = joined(out, t)
 	}
-	out += callPrice(s.Tiers[0], s.Currency)
-	if len(s.Tiers) > 1 {
-		out += fmt.Sprintf(" (the first of %d tiers)", len(s.Tiers))
+	return strings.ToUpper(out[:1]) + out[1:]
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + ", " + b
+}
+
+// meterText writes what a meter's first tier costs, and that there are others.
+func meterText(m *model.MeterPrice, currency string) string {
+	out := tierPrice(m, 0, currency)
+	if n := len(m.Tiers); n > 1 {
+		out += fmt.Sprintf(" (the first of %d tiers", n)
+		if m.Model == model.Volume {
+			out += " by volume"
+		}
+		out += ")"
 	}
 	return out
 }
 
-// callPrice writes what a call of a tier costs.
-func callPrice(t model.PriceTier, currency string) string {
-	if t.Price.Zero() {
-		return "nothing"
+// terms are what holds for a month as a whole, each in a few words.
+func terms(s *model.PriceSheet) (out []string) {
+	if !s.Minimum.Zero() {
+		out = append(out, "at least "+Amount(s.Minimum, s.Currency)+" a month")
 	}
-	per := "a call"
-	if t.Per == 1_000_000 {
-		per = "a million calls"
-	} else if t.Per > 1 {
-		per = "per " + Quantity(t.Per) + " calls"
+	if s.Maximum != "" {
+		out = append(out, "at most "+Amount(s.Maximum, s.Currency)+" a month")
 	}
-	return Amount(t.Price, currency) + " " + per
+	if !s.Discount.Zero() {
+		out = append(out, string(s.Discount.Canonical())+"% off")
+	}
+	if c := s.Coupon; c != nil {
+		off := string(c.Percent.Canonical()) + "%"
+		if c.Percent == "" {
+			off = Amount(c.Amount, s.Currency)
+		}
+		out = append(out, off+" off "+firstMonths(c.Months))
+	}
+	if s.TrialDays > 0 {
+		out = append(out, Plural(int64(s.TrialDays), "day", "days")+" of trial")
+	}
+	return out
 }
 
-// tierRange writes which calls of a month a tier is for, by their numbers.
-func tierRange(s *model.PriceSheet, i int) string {
-	from := s.Included + 1
-	if i > 0 {
-		from = s.Included + s.Tiers[i-1].UpTo + 1
+func firstMonths(n int) string {
+	if n == 1 {
+		return "the first month"
 	}
-	if s.Tiers[i].UpTo == 0 {
+	return "the first " + Quantity(n) + " months"
+}
+
+// tierPrice writes what a tier's units cost.
+func tierPrice(m *model.MeterPrice, i int, currency string) string {
+	t := m.Tiers[i]
+	out := "nothing"
+	if !t.Price.Zero() {
+		out = Amount(t.Price, currency) + " " + PerText(m.Meter, m.Model, t.Per)
+	}
+	if !t.Flat.Zero() {
+		if t.Price.Zero() {
+			return Amount(t.Flat, currency) + " in all"
+		}
+		out = Amount(t.Flat, currency) + " and " + out
+	}
+	return out
+}
+
+// PerText writes what a price is for: "a call", "per begun 1,000 calls", "a GB".
+func PerText(meter, kind string, per int64) string {
+	begun := ""
+	if kind == model.Package && per > 1 {
+		begun = "begun "
+	}
+	a := "a "
+	if begun != "" {
+		a = "per begun "
+	}
+	switch {
+	case meter == model.MeterBytesOut && per == model.Gigabyte:
+		return a + "GB"
+	case meter == model.MeterBytesOut && per == model.Gibibyte:
+		return a + "GiB"
+	case per <= 1:
+		return a + model.Units(meter, 1)
+	case per == 1_000_000:
+		return a + "million " + model.Units(meter, per)
+	}
+	return "per " + begun + Quantity(per) + " " + model.Units(meter, per)
+}
+
+// unitText writes a number of a meter's units: bytes as gigabytes where they are
+// whole ones.
+func unitText(meter string, n int64) string {
+	if meter == model.MeterBytesOut {
+		for _, u := range []struct {
+			size int64
+			name string
+		}{{model.Gigabyte, "GB"}, {model.Gibibyte, "GiB"}} {
+			if n >= u.size && n%u.size == 0 {
+				return Quantity(n/u.size) + " " + u.name
+			}
+		}
+		return Plural(n, "byte", "bytes")
+	}
+	return Quantity(n)
+}
+
+// PriceRow is a line of what a price sheet says.
+type PriceRow struct{ What, Price string }
+
+// PriceRows are what a sheet says, line by line, in the order in which a month is
+// made of it.
+func PriceRows(s *model.PriceSheet) (out []PriceRow) {
+	add := func(what, price string) { out = append(out, PriceRow{what, price}) }
+	if s.TrialDays > 0 {
+		add("Trial: "+Plural(int64(s.TrialDays), "day", "days")+", to the end of the last", "nothing")
+	}
+	if !s.MonthlyFee.Zero() {
+		add("Fee", Amount(s.MonthlyFee, s.Currency))
+	}
+	for _, m := range s.Metered() {
+		meterRows(&m, s.Currency, add)
+	}
+	if !s.Minimum.Zero() {
+		add("A month costs at least", Amount(s.Minimum, s.Currency))
+	}
+	if s.Maximum != "" {
+		add("A month costs at most", Amount(s.Maximum, s.Currency))
+	}
+	if !s.Discount.Zero() {
+		add("Discount", string(s.Discount.Canonical())+"% off")
+	}
+	if c := s.Coupon; c != nil {
+		off := Amount(c.Amount, s.Currency)
+		if c.Percent != "" {
+			off = string(c.Percent.Canonical()) + "%"
+		}
+		months := firstMonths(c.Months)
+		add(strings.ToUpper(months[:1])+months[1:], off+" off")
+	}
+	return out
+}
+
+func meterRows(m *model.MeterPrice, currency string, add func(what, price string)) {
+	if f := m.FreeTier; f != nil && f.Units > 0 {
+		what := "Free tier: " + unitText(m.Meter, f.Units)
+		if m.Meter == model.MeterCalls {
+			what += " " + model.Units(m.Meter, f.Units)
+		}
+		add(what+" a month more, in "+firstMonths(f.Months), "included")
+	}
+	if m.Included > 0 {
+		if m.Meter == model.MeterCalls {
+			add("Calls 1 to "+Quantity(m.Included), "included")
+		} else {
+			add("Data out up to "+unitText(m.Meter, m.Included), "included")
+		}
+	}
+	for i := range m.Tiers {
+		add(tierRange(m, i), tierPrice(m, i, currency))
+	}
+	if len(m.Tiers) == 0 {
+		what := "Calls"
+		if m.Meter != model.MeterCalls {
+			what = "Data out"
+		}
+		if m.Included > 0 {
+			what = "Further " + strings.ToLower(what[:1]) + what[1:]
+		}
+		add(what, "nothing")
+	}
+}
+
+// tierRange writes which units of a month a tier is for, by their numbers.
+func tierRange(m *model.MeterPrice, i int) string {
+	var below int64
+	if i > 0 {
+		below = m.Tiers[i-1].UpTo
+	}
+	up, calls := m.Tiers[i].UpTo, m.Meter == model.MeterCalls
+	if m.Model == model.Volume {
+		beyond := ""
+		if m.Included > 0 {
+			beyond = " beyond the included"
+		}
+		all := "All calls" + beyond + ", where they are "
+		if !calls {
+			all = "All data out" + beyond + ", where it is "
+		}
+		if up == 0 {
+			return all + "more than " + unitText(m.Meter, below)
+		}
+		return all + "up to " + unitText(m.Meter, up)
+	}
+	if !calls {
+		switch {
+		case up == 0 && m.Included+below == 0:
+			return "All data out"
+		case up == 0:
+			return "Data out beyond " + unitText(m.Meter, m.Included+below)
+		}
+		return "Data out up to " + unitText(m.Meter, m.Included+up)
+	}
+	from := m.Included + below + 1
+	if up == 0 {
 		if from == 1 {
 			return "Every call"
 		}
 		return "From call " + Quantity(from)
 	}
-	return "Calls " + Quantity(from) + " to " + Quantity(s.Included+s.Tiers[i].UpTo)
+	return "Calls " + Quantity(from) + " to " + Quantity(m.Included+up)
 }
 
 // ThrottleText writes a throttle in a line.

@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"strings"
 	"testing"
 
 	"tollgate/model"
@@ -31,6 +32,50 @@ func TestPriceText(t *testing.T) {
 	}
 	if got := ui.Amount("1.5", "KWD"); got != "1.500 KWD" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Every model is said in words: in a line, and line by line.
+func TestPriceModels(t *testing.T) {
+	t.Parallel()
+	gb := func(price model.Decimal, upTo int64) model.PriceTier {
+		return model.PriceTier{UpTo: upTo, Price: price, Per: model.Gigabyte}
+	}
+	for _, c := range []struct {
+		s    model.PriceSheet
+		line string
+		rows string
+	}{
+		{model.PriceSheet{Model: model.Volume, Tiers: []model.PriceTier{{UpTo: 1000, Price: "0.01"}, {Price: "0.005", Flat: "2"}}},
+			"0.01 EUR a call (the first of 2 tiers by volume)",
+			"All calls, where they are up to 1,000: 0.01 EUR a call | All calls, where they are more than 1,000: 2.00 EUR and 0.005 EUR a call"},
+		{model.PriceSheet{Model: model.Package, Included: 100, Tiers: []model.PriceTier{{Price: "5", Per: 1000}}},
+			"100 calls free, then 5.00 EUR per begun 1,000 calls", "Calls 1 to 100: included | From call 101: 5.00 EUR per begun 1,000 calls"},
+		{model.PriceSheet{MonthlyFee: "9", Meters: []model.MeterPrice{{Meter: "bytes-out", Included: model.Gigabyte, Tiers: []model.PriceTier{gb("0.09", 10*model.Gigabyte), gb("0.05", 0)}}}},
+			"9.00 EUR a month, calls are free, 0.09 EUR a GB (the first of 2 tiers)",
+			"Fee: 9.00 EUR | Calls: nothing | Data out up to 1 GB: included | Data out up to 11 GB: 0.09 EUR a GB | Data out beyond 11 GB: 0.05 EUR a GB"},
+		{model.PriceSheet{Minimum: "50", Maximum: "500", Discount: "12.50", TrialDays: 14, Coupon: &model.Coupon{Amount: "20", Months: 3}, FreeTier: &model.FreeTier{Units: 1e6, Months: 12},
+			Tiers: []model.PriceTier{{Price: "1"}}},
+			"1.00 EUR a call, at least 50.00 EUR a month, at most 500.00 EUR a month, 12.5% off, 20.00 EUR off the first 3 months, 14 days of trial",
+			"Trial: 14 days, to the end of the last: nothing | Free tier: 1,000,000 calls a month more, in the first 12 months: included | Every call: 1.00 EUR a call | " +
+				"A month costs at least: 50.00 EUR | A month costs at most: 500.00 EUR | Discount: 12.5% off | The first 3 months: 20.00 EUR off"},
+		{model.PriceSheet{MonthlyFee: "9", Coupon: &model.Coupon{Percent: "50", Months: 1}}, "9.00 EUR a month, calls are free, 50% off the first month",
+			"Fee: 9.00 EUR | Calls: nothing | The first month: 50% off"},
+	} {
+		c.s.Currency = "EUR"
+		if err := c.s.Validate(); err != nil {
+			t.Error(err)
+		}
+		if got := ui.PriceText(&c.s); got != c.line {
+			t.Errorf("got  %q\nwant %q", got, c.line)
+		}
+		var rows []string
+		for _, r := range ui.PriceRows(&c.s) {
+			rows = append(rows, r.What+": "+r.Price)
+		}
+		if got := strings.Join(rows, " | "); got != c.rows {
+			t.Errorf("got  %q\nwant %q", got, c.rows)
+		}
 	}
 }
 

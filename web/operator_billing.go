@@ -40,7 +40,8 @@ type pricesPage struct {
 var tenantCalls = []int64{1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 25_000_000_000}
 
 func (v *visit) operatorPrices() error {
-	f := &planForm{samples: tenantCalls}
+	f := &planForm{priceForm: emptyPrice()}
+	f.samples = tenantCalls
 	sheets, err := v.Billing.OperatorSheets(v.ctx())
 	if err != nil {
 		return err
@@ -73,7 +74,9 @@ func (v *visit) pricesWith(status int, sheets []billing.SheetVersion, from strin
 
 // operatorPriceForm is a price for tenants as it was sent.
 func (v *visit) operatorPriceForm() *planForm {
-	return &planForm{Currency: v.value("currency"), Fee: v.value("fee"), Included: v.value("included"), Calls: v.value("calls"), Tiers: v.tiers(), samples: tenantCalls}
+	f := &planForm{priceForm: v.readPrice()}
+	f.samples = tenantCalls
+	return f
 }
 
 // operatorPays is what tenants would pay by the price in the form, as it is being

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/billing"
 	"tollgate/control"
 	"tollgate/model"
 	"tollgate/ui"
@@ -26,16 +26,10 @@ type planForm struct {
 	Stages                []stageBox
 	Published             bool
 
-	Priced                  bool // the visitor may change the price
-	Currency, Fee, Included string
-	Tiers                   []tierRow
-	Calls                   string // of a month, to see what a customer pays
-
-	Problems []ui.Problem
-	Pays     []paysRow // what customers pay, by how much they call
-	samples  []int64   // the numbers of calls it is shown for; empty: a plan's
-	PaysNote string    // why that is not shown
-	Kept     int       // running subscriptions, which a change of the price leaves alone
+	Priced bool // the visitor may change the price
+	priceForm
+	Tried *billing.WhatIf // what the price would have cost in the last month
+	Kept  int             // running subscriptions, which a change of the price leaves alone
 }
 
 // stageBox is a stage to tick.
@@ -46,44 +40,12 @@ type stageBox struct {
 
 func (b stageBox) value() string { return b.APIID + "/" + b.Stage }
 
-// tierRow is one tier of a price, as typed.
-type tierRow struct{ UpTo, Price, Per string }
-
-func (r tierRow) blank() bool { return r.UpTo == "" && r.Price == "" }
-
-// spareTiers are blank rows below those that are filled in, so that tiers can be
-// added without JavaScript.
-const spareTiers = 2
-
-// perOptions are what a price can be for.
-var perOptions = []ui.Option{{Value: "1", Label: "per call"}, {Value: "1000", Label: "per 1,000 calls"}, {Value: "1000000", Label: "per million calls"}}
-
-func (r tierRow) perOptions() []ui.Option {
-	if r.Per == "" || slices.ContainsFunc(perOptions, func(o ui.Option) bool { return o.Value == r.Per }) {
-		return perOptions
-	}
-	label := "per " + r.Per + " calls"
-	if n, err := strconv.ParseInt(r.Per, 10, 64); err == nil {
-		label = "per " + ui.Quantity(n) + " calls"
-	}
-	return append([]ui.Option{{Value: r.Per, Label: label}}, perOptions...)
-}
-
-// currencyOptions begin with what makes a plan free.
-func currencyOptions() []ui.Option {
-	out := []ui.Option{{Value: "", Label: "Free of charge"}}
-	for _, c := range model.Currencies() {
-		out = append(out, ui.Option{Value: c, Label: c})
-	}
-	return out
-}
-
 var periodOptions = []ui.Option{{Value: model.Day, Label: "a day"}, {Value: model.Week, Label: "a week"}, {Value: model.Month, Label: "a month"}}
 
 // newPlanForm is the editor of a plan that is there, or of a new one.
 func newPlanForm(p control.PlanDetail, priced bool) *planForm {
 	f := &planForm{ID: p.ID, Name: p.Name, Description: p.Description, Published: p.Published, Period: model.Month, Offset: "0",
-		Priced: priced, Kept: p.Subscriptions}
+		Priced: priced, priceForm: emptyPrice(), Kept: p.Subscriptions}
 	if p.ID != "" {
 		f.Seen = seenAt(p.Plan)
 	}
@@ -104,21 +66,6 @@ func newPlanForm(p control.PlanDetail, priced bool) *planForm {
 	return f
 }
 
-// priced fills in a price.
-func (f *planForm) priced(s *model.PriceSheet) {
-	f.Currency, f.Fee = s.Currency, string(s.MonthlyFee)
-	if s.Included > 0 {
-		f.Included = ui.Quantity(s.Included)
-	}
-	for _, t := range s.Tiers {
-		row := tierRow{Price: string(t.Price), Per: strconv.FormatInt(max(t.Per, 1), 10)}
-		if t.UpTo > 0 {
-			row.UpTo = ui.Quantity(t.UpTo)
-		}
-		f.Tiers = append(f.Tiers, row)
-	}
-}
-
 func (f *planForm) offer(choices []control.StageName, checked func(control.StageName) bool) {
 	f.Stages = nil
 	for _, c := range choices {
@@ -126,53 +73,14 @@ func (f *planForm) offer(choices []control.StageName, checked func(control.Stage
 	}
 }
 
-func (f *planForm) spare() {
-	f.Tiers = slices.DeleteFunc(f.Tiers, tierRow.blank)
-	for range min(spareTiers, model.MaxTiers-len(f.Tiers)) {
-		f.Tiers = append(f.Tiers, tierRow{})
-	}
-}
-
 // readPlanForm is the editor as it was sent.
 func (v *visit) readPlanForm(p control.PlanDetail) *planForm {
 	f := &planForm{ID: p.ID, Seen: v.value("seen"), Name: v.value("name"), Description: strings.TrimSpace(strings.ReplaceAll(v.raw("description"), "\r\n", "\n")),
 		Rate: v.value("rate"), Burst: v.value("burst"), Quota: v.value("quota"), Period: v.value("period"), Offset: v.value("offset"),
-		Published: v.checked("published"), Priced: v.may(control.ToBill), Currency: v.value("currency"), Fee: v.value("fee"),
-		Included: v.value("included"), Calls: v.value("calls"), Kept: p.Subscriptions}
+		Published: v.checked("published"), Priced: v.may(control.ToBill), priceForm: v.readPrice(), Kept: p.Subscriptions}
 	ticked := v.r.PostForm["stage"]
 	f.offer(p.Choices, func(s control.StageName) bool { return slices.Contains(ticked, s.APIID+"/"+s.Stage) })
-	f.Tiers = v.tiers()
 	return f
-}
-
-// tiers are those of the form that was sent, without blank rows.
-func (v *visit) tiers() (out []tierRow) {
-	for i := 0; i < model.MaxTiers && v.r.PostForm.Has(fmt.Sprintf("price%d", i)); i++ {
-		n := strconv.Itoa(i)
-		out = append(out, tierRow{UpTo: v.value("upto" + n), Price: v.value("price" + n), Per: v.value("per" + n)})
-	}
-	return slices.DeleteFunc(out, tierRow.blank)
-}
-
-func (f *planForm) wrong(name, format string, a ...any) {
-	f.Problems = append(f.Problems, ui.Problem{Name: name, Text: fmt.Sprintf(format, a...)})
-}
-
-// refused notes why something of a field was refused, if it was.
-func (f *planForm) refused(name string, err error) {
-	if err != nil {
-		f.wrong(name, "%s", sentence(model.MessageOf(err)))
-	}
-}
-
-// at is what is wrong with a field.
-func (f *planForm) at(name string) string {
-	for _, p := range f.Problems {
-		if p.Name == name {
-			return p.Text
-		}
-	}
-	return ""
 }
 
 // spec is what the form makes of a plan; problems are noted at their fields.
@@ -250,71 +158,6 @@ func (f *planForm) quota() *model.Quota {
 	}
 	f.refused("offset", q.Validate())
 	return q
-}
-
-// price is the sheet that the form describes; nil where it is free of charge or
-// something is wrong with it.
-func (f *planForm) price() *model.PriceSheet {
-	tiers := slices.DeleteFunc(slices.Clone(f.Tiers), tierRow.blank)
-	if f.Currency == "" {
-		if f.Fee != "" || f.Included != "" || len(tiers) > 0 {
-			f.wrong("currency", "A price needs a currency; choose one, or empty the fields below")
-		}
-		return nil
-	}
-	before := len(f.Problems)
-	s := &model.PriceSheet{Currency: f.Currency, MonthlyFee: model.Decimal(f.Fee)}
-	if _, ok := model.MinorDigits(f.Currency); !ok {
-		f.wrong("currency", "%q is not a currency that can be charged", f.Currency)
-	}
-	f.refused("fee", s.MonthlyFee.Validate())
-	if f.Included != "" {
-		var err error
-		if s.Included, err = strconv.ParseInt(ungroup(f.Included), 10, 64); err != nil {
-			f.wrong("included", "%q is not a number of calls", f.Included)
-		}
-	}
-	for i, row := range tiers {
-		s.Tiers = append(s.Tiers, f.tier(i, row))
-	}
-	if len(f.Problems) > before {
-		return nil
-	}
-	if err := s.Validate(); err != nil {
-		at := ""
-		if n := len(s.Tiers); n > 0 && s.Tiers[n-1].UpTo != 0 {
-			at = fmt.Sprintf("upto%d", n-1)
-		} else {
-			for i := 1; i < n; i++ {
-				if s.Tiers[i].UpTo != 0 && s.Tiers[i].UpTo <= s.Tiers[i-1].UpTo {
-					at = fmt.Sprintf("upto%d", i)
-				}
-			}
-		}
-		f.refused(at, err)
-		return nil
-	}
-	return s
-}
-
-func (f *planForm) tier(i int, row tierRow) model.PriceTier {
-	t := model.PriceTier{Price: model.Decimal(row.Price)}
-	if row.Price == "" {
-		f.wrong(fmt.Sprintf("price%d", i), "Tier %d has no price; write 0 if its calls are free", i+1)
-	}
-	f.refused(fmt.Sprintf("price%d", i), t.Price.Validate())
-	var err error
-	if row.UpTo != "" {
-		if t.UpTo, err = strconv.ParseInt(ungroup(row.UpTo), 10, 64); err != nil || t.UpTo <= 0 {
-			f.wrong(fmt.Sprintf("upto%d", i), "%q is not a number of calls; leave it out in the last tier", row.UpTo)
-		}
-	}
-	if row.Per != "" && row.Per != "1" {
-		if t.Per, err = strconv.ParseInt(row.Per, 10, 64); err != nil {
-			f.wrong(fmt.Sprintf("per%d", i), "%q is not a number of calls", row.Per)
-		}
-	}
-	return t
 }
 
 // ungroup takes out what people put between groups of digits.

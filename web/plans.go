@@ -98,7 +98,12 @@ func (v *visit) savePlan() error {
 		return err
 	}
 	f := v.readPlanForm(p)
-	if v.value("act") != "" {
+	if act := v.value("act"); act != "" {
+		if act == "whatif" && f.Priced {
+			if err := v.tryOut(f); err != nil {
+				return err
+			}
+		}
 		f.pays()
 		f.spare()
 		return v.render(planEditor(v.planPageOf(p), f))
@@ -227,7 +232,10 @@ func planCommand(p control.Plan) string {
 			args = append(args, "--offset", number(float64(q.Offset)))
 		}
 	}
-	if s := p.Price; s != nil {
+	if s := p.Price; s != nil && !s.Plain() {
+		sheet, _ := json.Marshal(s) // of plain fields: it cannot fail
+		args = append(args, "--price", quoted(string(sheet)))
+	} else if s != nil {
 		args = append(args, "--currency", s.Currency)
 		if !s.MonthlyFee.Zero() {
 			args = append(args, "--monthly-fee", string(s.MonthlyFee))

@@ -3,9 +3,12 @@ package web_test
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"tollgate/billing"
 	"tollgate/control"
 	"tollgate/model"
+	chromium "tollgate/ui/browser"
 )
 
 const petsDocument = `openapi: 3.0.3
@@ -123,5 +126,94 @@ func TestPlanPagesByRole(t *testing.T) {
 	}
 	for _, path := range []string{"/edit", "/delete", "/reprice", "/publish"} {
 		other.post("/plans/"+plan.ID+path, nil).want(404).without("Gold")
+	}
+}
+
+// bigSheet has a bit of everything that a price can have.
+var bigSheet = model.PriceSheet{Currency: "EUR", MonthlyFee: "29", Included: 100, FreeTier: &model.FreeTier{Units: 500, Months: 6}, Model: model.Volume,
+	Tiers:   []model.PriceTier{{UpTo: 1000, Price: "0.02"}, {Price: "5", Per: 1000, Flat: "2"}},
+	Meters:  []model.MeterPrice{{Meter: model.MeterBytesOut, Included: model.Gibibyte, Tiers: []model.PriceTier{{Price: "0.09", Per: model.Gibibyte}}}},
+	Minimum: "40", Maximum: "400", Discount: "10", Coupon: &model.Coupon{Amount: "5", Months: 3}, TrialDays: 14}
+
+// The editor offers every model, keeps all of a price that is there, and says at the
+// field what is wrong.
+func TestPriceEditor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	owner := s.tenant()
+	b := s.as(owner)
+	plan := s.plan(owner, "Everything", &bigSheet)
+	edit := b.get("/plans/"+plan.ID+"/edit").want(200, "Volume: all at the price", "Data out", "first month")
+	for field, want := range map[string]string{"model": "volume", "free": "500", "freemonths": "6", "flat1": "2", "b-unit": "1073741824", "b-included": "1", "b-price0": "0.09",
+		"b-per0": "1073741824", "minimum": "40", "maximum": "400", "discount": "10", "coupon": "5", "couponkind": "amount", "couponmonths": "3", "trial": "14"} {
+		if got := edit.field(field); got != want {
+			t.Errorf("%s is %q, want %q", field, got, want)
+		}
+	}
+	// Saving what was not touched is no new price.
+	edit.press("Save plan", "name", "All").want(200, "A month costs at least", "All calls beyond the included, where they are up to 1,000", "0.09 EUR a GiB", "--price")
+	got, err := s.Plan(t.Context(), owner, plan.ID)
+	s.must(err)
+	if got.Version != plan.Version || got.Name != "All" {
+		t.Errorf("version %d has become %d", plan.Version, got.Version)
+	}
+	edit = b.get("/plans/" + plan.ID + "/edit")
+	edit.press("Save plan", "minimum", "500").want(422, "the minimum cannot be more than the maximum")
+	edit.press("Save plan", "model", "package", "upto0", "1,500", "per0", "1000").want(422, "not whole packages of 1000")
+	edit.press("Save plan", "discount", "101", "coupon", "x", "trial", "-1", "b-included", "much").
+		want(422, "4 things", `"101" is not a percentage`, `"x" is not an amount`, `"-1" is not a number of days`, `"much" is not a number of GiB`)
+	// 5,000 calls: 4,900 beyond the included by volume, 2.00 and 24.50; 2 GB are 0.86 GiB beyond the included one.
+	edit.press("Work it out", "calls", "5,000", "data", "2", "minimum", "", "discount", "").
+		want(200, "5,000 55.58 EUR 29.00 fee + 26.50 + 0.08 data", "first month")
+	edit.press("Save plan", "model", "package", "upto0", "1,000", "per0", "1000", "price0", "3", "flat1", "", "b-included", "", "b-price0", "", "b-upto0", "", "coupon", "50", "couponkind", "percent", "couponmonths", "").
+		want(200, "3.00 EUR per begun 1,000 calls", "The first month 50% off").without("Data out")
+
+	// What the last month's customers would have paid.
+	sold := newSeller(t)
+	sb := sold.as(sold.owner)
+	gold, err := sold.Plans(t.Context(), sold.owner, control.Page{})
+	sold.must(err)
+	for _, p := range gold.Items {
+		if p.Name == "Gold" {
+			// 1,400 calls: 29, then 20 for a thousand beyond the included and 1.50 for 300; by
+			// the other price 10 and 70.
+			sb.get("/plans/"+p.ID+"/edit").press("Try it on the last month", "fee", "10", "included", "", "upto0", "", "price0", "0.05", "price1", "").
+				want(200, "Ships Ltd. 50.50 EUR 80.00 EUR +29.50 EUR", "1 customer")
+		}
+	}
+	sb.get("/plans/new").without("Try it on the last month")
+}
+
+// Price pages with all there is look right on a desk and on a phone.
+func TestPricePagesInBrowser(t *testing.T) {
+	t.Parallel()
+	s := newSeller(t)
+	plan := s.plan(s.owner, "Everything", &bigSheet, s.prod)
+	_, key := s.customer(s.owner, "carl@ships.example", plan)
+	s.exec(`update subscription set started_at = $2 where tenant_id = $1 and plan_id = $3`, s.owner.Tenant, s.last.AddDate(0, -1, 3), plan.ID)
+	s.calls(s.owner, key.Key, s.prod, "/pets", s.last.Add(30*time.Hour), 200, 3_000_000)
+	books := billing.New(billing.Options{Pool: s.pool})
+	scope := billing.Scope{Tenant: s.owner.Tenant}
+	_, err := books.Run(t.Context(), scope, billing.By{Member: "x", Name: "x", Role: "owner"}, s.last)
+	s.must(err)
+	drafts, err := books.Drafts(t.Context(), scope, s.last)
+	s.must(err)
+	p := chromium.Start(t).Visitor(t)
+	s.as(s.owner).in(p)
+	paths := map[string]string{"price-editor": "/plans/" + plan.ID + "/edit", "price-plan": "/plans/" + plan.ID}
+	for _, d := range drafts {
+		if d.To.Email == "carl@ships.example" {
+			paths["price-invoice"] = "/billing/invoices/" + d.ID
+		}
+	}
+	for name, path := range paths {
+		p.Goto(s.url + path)
+		if p.Status() != 200 {
+			t.Fatalf("%s: status %d", path, p.Status())
+		}
+		p.Sound(name)
+	}
+	if len(paths) != 3 {
+		t.Errorf("no draft among %d", len(drafts))
 	}
 }

@@ -1,5 +1,5 @@
 // Package rate is what a month costs: a price sheet and what was used, to lines
-// of an invoice. It is pure and exact: decimals only, rounded once per line.
+// of an invoice. It is pure and exact: fractions only, rounded once per line.
 package rate
 
 import (
@@ -14,28 +14,44 @@ import (
 
 // Meters of a line.
 const (
-	Fee   = model.MeterFee
-	Calls = model.MeterCalls
+	Fee      = model.MeterFee
+	Calls    = model.MeterCalls
+	BytesOut = model.MeterBytesOut
 )
 
 // Use is what one subscription did in one calendar month (UTC).
 type Use struct {
-	Month time.Time // its first instant
-	Since time.Time // begin of the subscription: a fee is for what is left of its first month
-	Until time.Time // where another price went on, or the end where that was before the month; zero: the month is charged to its end
-	Calls int64     // billable
+	Month    time.Time // its first instant
+	First    time.Time // begin of the customer: trial, free tier and coupon run from it; zero: long ago
+	Since    time.Time // begin of the subscription: a fee is for what is left of its first month
+	Until    time.Time // where another price went on, or the end where that was before the month; zero: the month is charged to its end
+	Calls    int64     // billable
+	BytesOut int64     // of their answers
+	Trial    Trial     // the part of them before the trial's end
+}
+
+// Trial is what was used before the end of a trial.
+type Trial struct{ Calls, BytesOut int64 }
+
+// of is how much of a meter was used, and how much of that in the trial.
+func (u *Use) of(meter string) (n, trial int64) {
+	n, trial = u.Calls, u.Trial.Calls
+	if meter == BytesOut {
+		n, trial = u.BytesOut, u.Trial.BytesOut
+	}
+	return n, min(trial, n)
 }
 
 // Line is one amount with how it comes about.
 type Line struct {
 	Meter    string
-	Quantity int64 // calls; 1 month of a fee
+	Quantity int64 // units of a meter that was used; 1 of others
 	Steps    []Step
 	Exact    decimal.Decimal // major units
-	Amount   int64           // minor units: Exact, rounded half away from zero
+	Amount   int64           // minor units: the exact amount, rounded half away from zero
 }
 
-// Step is the part of a line that one price is for.
+// Step is a part of a line.
 type Step = model.PriceStep
 
 // Month is the calendar month (UTC) that t falls into: begin inclusive, end exclusive.
@@ -45,109 +61,153 @@ func Month(t time.Time) (begin, end time.Time) {
 	return begin, begin.AddDate(0, 1, 0)
 }
 
-// Lines is what a use costs by a sheet: a line for the fee if it has one, then one
-// for the calls, always, so that an invoice says what was used. Tiers count the
-// calls of the month beyond the included ones.
+// Lines is what a use costs by a sheet, in the order that PriceSheet tells: a line
+// for each part that the sheet has, whatever it comes to, and always one for the
+// calls, so that an invoice says what was used and a later one can be the
+// difference to it. The same sheet and use always make the same lines.
 func Lines(sheet *model.PriceSheet, u Use) ([]Line, error) {
 	if err := sheet.Validate(); err != nil {
 		return nil, err
 	}
-	if u.Calls < 0 {
-		return nil, fmt.Errorf("rate: %d calls", u.Calls)
-	}
-	digits, _ := model.MinorDigits(sheet.Currency)
-	var out []Line
+	m := newMonth(sheet, &u)
 	if !sheet.MonthlyFee.Zero() {
-		l, err := fee(sheet, u)
-		if err != nil {
+		if err := m.fee(); err != nil {
 			return nil, err
 		}
-		out = append(out, l)
 	}
-	l, err := calls(sheet, u.Calls)
-	if err != nil {
+	for _, p := range sheet.Metered() {
+		if err := m.meter(&p); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.adjust(); err != nil {
 		return nil, err
 	}
-	out = append(out, l)
-	for i := range out {
-		if out[i].Amount, err = minor(out[i].Exact, digits); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return m.lines, nil
 }
 
-// exactDigits is how many places a division that does not end is taken to. An
-// amount is a fraction whose denominator is below 10^22, so what is left out is
-// far too little to lie between the amount and half a minor unit: rounding once
-// more changes nothing.
-const exactDigits = 40
+// Total is the sum of lines, in minor units.
+func Total(lines []Line) (sum int64) {
+	for i := range lines {
+		sum += lines[i].Amount
+	}
+	return sum
+}
 
-// ShownDigits is how many places of the major unit are stored and shown.
+// ShownDigits is how many places of the major unit are stored and shown. Rounding
+// to minor units is of the fraction itself, not of what is shown.
 const ShownDigits = 12
 
-// fee is the monthly fee, for the seconds of the month from the subscription's
-// begin: what was begun is not paid back, unless another price went on.
-func fee(sheet *model.PriceSheet, u Use) (Line, error) {
-	price, err := decimal.NewFromString(string(sheet.MonthlyFee))
-	if err != nil {
-		return Line{}, err
-	}
-	begin, end := Month(u.Month)
-	step := Step{From: 1, To: 1, Quantity: 1, Price: sheet.MonthlyFee, Per: 1}
-	exact := price
-	from, to := begin, end
-	if u.Since.After(begin) {
-		from = u.Since
-	}
-	if !u.Until.IsZero() && u.Until.Before(end) {
-		to = u.Until
-	}
-	if left, whole := max(to.Unix()-from.Unix(), 0), end.Unix()-begin.Unix(); left < whole {
-		exact = price.Mul(decimal.NewFromInt(left)).DivRound(decimal.NewFromInt(whole), exactDigits)
-		step.Part = fmt.Sprintf("%d of %d seconds", left, whole)
-	}
-	step.Exact = exact.Round(ShownDigits).String()
-	return Line{Meter: Fee, Quantity: 1, Steps: []Step{step}, Exact: exact}, nil
+// month is one month's lines as they are made.
+type month struct {
+	sheet      *model.PriceSheet
+	use        *Use
+	digits     int // of the currency's minor unit
+	begin, end time.Time
+	trialEnd   time.Time
+	lines      []Line
 }
 
-func calls(sheet *model.PriceSheet, n int64) (Line, error) {
-	l := Line{Meter: Calls, Quantity: n, Exact: decimal.Zero}
-	done := min(n, sheet.Included)
-	if done > 0 {
-		l.Steps = append(l.Steps, Step{From: 1, To: done, Quantity: done, Price: "0", Per: 1, Exact: "0"})
+func newMonth(sheet *model.PriceSheet, u *Use) *month {
+	m := &month{sheet: sheet, use: u}
+	m.digits, _ = model.MinorDigits(sheet.Currency)
+	m.begin, m.end = Month(u.Month)
+	if !u.First.IsZero() {
+		m.trialEnd = sheet.TrialEnd(u.First)
 	}
-	for _, t := range sheet.Tiers {
-		end := n
-		if t.UpTo != 0 {
-			end = min(n, sheet.Included+t.UpTo)
-		}
-		if end <= done {
-			continue
-		}
-		price, err := decimal.NewFromString(string(t.Price))
-		if err != nil {
-			return Line{}, err
-		}
-		per := max(t.Per, 1)
-		// A price is for Per calls, and a call is Per-th of it: nothing is rounded up
-		// to whole packages.
-		exact := price.Mul(decimal.NewFromInt(end-done)).DivRound(decimal.NewFromInt(per), exactDigits)
-		l.Steps = append(l.Steps, Step{From: done + 1, To: end, Quantity: end - done, Price: t.Price, Per: per, Exact: exact.Round(ShownDigits).String()})
-		l.Exact = l.Exact.Add(exact)
-		done = end
-	}
-	if done < n { // beyond the included ones, and no tiers: free
-		l.Steps = append(l.Steps, Step{From: done + 1, To: n, Quantity: n - done, Price: "0", Per: 1, Exact: "0"})
-	}
-	return l, nil
+	return m
 }
+
+// within reports that the month is one of the customer's first so many.
+func (m *month) within(months int) bool {
+	n := model.MonthOf(m.use.First, m.begin)
+	return !m.use.First.IsZero() && n >= 1 && n <= months
+}
+
+// span is the part of the month in which the subscription ran from an instant on,
+// in seconds.
+func (m *month) span(from time.Time) int64 {
+	to := m.end
+	for _, t := range []time.Time{m.begin, m.use.Since} {
+		if t.After(from) {
+			from = t
+		}
+	}
+	if !m.use.Until.IsZero() && m.use.Until.Before(to) {
+		to = m.use.Until
+	}
+	return max(to.Unix()-from.Unix(), 0)
+}
+
+// share is an amount of a month for the part of it that is charged: from the
+// subscription's begin or the trial's end on. What was begun is not paid back,
+// unless another price went on.
+func (m *month) share(of model.Decimal) (exact *big.Rat, part string, err error) {
+	return m.shareOf(of, m.span(m.trialEnd), m.end.Unix()-m.begin.Unix(), "seconds")
+}
+
+func (m *month) shareOf(of model.Decimal, left, whole int64, unit string) (exact *big.Rat, part string, err error) {
+	exact, err = fraction(of)
+	if err == nil && left < whole {
+		exact.Mul(exact, big.NewRat(left, whole))
+		part = fmt.Sprintf("%d of %d %s", left, whole, unit)
+	}
+	return exact, part, err
+}
+
+func (m *month) fee() error {
+	exact, part, err := m.share(m.sheet.MonthlyFee)
+	if err != nil {
+		return err
+	}
+	return m.add(Line{Meter: Fee, Quantity: 1, Steps: []Step{{From: 1, To: 1, Quantity: 1, Price: m.sheet.MonthlyFee, Per: 1, Exact: shown(exact), Part: part}}}, exact)
+}
+
+// add rounds a line, once, and appends it.
+func (m *month) add(l Line, exact *big.Rat) (err error) {
+	l.Exact = decimal.NewFromBigRat(exact, ShownDigits)
+	l.Amount, err = minor(exact, m.digits)
+	m.lines = append(m.lines, l)
+	return err
+}
+
+// fraction is an amount of a sheet; the empty one is nothing.
+func fraction(d model.Decimal) (*big.Rat, error) {
+	if d == "" {
+		return new(big.Rat), nil
+	}
+	r, ok := new(big.Rat).SetString(string(d))
+	if !ok {
+		return nil, fmt.Errorf("rate: %q is not an amount", string(d))
+	}
+	return r, nil
+}
+
+func shown(r *big.Rat) string { return decimal.NewFromBigRat(r, ShownDigits).String() }
 
 // minor is an amount in minor units, rounded half away from zero.
-func minor(exact decimal.Decimal, digits int) (int64, error) {
-	v := exact.Shift(int32(digits)).Round(0).BigInt()
-	if !v.IsInt64() || v.CmpAbs(big.NewInt(1<<53)) > 0 {
-		return 0, model.Errorf(model.Limit, "an amount of %s is more than can be invoiced", exact)
+func minor(exact *big.Rat, digits int) (int64, error) {
+	v := new(big.Int).Mul(exact.Num(), pow10(digits))
+	negative := v.Sign() < 0
+	v.Abs(v).Lsh(v, 1).Add(v, exact.Denom())
+	v.Quo(v, new(big.Int).Lsh(exact.Denom(), 1))
+	if v.CmpAbs(mostMinor) > 0 {
+		return 0, model.Errorf(model.Limit, "an amount of %s is more than can be invoiced", shown(exact))
+	}
+	if negative {
+		return -v.Int64(), nil
 	}
 	return v.Int64(), nil
+}
+
+// mostMinor is what every program that reads an invoice still counts exactly.
+var mostMinor = big.NewInt(1 << 53)
+
+func pow10(digits int) *big.Int {
+	return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
+}
+
+// major is an amount in minor units as a fraction of major ones.
+func major(amount int64, digits int) *big.Rat {
+	return new(big.Rat).SetFrac(big.NewInt(amount), pow10(digits))
 }

@@ -1,7 +1,6 @@
 package rate
 
 import (
-	"encoding/json"
 	"math/big"
 	"testing"
 	"time"
@@ -247,27 +246,6 @@ func TestLinesOfManyCallsAgreeWithTheOracle(t *testing.T) {
 	})
 }
 
-// Whatever a sheet says, it is refused or priced as the oracle prices it.
-func FuzzLines(f *testing.F) {
-	f.Add([]byte(`{"currency":"USD","monthlyFee":"29","included":10,"tiers":[{"upTo":5,"price":"0.1"},{"price":"1.5","per":1000000}]}`), int64(17))
-	f.Add([]byte(`{"currency":"JPY","tiers":[{"price":"0.000000000001","per":999999999}]}`), int64(1e15))
-	f.Add([]byte(`{"currency":"KWD","tiers":[{"upTo":-1,"price":"-0"}]}`), int64(-1))
-	f.Fuzz(func(t *testing.T, raw []byte, calls int64) {
-		var s model.PriceSheet
-		if json.Unmarshal(raw, &s) != nil {
-			return
-		}
-		got, err := Lines(&s, Use{Month: march, Calls: calls})
-		if err != nil {
-			return
-		}
-		digits, _ := model.MinorDigits(s.Currency)
-		if l := got[len(got)-1]; l.Amount != inMinor(tierwise(&s, calls), digits) {
-			t.Fatalf("%d calls by %s cost %d", calls, raw, l.Amount)
-		}
-	})
-}
-
 // More calls never cost less.
 func TestMonotone(t *testing.T) {
 	t.Parallel()
@@ -287,14 +265,4 @@ func TestMonotone(t *testing.T) {
 			t.Fatalf("%d calls cost %d, %d calls %d", a, x, b, y)
 		}
 	})
-}
-
-func BenchmarkLines(b *testing.B) {
-	s := &model.PriceSheet{Currency: "USD", MonthlyFee: "29", Included: 1000, Tiers: []model.PriceTier{
-		{UpTo: 10_000, Price: "0.01"}, {UpTo: 100_000, Price: "0.005"}, {Price: "0.001"}}}
-	for b.Loop() {
-		if _, err := Lines(s, Use{Month: march, Calls: 250_000}); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 // priceFlags are a plan's price on the command line.
 type priceFlags struct {
+	sheet         string
 	currency, fee string
 	included      int64
 	tiers         []string
@@ -22,6 +24,7 @@ type priceFlags struct {
 var priceFlagNames = []string{"currency", "monthly-fee", "included", "tier"}
 
 func (f *priceFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.sheet, "price", "", "the whole price sheet as JSON, with what the flags below cannot say: volume, packages, minimum, discount and so on")
 	cmd.Flags().StringVar(&f.currency, "currency", "", "of the price, such as EUR")
 	cmd.Flags().StringVar(&f.fee, "monthly-fee", "", "charged for each subscription and month, such as 9.90")
 	cmd.Flags().Int64Var(&f.included, "included", 0, "calls a month that the fee includes")
@@ -36,6 +39,9 @@ func (f *priceFlags) apply(cmd *cobra.Command, was *model.PriceSheet) (*model.Pr
 		return nil, nil
 	}
 	given := cmd.Flags().Changed
+	if given("price") {
+		return f.whole(given)
+	}
 	some := false
 	for _, name := range priceFlagNames {
 		some = some || given(name)
@@ -67,6 +73,22 @@ func (f *priceFlags) apply(cmd *cobra.Command, was *model.PriceSheet) (*model.Pr
 			}
 			s.Tiers = append(s.Tiers, t)
 		}
+	}
+	return &s, s.Validate()
+}
+
+// whole reads the sheet that is given as JSON.
+func (f *priceFlags) whole(given func(string) bool) (*model.PriceSheet, error) {
+	for _, name := range priceFlagNames {
+		if given(name) {
+			return nil, model.Errorf(model.Invalid, "--price is the whole price; leave out --%s", name)
+		}
+	}
+	var s model.PriceSheet
+	d := json.NewDecoder(strings.NewReader(f.sheet))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return nil, model.Errorf(model.Invalid, "--price is not a price sheet such as {\"currency\":\"EUR\",\"monthlyFee\":\"9.90\"}: %v", err)
 	}
 	return &s, s.Validate()
 }
@@ -146,6 +168,9 @@ func priceText(s *model.PriceSheet) string {
 			c += fmt.Sprintf(" after %d", s.Included)
 		}
 		parts = append(parts, c)
+	}
+	if !s.Plain() {
+		return s.Currency + " " + strings.Join(append(parts, "…"), " + ") // the rest is for JSON to say
 	}
 	return s.Currency + " " + strings.Join(parts, " + ")
 }

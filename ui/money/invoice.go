@@ -28,7 +28,7 @@ type row struct {
 
 // at is the price behind the quantity, where both stand in one line.
 func (r row) at() string {
-	if r.quantity != "" && r.price != "" && r.price != "included" && r.price != "free" {
+	if r.quantity != "" && r.price != "" && '0' <= r.price[0] && r.price[0] <= '9' {
 		return " at " + r.price
 	}
 	if r.quantity != "" && r.price != "" {
@@ -53,33 +53,30 @@ func rows(inv *model.InvoiceDetail) []row {
 	return out
 }
 
+// names are what lines that are not of calls are called.
+var names = map[string]string{
+	model.MeterFee: "Monthly fee", model.MeterCalls: "Calls", model.MeterBytesOut: "Data out, bytes", model.MeterMinimum: "Up to the minimum of the month",
+	model.MeterMaximum: "Beyond the maximum of the month", model.MeterDiscount: "Discount", model.MeterCoupon: "Coupon",
+}
+
 func lineRows(inv *model.InvoiceDetail, l *model.InvoiceLine) []row {
-	head := row{kind: rowLine, text: "Calls", quantity: ui.Quantity(l.Quantity), amount: bare(l.Amount, &inv.Invoice)}
-	if l.Meter == model.MeterFee {
-		head.text, head.quantity = "Monthly fee", ""
-	} else {
+	head := row{kind: rowLine, text: names[l.Meter], amount: bare(l.Amount, &inv.Invoice)}
+	if model.Used(l.Meter) {
+		head.quantity = ui.Quantity(l.Quantity)
+	}
+	if l.Meter == model.MeterCalls {
 		head.line = l.Line
 	}
 	var steps []row
 	for _, s := range l.Steps {
-		r := row{kind: rowStep, quantity: ui.Quantity(s.Quantity), price: priceOf(s, inv.Currency), amount: exact(s.Exact, inv.Currency)}
-		if l.Meter == model.MeterFee {
-			r.quantity = ""
-			r.text = "Whole month"
-			if s.Part != "" {
-				r.text = "For " + share(s.Part)
-			}
-		} else {
-			r.text = calls(s)
-		}
-		steps = append(steps, r)
+		steps = append(steps, stepRow(l.Meter, s, inv.Currency))
 	}
 	if l.Invoiced == 0 {
 		if len(steps) == 1 { // one row says all
 			switch {
 			case l.Meter == model.MeterCalls:
 				head.text = steps[0].text
-			case l.Steps[0].Part != "":
+			case l.Meter == model.MeterFee && l.Steps[0].Part != "":
 				head.text += ", " + strings.ToLower(steps[0].text[:1]) + steps[0].text[1:]
 			}
 			head.price = steps[0].price
@@ -93,12 +90,57 @@ func lineRows(inv *model.InvoiceDetail, l *model.InvoiceLine) []row {
 		row{kind: rowStep, text: "On earlier invoices", amount: bare(-l.Invoiced, &inv.Invoice)})
 }
 
-// calls names the calls of the month that a step is for, by their numbers.
-func calls(s model.PriceStep) string {
-	if s.From == s.To {
-		return "Call " + ui.Quantity(s.From)
+// stepRow is how a part of a line comes about.
+func stepRow(meter string, s model.PriceStep, currency string) row {
+	r := row{kind: rowStep, amount: exact(s.Exact, currency)}
+	part := ""
+	if s.Part != "" {
+		part = ", for " + share(s.Part)
 	}
-	return "Calls " + ui.Quantity(s.From) + " to " + ui.Quantity(s.To)
+	switch s.Kind {
+	case model.StepMinimum:
+		r.text, r.price = "The month costs at least"+part, exact(string(s.Price), currency)
+	case model.StepMaximum:
+		r.text, r.price = "The month costs at most"+part, exact(string(s.Price), currency)
+	case model.StepSum:
+		r.text = "The lines above"
+	case model.StepPercent:
+		r.text, r.price = "Of them", string(s.Price.Canonical())+"%"
+	case model.StepOff:
+		r.text, r.price = "At most"+part, exact(string(s.Price), currency)
+	case model.StepFlat:
+		r.text, r.price = "For reaching "+first(meter)+" "+ui.Quantity(s.From), exact(string(s.Price), currency)
+	default:
+		if meter == model.MeterFee {
+			r.text = "Whole month"
+			if part != "" {
+				r.text = "For " + share(s.Part)
+			}
+		} else {
+			r.text, r.quantity = units(meter, s), ui.Quantity(s.Quantity)
+		}
+		r.price = priceOf(meter, s, currency)
+	}
+	return r
+}
+
+// first is the word for one unit of a meter.
+func first(meter string) string { return model.Units(meter, 1) }
+
+// units names the units of the month that a step is for, by their numbers.
+func units(meter string, s model.PriceStep) string {
+	one, many := first(meter), model.Units(meter, 2)
+	out := strings.ToUpper(many[:1]) + many[1:] + " " + ui.Quantity(s.From) + " to " + ui.Quantity(s.To)
+	if s.From == s.To {
+		out = strings.ToUpper(one[:1]) + one[1:] + " " + ui.Quantity(s.From)
+	}
+	switch s.Kind {
+	case model.StepVolume:
+		out += ", all at the price of the tier that they reach"
+	case model.StepPackage:
+		out += ", " + ui.Plural(s.Packages, "begun package", "begun packages")
+	}
+	return out
 }
 
 // share writes "1339200 of 2678400 seconds" with its digits in groups.
@@ -110,15 +152,23 @@ func share(part string) string {
 	return ui.Quantity(a) + " of the month's " + ui.Quantity(b) + " seconds"
 }
 
-func priceOf(s model.PriceStep, currency string) string {
+func priceOf(meter string, s model.PriceStep, currency string) string {
 	switch {
-	case s.Price.Zero() && s.From == 1:
+	case s.Kind == model.StepTrial:
+		return "trial"
+	case s.Kind == model.StepFreeTier:
+		return "free tier"
+	case s.Kind == model.StepIncluded || s.Price.Zero() && s.From == 1:
 		return "included"
 	case s.Price.Zero():
 		return "free"
 	}
 	p := strings.TrimSuffix(ui.Amount(s.Price, currency), " "+currency)
 	switch {
+	case meter == model.MeterBytesOut && s.Per == model.Gigabyte:
+		return p + " a GB"
+	case meter == model.MeterBytesOut && s.Per == model.Gibibyte:
+		return p + " a GiB"
 	case s.Per <= 1:
 		return p
 	case s.Per == 1_000_000:
@@ -162,7 +212,7 @@ func Total(i *model.Invoice) string { return ui.Money(i.Total, i.Currency, i.Dig
 
 // notes is what has to be said of the figures.
 func notes(inv *model.InvoiceDetail) []string {
-	out := []string{"All times are UTC. Each amount is calculated exactly, call by call, and rounded once."}
+	out := []string{"All times are UTC. Each amount is calculated exactly and rounded once."}
 	for i := range inv.Lines {
 		if inv.Lines[i].Invoiced != 0 {
 			out = append(out, "Part of this month was invoiced before: what is charged here is the difference.")

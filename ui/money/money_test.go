@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"tollgate/billing/rate"
 	"tollgate/model"
 )
 
@@ -62,6 +63,52 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// The steps of every model, as they are made for an invoice.
+func TestRowsOfModels(t *testing.T) {
+	t.Parallel()
+	sheet := &model.PriceSheet{Currency: "EUR", Model: model.Volume, TrialDays: 2, Included: 10, FreeTier: &model.FreeTier{Units: 5, Months: 2},
+		Tiers:   []model.PriceTier{{UpTo: 50, Price: "0.20"}, {Price: "0.10", Flat: "3"}},
+		Meters:  []model.MeterPrice{{Meter: "bytes-out", Model: model.Package, Tiers: []model.PriceTier{{Price: "0.09", Per: model.Gigabyte}}}},
+		Minimum: "31", Maximum: "310", Discount: "10", Coupon: &model.Coupon{Amount: "50", Months: 1}}
+	lines, err := rate.Lines(sheet, rate.Use{Month: march, First: march, Since: march, Calls: 120, BytesOut: 1_500_000_000, Trial: rate.Trial{Calls: 3}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv := &model.InvoiceDetail{Invoice: model.Invoice{Currency: "EUR", Digits: 2}}
+	for i, l := range lines {
+		inv.Lines = append(inv.Lines, model.InvoiceLine{Line: i + 1, Meter: l.Meter, Quantity: l.Quantity, Steps: l.Steps, Exact: l.Exact.String(), Amount: l.Amount})
+	}
+	var got []string
+	for _, r := range rows(inv)[1:] {
+		got = append(got, strings.Join([]string{r.kind, r.text, r.quantity, r.price, r.amount}, "|"))
+	}
+	part := ", for 2,505,600 of the month's 2,678,400 seconds"
+	want := []string{
+		"line|Calls|120||13.20",
+		"step|Calls 1 to 3|3|trial|0.00",
+		"step|Calls 4 to 8|5|free tier|0.00",
+		"step|Calls 9 to 18|10|included|0.00",
+		"step|For reaching call 19||3.00|3.00",
+		"step|Calls 19 to 120, all at the price of the tier that they reach|102|0.10|10.20",
+		"line|Data out, bytes|1,500,000,000|0.09 a GB|0.18",
+		"line|Up to the minimum of the month|||15.62",
+		"step|The month costs at least" + part + "||31.00|29.00",
+		"step|The lines above|||13.38",
+		"line|Beyond the maximum of the month|||0.00",
+		"step|The month costs at most" + part + "||310.00|290.00",
+		"step|The lines above|||29.00",
+		"line|Discount|||−2.90",
+		"step|The lines above|||29.00",
+		"step|Of them||10%|2.90",
+		"line|Coupon|||−26.10",
+		"step|The lines above|||26.10",
+		"step|At most||50.00|50.00",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestTitles(t *testing.T) {
 	t.Parallel()
 	inv := some().Invoice
@@ -93,17 +140,17 @@ func TestCSV(t *testing.T) {
 	if err != nil || len(all) != 7 {
 		t.Fatalf("%d rows, %v", len(all), err)
 	}
-	if got := strings.Join(all[3], ","); got != "INV-000042,2026-03-01,2026-04-01,2,Gold · Shop app,calls,1001,6000,5000,0.004,1,20,,,,EUR" {
+	if got := strings.Join(all[3], ","); got != "INV-000042,2026-03-01,2026-04-01,2,Gold · Shop app,calls,1001,6000,5000,0.004,1,20,,,,EUR," {
 		t.Errorf("a step is %s", got)
 	}
-	if got := strings.Join(all[6], ","); got != "INV-000042,2026-03-01,2026-04-01,4,Silver · =cmd(),calls,1,14,14,38571.428571,1000000,0.54,0.54,0.10,0.44,EUR" {
+	if got := strings.Join(all[6], ","); got != "INV-000042,2026-03-01,2026-04-01,4,Silver · =cmd(),calls,1,14,14,38571.428571,1000000,0.54,0.54,0.10,0.44,EUR," {
 		t.Errorf("a line is %s", got)
 	}
 	bad := some()
 	bad.Lines = bad.Lines[:1]
 	bad.Lines[0].Title, bad.Lines[0].Amount, bad.Digits = "=1+1", -5, 3
 	b.Reset()
-	if err := CSV(&b, bad); err != nil || !strings.Contains(b.String(), ",'=1+1,") || !strings.Contains(b.String(), ",-0.005,EUR") {
+	if err := CSV(&b, bad); err != nil || !strings.Contains(b.String(), ",'=1+1,") || !strings.Contains(b.String(), ",-0.005,EUR,") {
 		t.Errorf("%s, %v", &b, err)
 	}
 }

@@ -295,5 +295,11 @@ func facts(inv *model.InvoiceDetail) [][2]string {
 
 // heads are the heads of the table's columns.
 func heads(inv *model.InvoiceDetail) [4]string {
-	return [4]string{"What", "Calls", "Price in " + inv.Currency, "Amount in " + inv.Currency}
+	counted := "Calls"
+	for i := range inv.Lines {
+		if m := inv.Lines[i].Meter; m != model.MeterCalls && model.Used(m) {
+			counted = "Quantity"
+		}
+	}
+	return [4]string{"What", counted, "Price in " + inv.Currency, "Amount in " + inv.Currency}
 }
