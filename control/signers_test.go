@@ -198,24 +198,27 @@ func TestSigningKeysAreRenewed(t *testing.T) {
 	n := control.SharedNode("n1")
 	var s shadow
 	w.follow(&s, n)
-	restart := func() string { // which looks at once
+	restart := func(wait time.Duration) string { // which looks at once
 		t.Helper()
 		at := s.rev
 		w.must(w.Start(w.ctx))
 		defer w.Stop()
-		ch := w.changes(n, model.NodeHello{Boot: "boot-1", Applied: at, Wait: 20 * time.Millisecond})
+		ch := w.changes(n, model.NodeHello{Boot: "boot-1", Applied: at, Wait: wait})
 		s.apply(ch)
 		w.same(&s, n)
 		return s.signers[a.Tenant].Keys[0].FirstDay
 	}
 	for _, want := range []string{"20260222", "20260222", "20260223", "20260301"} {
-		if want == "20260223" {
+		wait := 20 * time.Millisecond // for nothing
+		switch want {
+		case "20260223":
 			now.Add(24 * 3600)
-		}
-		if want == "20260301" {
+			wait = time.Minute
+		case "20260301":
 			now.Add(6 * 24 * 3600)
+			wait = time.Minute
 		}
-		if got := restart(); got != want {
+		if got := restart(wait); got != want {
 			t.Errorf("first day %s, want %s", got, want)
 		}
 	}
