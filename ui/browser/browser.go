@@ -85,6 +85,7 @@ func Start(t testing.TB) *Browser {
 		}
 		t.Skip(missing)
 	}
+	take(t)
 	sharing.Lock()
 	defer sharing.Unlock()
 	if users > 0 && shared.ctx.Err() != nil { // it died; those who use it fail, whoever comes later does not
@@ -108,6 +109,21 @@ func Start(t testing.TB) *Browser {
 		}
 	})
 	return shared
+}
+
+// Two tests at a time have pages: more on a small machine make each step wait for all
+// the others, until one gives up.
+var (
+	turns  = make(chan struct{}, 2)
+	taking sync.Map // names of tests that have a turn
+)
+
+func take(t testing.TB) {
+	if _, has := taking.LoadOrStore(t.Name(), true); has {
+		return
+	}
+	turns <- struct{}{}
+	t.Cleanup(func() { taking.Delete(t.Name()); <-turns })
 }
 
 func launch(path string) (*Browser, error) {
