@@ -239,13 +239,7 @@ func (d *domain) lets(p *http1.Peer, host []byte) bool {
 	if p == nil {
 		return false
 	}
-	for i, b := range host {
-		if b == ':' {
-			host = host[:i]
-			break
-		}
-	}
-	if !strings.EqualFold(p.ServerName, string(host)) {
+	if !strings.EqualFold(p.ServerName, hostName(host)) {
 		return false
 	}
 	if !d.mutual {
