@@ -34,7 +34,7 @@ var axe string
 
 // wait bounds each step. It is long, for machines under load: a step that works
 // takes milliseconds.
-const wait = 30 * time.Second
+const wait = 90 * time.Second
 
 // Browser is one Chromium. Each visitor has cookies of his own in it.
 type Browser struct {
