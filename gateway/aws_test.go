@@ -50,7 +50,7 @@ func startProgram(t testing.TB, name string, args func(port string) []string) (u
 	if err != nil {
 		t.Skipf("THIS SERVER IS NOT ON THIS MACHINE, so nothing was tried against it: %s", name)
 	}
-	addr := deadPort(t)
+	addr := freePort(t)
 	_, port, _ := net.SplitHostPort(addr)
 	var log bytes.Buffer
 	cmd := exec.Command(path, args(port)...)

@@ -97,7 +97,7 @@ func (c *call) done(x *http1.Exchange, status int, out, end int64) {
 // had to be waited for since.
 func (c *call) asks(x *http1.Exchange) {
 	x.Asked = x.Begun
-	if c.again {
+	if c.again || x.Waited() {
 		x.Asked = http1.Now()
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -215,14 +217,18 @@ func WaitPort(ctx context.Context, p *Process, addr string) error {
 	})
 }
 
-// FreeAddr is a loopback address nobody listens at now.
+// FreeAddr is a loopback address nobody listens at now, for a program that cannot choose
+// one itself. It is outside of what systems give to those who ask for any port, so that
+// nobody else gets it before the program listens.
 func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var err error
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(15_000+rand.N(15_000))); err == nil {
+			return l.Addr().String(), l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", err
 }
 
 // Build compiles a program of this module into the working folder, so that what

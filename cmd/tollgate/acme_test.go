@@ -27,6 +27,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"tollgate/bench/rig"
 	"tollgate/control"
 )
 
@@ -133,14 +134,6 @@ func pebble(t *testing.T) string {
 	return bin
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // An account adds a name, proves it by a DNS record, and calls come in over TLS with
 // a certificate that a real ACME server issued, having asked the gateway.
 func TestACME(t *testing.T) {
@@ -160,7 +153,10 @@ func TestACME(t *testing.T) {
 	rootFile, keyFile := filepath.Join(scratch, "ca.pem"), filepath.Join(scratch, "ca.key")
 	must(t, os.WriteFile(rootFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
 	must(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pk}), 0o600))
-	acmeAddr, manage := freeAddr(t), freeAddr(t)
+	acmeAddr, err := rig.FreeAddr()
+	must(t, err)
+	manage, err := rig.FreeAddr()
+	must(t, err)
 	_, acmePort, _ := net.SplitHostPort(acmeAddr)
 	env := environ(dir, "TOLLGATE_DNS="+z.addr, "TOLLGATE_ACME_EMAIL=ops@example.com", "TOLLGATE_ACME_DIRECTORY=https://localhost:"+acmePort+"/dir", "TOLLGATE_ACME_ROOTS="+rootFile)
 	p := start(t, env, "up")

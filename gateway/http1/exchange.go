@@ -124,6 +124,9 @@ func (x *Exchange) MayBlock() bool {
 	return x.waited
 }
 
+// Waited says whether the handler may have waited for something since Begun.
+func (x *Exchange) Waited() bool { return x.waited }
+
 // Block parks the call for the reason MayBlock gives.
 func (x *Exchange) Block() { x.parked = block }
 
