@@ -20,6 +20,11 @@ import (
 // startFaces serves what the control listener has: the feed for gateway nodes,
 // Amazon's control API, the console, and the portals.
 func (p *program) startFaces(ctx context.Context) error {
+	if !p.shape.faces { // but jobs name it in mails
+		p.cfg.published(p.cfg.ControlAddr, p.cfg.GatewayAddr)
+		p.plane.SetConsole(p.cfg.console.String())
+		return nil
+	}
 	gatewayAddr := p.cfg.GatewayAddr
 	if p.gateway != nil {
 		gatewayAddr = p.gateway.Addr()

@@ -22,6 +22,9 @@ func (p *program) startIntake(context.Context) error {
 // startWorker runs the background jobs of every part. Several processes share
 // the work: a job is done by one of them.
 func (p *program) startWorker(ctx context.Context) error {
+	if !p.shape.jobs || p.shape.faces && !p.cfg.Jobs {
+		return nil
+	}
 	workers := river.NewWorkers()
 	p.intake.AddWorkers(workers)
 	p.billing.AddWorkers(workers)
