@@ -28,6 +28,14 @@ type Options struct {
 	Pool *pgxpool.Pool
 	Log  *slog.Logger     // default: none
 	Now  func() time.Time // default time.Now
+	// Mail puts a letter on its way with the transaction. Nil: none are written.
+	Mail func(context.Context, pgx.Tx, Letter) error
+	// Link is where an invoice is looked at: on the portal of the slug, or, without
+	// one, in the console. Nil, or an empty answer: letters have no link.
+	Link func(slug, invoice string) string
+	// SetOverdue makes gateways refuse a developer's keys, or take them again, as its
+	// plans say of one who does not pay. Nil: nobody's are refused.
+	SetOverdue func(ctx context.Context, tenant uint32, developer string, overdue bool) error
 }
 
 // Billing makes and shows invoices.
@@ -35,6 +43,10 @@ type Billing struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
 	now  func() time.Time
+	mail func(context.Context, pgx.Tx, Letter) error
+	link func(slug, invoice string) string
+
+	setOverdue func(ctx context.Context, tenant uint32, developer string, overdue bool) error
 }
 
 // New makes the books on a migrated database.
@@ -45,7 +57,7 @@ func New(o Options) *Billing {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Billing{pool: o.Pool, log: o.Log, now: o.Now}
+	return &Billing{pool: o.Pool, log: o.Log, now: o.Now, mail: o.Mail, link: o.Link, setOverdue: o.SetOverdue}
 }
 
 // Scope is whose books are asked for. Whoever makes one has checked that the

@@ -78,7 +78,10 @@ func (b *Billing) keep(ctx context.Context, tx pgx.Tx, c *standing) error {
 		update collection set state = $3, amount_due = $4, amount_paid = $5, by = $6, attempts = $7, last_error = $8, updated_at = $9
 		where tenant_id = $1 and invoice_id = $2`,
 		c.tenant, c.invoice, c.State, c.Due, c.Paid, c.By, c.Attempts, c.LastError, b.now())
-	return err
+	if err != nil {
+		return err
+	}
+	return b.letIn(ctx, tx, c)
 }
 
 // change runs f on how an invoice stands, and keeps what became of it.

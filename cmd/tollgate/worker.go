@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -15,8 +16,22 @@ import (
 
 func (p *program) startIntake(context.Context) error {
 	p.intake = intake.New(intake.Options{Pool: p.pool, Log: p.log})
-	p.billing = billing.New(billing.Options{Pool: p.pool, Log: p.log})
+	p.billing = billing.New(billing.Options{
+		Pool: p.pool, Log: p.log, Link: p.invoiceLink, SetOverdue: p.plane.SetOverdue,
+		Mail: func(ctx context.Context, tx pgx.Tx, l billing.Letter) error {
+			return p.plane.Post(ctx, tx, l.Tenant, l.To, l.Purpose, l.Subject, l.Text)
+		},
+	})
 	return nil
+}
+
+// invoiceLink is where an invoice is looked at, once the faces are there to do so.
+func (p *program) invoiceLink(slug, invoice string) string {
+	f := p.links.Load()
+	if f == nil {
+		return ""
+	}
+	return (*f)(slug, invoice)
 }
 
 // startWorker runs the background jobs of every part. Several processes share
