@@ -294,6 +294,40 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 	return out, err
 }
 
+// Unpaid is what has to be paid still to a seller, of all months.
+type Unpaid struct{ Open, PastDue []Sum } // what is past due is open too
+
+// Unpaid adds up what is open of the scope's own invoices.
+func (b *Billing) Unpaid(ctx context.Context, s Scope) (out Unpaid, err error) {
+	err = b.read(ctx, s, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select i.currency, c.state, sum(c.amount_due - c.amount_paid)::bigint, count(*)::integer
+			from collection c join invoice i using (tenant_id, invoice_id)
+			where c.state in ('open', 'past_due') and ($1 = 0 or i.tenant_id = $1) and i.seller = $2 and ($3 = '' or i.developer_id = $3)
+			group by 1, 2 order by 1, 2`, s.Tenant, s.sells(), s.Developer)
+		if err != nil {
+			return err
+		}
+		var state string
+		var x Sum
+		_, err = pgx.ForEachRow(rows, []any{&x.Currency, &state, &x.Minor, &x.Invoices}, func() error {
+			x.Digits, _ = model.MinorDigits(x.Currency)
+			if state == model.StatePastDue {
+				out.PastDue = append(out.PastDue, x)
+			}
+			if n := len(out.Open); n > 0 && out.Open[n-1].Currency == x.Currency {
+				out.Open[n-1].Minor += x.Minor
+				out.Open[n-1].Invoices += x.Invoices
+			} else {
+				out.Open = append(out.Open, x)
+			}
+			return nil
+		})
+		return err
+	})
+	return out, err
+}
+
 // OperatorSums are the amounts of a month's drafts and of its final invoices to
 // tenants, by currency.
 func (b *Billing) OperatorSums(ctx context.Context, month time.Time) (drafts, final []Sum, err error) {

@@ -59,6 +59,9 @@ var names = map[string]string{
 	model.MeterMaximum: "Beyond the maximum of the month", model.MeterDiscount: "Discount", model.MeterCoupon: "Coupon",
 }
 
+// LineName is what a line is called.
+func LineName(l *model.InvoiceLine) string { return names[l.Meter] }
+
 func lineRows(inv *model.InvoiceDetail, l *model.InvoiceLine) []row {
 	head := row{kind: rowLine, text: names[l.Meter], amount: bare(l.Amount, &inv.Invoice)}
 	if model.Used(l.Meter) {

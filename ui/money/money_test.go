@@ -25,9 +25,9 @@ func some() *model.InvoiceDetail {
 	return &model.InvoiceDetail{
 		Invoice: model.Invoice{ID: "inv1", Seller: "tenant", Number: "INV-000042", Final: true, Begin: march, End: march.AddDate(0, 1, 0), Currency: "EUR", Digits: 2, Total: 6074, Tax: 970,
 			Collection: model.Collection{State: "past_due", Due: 3774, Paid: 1000, DueAt: time.Date(2026, 4, 16, 0, 0, 0, 0, time.UTC), LastError: "card declined"},
-			From:      model.Party{Name: "Pet Shop GmbH", Address: "Hauptstraße 1\n10115 Berlin\nGermany", TaxID: "DE123456789", Email: "billing@pets.example"},
-			To:        model.Party{Name: "Łukasz Żółć", Address: "ul. Piękna 7\nWarszawa", Email: "lukasz@example.com"},
-			CreatedAt: march.AddDate(0, 1, 0), FinalizedAt: time.Date(2026, 4, 2, 9, 30, 0, 0, time.UTC)},
+			From:       model.Party{Name: "Pet Shop GmbH", Address: "Hauptstraße 1\n10115 Berlin\nGermany", TaxID: "DE123456789", Email: "billing@pets.example"},
+			To:         model.Party{Name: "Łukasz Żółć", Address: "ul. Piękna 7\nWarszawa", Email: "lukasz@example.com"},
+			CreatedAt:  march.AddDate(0, 1, 0), FinalizedAt: time.Date(2026, 4, 2, 9, 30, 0, 0, time.UTC)},
 		Lines: []model.InvoiceLine{
 			{Line: 1, Meter: "fee", Title: "Gold · Shop app", Quantity: 1, Exact: "29", Amount: 2900, Steps: []model.PriceStep{{From: 1, To: 1, Quantity: 1, Price: "29", Per: 1, Exact: "29"}}},
 			{Line: 2, Meter: "calls", Title: "Gold · Shop app", Quantity: 6100, Exact: "21.1", Amount: 2110, Steps: []model.PriceStep{
