@@ -205,7 +205,11 @@ func (s *seller) settled(b *browser, at string) {
 	p = b.get("/billing/terms").want(200, "Refuse the developer's keys")
 	p.press("Save", "termDays", "x", "reminders", "7, 3").want(422, "is not a number of days")
 	p.press("Save", "reminders", "7, 3").want(422, "Reminders are sent on rising days")
-	p.press("Save", "termDays", "30", "reminders", "", "unpaid", "keep", "taxes-country", "de", "taxes-name", "VAT", "taxes-percent", "19%").want(200, "Saved", `value="VAT"`, "Your own country is not known yet")
+	p.press("Save", "termDays", "30", "reminders", "", "unpaid", "keep", "taxes-country", "de", "taxes-name", "VAT", "taxes-percent", "19%").want(200, "Saved", "Your own country is not known yet")
+	r, err := billing.New(billing.Options{Pool: s.pool}).Rules(s.Context(), billing.Scope{Tenant: s.owner.Tenant})
+	if s.must(err); r.TermDays != 30 || len(r.Reminders) != 0 || r.Unpaid != model.KeepAccess || len(r.Taxes) != 1 || r.Taxes[0] != (model.TaxRate{Country: "DE", Name: "VAT", Percent: "19"}) {
+		s.Errorf("rules %+v", r)
+	}
 	b.get("/billing/seller").press("Save", "country", "Germany").want(422, "is not a country's code")
 	b.get("/billing/seller").press("Save", "country", "de").want(200, "are from Pets GmbH")
 }
