@@ -188,7 +188,7 @@ func (p *Plane) SetOverdue(ctx context.Context, tenant uint32, id string, overdu
 	if tenant == 0 {
 		return model.Errorf(model.Invalid, "a developer is one of an account")
 	}
-	a := Actor{Tenant: tenant, Member: "billing", Name: "dunning", Role: roleSystem}
+	a := system(Actor{Tenant: tenant})
 	_, err := p.writeTo(ctx, a, a.scope(), "", func(w *write) error {
 		var email string
 		if err := w.QueryRow(ctx, `

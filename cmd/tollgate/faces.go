@@ -20,12 +20,19 @@ import (
 // startFaces serves what the control listener has: the feed for gateway nodes,
 // Amazon's control API, the console, and the portals.
 func (p *program) startFaces(ctx context.Context) error {
+	if !p.shape.faces { // but jobs name it in mails
+		p.cfg.published(p.cfg.ControlAddr, p.cfg.GatewayAddr)
+		p.plane.SetConsole(p.cfg.console.String())
+		p.linkInvoices()
+		return nil
+	}
 	gatewayAddr := p.cfg.GatewayAddr
 	if p.gateway != nil {
 		gatewayAddr = p.gateway.Addr()
 	}
 	p.cfg.published(p.control.Addr().String(), gatewayAddr)
 	p.plane.SetConsole(p.cfg.console.String())
+	p.linkInvoices()
 	portals, err := portal.New(portal.Options{
 		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Domain: p.cfg.PortalDomain, Gateway: p.cfg.gateway,
 		BehindProxy: p.cfg.BehindProxy, Log: p.log,
@@ -33,13 +40,6 @@ func (p *program) startFaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	links := func(slug, invoice string) string {
-		if slug == "" {
-			return p.cfg.console.JoinPath("billing", "invoices", invoice).String()
-		}
-		return portals.URL(slug) + "/invoices/" + invoice
-	}
-	p.links.Store(&links)
 	portals.Start(ctx)
 	p.onStop(func(context.Context) error { portals.Stop(); return nil })
 	outward := &http.Transport{DialContext: gateway.Dialer(p.cfg.allow).DialContext, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 16, IdleConnTimeout: time.Minute}

@@ -12,6 +12,7 @@ import (
 	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control/acme"
+	"tollgate/portal"
 )
 
 func (p *program) startIntake(context.Context) error {
@@ -25,18 +26,31 @@ func (p *program) startIntake(context.Context) error {
 	return nil
 }
 
-// invoiceLink is where an invoice is looked at, once the faces are there to do so.
-func (p *program) invoiceLink(slug, invoice string) string {
-	f := p.links.Load()
-	if f == nil {
-		return ""
+// linkInvoices says what links to invoices in letters begin with, once it is known.
+func (p *program) linkInvoices() {
+	console, domain := p.cfg.console, p.cfg.PortalDomain
+	links := func(slug, invoice string) string {
+		if slug == "" {
+			return console.JoinPath("billing", "invoices", invoice).String()
+		}
+		return portal.URL(console, domain, slug) + "/invoices/" + invoice
 	}
-	return (*f)(slug, invoice)
+	p.links.Store(&links)
+}
+
+func (p *program) invoiceLink(slug, invoice string) string {
+	if f := p.links.Load(); f != nil {
+		return (*f)(slug, invoice)
+	}
+	return ""
 }
 
 // startWorker runs the background jobs of every part. Several processes share
 // the work: a job is done by one of them.
 func (p *program) startWorker(ctx context.Context) error {
+	if !p.shape.jobs || p.shape.faces && !p.cfg.Jobs {
+		return nil
+	}
 	workers := river.NewWorkers()
 	p.intake.AddWorkers(workers)
 	p.billing.AddWorkers(workers)
