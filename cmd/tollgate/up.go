@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -102,6 +103,7 @@ type program struct {
 	plane   *control.Plane
 	intake  *intake.Intake
 	billing *billing.Billing
+	links   atomic.Pointer[func(slug, invoice string) string] // where invoices are looked at
 	gateway *gateway.Gateway
 	admin   *process.Admin
 	control net.Listener
