@@ -74,7 +74,7 @@ func (b *Billing) Replay(ctx context.Context, s Scope, id string) (differences [
 				return err
 			}
 			l, ok := again[of]
-			if !ok || l.Quantity != quantity || l.Amount != amount || !l.Exact.Equal(was) {
+			if !ok || l.Quantity != quantity || l.Amount != amount || !l.Exact.Round(rate.ShownDigits).Equal(was) {
 				differences = append(differences, fmt.Sprintf("line %d says %d %s for %s (%d minor units), and now it is %d for %s (%d)",
 					n, quantity, of.meter, was, amount, l.Quantity, l.Exact, l.Amount))
 			}
