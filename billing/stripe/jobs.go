@@ -67,15 +67,15 @@ func insertOpts() *river.InsertOpts {
 func (r *Rail) AddWorkers(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[settleArgs]) error {
 		err := r.settle(ctx, j.Args.Tenant, j.Args.Invoice)
-		if err == nil {
-			return nil
+		if err == nil || busy(err) {
+			return err
 		}
 		return errors.Join(err, r.park(ctx, j.Args, err))
 	}))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[collectArgs]) error { return r.collect(ctx, j.Args) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[eventArgs]) error {
 		err := r.work(ctx, j.Args.Account, j.Args.Event)
-		if err != nil && j.Attempt >= j.MaxAttempts {
+		if err != nil && !busy(err) && j.Attempt >= j.MaxAttempts {
 			return errors.Join(err, r.note(ctx, j.Args.Account, j.Args.Event, "parked", plain(err)))
 		}
 		return err
@@ -88,6 +88,12 @@ func (r *Rail) Periodic() []*river.PeriodicJob {
 	return []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(10*time.Minute), func() (river.JobArgs, *river.InsertOpts) {
 		return sweepArgs{}, &river.InsertOpts{Queue: Queue, MaxAttempts: 1}
 	}, &river.PeriodicJobOpts{RunOnStart: true})}
+}
+
+// busy reports that another works on the same, and the job waits.
+func busy(err error) bool {
+	_, ok := errors.AsType[*river.JobSnoozeError](err)
+	return ok
 }
 
 // park says on an invoice why it does not go on.

@@ -17,10 +17,10 @@ import (
 
 // Kinds of objects that are made at Stripe.
 const (
-	kindAccount   = "account"
-	kindCustomer  = "customer"
-	kindInvoice   = "invoice"
-	kindNote      = "credit_note"
+	kindAccount  = "account"
+	kindCustomer = "customer"
+	kindInvoice  = "invoice"
+	kindNote     = "credit_note"
 )
 
 // localID is the name of our id in an object's metadata.

@@ -27,10 +27,12 @@ const (
 // push is an invoice on its way to Stripe, with those that were too small before it.
 type push struct {
 	object
-	payer
-	inv      billing.InvoiceDetail
-	carried  []billing.InvoiceDetail
-	currency string // ISO, upper case
+	customer  string
+	developer string
+	card      Card
+	inv       billing.InvoiceDetail
+	carried   []billing.InvoiceDetail
+	currency  string // ISO, upper case
 }
 
 // scopeOf is the books that an invoice is in.
@@ -397,4 +399,3 @@ func (g *push) members() []*billing.InvoiceDetail {
 	}
 	return append(out, &g.inv)
 }
-

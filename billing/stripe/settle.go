@@ -32,7 +32,9 @@ func (r *Rail) Changed(ctx context.Context, tx pgx.Tx, tenant uint32, invoice st
 	if err := tx.QueryRow(ctx, `select by from collection where tenant_id = $1 and invoice_id = $2`, tenant, invoice).Scan(&by); err != nil || by != model.PaidByStripe {
 		return err
 	}
-	return r.enqueue(ctx, tx, settleArgs{tenant, invoice})
+	// Not once: a job at work may have read how it stood before.
+	_, err := r.jobs.InsertTx(ctx, tx, settleArgs{tenant, invoice}, &river.InsertOpts{Queue: Queue, MaxAttempts: attempts})
+	return err
 }
 
 // place is where an invoice is at Stripe, as far as it is written here.
@@ -74,15 +76,15 @@ func (r *Rail) settle(ctx context.Context, tenant uint32, invoice string) error 
 		if err != nil || !inv.Final || inv.Adjustment || at == nil && (inv.By != model.PaidByStripe || inv.Open() == 0) {
 			return err
 		}
-		g := &push{inv: inv, currency: inv.Currency}
-		if g.payer, err = r.payerOf(ctx, tenant, developer, at); err != nil {
+		p, err := r.payerOf(ctx, tenant, developer, at)
+		if err != nil {
 			return err
 		}
-		if g.payer.tenant == 0 { // there is no way to Stripe any more
+		if p.tenant == 0 { // there is no way to Stripe any more
 			return r.books.CollectBy(ctx, scopeOf(tenant, seller), invoice, model.PaidByHand)
 		}
-		g.object = object{tenant, g.payer.account, kindInvoice, invoice}
-		return r.align(ctx, g)
+		return r.align(ctx, &push{object: object{tenant, p.account, kindInvoice, invoice}, customer: p.customer, developer: developer, card: p.card,
+			inv: inv, currency: inv.Currency})
 	})
 }
 

@@ -48,6 +48,7 @@ type Options struct {
 	URL                          string // of the API; default Stripe's
 	// FeePercent of what developers pay is the operator's, such as "2.5"; empty: none.
 	FeePercent string
+	Fake       bool         // what is at URL only imitates Stripe: pages say so
 	Client     *http.Client // default: one with a timeout
 	Log        *slog.Logger // default: none
 	Now        func() time.Time
@@ -61,6 +62,7 @@ type Rail struct {
 	key     string
 	secrets [2]string // of the platform's endpoint and of Connect's
 	fee     *big.Rat  // of what developers pay, 0 to 1
+	mode    string
 	jobs    *river.Client[pgx.Tx]
 	log     *slog.Logger
 	now     func() time.Time
@@ -78,28 +80,33 @@ func New(o Options) (*Rail, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Rail{pool: o.Pool, books: o.Billing, key: o.Key, secrets: [2]string{o.WebhookSecret, o.ConnectSecret}, fee: fee, log: o.Log, now: o.Now}
+	r := &Rail{pool: o.Pool, books: o.Billing, key: o.Key, secrets: [2]string{o.WebhookSecret, o.ConnectSecret}, fee: fee, mode: modeOf(o), log: o.Log, now: o.Now}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	if r.now == nil {
 		r.now = time.Now
 	}
+	r.api = newAPI(o)
+	if r.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
+		return nil, fmt.Errorf("stripe: %w", err)
+	}
+	return r, nil
+}
+
+// newAPI is the client. Who repeats a call is the job, or the person: after having
+// looked what is there.
+func newAPI(o Options) *client.API {
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: 40 * time.Second}
 	}
-	// Who repeats is the job, or the person: after having looked what is there.
 	c := &stripe.BackendConfig{HTTPClient: o.Client, MaxNetworkRetries: stripe.Int64(0), EnableTelemetry: stripe.Bool(false),
 		LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull}}
 	if o.URL != "" {
 		c.URL = stripe.String(strings.TrimSuffix(o.URL, "/"))
 	}
 	b := stripe.GetBackendWithConfig(stripe.APIBackend, c)
-	r.api = client.New(o.Key, &stripe.Backends{API: b, Connect: b, Uploads: b})
-	if r.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
-		return nil, fmt.Errorf("stripe: %w", err)
-	}
-	return r, nil
+	return client.New(o.Key, &stripe.Backends{API: b, Connect: b, Uploads: b})
 }
 
 // CheckKey refuses what is not a secret key.
@@ -112,8 +119,28 @@ func CheckKey(key string) error {
 	return model.Errorf(model.Invalid, "the Stripe key is not a secret key: one begins with sk_test_, sk_live_, rk_test_ or rk_live_")
 }
 
-// Live says that real money moves.
-func (r *Rail) Live() bool { return strings.Contains(r.key, "k_live_") }
+// Modes of a rail.
+const (
+	ModeLive = "live" // real money moves
+	ModeTest = "test" // Stripe's test mode
+	ModeFake = "fake" // an imitation of Stripe
+)
+
+// Mode says whether money is real.
+func (r *Rail) Mode() string { return r.mode }
+
+func modeOf(o Options) string {
+	switch {
+	case o.Fake:
+		return ModeFake
+	case strings.Contains(o.Key, "k_live_"):
+		return ModeLive
+	}
+	return ModeTest
+}
+
+// Takes reports whether events of the operator's account, and of tenants', are taken.
+func (r *Rail) Takes() (platform, connect bool) { return r.secrets[0] != "", r.secrets[1] != "" }
 
 // in runs a transaction that sees the rows of one tenant (0: of all), again where
 // the database asks for that.

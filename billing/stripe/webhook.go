@@ -137,8 +137,8 @@ func (r *Rail) keep(ctx context.Context, e *envelope, swept bool) error {
 	})
 }
 
-// work reads at Stripe what an event is about, and takes it over. ours is false where
-// that is nothing of ours.
+// work reads at Stripe what an event is about, and takes it over. What is not ours is
+// ignored.
 func (r *Rail) work(ctx context.Context, account, event string) error {
 	var kind, id, state string
 	err := r.in(ctx, 0, func(tx pgx.Tx) error {
@@ -151,6 +151,9 @@ func (r *Rail) work(ctx context.Context, account, event string) error {
 		return err
 	}
 	ours, err := r.look(ctx, account, id)
+	if busy(err) {
+		return err
+	}
 	if err != nil {
 		return errors.Join(err, r.note(ctx, account, event, "new", plain(err)))
 	}

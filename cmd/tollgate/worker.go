@@ -10,6 +10,7 @@ import (
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/billing/stripe"
 	"tollgate/control/acme"
 )
 
@@ -35,10 +36,16 @@ func (p *program) startWorker(ctx context.Context) error {
 		m.AddWorkers(workers)
 		periodic = append(periodic, m.Periodic()...)
 	}
+	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}}
+	if p.stripe != nil {
+		p.stripe.AddWorkers(workers)
+		periodic = append(periodic, p.stripe.Periodic()...)
+		queues[stripe.Queue] = river.QueueConfig{MaxWorkers: 2}
+	}
 	client, err := river.NewClient(riverpgxv5.New(p.pool), &river.Config{
 		Workers:      workers,
 		PeriodicJobs: periodic,
-		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Queues:       queues,
 		Logger:       p.log.With("part", "worker"),
 	})
 	if err != nil {
