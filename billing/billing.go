@@ -12,7 +12,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -68,6 +67,14 @@ const (
 	ByOperator = "operator" // the operator bills its tenants
 )
 
+// sells is who the invoices are from that the scope makes.
+func (s Scope) sells() string {
+	if s.Tenant == 0 {
+		return ByOperator
+	}
+	return BySeller
+}
+
 func (s Scope) rows() string {
 	if s.Tenant == 0 {
 		return "*"
@@ -104,7 +111,7 @@ func audit(ctx context.Context, tx pgx.Tx, tenant uint32, by By, action, target 
 		return err
 	}
 	_, err = tx.Exec(ctx, `
-		insert into audit (tenant_id, actor, actor_name, source, role, action, target, detail) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		insert into audit (tenant_id, actor, actor_name, source, role, action, target, detail) values (nullif($1, 0), $2, $3, $4, $5, $6, $7, $8)`,
 		tenant, by.Member, by.Name, by.Source, by.Role, action, target, d)
 	return err
 }
@@ -120,6 +127,3 @@ func ParseMonth(s string) (time.Time, error) {
 
 // MonthText writes it: "March 2026".
 func MonthText(t time.Time) string { return t.UTC().Format("January 2006") }
-
-// number is an invoice's, in its series.
-func number(serial int64) string { return fmt.Sprintf("INV-%06d", serial) }
