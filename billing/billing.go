@@ -28,6 +28,9 @@ type Options struct {
 	Pool *pgxpool.Pool
 	Log  *slog.Logger     // default: none
 	Now  func() time.Time // default time.Now
+	// Changed is told, in the transaction that does it, that an invoice became final
+	// (opened) or stands otherwise than before; nil: nobody is.
+	Changed func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error
 }
 
 // Billing makes and shows invoices.
@@ -35,6 +38,8 @@ type Billing struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
 	now  func() time.Time
+
+	changed func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error
 }
 
 // New makes the books on a migrated database.
@@ -45,7 +50,10 @@ func New(o Options) *Billing {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Billing{pool: o.Pool, log: o.Log, now: o.Now}
+	if o.Changed == nil {
+		o.Changed = func(context.Context, pgx.Tx, uint32, string, bool) error { return nil }
+	}
+	return &Billing{pool: o.Pool, log: o.Log, now: o.Now, changed: o.Changed}
 }
 
 // Scope is whose books are asked for. Whoever makes one has checked that the

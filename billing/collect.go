@@ -42,7 +42,10 @@ func (b *Billing) open(ctx context.Context, tx pgx.Tx, tenant uint32, invoice st
 	_, err := tx.Exec(ctx, `
 		insert into collection (tenant_id, invoice_id, state, due_at, amount_due, updated_at) values ($1, $2, $3, $4, $5, $6)
 		on conflict do nothing`, tenant, invoice, state, at.AddDate(0, 0, termDays), total, b.now())
-	return err
+	if err != nil {
+		return err
+	}
+	return b.changed(ctx, tx, tenant, invoice, true)
 }
 
 // standingOf locks how an invoice of the scope's own stands.
@@ -78,7 +81,10 @@ func (b *Billing) keep(ctx context.Context, tx pgx.Tx, c *standing) error {
 		update collection set state = $3, amount_due = $4, amount_paid = $5, by = $6, attempts = $7, last_error = $8, updated_at = $9
 		where tenant_id = $1 and invoice_id = $2`,
 		c.tenant, c.invoice, c.State, c.Due, c.Paid, c.By, c.Attempts, c.LastError, b.now())
-	return err
+	if err != nil {
+		return err
+	}
+	return b.changed(ctx, tx, c.tenant, c.invoice, false)
 }
 
 // change runs f on how an invoice stands, and keeps what became of it.

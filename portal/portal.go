@@ -20,6 +20,7 @@ import (
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/billing/stripe"
 	"tollgate/control"
 	"tollgate/model"
 	"tollgate/ui"
@@ -32,6 +33,8 @@ type Options struct {
 	Usage *intake.Intake
 	// Billing makes invoices of usage.
 	Billing *billing.Billing
+	// Stripe is how they are paid; nil: by bank transfer.
+	Stripe *stripe.Rail
 	// Console is the public address of the console: portals are below it at
 	// /portal/{slug}.
 	Console *url.URL

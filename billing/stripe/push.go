@@ -71,7 +71,7 @@ func (r *Rail) group(ctx context.Context, g *push) (ready bool, err error) {
 		if !asked {
 			rows, err := tx.Query(ctx, `
 				select p.local_id, c.amount_due - c.amount_paid from psp_object p
-				join invoice i on i.tenant_id = p.tenant_id and i.invoice_id = p.local_id join collection c using (tenant_id, invoice_id)
+				join invoice i on i.tenant_id = p.tenant_id and i.invoice_id = p.local_id join collection c on c.tenant_id = p.tenant_id and c.invoice_id = p.local_id
 				where p.tenant_id = $1 and p.account = $2 and p.kind = 'invoice' and p.local_id <> $3 and (p.state = 'waiting' and p.head is null or p.head = $3)
 					and i.currency = $4 and i.developer_id is not distinct from nullif($5, '') and c.state in ('open', 'past_due')
 				order by i.finalized_at, p.local_id limit 20`, g.tenant, g.account, g.local, g.currency, g.developer)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,19 +134,32 @@ func (r *Rail) align(ctx context.Context, g *push) error {
 	} else {
 		return nil
 	}
-	for range 4 { // each move is looked at before the next
-		moved, err := r.move(ctx, g, si)
-		if err != nil {
-			return plain(err)
+	for range 5 { // what each move came to is booked before the next
+		if err := r.takeOverInvoice(ctx, g, si); err != nil {
+			return err
 		}
-		if !moved {
-			break
+		if err := r.reload(ctx, g); err != nil {
+			return err
+		}
+		moved, err := r.move(ctx, g, si)
+		if err != nil || !moved {
+			return plain(err)
 		}
 		if si, err = r.fetch(ctx, g.account, si.ID); err != nil {
 			return plain(err)
 		}
 	}
-	return r.takeOverInvoice(ctx, g, si)
+	return model.Errorf(model.Conflict, "invoice %s at Stripe does not become what it is here", g.inv.Number)
+}
+
+// reload reads how the invoices stand now.
+func (r *Rail) reload(ctx context.Context, g *push) (err error) {
+	for _, m := range g.members() {
+		if *m, err = r.books.Invoice(ctx, scopeOf(g.tenant, m.Seller), m.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // standing is what is to be paid here, of all invoices of the one at Stripe, what was
@@ -177,24 +191,38 @@ func (r *Rail) move(ctx context.Context, g *push, si *stripe.Invoice) (bool, err
 		_, err = r.api.Invoices.MarkUncollectible(si.ID, &stripe.InvoiceMarkUncollectibleParams{Params: on(ctx, g.account, "tg:inv.lost:"+at)})
 	case si.Status == stripe.InvoiceStatusPaid && surplus > 0 && !si.PaidOutOfBand:
 		got, _ := fromStripe(g.currency, si.AmountPaid-si.PostPaymentCreditNotesAmount)
-		if back := min(surplus, got); back > 0 && r.booked(g, si) {
-			return true, r.credit(ctx, g, si, back, true)
+		back := min(surplus, got)
+		if back <= 0 {
+			return false, nil
 		}
-		return false, nil
+		if err := r.allBooked(ctx, g, si); err != nil {
+			return false, err
+		}
+		return true, r.credit(ctx, g, si, back, true)
 	default:
 		return false, nil
 	}
 	return true, err
 }
 
-// booked reports that a payment at Stripe is in the books: before, what looks like too
-// much may not be.
-func (r *Rail) booked(g *push, si *stripe.Invoice) bool {
-	var sum int64
-	for _, m := range g.members() {
-		sum += paidWith(m, model.PaidByStripe, si.ID)
+// allBooked refuses to pay back while something that was paid back is not in the
+// books: what looks like too much may be on its way already.
+func (r *Rail) allBooked(ctx context.Context, g *push, si *stripe.Invoice) error {
+	it := r.api.CreditNotes.List(&stripe.CreditNoteListParams{ListParams: list(ctx, g.account), Invoice: &si.ID})
+	for it.Next() {
+		n := it.CreditNote()
+		if n.Refund == nil {
+			continue
+		}
+		var booked int64
+		for _, m := range g.members() {
+			booked += paidWith(m, model.PaidBack, n.Refund.ID)
+		}
+		if booked == 0 {
+			return model.Errorf(model.Conflict, "refund %s of invoice %s did not arrive: pay it back another way, and book that", n.Refund.ID, g.inv.Number)
+		}
 	}
-	return sum > 0
+	return it.Err()
 }
 
 // credit credits an amount of an invoice at Stripe, and pays it back where it was paid.
@@ -291,6 +319,9 @@ func (r *Rail) bookFailure(ctx context.Context, g *push, si *stripe.Invoice) err
 		return nil
 	}
 	for _, m := range g.members() {
+		if slices.ContainsFunc(m.Payments, func(p model.Payment) bool { return p.Kind == model.PayFailed && p.Reference == reference }) {
+			continue
+		}
 		if _, err := r.books.Failed(ctx, scopeOf(g.tenant, m.Seller), atStripe, billing.Receipt{Invoice: m.ID, Reference: reference, Note: cut(why)}); err != nil {
 			return err
 		}
@@ -364,18 +395,16 @@ func (r *Rail) bookRefund(ctx context.Context, g *push, re *stripe.Refund) error
 		return model.Errorf(model.Conflict, "Stripe paid back %d %s of invoice %s, which is no whole amount of it", re.Amount, re.Currency, g.inv.Number)
 	}
 	scope := scopeOf(g.tenant, g.inv.Seller)
-	all := make([]billing.InvoiceDetail, 0, len(g.carried)+1)
-	for _, m := range g.members() { // as they stand now
-		now, err := r.books.Invoice(ctx, scope, m.ID)
-		if err != nil {
-			return err
-		}
-		left += paidWith(&now, model.PaidBack, re.ID) // it is below zero there
-		all = append(all, now)
+	if err := r.reload(ctx, g); err != nil { // what was paid may have been booked just now
+		return err
+	}
+	all := g.members()
+	for _, m := range all {
+		left += paidWith(m, model.PaidBack, re.ID) // it is below zero there
 	}
 	for pass := range 2 {
 		for i := len(all) - 1; i >= 0 && left > 0; i-- {
-			m := &all[i]
+			m := all[i]
 			amount := min(left, m.Surplus())
 			if pass == 1 {
 				amount = min(left, m.Paid)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -16,7 +17,12 @@ import (
 
 func (p *program) startIntake(context.Context) error {
 	p.intake = intake.New(intake.Options{Pool: p.pool, Log: p.log})
-	p.billing = billing.New(billing.Options{Pool: p.pool, Log: p.log})
+	p.billing = billing.New(billing.Options{Pool: p.pool, Log: p.log, Changed: func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error {
+		if p.stripe == nil {
+			return nil
+		}
+		return p.stripe.Changed(ctx, tx, tenant, invoice, opened)
+	}})
 	return nil
 }
 
