@@ -58,6 +58,9 @@ func (r *Rail) enqueue(ctx context.Context, tx pgx.Tx, args river.JobArgs) error
 	return err
 }
 
+// insertNow is for a job that is wanted whatever is in the queue.
+func insertNow() *river.InsertOpts { return &river.InsertOpts{Queue: Queue, MaxAttempts: attempts} }
+
 func insertOpts() *river.InsertOpts {
 	return &river.InsertOpts{Queue: Queue, MaxAttempts: attempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
 		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning, rivertype.JobStateRetryable, rivertype.JobStateScheduled}}}

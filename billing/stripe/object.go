@@ -100,14 +100,38 @@ func (r *Rail) create(ctx context.Context, o object, params any, find func(since
 	}
 	id, err := make(o.key(o.kind+".create", i.rev))
 	if err != nil {
-		// An answer stays with its key, a 500 too, and so does a refusal whose reason
-		// may be gone the next time.
-		if e := answered(err); e != nil && e.HTTPStatusCode != 409 && e.HTTPStatusCode != 429 {
+		if lasting(err) {
 			err = errors.Join(err, r.spend(ctx, o))
 		}
 		return "", plain(err)
 	}
 	return id, r.made(ctx, o, id)
+}
+
+// step is a call that changes an object at Stripe, which was looked at before. Its key
+// stays the same until it is answered: then a next attempt is another one.
+func (r *Rail) step(ctx context.Context, o object, op, what string, do func(key string) error) error {
+	i, err := r.intend(ctx, o)
+	if err != nil {
+		return err
+	}
+	err = do(fmt.Sprintf("tg:%s:%s:%d", op, what, i.rev))
+	if lasting(err) {
+		err = errors.Join(err, r.in(context.WithoutCancel(ctx), o.tenant, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `
+				update psp_object set rev = rev + 1, updated_at = $5 where (tenant_id, account, kind, local_id) = ($1, $2, $3, $4)`,
+				o.tenant, o.account, o.kind, o.local, r.now())
+			return err
+		}))
+	}
+	return err
+}
+
+// lasting reports an answer that stays with its key: a 500 too, and a refusal whose
+// reason may be gone the next time.
+func lasting(err error) bool {
+	e := answered(err)
+	return e != nil && e.HTTPStatusCode != 409 && e.HTTPStatusCode != 429
 }
 
 func (r *Rail) asking(ctx context.Context, o object, rev int, hash string) error {

@@ -314,12 +314,17 @@ func (r *Rail) fill(ctx context.Context, g *push, inv *stripe.Invoice, want []li
 			break
 		}
 		for part := range slices.Chunk(missing, chunk) {
-			p := &stripe.InvoiceAddLinesParams{Params: on(ctx, g.account, "tg:inv.lines:"+inv.ID+":"+shortHash(part))}
+			p := &stripe.InvoiceAddLinesParams{}
 			for _, l := range part {
 				p.Lines = append(p.Lines, &stripe.InvoiceAddLinesLineParams{Amount: &l.Amount, Description: &l.Description, Metadata: map[string]string{lineKey: l.Key},
 					Period: &stripe.InvoiceAddLinesLinePeriodParams{Start: &l.Begin, End: &l.End}})
 			}
-			if _, err := r.api.Invoices.AddLines(inv.ID, p); err != nil {
+			err := r.step(ctx, g.object, "inv.lines", inv.ID+":"+shortHash(part), func(key string) error {
+				p.Params = on(ctx, g.account, key)
+				_, err := r.api.Invoices.AddLines(inv.ID, p)
+				return err
+			})
+			if err != nil {
 				return "", err
 			}
 		}
@@ -375,17 +380,13 @@ func (r *Rail) compare(ctx context.Context, g *push, id string, want []line) (mi
 
 // finalize lets Stripe collect what was compared.
 func (r *Rail) finalize(ctx context.Context, g *push, id string, want []line) (*stripe.Invoice, error) {
-	p := &stripe.InvoiceFinalizeInvoiceParams{Params: on(ctx, g.account, "tg:inv.finalize:"+id+":"+shortHash(want)), AutoAdvance: stripe.Bool(true)}
-	_, refused := r.api.Invoices.FinalizeInvoice(id, p)
+	refused := r.step(ctx, g.object, "inv.finalize", id+":"+shortHash(want), func(key string) error {
+		_, err := r.api.Invoices.FinalizeInvoice(id, &stripe.InvoiceFinalizeInvoiceParams{Params: on(ctx, g.account, key), AutoAdvance: stripe.Bool(true)})
+		return err
+	})
 	// Whatever was answered: what counts is how it is.
 	inv, err := r.fetch(ctx, g.account, id)
 	if err == nil && inv.Status == stripe.InvoiceStatusDraft {
-		if e := answered(refused); e != nil && e.HTTPStatusCode >= 500 { // the key keeps that answer
-			p.Params = on(ctx, g.account, "tg:inv.finalize:"+id+":"+shortHash([]any{want, r.now().Unix()}))
-			if _, refused = r.api.Invoices.FinalizeInvoice(id, p); refused == nil {
-				return r.fetch(ctx, g.account, id)
-			}
-		}
 		return nil, plain(refused)
 	}
 	return inv, plain(err)

@@ -34,7 +34,7 @@ func (r *Rail) Changed(ctx context.Context, tx pgx.Tx, tenant uint32, invoice st
 		return err
 	}
 	// Not once: a job at work may have read how it stood before.
-	_, err := r.jobs.InsertTx(ctx, tx, settleArgs{tenant, invoice}, &river.InsertOpts{Queue: Queue, MaxAttempts: attempts})
+	_, err := r.jobs.InsertTx(ctx, tx, settleArgs{tenant, invoice}, insertNow())
 	return err
 }
 
@@ -84,8 +84,12 @@ func (r *Rail) settle(ctx context.Context, tenant uint32, invoice string) error 
 		if p.tenant == 0 { // there is no way to Stripe any more
 			return r.books.CollectBy(ctx, scopeOf(tenant, seller), invoice, model.PaidByHand)
 		}
-		return r.align(ctx, &push{object: object{tenant, p.account, kindInvoice, invoice}, customer: p.customer, developer: developer, card: p.card,
+		err = r.align(ctx, &push{object: object{tenant, p.account, kindInvoice, invoice}, customer: p.customer, developer: developer, card: p.card,
 			inv: inv, currency: inv.Currency})
+		if locked(err) && p.account != "" { // taken away since
+			return errors.Join(r.syncAccount(ctx, p.account), r.books.CollectBy(ctx, scopeOf(tenant, seller), invoice, model.PaidByHand))
+		}
+		return err
 	})
 }
 
@@ -99,7 +103,10 @@ func (r *Rail) payerOf(ctx context.Context, tenant uint32, developer string, at 
 	if err != nil {
 		return p, err
 	}
-	return p, r.ensureCustomer(ctx, &p)
+	if err = r.ensureCustomer(ctx, &p); locked(err) && p.account != "" {
+		return payer{}, r.syncAccount(ctx, p.account)
+	}
+	return p, err
 }
 
 // alone lets one at a time work on an invoice: what one compares, another must not

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tollgate/billing"
+	"tollgate/billing/stripe"
 	"tollgate/model"
 )
 
@@ -112,5 +113,125 @@ func TestCardThatFails(t *testing.T) {
 	r.must(r.RemoveCard(r.ctx, dev, by))
 	if c, err := r.Card(r.ctx, dev); err != nil || c.Method != "" {
 		t.Errorf("after it was removed: %+v %v", c, err)
+	}
+}
+
+// What Stripe would not charge for alone waits for the next invoice, is not due
+// meanwhile, and is paid with it.
+func TestTooSmall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	r.pay(dev, "4242424242424242")
+	first := r.bill(dev, "0.30", "USD")
+	r.settle()
+	if i := r.invoice(seller, first); i.State != model.StateOpen || i.DueAt.Before(r.now().AddDate(1, 0, 0)) || r.invoices(account) != "" {
+		t.Fatalf("the first is %+v, Stripe has %q", i.Collection, r.invoices(account))
+	}
+	r.must(r.Sweep(r.ctx))
+	r.settle()
+	second := r.bill(dev, "0.45", "USD")
+	r.settle()
+	if got := r.invoices(account); got != "paid 75 paid 75 lines 2" {
+		t.Errorf("Stripe has %s", got)
+	}
+	for id, want := range map[string]int64{first: 30, second: 45} {
+		if i := r.invoice(seller, id); i.State != model.StatePaid || i.Paid != want {
+			t.Errorf("%s: %+v", i.Number, i.Collection)
+		}
+	}
+	// What is credited of the small one goes back, and is booked there.
+	_, err := r.books.Credit(r.ctx, seller, by, billing.Credit{Invoice: first, Reference: "1", Reason: "Sorry", Amount: 10})
+	r.must(err)
+	r.settle()
+	if i, j := r.invoice(seller, first), r.invoice(seller, second); i.Paid != 20 || i.Due != 20 || j.Paid != 45 {
+		t.Errorf("after a credit: %+v, %+v", i.Collection, j.Collection)
+	}
+}
+
+// What is decided here about an invoice that is open at Stripe is done there: a part
+// that was paid by bank transfer or credited, all of it, taken back, given up.
+func TestDecidedHere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "5")
+	tenant := r.newTenant("111111111111")
+	seller := billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	var ids []string
+	for _, name := range []string{"hand", "void", "lost", "part", "before"} {
+		ids = append(ids, r.bill(r.newDeveloper(tenant, name), "20", "EUR"))
+	}
+	pay := func(id string, amount int64) {
+		t.Helper()
+		_, err := r.books.Paid(r.ctx, seller, by, billing.Receipt{Invoice: id, Kind: model.PaidByHand, Amount: amount, Reference: "transfer"})
+		r.must(err)
+	}
+	pay(ids[4], 500) // before it is at Stripe
+	r.settle()
+	if got := r.invoices(account); got != "open 1500 paid 0 lines 2; open 2000 paid 0 lines 1; open 2000 paid 0 lines 1; open 2000 paid 0 lines 1; open 2000 paid 0 lines 1" {
+		t.Fatalf("Stripe has %s", got)
+	}
+	if url, err := r.PayURL(r.ctx, billing.Scope{Tenant: tenant, Developer: "hand"}, ids[0]); err != nil || url == "" {
+		t.Errorf("where it is paid: %q %v", url, err)
+	}
+	if url, err := r.PayURL(r.ctx, billing.Scope{Tenant: tenant, Developer: "void"}, ids[0]); err != nil || url != "" {
+		t.Errorf("where another's is paid: %q %v", url, err)
+	}
+	pay(ids[0], 2000)
+	r.must(r.books.Void(r.ctx, seller, by, ids[1], "A mistake"))
+	r.must(r.books.GiveUp(r.ctx, seller, by, ids[2], "Bankrupt"))
+	pay(ids[3], 300)
+	_, err := r.books.Credit(r.ctx, seller, by, billing.Credit{Invoice: ids[3], Reference: "1", Reason: "Sorry", Amount: 200})
+	r.must(err)
+	r.settle()
+	if got := r.invoices(account); got != "open 1500 paid 0 lines 2; open 2000 paid 0 lines 1; uncollectible 2000 paid 0 lines 1; void 2000 paid 0 lines 1; paid 2000 paid 2000 lines 1" {
+		t.Errorf("Stripe has %s", got)
+	}
+	part := r.at(account, "/v1/invoices")["data"].([]any)[1].(map[string]any)
+	if part["amount_remaining"] != 1500.0 {
+		t.Errorf("of the one that was paid in part %v remains", part["amount_remaining"])
+	}
+	r.pay(billing.Scope{Tenant: tenant, Developer: "part"}, "4242424242424242")
+	if i := r.invoice(seller, ids[3]); i.State != model.StatePaid || i.Paid != 1800 || i.Due != 1800 {
+		t.Errorf("the rest was paid: %+v", i.Collection)
+	}
+	if i := r.invoice(seller, ids[0]); i.Paid != 2000 {
+		t.Errorf("paid by transfer: %+v", i.Collection)
+	}
+}
+
+func TestAmounts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		currency string
+		minor    int64
+		want     int64
+		ok       bool
+	}{{"USD", 1234, 1234, true}, {"JPY", 1234, 1234, true}, {"ISK", 1234, 123400, true}, {"KWD", 1230, 1230, true}, {"KWD", 1234, 0, false}} {
+		got, err := stripe.ToStripe(c.currency, c.minor)
+		if (err == nil) != c.ok || got != c.want {
+			t.Errorf("%d %s: %d %v", c.minor, c.currency, got, err)
+		}
+		if back, exact := stripe.FromStripe(c.currency, got); c.ok && (back != c.minor || !exact) {
+			t.Errorf("%d %s back: %d", got, c.currency, back)
+		}
+	}
+	for _, c := range model.Currencies() {
+		if stripe.Minimum(c) <= 0 {
+			t.Errorf("%s has no minimum", c)
+		}
+	}
+	for text, want := range map[string]int64{"": 0, "0": 0, "2.5": 30, "33.3333": 411, "100": 1234} {
+		share, err := stripe.ParseFee(text)
+		if err != nil || stripe.ShareOf(share, 1234) != want {
+			t.Errorf("%q of 1234: %d, want %d (%v)", text, stripe.ShareOf(share, 1234), want, err)
+		}
+	}
+	for _, text := range []string{"-1", "101", "2.55555", "1e2", "x", " 1"} {
+		if _, err := stripe.ParseFee(text); err == nil {
+			t.Errorf("%q is taken as a percentage", text)
+		}
 	}
 }
