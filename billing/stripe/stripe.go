@@ -63,6 +63,7 @@ type Rail struct {
 	secrets [2]string // of the platform's endpoint and of Connect's
 	fee     *big.Rat  // of what developers pay, 0 to 1
 	mode    string
+	pages   []string
 	jobs    *river.Client[pgx.Tx]
 	log     *slog.Logger
 	now     func() time.Time
@@ -86,6 +87,10 @@ func New(o Options) (*Rail, error) {
 	}
 	if r.now == nil {
 		r.now = time.Now
+	}
+	r.pages = []string{"https://checkout.stripe.com", "https://connect.stripe.com", "https://billing.stripe.com"}
+	if o.URL != "" {
+		r.pages = []string{strings.TrimSuffix(o.URL, "/")}
 	}
 	r.api = newAPI(o)
 	if r.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
@@ -137,6 +142,18 @@ func modeOf(o Options) string {
 		return ModeLive
 	}
 	return ModeTest
+}
+
+// Origins are where the pages of Stripe are that forms lead to.
+func (r *Rail) Origins() []string { return r.pages }
+
+// FeePercent is the operator's share of what developers pay, as it was set; empty:
+// none.
+func (r *Rail) FeePercent() string {
+	if r.fee.Sign() == 0 {
+		return ""
+	}
+	return strings.TrimRight(strings.TrimRight(new(big.Rat).Mul(r.fee, big.NewRat(100, 1)).FloatString(4), "0"), ".")
 }
 
 // Takes reports whether events of the operator's account, and of tenants', are taken.
