@@ -31,6 +31,14 @@ type Options struct {
 	// Changed is told, in the transaction that does it, that an invoice became final
 	// (opened) or stands otherwise than before; nil: nobody is.
 	Changed func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error
+	// Mail puts a letter on its way with the transaction. Nil: none are written.
+	Mail func(context.Context, pgx.Tx, Letter) error
+	// Link is where an invoice is looked at: on the portal of the slug, or, without
+	// one, in the console. Nil, or an empty answer: letters have no link.
+	Link func(slug, invoice string) string
+	// SetOverdue makes gateways refuse a developer's keys, or take them again, as its
+	// plans say of one who does not pay. Nil: nobody's are refused.
+	SetOverdue func(ctx context.Context, tenant uint32, developer string, overdue bool) error
 }
 
 // Billing makes and shows invoices.
@@ -40,6 +48,10 @@ type Billing struct {
 	now  func() time.Time
 
 	changed func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error
+	mail    func(context.Context, pgx.Tx, Letter) error
+	link    func(slug, invoice string) string
+
+	setOverdue func(ctx context.Context, tenant uint32, developer string, overdue bool) error
 }
 
 // New makes the books on a migrated database.
@@ -53,7 +65,7 @@ func New(o Options) *Billing {
 	if o.Changed == nil {
 		o.Changed = func(context.Context, pgx.Tx, uint32, string, bool) error { return nil }
 	}
-	return &Billing{pool: o.Pool, log: o.Log, now: o.Now, changed: o.Changed}
+	return &Billing{pool: o.Pool, log: o.Log, now: o.Now, mail: o.Mail, link: o.Link, setOverdue: o.SetOverdue, changed: o.Changed}
 }
 
 // Scope is whose books are asked for. Whoever makes one has checked that the

@@ -84,7 +84,10 @@ func (b *Billing) keep(ctx context.Context, tx pgx.Tx, c *standing) error {
 	if err != nil {
 		return err
 	}
-	return b.changed(ctx, tx, c.tenant, c.invoice, false)
+	if err := b.changed(ctx, tx, c.tenant, c.invoice, false); err != nil {
+		return err
+	}
+	return b.letIn(ctx, tx, c)
 }
 
 // change runs f on how an invoice stands, and keeps what became of it.

@@ -184,6 +184,9 @@ func (b *Billing) credit(ctx context.Context, tx pgx.Tx, c *standing, by By, n n
 		return out, err
 	}
 	c.Due -= amount
+	if err := b.tellCredit(ctx, tx, c, &out); err != nil {
+		return out, err
+	}
 	return out, audit(ctx, tx, c.tenant, by, "invoice.credit", c.invoice, map[string]any{"number": out.Number, "invoice": c.number, "amount": amount, "kind": n.kind, "reason": n.reason})
 }
 
@@ -259,13 +262,9 @@ func (b *Billing) adjust(ctx context.Context, tx pgx.Tx, g group, bl *bill, id, 
 	if err != nil {
 		return 0, err
 	}
-	s := Scope{Tenant: g.tenant}
-	if g.seller == ByOperator {
-		s = Operator
-	}
 	left := -bl.net()
 	for _, invoice := range ids {
-		c, err := standingOf(ctx, tx, s, invoice)
+		c, err := standingOf(ctx, tx, g.scope(), invoice)
 		if err != nil {
 			return 0, err
 		}

@@ -182,6 +182,14 @@ type group struct {
 	ids    []string
 }
 
+// scope is the seller's: the operator's series is not the tenant's to see.
+func (g group) scope() Scope {
+	if g.seller == ByOperator {
+		return Operator
+	}
+	return Scope{Tenant: g.tenant}
+}
+
 func (b *Billing) draftsOf(ctx context.Context, s Scope, ids []string) (out []group, err error) {
 	seller := BySeller
 	if s.Tenant == 0 {
@@ -218,11 +226,7 @@ func (b *Billing) draftsOf(ctx context.Context, s Scope, ids []string) (out []gr
 }
 
 func (b *Billing) finalize(ctx context.Context, g group, by By, goOn bool) (done []string, err error) {
-	scope := Scope{Tenant: g.tenant}
-	if g.seller == ByOperator {
-		scope = Operator // the operator's series is not the tenant's to see
-	}
-	err = b.in(ctx, scope, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = b.in(ctx, g.scope(), pgx.TxOptions{}, func(tx pgx.Tx) error {
 		done = nil
 		if err := lockBooks(ctx, tx, g.tenant, g.seller); err != nil {
 			return err
@@ -321,7 +325,10 @@ func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bill
 	if err != nil || bl.less() {
 		return n, err
 	}
-	return n, b.open(ctx, tx, g.tenant, id, bl.total(), b.now(), r.TermDays)
+	if err := b.open(ctx, tx, g.tenant, id, bl.total(), b.now(), r.TermDays); err != nil || !r.Mail {
+		return n, err
+	}
+	return n, b.announce(ctx, tx, g.scope(), id)
 }
 
 // allIn refuses while a node that ran in the month has not handed in all of it.

@@ -159,6 +159,21 @@ func (b *Billing) SetRules(ctx context.Context, s Scope, by By, r model.BillingR
 		r.Taxes[i].Percent = r.Taxes[i].Percent.Canonical()
 	}
 	return b.in(ctx, s, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if s.Tenant != 0 { // what an overdue developer's keys open may be another thing now
+			rows, err := tx.Query(ctx, `select developer_id from developer where tenant_id = $1 and overdue_at is not null`, s.Tenant)
+			if err != nil {
+				return err
+			}
+			overdue, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				return err
+			}
+			for _, d := range overdue {
+				if err := later(ctx, tx, accessArgs{Tenant: s.Tenant, Developer: d, Again: true}); err != nil {
+					return err
+				}
+			}
+		}
 		sql := `update tenant set billing_rules = $1 where tenant_id = $2`
 		if s.Tenant == 0 {
 			sql = `update installation set billing_rules = $1, updated_at = now() where $2 = 0`

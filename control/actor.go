@@ -23,6 +23,8 @@ const (
 	RoleViewer    Role = "viewer"
 	RoleOperator  Role = "operator"
 	RoleCustomer  Role = "customer"
+
+	roleSystem Role = "system" // the program itself, by the calendar
 )
 
 // MemberRoles are those a member of a tenant can have, the mightiest first.

@@ -129,7 +129,7 @@ func (p *Plane) writeTo(ctx context.Context, a Actor, s scope, accountID string,
 		if err != nil {
 			return missing(err, "there is no account %s", accountID)
 		}
-		if suspended && a.Role != RoleOperator {
+		if suspended && a.Role != RoleOperator && a.Role != roleSystem {
 			return model.Errorf(model.Denied, "account %s is suspended (%s): it can be looked at but not changed; ask the operator", accountID, reason)
 		}
 		if err := fn(w); err != nil {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -45,6 +46,16 @@ func ReadBillingRules(doc []byte) (BillingRules, error) {
 	r := DefaultBillingRules()
 	err := json.Unmarshal(doc, &r)
 	return r, err
+}
+
+// RemindersBy is how many reminders of an invoice are due by now.
+func (r *BillingRules) RemindersBy(due, now time.Time) (n int) {
+	for _, d := range r.Reminders {
+		if !due.AddDate(0, 0, d).After(now) {
+			n++
+		}
+	}
+	return n
 }
 
 var taxRegion = regexp.MustCompile(`^[A-Z0-9]{1,3}$`)

@@ -34,6 +34,13 @@ func (p *program) startFaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	links := func(slug, invoice string) string {
+		if slug == "" {
+			return p.cfg.console.JoinPath("billing", "invoices", invoice).String()
+		}
+		return portals.URL(slug) + "/invoices/" + invoice
+	}
+	p.links.Store(&links)
 	portals.Start(ctx)
 	p.onStop(func(context.Context) error { portals.Stop(); return nil })
 	outward := &http.Transport{DialContext: gateway.Dialer(p.cfg.allow).DialContext, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 16, IdleConnTimeout: time.Minute}

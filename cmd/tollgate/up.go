@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -90,7 +91,8 @@ type program struct {
 	plane   *control.Plane
 	intake  *intake.Intake
 	billing *billing.Billing
-	stripe  *stripe.Rail // nil: invoices are paid by bank transfer
+	stripe  *stripe.Rail                                      // nil: invoices are paid by bank transfer
+	links   atomic.Pointer[func(slug, invoice string) string] // where invoices are looked at
 	gateway *gateway.Gateway
 	admin   *process.Admin
 	control net.Listener

@@ -17,13 +17,30 @@ import (
 
 func (p *program) startIntake(context.Context) error {
 	p.intake = intake.New(intake.Options{Pool: p.pool, Log: p.log})
-	p.billing = billing.New(billing.Options{Pool: p.pool, Log: p.log, Changed: func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error {
-		if p.stripe == nil {
-			return nil
-		}
-		return p.stripe.Changed(ctx, tx, tenant, invoice, opened)
-	}})
+	p.billing = billing.New(billing.Options{
+		Pool: p.pool, Log: p.log, Link: p.invoiceLink, SetOverdue: p.plane.SetOverdue, Changed: p.invoiceChanged,
+		Mail: func(ctx context.Context, tx pgx.Tx, l billing.Letter) error {
+			return p.plane.Post(ctx, tx, l.Tenant, l.To, l.Purpose, l.Subject, l.Text)
+		},
+	})
 	return nil
+}
+
+// invoiceLink is where an invoice is looked at, once the faces are there to do so.
+func (p *program) invoiceLink(slug, invoice string) string {
+	f := p.links.Load()
+	if f == nil {
+		return ""
+	}
+	return (*f)(slug, invoice)
+}
+
+// invoiceChanged tells the way to Stripe, where there is one.
+func (p *program) invoiceChanged(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error {
+	if p.stripe == nil {
+		return nil
+	}
+	return p.stripe.Changed(ctx, tx, tenant, invoice, opened)
 }
 
 // startWorker runs the background jobs of every part. Several processes share
