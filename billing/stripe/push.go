@@ -179,6 +179,9 @@ func (g *push) lines() (out []line, sum int64, err error) {
 		if model.Used(l.Meter) {
 			text = fmt.Sprintf("%s: %d %s", l.Title, l.Quantity, model.Units(l.Meter, l.Quantity))
 		}
+		if l.Invoiced != 0 {
+			text += ", less what was invoiced before"
+		}
 		add(fmt.Sprintf("%s/%d", g.inv.ID, l.Line), text, l.Amount)
 	}
 	if len(rest) > 0 {
