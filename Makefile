@@ -24,13 +24,13 @@ postgres:
 	@[ -n "$${DATABASE_URL:-}" ] || .ci/postgres
 
 .PHONY: run
-run: build postgres ## install what is missing, build, and run everything on this machine
-	@exec bin/tollgate up
+run: build postgres ## install what is missing, build, and run everything on this machine, with payments that are not real unless TOLLGATE_STRIPE_KEY is set
+	@[ -n "$${TOLLGATE_STRIPE_KEY:-}$${TOLLGATE_STRIPE_KEY_FILE:-}" ] || export TOLLGATE_STRIPE=$${TOLLGATE_STRIPE-fake}; exec bin/tollgate up
 
 .PHONY: build
 build: go ## build the programs into bin/
 	@mkdir -p bin
-	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(PROGRAMS))
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(PROGRAMS) fakestripe)
 
 .PHONY: test
 test: go test-postgres ## run every test, on a real Postgres
@@ -104,8 +104,12 @@ bench: build postgres ## compare with nginx, haproxy and caddy on this machine, 
 	@go run ./bench/compare
 
 .PHONY: fault
-fault: build postgres ## kill gateway and Postgres under load, and count every call
+fault: build postgres ## kill gateways, control planes, workers and Postgres under load of a million calls, and count every one
 	@go run ./bench/fault
+
+.PHONY: fault-long
+fault-long: build postgres ## the same with ten million calls, and outages of Postgres of up to a minute
+	@go run ./bench/fault -calls 10000000 -kills 100 -crashes 10 -outage 30s -crash-every 60s
 
 SOAK ?= 150s
 
