@@ -331,7 +331,7 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 		t.Errorf("%d numbers are missing", gap)
 	}
 	replayed := func() (wrong []string) {
-		for _, i := range b.list(b.scope(), billing.Filter{State: "final"}) {
+		for _, i := range b.list(b.scope(), billing.Filter{State: "final", Limit: 500}) {
 			d, err := b.Replay(b.ctx, b.scope(), i.ID)
 			b.must(err)
 			wrong = append(wrong, d...)
