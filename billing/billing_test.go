@@ -331,7 +331,7 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 		t.Errorf("%d numbers are missing", gap)
 	}
 	replayed := func() (wrong []string) {
-		for _, i := range b.list(b.scope(), billing.Filter{State: "final"}) {
+		for _, i := range b.list(b.scope(), billing.Filter{State: "final", Limit: 500}) {
 			d, err := b.Replay(b.ctx, b.scope(), i.ID)
 			b.must(err)
 			wrong = append(wrong, d...)
@@ -359,7 +359,7 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 	if names := broken(); names != "" {
 		t.Errorf("%s do not hold", names)
 	}
-	b.exec(`update usage_day set calls = calls - 1 where (tenant_id, day, subscription_id, gen) = (select tenant_id, day, subscription_id, gen from usage_day where gen = 0 limit 1)`)
+	b.exec(`update usage_day set calls = calls - 1 where (tenant_id, day, subscription_id, gen) = (select tenant_id, day, subscription_id, gen from usage_day where gen = 0 and flags & 1 = 1 limit 1) and flags & 1 = 1`)
 	if wrong := replayed(); len(wrong) == 0 || !strings.Contains(wrong[0], " calls for ") {
 		t.Errorf("usage was taken away, and nothing is different: %q", wrong)
 	}
