@@ -358,6 +358,17 @@ func TestGatewaysSeeOnlyWhatTheyServe(t *testing.T) {
 	w.refused(err, model.NotFound, "nosuch")
 	_, err = w.CreateNodeToken(w.ctx, op, "shared", "a b")
 	w.refused(err, model.Invalid, "node name")
+	made := control.NewNodeToken()
+	w.must(w.AdmitNodeToken(w.ctx, op, "own-a", "n2", made))
+	w.must(w.AdmitNodeToken(w.ctx, op, "own-a", "n2", made))
+	if n, err := w.AuthenticateNode(w.ctx, made); err != nil || n.Node != "n2" || n.Tenant != a.Tenant {
+		t.Errorf("admitted %+v, %v", n, err)
+	}
+	w.refused(w.AdmitNodeToken(w.ctx, op, "own-a", "n3", made), model.Conflict, "another node")
+	w.refused(w.AdmitNodeToken(w.ctx, op, "shared", "n2", made), model.Conflict, "another node")
+	w.refused(w.AdmitNodeToken(w.ctx, op, "own-a", "n2", "tgn_short"), model.Invalid, "40 to 128")
+	w.refused(w.AdmitNodeToken(w.ctx, op, "nosuch", "n2", made), model.NotFound, "nosuch")
+	w.refused(w.AdmitNodeToken(w.ctx, a, "own-a", "n2", made), model.Denied, "")
 	_, err = w.CreateGateway(w.ctx, op, "shared", "")
 	w.refused(err, model.Conflict, "this name")
 	_, err = w.CreateGateway(w.ctx, op, "No", "")

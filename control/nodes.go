@@ -88,7 +88,7 @@ func (p *Plane) CreateNodeToken(ctx context.Context, operator Actor, gateway, no
 	if err := checkNodeName(node); err != nil {
 		return "", err
 	}
-	token := "tgn_" + model.NewSecret(40)
+	token := NewNodeToken()
 	err := p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		g, err := gatewayID(ctx, tx, gateway)
 		if err != nil {
@@ -104,6 +104,48 @@ func (p *Plane) CreateNodeToken(ctx context.Context, operator Actor, gateway, no
 		return "", err
 	}
 	return token, nil
+}
+
+var nodeToken = regexp.MustCompile(`^tgn_[A-Za-z0-9]{40,128}$`)
+
+// NewNodeToken is a token that AdmitNodeToken can let in.
+func NewNodeToken() string { return "tgn_" + model.NewSecret(40) }
+
+// AdmitNodeToken lets a node in by a token that was made elsewhere, by
+// NewNodeToken or at random by whoever installs nodes. Letting the same one in
+// again changes nothing; one that lets another node in is a conflict.
+func (p *Plane) AdmitNodeToken(ctx context.Context, operator Actor, gateway, node, token string) error {
+	if err := operator.May(ToOperate); err != nil {
+		return err
+	}
+	if err := checkNodeName(node); err != nil {
+		return err
+	}
+	if !nodeToken.MatchString(token) {
+		return model.Errorf(model.Invalid, "a node token is tgn_ and 40 to 128 random letters and digits")
+	}
+	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		g, err := gatewayID(ctx, tx, gateway)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `insert into node_token (token_hash, gateway_id, node) values ($1, $2, $3) on conflict (token_hash) do nothing`,
+			tokenHash(token), g, node)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 1 {
+			return audit(ctx, tx, operator, nil, "node.token", gateway+"/"+node, nil)
+		}
+		var same bool
+		if err := tx.QueryRow(ctx, `select gateway_id = $2 and node = $3 from node_token where token_hash = $1`, tokenHash(token), g, node).Scan(&same); err != nil {
+			return err
+		}
+		if !same {
+			return model.Errorf(model.Conflict, "the token lets another node in already: every node wants one of its own")
+		}
+		return nil
+	})
 }
 
 // RevokeNodeTokens keeps a node out: none of its tokens is accepted any more.

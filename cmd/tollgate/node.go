@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,30 +118,120 @@ func (c *caughtUp) watch(changes func(context.Context, model.NodeHello) (*model.
 }
 
 func nodeCommand() *cobra.Command {
-	var gatewayName, name string
+	var gatewayName, name, file string
 	create := &cobra.Command{
-		Use: "create --name NAME", Short: "Make a token for a gateway node; it is shown once", Args: cobra.NoArgs,
+		Use: "create --name NAME", Short: "Let a gateway node in by a token: a new one, shown once, or that of a file", Args: cobra.NoArgs,
+		Long: `Let a gateway node in by a token.
+
+Without --token-file a new token is printed, once. With it the token in the file is let in; where
+there is no such file, it is written with a new token for its owner alone. Running it again with
+the same file changes nothing.`,
 		RunE: onInstallation(func(cmd *cobra.Command, in *installation, _ []string) error {
-			token, err := in.plane.CreateNodeToken(cmd.Context(), control.Operator(), gatewayName, name)
-			if err != nil {
-				return err
-			}
 			v := struct {
 				Gateway string `json:"gateway"`
 				Node    string `json:"node"`
-				Token   string `json:"token"`
-			}{gatewayName, name, token}
+				Token   string `json:"token,omitempty"`
+				File    string `json:"tokenFile,omitempty"`
+			}{Gateway: gatewayName, Node: name, File: file}
+			var err error
+			said := file
+			if file != "" {
+				err = admitTokenFile(cmd.Context(), in.plane, gatewayName, name, file)
+			} else {
+				v.Token, err = in.plane.CreateNodeToken(cmd.Context(), control.Operator(), gatewayName, name)
+				said = v.Token
+			}
+			if err != nil {
+				return err
+			}
 			return show(cmd, v, func(w io.Writer) {
-				fmt.Fprintln(w, token)
+				fmt.Fprintln(w, said)
 			})
 		}),
 	}
 	create.Flags().StringVar(&gatewayName, "gateway", "shared", "gateway the node belongs to")
 	create.Flags().StringVar(&name, "name", "", "name of the node, unique in its gateway")
+	create.Flags().StringVar(&file, "token-file", "", "file of the token; made with a new one where it is missing")
 	_ = create.MarkFlagRequired("name")
-	node := &cobra.Command{Use: "node", Short: "Gateway nodes", Args: cobra.NoArgs,
+	node := &cobra.Command{Use: "node", Short: "Gateways and their nodes", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	outputFlag(node)
-	node.AddCommand(create)
+	node.AddCommand(create, gatewayGroupCommand())
 	return node
+}
+
+// admitTokenFile lets a node in by the token of a file, which is made where it is
+// missing. The file is written first: a token that was let in and never written
+// would be lost, one that was written is let in by the next run.
+func admitTokenFile(ctx context.Context, plane *control.Plane, gateway, node, file string) error {
+	token := control.NewNodeToken()
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	switch {
+	case err == nil:
+		_, err = f.WriteString(token + "\n")
+		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+			return model.Errorf(model.Unavailable, "the token cannot be written: %v", errors.Join(err, os.Remove(file)))
+		}
+	case errors.Is(err, os.ErrExist):
+		f, err := os.Open(file)
+		if err != nil {
+			return model.Errorf(model.Unavailable, "the token cannot be read: %v", err)
+		}
+		b, err := io.ReadAll(io.LimitReader(f, 1024))
+		if err = errors.Join(err, f.Close()); err != nil {
+			return model.Errorf(model.Unavailable, "the token cannot be read: %v", err)
+		}
+		token = strings.TrimSpace(string(b))
+	default:
+		return model.Errorf(model.Unavailable, "the token cannot be written (%v): the directory must exist and be writable", err)
+	}
+	return plane.AdmitNodeToken(ctx, control.Operator(), gateway, node, token)
+}
+
+func gatewayGroupCommand() *cobra.Command {
+	var name, account string
+	create := &cobra.Command{
+		Use: "create --name NAME [--account ACCOUNT]", Short: "Make a gateway dedicated to an account, or a further shared one", Args: cobra.NoArgs,
+		Long: `Make a gateway dedicated to an account, or a further shared one without --account. Where there is
+such a gateway already, nothing changes. The operator's page of the tenant moves it there.`,
+		RunE: onInstallation(func(cmd *cobra.Command, in *installation, _ []string) error {
+			g, err := ensureGateway(cmd.Context(), in.plane, name, account)
+			if err != nil {
+				return err
+			}
+			v := struct {
+				Name    string `json:"name"`
+				Kind    string `json:"kind"`
+				Account string `json:"account,omitempty"`
+			}{g.Name, g.Kind, g.AccountID}
+			return show(cmd, v, func(w io.Writer) {
+				fmt.Fprintln(w, g.Name)
+			})
+		}),
+	}
+	create.Flags().StringVar(&name, "name", "", "name of the gateway")
+	create.Flags().StringVar(&account, "account", "", "account that the gateway is for alone")
+	_ = create.MarkFlagRequired("name")
+	group := &cobra.Command{Use: "gateway", Short: "Gateways: groups of nodes that serve the same", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	group.AddCommand(create)
+	return group
+}
+
+// ensureGateway is the gateway of a name, made where there is none.
+func ensureGateway(ctx context.Context, plane *control.Plane, name, account string) (control.Gateway, error) {
+	made, err := plane.CreateGateway(ctx, control.Operator(), name, account)
+	if model.KindOf(err) != model.Conflict {
+		return made, err
+	}
+	all, lerr := plane.Gateways(ctx, control.Operator())
+	if lerr != nil {
+		return made, lerr
+	}
+	for _, g := range all {
+		if g.Name == name && g.AccountID == account {
+			return g, nil
+		}
+	}
+	return made, err
 }

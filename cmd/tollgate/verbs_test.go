@@ -57,7 +57,8 @@ func TestVerbs(t *testing.T) {
 	env := environ(newDir(t))
 	p := start(t, env, "up")
 	cli(t, env, "api", "list").refusal(t, "tenant create")
-	cliJSON[control.TenantCredentials](t, env, "tenant", "create", "--email", "ada@example.com", "--name", "Ada")
+	ada := cliJSON[control.TenantCredentials](t, env, "tenant", "create", "--email", "ada@example.com", "--name", "Ada")
+	nodeTokens(t, env, ada.AccountID)
 
 	// Open API: file, deploy, call.
 	first := cliJSON[imported](t, env, "api", "import", file)
@@ -433,4 +434,34 @@ func TestMappings(t *testing.T) {
 	if code, _, body := send("OPTIONS", "/orders", "", "https://theirs.example"); code != 403 || body != "{}" {
 		t.Errorf("%d %s", code, body)
 	}
+}
+
+// Scripts let nodes in again and again, by tokens in files.
+func nodeTokens(t *testing.T, env []string, account string) {
+	t.Helper()
+	for range 2 {
+		g := cliJSON[struct{ Name, Kind, Account string }](t, env, "node", "gateway", "create", "--name", "own", "--account", account)
+		if g.Name != "own" || g.Kind != "dedicated" || g.Account != account {
+			t.Errorf("gateway %+v", g)
+		}
+	}
+	cli(t, env, "node", "gateway", "create", "--name", "own").refusal(t, "name")
+	file := filepath.Join(t.TempDir(), "token")
+	var first []byte
+	for i := range 2 {
+		cliJSON[struct{ TokenFile string }](t, env, "node", "create", "--gateway", "own", "--name", "n", "--token-file", file)
+		b, err := os.ReadFile(file)
+		must(t, err)
+		if i == 0 {
+			first = b
+		}
+		if string(b) != string(first) {
+			t.Errorf("the token changed")
+		}
+	}
+	if i, err := os.Stat(file); err != nil || i.Mode().Perm() != 0o600 {
+		t.Errorf("token file %v, %v", i, err)
+	}
+	cli(t, env, "node", "create", "--name", "n", "--token-file", file).refusal(t, "another node")
+	cli(t, env, "node", "create", "--name", "n", "--token-file", filepath.Join(t.TempDir(), "no", "token")).refusal(t, "directory must exist")
 }
