@@ -92,6 +92,8 @@ type Gateway struct {
 	keys      *auth.Keys[key]
 	signers   atomic.Pointer[map[string]*signer] // by access key id
 	leaser    *limit.Leaser
+	shares    *limit.Shares   // of throttles, among the gateway's nodes
+	exchange  *limit.Exchange // nil: there are no other nodes
 	journal   *journal.Journal
 	follower  *follow.Follower
 	server    *http1.Server
@@ -153,7 +155,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), shares: limit.NewShares(), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
 	g.signers.Store(&map[string]*signer{})
 	var undo []func()
@@ -188,7 +190,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 		g.spans = spans.New(g.spanOptions())
 		undo = append(undo, func() { g.spans.Stop(context.Background()) })
 	}
-	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Log: o.Log})
+	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Nodes: g.shares.SetNodes, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +199,10 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	}
 	g.shipper = g.calls.Ship(g.journal.Boot(), o.Feed.Calls, o.Log)
 	g.follower.Start()
+	if o.Feed.Limits != nil {
+		g.exchange = limit.NewExchange(limit.ExchangeOptions{Boot: boot, Ask: o.Feed.Limits, Shares: g.shares, Leaser: g.leaser, Now: http1.Now, Log: o.Log})
+		g.exchange.Start()
+	}
 	return g, nil
 }
 
@@ -301,6 +307,9 @@ func (g *Gateway) drain(ctx context.Context) error {
 		g.spans.Stop(ctx)
 	}
 	g.shipper.Stop(ctx)
+	if g.exchange != nil {
+		g.exchange.Stop()
+	}
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
 	g.checks.end()

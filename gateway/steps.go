@@ -463,7 +463,7 @@ func (c *call) throttle(x *http1.Exchange) kind {
 	n := 0
 	if c.sub != nil {
 		if c.cover.methods != nil {
-			if m := c.sub.methodBucket(c.cover, c.run.m, x.Begun); m != nil {
+			if m := c.sub.methodBucket(c.cover, c.run.m, c.g, x.Begun); m != nil {
 				b[n], whose[n], n = m, "the usage plan's throttle of the method", n+1
 			}
 		}

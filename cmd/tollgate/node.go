@@ -50,6 +50,9 @@ func (p *program) startGateway(ctx context.Context) error {
 		Leases: func(ctx context.Context, asked []model.LeaseRequest) ([]model.Lease, error) {
 			return p.plane.Leases(ctx, me, asked)
 		},
+		Limits: func(ctx context.Context, r model.LimitReport) (model.LimitAnswer, error) {
+			return p.plane.Limits(ctx, me, r)
+		},
 		Ingest: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
 			return p.intake.Ingest(ctx, me.Gateway, me.Tenant, encoded)
 		},

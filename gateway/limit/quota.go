@@ -34,6 +34,12 @@ const (
 	// backoff after a failed request doubles from the first to the second.
 	firstBackoff = 50 * time.Millisecond
 	lastBackoff  = time.Second
+	// recallPatience is how long calls wait for units that other nodes were asked to give
+	// back. In between the ledger is asked again: after firstRecall, then twice as late
+	// each time, up to lastRecall.
+	recallPatience = 300 * time.Millisecond
+	firstRecall    = 4 * time.Millisecond
+	lastRecall     = 64 * time.Millisecond
 	// unlimitedFor is how long an answer without quota and window is believed.
 	unlimitedFor = time.Minute
 	// endless is what a lease without quota holds.
@@ -58,6 +64,11 @@ type Quota struct {
 	retry   int64 // unix nanoseconds before which nothing is asked after a failure
 	back    giveBack
 	closed  bool
+
+	recalled bool        // the ledger waits to hear what is held
+	dry      time.Time   // when it began to recall for us; zero: it does not
+	pause    *time.Timer // then the request in flight is sent again; nil: it is sent or queued
+	pauses   time.Duration
 }
 
 // lease is what is left of one window's units on this node. It is never reused
@@ -70,6 +81,8 @@ type lease struct {
 	start     int64        // of the window, unix nanoseconds
 	end       int64        // exclusive
 	free      bool         // the plan has no quota: units are not counted
+	limit     atomic.Int64 // of the window
+	elsewhere atomic.Int64 // units that other nodes hold or nobody, at the last answer
 }
 
 // flight is one request for units and the calls that wait for it. What it
@@ -157,7 +170,7 @@ func (q *Quota) Refund(u Unit) {
 	if !u.lease.free {
 		q.giveBack(1, u.lease.end)
 	}
-	if q.closed && q.back.units > 0 {
+	if q.back.units > 0 && (q.closed || q.lease.Load() == nil) {
 		q.ask(time.Now())
 	}
 }
@@ -260,6 +273,9 @@ func (q *Quota) try() (Unit, Result, *flight) {
 // says whether there is an answer to wait for. q.mu is held.
 func (q *Quota) ask(now time.Time) bool {
 	if q.flight != nil {
+		if q.recalled || q.closed || q.stale {
+			q.again()
+		}
 		return true
 	}
 	if !q.leaser.enqueue(q, q.closed) {
@@ -282,10 +298,21 @@ func (q *Quota) request(boot string, now time.Time) model.LeaseRequest {
 		r.Return = q.back.units
 	}
 	q.back = giveBack{}
-	if !q.closed {
+	if !q.closed && (!q.recalled || q.flight.waiting > 0) {
 		r.Want = max(q.want, min(q.flight.waiting, mostWant))
 	}
+	q.recalled = false
+	r.Held = q.leaser.held(q, now.UnixNano())
 	return r
+}
+
+// holds is what is left of a lease that runs at t.
+func (q *Quota) holds(t int64) int64 {
+	l := q.lease.Load()
+	if l == nil || l.free || t >= l.end {
+		return 0
+	}
+	return max(l.left.Load(), 0)
 }
 
 // answer takes in the reply to a request and wakes those who wait for it.
@@ -293,12 +320,15 @@ func (q *Quota) answer(r model.LeaseRequest, got model.Lease, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	f := q.flight
-	q.flight = nil
-	close(f.answered)
 	if err == nil {
 		err = check(r, got)
 	}
+	if err == nil && got.Recalling && got.Granted == 0 && r.Want > 0 && !q.closed && !q.stale && q.await(now) {
+		return
+	}
+	f := q.flight
+	q.flight, q.dry = nil, time.Time{}
+	close(f.answered)
 	switch {
 	case err != nil:
 		q.failed(now)
@@ -308,11 +338,60 @@ func (q *Quota) answer(r model.LeaseRequest, got model.Lease, err error) {
 		}
 	default:
 		q.backoff, q.retry = 0, 0
-		q.install(got, now, f)
+		if r.Want > 0 {
+			q.install(got, now, f)
+		}
 	}
-	if q.back.units > 0 && (err == nil || q.closed) {
+	if q.recalled || q.back.units > 0 && (err == nil || q.closed) {
 		q.ask(now)
 	}
+}
+
+// await keeps those who wait waiting while other nodes give back what they hold, and says
+// whether there is still time for it. q.mu is held.
+func (q *Quota) await(now time.Time) bool {
+	if q.dry.IsZero() {
+		q.dry, q.pauses = now, firstRecall
+	}
+	if now.Sub(q.dry) >= recallPatience {
+		return false
+	}
+	q.pause = time.AfterFunc(q.pauses, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.again()
+	})
+	q.pauses = min(2*q.pauses, lastRecall)
+	return true
+}
+
+// again sends the request that waited. q.mu is held.
+func (q *Quota) again() {
+	if q.pause == nil {
+		return // sent by somebody in a hurry
+	}
+	q.pause.Stop()
+	q.pause = nil
+	if q.leaser.enqueue(q, q.closed) {
+		return
+	}
+	f := q.flight
+	q.flight, q.dry = nil, time.Time{}
+	close(f.answered)
+	q.failed(time.Now())
+}
+
+// recall gives back what is held of a window, because another node has nothing left to
+// serve. That nothing is held is an answer, too.
+func (q *Quota) recall(start int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l := q.lease.Load(); l != nil && !l.free && l.start == start {
+		q.drop()
+		q.want = firstWant
+	}
+	q.recalled = true
+	q.ask(time.Now())
 }
 
 func check(r model.LeaseRequest, got model.Lease) error {
@@ -351,6 +430,8 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 		q.drop()
 		q.lease.Store(l)
 	}
+	l.limit.Store(got.Limit)
+	l.elsewhere.Store(got.Elsewhere)
 	f.lease, f.units = l, min(f.waiting, got.Granted)
 	l.add(got.Granted - f.units)
 	l.low.Store(max(got.Granted, l.left.Load()) / 4)
@@ -392,7 +473,7 @@ func (q *Quota) Reset() {
 	q.drop()
 	q.stale = q.flight != nil
 	q.retry, q.backoff = 0, 0
-	if q.back.units > 0 {
+	if q.back.units > 0 || q.pause != nil {
 		q.ask(time.Now())
 	}
 }
@@ -406,7 +487,8 @@ func (q *Quota) Close() {
 	}
 	q.closed = true
 	q.drop()
-	if q.back.units > 0 {
+	q.leaser.forget(q)
+	if q.back.units > 0 || q.pause != nil {
 		q.ask(time.Now())
 	}
 }
