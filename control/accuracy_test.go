@@ -313,3 +313,133 @@ func compareDoc(t *testing.T, mark, table string) {
 }
 
 var docMu sync.Mutex
+
+// throttled is one row of the table of throttles: what nodes let in that share a rate of
+// shareRate calls a second with a burst of shareBurst.
+type throttled struct {
+	nodes   int
+	pattern string
+	offered func(node, nodes int, at float64) float64 // calls a second
+	moves   bool                                      // demand goes to another node halfway
+	total   float64                                   // offered in all, calls a second
+}
+
+const (
+	shareRate, shareBurst = 1000, 100
+	shareSeconds          = 40
+	settled               = 5 // seconds before anything is measured
+)
+
+var throttles = []throttled{
+	{pattern: "twice the rate, evenly", offered: func(_, nodes int, _ float64) float64 { return 2000 / float64(nodes) }},
+	{pattern: "twice the rate, nine tenths at one node", offered: func(node, nodes int, _ float64) float64 {
+		if node == 0 {
+			return 1800 + 200/float64(nodes)
+		}
+		return 200 / float64(nodes)
+	}},
+	{pattern: "half the rate, all at one node", offered: func(node, _ int, _ float64) float64 {
+		if node == 0 {
+			return 500
+		}
+		return 0
+	}},
+	{pattern: "twice the rate, moving from one node to another halfway", moves: true, offered: func(node, nodes int, at float64) float64 {
+		if at < shareSeconds/2 && node == 0 || at >= shareSeconds/2 && node == nodes-1 {
+			return 2000
+		}
+		return 0
+	}},
+	{pattern: "twice the rate at one node, and halfway as much at every other, too", moves: true, offered: func(node, _ int, at float64) float64 {
+		if node == 0 || at >= shareSeconds/2 {
+			return 2000
+		}
+		return 0
+	}},
+}
+
+// Nodes that share a rate never let in much more than it, nor much less than calls ask for.
+func TestThrottleAccuracy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var table bytes.Buffer
+	fmt.Fprintln(&table, "| Nodes | Calls ask for | Let in of what may pass | Above the rate, at most, in calls | Bound |\n|--:|---|--:|--:|--:|")
+	for _, nodes := range []int{1, 3, 7} {
+		var ids []control.NodeIdentity
+		g, err := w.CreateGateway(w.ctx, control.Operator(), fmt.Sprint("shares-", nodes), "")
+		w.must(err)
+		for i := range nodes {
+			id := control.NodeIdentity{Gateway: g.ID, GatewayName: g.Name, Node: fmt.Sprint("n", i)}
+			w.changes(id, model.NodeHello{Boot: fmt.Sprint("boot-", i)})
+			ids = append(ids, id)
+		}
+		for _, c := range throttles {
+			c.nodes = nodes
+			part, excess := w.throttledRun(c, ids)
+			bound := float64(shareBurst)
+			if nodes > 1 {
+				bound += float64(nodes)
+			}
+			if c.moves && nodes > 1 {
+				bound += 2 * shareRate
+			}
+			if excess > bound || part < 0.9 || part > 1.03 {
+				t.Errorf("%d nodes, %s: %.3f of what may pass, %.0f above the rate; the bound is %.0f", nodes, c.pattern, part, excess, bound)
+			}
+			fmt.Fprintf(&table, "| %d | %s | %.0f %% | %.0f | %.0f |\n", nodes, c.pattern, 100*part, 20*math.Ceil(excess/20), bound)
+		}
+	}
+	compareDoc(t, "throttles", table.String())
+}
+
+// throttledRun plays calls against the buckets of nodes that report every second, each at
+// a time of its own, and returns what was let in of what may pass, and the most that any
+// stretch of time had above the rate, once demand has been what it is for a while.
+func (w *world) throttledRun(c throttled, ids []control.NodeIdentity) (part, excess float64) {
+	const step = 0.002
+	type node struct {
+		shares *limit.Shares
+		bucket *limit.Bucket
+		owed   float64
+	}
+	nodes := make([]node, c.nodes)
+	for i := range nodes {
+		s := limit.NewShares()
+		s.SetNodes(c.nodes)
+		b := &limit.Bucket{}
+		b.Share(s, limit.BucketID(c.pattern))
+		b.Set(model.Throttle{Rate: shareRate, Burst: shareBurst}, 0)
+		nodes[i] = node{s, b, 0}
+	}
+	var admitted, asked, lowest float64
+	per := int(1 / step)
+	for k := range shareSeconds * per {
+		at := float64(k) * step
+		now := int64(at * 1e9)
+		for i := range nodes {
+			n := &nodes[i]
+			if k%per == i*per/c.nodes && c.nodes > 1 {
+				a, err := w.Limits(w.ctx, ids[i], model.LimitReport{Boot: fmt.Sprint("boot-", i), Nodes: c.nodes, Buckets: n.shares.Report(now)})
+				w.must(err)
+				w.must(n.shares.Apply(a, now))
+			}
+			for n.owed += c.offered(i, c.nodes, at) * step; n.owed >= 1; n.owed-- {
+				passed := n.bucket.Take(now)
+				if k < settled*per {
+					continue
+				}
+				asked++
+				if passed {
+					admitted++
+				}
+			}
+		}
+		if k < settled*per {
+			continue
+		}
+		above := admitted - shareRate*(at-settled)
+		lowest = min(lowest, above)
+		excess = max(excess, above-lowest)
+	}
+	return admitted / min(asked, shareRate*(shareSeconds-settled)), math.Floor(excess)
+}

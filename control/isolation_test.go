@@ -497,8 +497,8 @@ var isolation = map[string]any{
 		return err
 	},
 	"Limits": func(f foreign) error { // told of its own gateway's nodes, and of nothing recalled
-		a, err := f.Limits(f.ctx, f.node, model.LimitReport{Boot: "b"})
-		if err == nil && (a.Nodes != 1 || len(a.Recalls)+len(a.Shares) > 0) {
+		a, err := f.Limits(f.ctx, f.node, model.LimitReport{Boot: "b", Buckets: []model.BucketDemand{{ID: 1, Demand: 2}}})
+		if err == nil && (a.Nodes != 1 || len(a.Recalls) > 0 || len(a.Shares) != 1 || a.Shares[0] != 1) {
 			return fmt.Errorf("told %+v", a)
 		}
 		return err

@@ -140,10 +140,10 @@ func (p *Plane) Limits(ctx context.Context, n NodeIdentity, r model.LimitReport)
 	if len(r.Buckets) > model.MaxBuckets {
 		return model.LimitAnswer{}, model.Errorf(model.Limit, "%d throttles at once are too many; at most %d are allowed", len(r.Buckets), model.MaxBuckets)
 	}
-	if len(r.Buckets) > 0 {
+	if r.Wait <= 0 {
 		return p.shares(ctx, n, r)
 	}
-	deadline := time.NewTimer(min(max(r.Wait, 0), maxWait))
+	deadline := time.NewTimer(min(r.Wait, maxWait))
 	defer deadline.Stop()
 	for {
 		woken, poll, leave := p.wake.subscribe(channelLimits, n.Gateway)

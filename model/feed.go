@@ -306,8 +306,8 @@ type LimitReport struct {
 	Boot    string         `json:"boot"`
 	Nodes   int            `json:"nodes"` // that it believes there are
 	Buckets []BucketDemand `json:"buckets,omitempty"`
-	// Wait is how long to wait for a recall, or for another number of nodes; 0: the shares
-	// are wanted at once.
+	// Wait is how long to wait for a recall, or for another number of nodes; 0: it is a
+	// report of buckets, and their shares are wanted at once.
 	Wait time.Duration `json:"wait,omitempty"`
 }
 

@@ -20,6 +20,7 @@ type Exchange struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	once   sync.Once
+	told   int // buckets in the last report
 }
 
 // ExchangeOptions of an Exchange; all are needed but Every.
@@ -98,13 +99,14 @@ func (e *Exchange) tell(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	r := model.LimitReport{Boot: e.o.Boot, Nodes: e.o.Shares.Nodes(), Buckets: e.o.Shares.Report(e.o.Now())}
-	if len(r.Buckets) == 0 {
+	if len(r.Buckets) == 0 && e.told == 0 {
 		return nil
 	}
 	a, err := e.o.Ask(ctx, r)
 	if err != nil {
 		return err
 	}
+	e.told = len(r.Buckets)
 	return e.o.Shares.Apply(a, e.o.Now())
 }
 
