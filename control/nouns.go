@@ -191,6 +191,7 @@ type PlanSpec struct {
 	Published bool              `json:"published"` // offered on the portal
 	// ProductCode is what a marketplace calls the plan's product.
 	ProductCode string `json:"productCode,omitempty"`
+	model.Exactness
 }
 
 // Plan is a usage plan.

@@ -319,7 +319,7 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 		return err
 	}
 	name := stageName{cfg.Tenant, cfg.APIID, cfg.Stage}
-	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, logs: logs, cors: compileCORS(cfg.CORS), ref: g.reg.stageRef(name), metrics: g.reg.stageMetrics(name), tracing: g.tracingOf(cfg)}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, logs: logs, cors: compileCORS(cfg.CORS), limits: cfg.RateLimitHeaders, ref: g.reg.stageRef(name), metrics: g.reg.stageMetrics(name), tracing: g.tracingOf(cfg)}
 	if k := cfg.Canary; k != nil {
 		vars := maps.Clone(cfg.Variables)
 		if vars == nil {

@@ -26,6 +26,7 @@ import (
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/limit/counter"
 	"tollgate/gateway/spans"
 	"tollgate/gateway/token"
 	"tollgate/model"
@@ -46,8 +47,11 @@ type Options struct {
 	UserPools model.UserPools // issuers of user pools that are not Amazon's
 	// EndpointNetworks are what private APIs are called from.
 	EndpointNetworks model.EndpointNetworks
-	Caps             model.Caps // of a tenant that has none of its own; default model.DefaultCaps
-	Log              *slog.Logger
+	// Counters is the Redis or Valkey that keeps hard throttles; "": none does, and calls
+	// under plans with them are refused.
+	Counters string
+	Caps     model.Caps // of a tenant that has none of its own; default model.DefaultCaps
+	Log      *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxTarget   int           // of a request: path and query in bytes; default 10,240
@@ -92,8 +96,9 @@ type Gateway struct {
 	keys      *auth.Keys[key]
 	signers   atomic.Pointer[map[string]*signer] // by access key id
 	leaser    *limit.Leaser
-	shares    *limit.Shares   // of throttles, among the gateway's nodes
-	exchange  *limit.Exchange // nil: there are no other nodes
+	shares    *limit.Shares     // of throttles, among the gateway's nodes
+	exchange  *limit.Exchange   // nil: there are no other nodes
+	counters  *counter.Counters // of hard throttles; nil: none are set up
 	journal   *journal.Journal
 	follower  *follow.Follower
 	server    *http1.Server
@@ -180,6 +185,12 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	g.leaser = limit.NewLeaser(boot, o.Feed.Leases)
 	g.leaser.Start(context.WithoutCancel(ctx))
 	undo = append(undo, func() { _ = g.leaser.Stop(context.Background()) })
+	if o.Counters != "" {
+		if g.counters, err = counter.Open(o.Counters, o.Log); err != nil {
+			return nil, err
+		}
+		undo = append(undo, g.counters.Close)
+	}
 	g.serverUp()
 	undo = append(undo, func() { _ = g.server.Drain(context.Background()) })
 	g.checks = g.startChecks(newGuard(o.Allow).dialer.DialContext)
@@ -309,6 +320,9 @@ func (g *Gateway) drain(ctx context.Context) error {
 	g.shipper.Stop(ctx)
 	if g.exchange != nil {
 		g.exchange.Stop()
+	}
+	if g.counters != nil {
+		g.counters.Close()
 	}
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()

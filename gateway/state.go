@@ -69,6 +69,7 @@ type stage struct {
 	canary *canary // nil: none
 	cors   *cors   // nil: none
 	num    uint32
+	limits bool // callers are told of them, see appendLimits
 	logs   logs
 	// metrics are never nil but in trials; tracing: nil where traces only pass through.
 	metrics *apiMetrics

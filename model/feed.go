@@ -71,8 +71,9 @@ type StageConfig struct {
 	Variables map[string]string    `json:"variables,omitempty"`
 	Canary    *CanaryConfig        `json:"canary,omitempty"`
 	// RouteNotFound: see StageSettings.
-	RouteNotFound bool  `json:"routeNotFound,omitempty"`
-	CORS          *CORS `json:"cors,omitempty"`
+	RouteNotFound    bool  `json:"routeNotFound,omitempty"`
+	RateLimitHeaders bool  `json:"rateLimitHeaders,omitempty"`
+	CORS             *CORS `json:"cors,omitempty"`
 	// Identity is shown to back ends that ask for one in TLS; nil: none is.
 	Identity *Identity `json:"identity,omitempty"`
 	// Links are the tenant's VPC links, the same on each of its stages.

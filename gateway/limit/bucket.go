@@ -132,6 +132,24 @@ func (b *Bucket) Refund(now int64) {
 	}
 }
 
+// Left is how many tokens the bucket has at now, as far as this node can tell for all
+// nodes together, and in how many nanoseconds it has another; 0: never.
+func (b *Bucket) Left(now int64) (t model.Throttle, tokens, after int64) {
+	b.set.Lock()
+	defer b.set.Unlock()
+	f := b.fill.Load()
+	if f == nil {
+		return model.Throttle{}, 0, 0
+	}
+	in := f.poured(now)
+	held := in + f.capacity - max(f.taken.Load(), in)
+	tokens = min(int64(float64(held/f.token)/b.share), int64(b.whole.Burst))
+	if rate := b.whole.Rate * b.share; rate > 0 && held < f.token {
+		after = int64(float64(f.token-held) / float64(f.token) * 1e9 / rate)
+	}
+	return b.whole, max(tokens, 0), after
+}
+
 // Unlimited says that the bucket lets everything pass.
 func (b *Bucket) Unlimited() bool { return b.fill.Load() == nil }
 

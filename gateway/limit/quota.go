@@ -465,6 +465,20 @@ func (q *Quota) giveBack(n, end int64) {
 	q.back.units += n
 }
 
+// Left is the window's limit, what all nodes together have left of it, as far as this one
+// heard last, and when it ends, in unix nanoseconds. ok is false while that is not known.
+func (q *Quota) Left(now time.Time) (limit, left, end int64, ok bool) {
+	l := q.lease.Load()
+	if l == nil || l.free || now.UnixNano() >= l.end {
+		return 0, 0, 0, false
+	}
+	left = max(l.left.Load(), 0) + l.elsewhere.Load()
+	if now.UnixNano() < l.exhausted.Load() {
+		left = 0
+	}
+	return l.limit.Load(), min(left, l.limit.Load()), l.end, true
+}
+
 // Reset forgets what is known because the plan changed: what is held goes back
 // to the ledger, and the next call asks anew.
 func (q *Quota) Reset() {

@@ -36,8 +36,9 @@ const (
 // ErrResting is the error of a question not asked because the one before failed.
 var ErrResting = errors.New("the counters' server failed a moment ago")
 
-// draw takes {rate, burst} pairs in ARGV for its KEYS. It answers {0, 0}, or the number of
-// the first bucket that is empty and in how many microseconds it has a token. A bucket is
+// draw takes {rate, burst} pairs in ARGV for its KEYS. It answers {0, 0, tokens left in the
+// last}, or the number of the first bucket that is empty, in how many microseconds it has
+// a token, and 0. A bucket is
 // what it held, and when; one that would be full again is forgotten.
 var draw = rueidis.NewLuaScript(`
 local t = redis.call('TIME')
@@ -53,8 +54,8 @@ for i, key in ipairs(KEYS) do
     tokens = math.min(burst, tonumber(string.sub(was, 1, sep - 1)) + passed * rate / 1000000)
   end
   if tokens < 1 then
-    if burst < 1 then return {i, -1} end
-    return {i, math.ceil((1 - tokens) * 1000000 / rate)}
+    if burst < 1 then return {i, -1, 0} end
+    return {i, math.ceil((1 - tokens) * 1000000 / rate), 0}
   end
   held[i] = tokens - 1
 end
@@ -63,7 +64,7 @@ for i, key in ipairs(KEYS) do
   local full = math.ceil((burst - held[i]) * 1000 / rate) + 1
   redis.call('SET', key, string.format('%.17g:%.0f', held[i], now), 'PX', string.format('%.0f', math.min(full, 1e12)))
 end
-return {0, 0}
+return {0, 0, math.floor(held[#KEYS])}
 `)
 
 // Bucket is one of a call's, the narrowest first. Buckets of one call have the same
@@ -73,8 +74,15 @@ type Bucket struct {
 	Throttle model.Throttle
 }
 
-// Passed is what Take returns when every bucket had a token.
+// Passed is the Answer's Refused when every bucket had a token.
 const Passed = -1
+
+// Answer is what came of a question.
+type Answer struct {
+	Refused int           // index of the bucket that had no token
+	After   time.Duration // until it has one; 0: never
+	Left    int64         // tokens in the last bucket
+}
 
 // Counters is a server that keeps buckets.
 type Counters struct {
@@ -158,30 +166,26 @@ func (c *Counters) Close() {
 	})
 }
 
-// Take draws a token from every bucket or from none. It returns Passed, or the index of the
-// bucket that refused, with the time until it has a token; 0: it never has.
-func (c *Counters) Take(ctx context.Context, buckets []Bucket) (refused int, after time.Duration, err error) {
+// Take draws a token from every bucket or from none.
+func (c *Counters) Take(ctx context.Context, buckets []Bucket) (Answer, error) {
 	p := c.client.Load()
 	if p == nil || time.Now().UnixNano() < c.until.Load() {
-		return 0, 0, ErrResting
+		return Answer{}, ErrResting
 	}
 	keys, args := make([]string, len(buckets)), make([]string, 0, 2*len(buckets))
 	for i, b := range buckets {
 		keys[i] = b.Key
-		args = append(args, strconv.FormatFloat(b.Throttle.Rate, 'g', -1, 64), strconv.Itoa(b.Throttle.Burst))
+		args = append(args, strconv.FormatFloat(max(b.Throttle.Rate, 1e-6), 'g', -1, 64), strconv.Itoa(b.Throttle.Burst))
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	got, err := draw.Exec(ctx, *p, keys, args).AsIntSlice()
-	if err == nil && (len(got) != 2 || got[0] < 0 || got[0] > int64(len(buckets))) {
+	if err == nil && (len(got) != 3 || got[0] < 0 || got[0] > int64(len(buckets))) {
 		err = fmt.Errorf("the counters answered %v", got)
 	}
 	if err != nil {
 		c.until.Store(time.Now().Add(rest).UnixNano())
-		return 0, 0, err
+		return Answer{}, err
 	}
-	if got[0] == 0 {
-		return Passed, 0, nil
-	}
-	return int(got[0]) - 1, time.Duration(max(got[1], 0)) * time.Microsecond, nil
+	return Answer{int(got[0]) - 1, time.Duration(max(got[1], 0)) * time.Microsecond, got[2]}, nil
 }

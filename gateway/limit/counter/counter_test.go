@@ -3,45 +3,14 @@ package counter
 import (
 	"fmt"
 	"log/slog"
-	"net"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"tollgate/gateway/limit/counter/countertest"
 	"tollgate/model"
 )
-
-// server runs a real Redis or Valkey on a socket of its own and returns its address.
-func server(t *testing.T) (url string, run func() *exec.Cmd) {
-	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		if bin, err = exec.LookPath("valkey-server"); err != nil {
-			t.Fatal("neither redis-server nor valkey-server is here, and what hard throttles promise cannot be tested without: apt-get install redis-server")
-		}
-	}
-	dir := t.TempDir()
-	sock := filepath.Join(dir, "s")
-	return "unix://" + sock, func() *exec.Cmd {
-		cmd := exec.Command(bin, "--port", "0", "--unixsocket", sock, "--dir", dir, "--save", "")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-		for range 1000 {
-			if c, err := net.Dial("unix", sock); err == nil {
-				_ = c.Close()
-				return cmd
-			}
-			<-time.After(10 * time.Millisecond)
-		}
-		t.Fatal("the server does not answer")
-		return nil
-	}
-}
 
 func open(t *testing.T, url string) *Counters {
 	t.Helper()
@@ -57,10 +26,10 @@ func open(t *testing.T, url string) *Counters {
 // bucket of a call refuses costs the others nothing; while the server is away there is an
 // error, and soon after it is back there is none.
 func TestCounters(t *testing.T) {
-	url, run := server(t)
+	url, run := countertest.Server(t)
 	early := open(t, url) // before there is a server
 	one := []Bucket{{"{a}", model.Throttle{Rate: 200, Burst: 50}}}
-	if _, _, err := early.Take(t.Context(), one); err == nil {
+	if _, err := early.Take(t.Context(), one); err == nil {
 		t.Error("a token from a server that is not there")
 	}
 	cmd := run()
@@ -71,14 +40,14 @@ func TestCounters(t *testing.T) {
 	for i := range 12 {
 		wg.Go(func() {
 			for range 150 {
-				refused, after, err := nodes[i%3].Take(t.Context(), one)
+				a, err := nodes[i%3].Take(t.Context(), one)
 				switch {
 				case err != nil:
 					t.Error(err)
-				case refused == Passed:
+				case a.Refused == Passed:
 					admitted.Add(1)
-				case after <= 0 || after > 5*time.Millisecond:
-					t.Errorf("a token in %v, at 200 a second", after)
+				case a.After <= 0 || a.After > 5*time.Millisecond:
+					t.Errorf("a token in %v, at 200 a second", a.After)
 				}
 			}
 		})
@@ -93,13 +62,13 @@ func TestCounters(t *testing.T) {
 	narrow := Bucket{"{b}n", model.Throttle{Rate: 0.001, Burst: 1}}
 	got := ""
 	for _, call := range [][]Bucket{{narrow, wide}, {narrow, wide}, {narrow, wide}, {wide}, {wide}, {wide}, {{"{b}none", model.Throttle{Rate: 1}}}} {
-		refused, after, err := nodes[0].Take(t.Context(), call)
+		a, err := nodes[0].Take(t.Context(), call)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got += fmt.Sprint(refused, after > 0, " ")
+		got += fmt.Sprint(a.Refused, a.After > 0, a.Left, " ")
 	}
-	if want := "-1 false 0 true 0 true -1 false -1 false 0 true 0 false "; got != want {
+	if want := "-1 false 2 0 true 0 0 true 0 -1 false 1 -1 false 0 0 true 0 0 false 0 "; got != want {
 		t.Errorf("narrow and wide: %s, want %s", got, want)
 	}
 
@@ -107,14 +76,14 @@ func TestCounters(t *testing.T) {
 	_ = cmd.Wait()
 	for range 3 {
 		before := time.Now()
-		if _, _, err := nodes[0].Take(t.Context(), one); err == nil || time.Since(before) > 2*timeout {
+		if _, err := nodes[0].Take(t.Context(), one); err == nil || time.Since(before) > 2*timeout {
 			t.Errorf("with the server killed: %v after %v", err, time.Since(before))
 		}
 	}
 	run()
 	for _, c := range append(nodes, early) {
 		for try := 0; ; try++ {
-			_, _, err := c.Take(t.Context(), one)
+			_, err := c.Take(t.Context(), one)
 			if err == nil {
 				break
 			}
