@@ -106,13 +106,14 @@ const leaseRows = askedFor + `,
 	order by tenant_id, subscription_id
 	on conflict do nothing`
 
-// A node gives back at most what its boot holds, before it is granted anew. It
+// A node gives back at most what its boot holds, before it is granted anew, and nothing of
+// what was taken for lost: that came back already. It
 // gets at most its share of half of what is left, so that none hoards; the last
 // units go one by one.
 const leaseGrant = askedFor + `,
 	nodes as materialized (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
 	locked as (
-		select a.*, w.granted, w.extension, least(a.back, l.granted - l.returned) as comes_back, l.granted - l.returned as out
+		select a.*, w.granted, w.extension, case when l.settled_at is null then least(a.back, l.granted - l.returned) else 0 end as comes_back, l.granted - l.returned as out
 		from asked a
 		join quota_window w using (tenant_id, subscription_id, window_start)
 		join quota_lease l using (tenant_id, subscription_id, window_start, boot)
