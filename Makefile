@@ -104,8 +104,12 @@ bench: build postgres ## compare with nginx, haproxy and caddy on this machine, 
 	@go run ./bench/compare
 
 .PHONY: fault
-fault: build postgres ## kill gateway and Postgres under load, and count every call
+fault: build postgres ## kill gateways, control planes, workers and Postgres under load of a million calls, and count every one
 	@go run ./bench/fault
+
+.PHONY: fault-long
+fault-long: build postgres ## the same with ten million calls, and outages of Postgres of up to a minute
+	@go run ./bench/fault -calls 10000000 -kills 100 -crashes 10 -outage 30s -crash-every 60s
 
 SOAK ?= 150s
 

@@ -12,7 +12,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -29,6 +28,14 @@ type Options struct {
 	Pool *pgxpool.Pool
 	Log  *slog.Logger     // default: none
 	Now  func() time.Time // default time.Now
+	// Mail puts a letter on its way with the transaction. Nil: none are written.
+	Mail func(context.Context, pgx.Tx, Letter) error
+	// Link is where an invoice is looked at: on the portal of the slug, or, without
+	// one, in the console. Nil, or an empty answer: letters have no link.
+	Link func(slug, invoice string) string
+	// SetOverdue makes gateways refuse a developer's keys, or take them again, as its
+	// plans say of one who does not pay. Nil: nobody's are refused.
+	SetOverdue func(ctx context.Context, tenant uint32, developer string, overdue bool) error
 }
 
 // Billing makes and shows invoices.
@@ -36,6 +43,10 @@ type Billing struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
 	now  func() time.Time
+	mail func(context.Context, pgx.Tx, Letter) error
+	link func(slug, invoice string) string
+
+	setOverdue func(ctx context.Context, tenant uint32, developer string, overdue bool) error
 }
 
 // New makes the books on a migrated database.
@@ -46,7 +57,7 @@ func New(o Options) *Billing {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Billing{pool: o.Pool, log: o.Log, now: o.Now}
+	return &Billing{pool: o.Pool, log: o.Log, now: o.Now, mail: o.Mail, link: o.Link, setOverdue: o.SetOverdue}
 }
 
 // Scope is whose books are asked for. Whoever makes one has checked that the
@@ -67,6 +78,14 @@ const (
 	BySeller   = "tenant"   // a tenant bills its developers
 	ByOperator = "operator" // the operator bills its tenants
 )
+
+// sells is who the invoices are from that the scope makes.
+func (s Scope) sells() string {
+	if s.Tenant == 0 {
+		return ByOperator
+	}
+	return BySeller
+}
 
 func (s Scope) rows() string {
 	if s.Tenant == 0 {
@@ -104,7 +123,7 @@ func audit(ctx context.Context, tx pgx.Tx, tenant uint32, by By, action, target 
 		return err
 	}
 	_, err = tx.Exec(ctx, `
-		insert into audit (tenant_id, actor, actor_name, source, role, action, target, detail) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		insert into audit (tenant_id, actor, actor_name, source, role, action, target, detail) values (nullif($1, 0), $2, $3, $4, $5, $6, $7, $8)`,
 		tenant, by.Member, by.Name, by.Source, by.Role, action, target, d)
 	return err
 }
@@ -120,6 +139,3 @@ func ParseMonth(s string) (time.Time, error) {
 
 // MonthText writes it: "March 2026".
 func MonthText(t time.Time) string { return t.UTC().Format("January 2006") }
-
-// number is an invoice's, in its series.
-func number(serial int64) string { return fmt.Sprintf("INV-%06d", serial) }

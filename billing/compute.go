@@ -21,6 +21,7 @@ type bill struct {
 	from, to  model.Party
 	series    string // of its number, once it is final
 	lines     []billLine
+	taxes     []model.TaxLine
 }
 
 type billLine struct {
@@ -31,6 +32,7 @@ type billLine struct {
 	invoiced     int64
 	before       bool // an earlier invoice of the month holds this line
 	known        int64
+	tax          int64
 }
 
 func (l *billLine) amount() int64 { return l.Amount - l.invoiced }
@@ -213,7 +215,15 @@ func compute(ctx context.Context, tx pgx.Tx, q question) ([]bill, error) {
 	if err := tried(ctx, tx, q, all); err != nil {
 		return nil, err
 	}
-	return bills(q.tenant, all)
+	r, err := rules(ctx, tx, q.tenant, q.seller)
+	if err != nil {
+		return nil, err
+	}
+	out, err := bills(q.tenant, all)
+	for i := range out {
+		out[i].tax(r.Taxes)
+	}
+	return out, err
 }
 
 // bills makes the bills of uses that are sorted by payer and currency. It is all
@@ -278,12 +288,47 @@ func (b *bill) due() bool {
 	return false
 }
 
-func (b *bill) total() (sum int64) {
+func (b *bill) net() (sum int64) {
 	for i := range b.lines {
 		sum += b.lines[i].amount()
 	}
 	return sum
 }
+
+func (b *bill) taxed() (sum int64) {
+	for _, t := range b.taxes {
+		sum += t.Amount
+	}
+	return sum
+}
+
+// less reports that less is owed than was invoiced.
+func (b *bill) less() bool { return b.net() < 0 }
+
+func (b *bill) kind() string {
+	if b.less() {
+		return "adjustment"
+	}
+	return "invoice"
+}
+
+// credited makes the tax of an adjustment what its credit notes hold of it: they are
+// taxed as the invoices were.
+func (b *bill) credited(tax int64) {
+	b.taxes = []model.TaxLine{}
+	if tax != 0 {
+		b.taxes = append(b.taxes, model.TaxLine{Name: "Tax", Percent: "0", Base: b.net(), Amount: -tax, Note: "As on the invoices that are credited"})
+	}
+	weights := make([]int64, len(b.lines))
+	for i := range b.lines {
+		weights[i] = b.lines[i].amount()
+	}
+	for i, part := range share(-tax, weights) {
+		b.lines[i].tax = part
+	}
+}
+
+func (b *bill) total() int64 { return b.net() + b.taxed() }
 
 // party fills in what its own record of a party leaves out.
 func party(p model.Party, name, email string) model.Party {

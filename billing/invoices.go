@@ -27,17 +27,22 @@ type Filter struct {
 	Seller    string // BySeller or ByOperator
 	Developer string
 	Account   string // in the operator's scope: of this account
-	State     string // "draft" or "final"
+	State     string // "draft", "final", or how a final one stands
 	Month     time.Time
 	After     string // Next of the page before
 	Limit     int    // default 50, at most 500
 }
 
 const invoiceColumns = `i.invoice_id, i.seller, t.account_id, coalesce(i.developer_id, ''), coalesce(i.number, ''), i.state = 'final',
-	i.period_start, i.period_end, i.currency, i.total, i.from_party, i.to_party, i.created_at, coalesce(i.finalized_at, '0001-01-01')`
+	i.period_start, i.period_end, i.currency, i.total, i.from_party, i.to_party, i.created_at, coalesce(i.finalized_at, '0001-01-01'),
+	i.tax, i.kind = 'adjustment', coalesce(c.state, ''), coalesce(c.due_at, '0001-01-01'), coalesce(c.amount_due, 0), coalesce(c.amount_paid, 0),
+	coalesce(c.by, ''), coalesce(c.attempts, 0), coalesce(c.last_error, '')`
+
+const invoiceTables = `invoice i join tenant t using (tenant_id) left join collection c on (c.tenant_id, c.invoice_id) = (i.tenant_id, i.invoice_id)`
 
 func fields(i *Invoice) []any {
-	return []any{&i.ID, &i.Seller, &i.AccountID, &i.DeveloperID, &i.Number, &i.Final, &i.Begin, &i.End, &i.Currency, &i.Total, &i.From, &i.To, &i.CreatedAt, &i.FinalizedAt}
+	return []any{&i.ID, &i.Seller, &i.AccountID, &i.DeveloperID, &i.Number, &i.Final, &i.Begin, &i.End, &i.Currency, &i.Total, &i.From, &i.To, &i.CreatedAt, &i.FinalizedAt,
+		&i.Tax, &i.Adjustment, &i.State, &i.DueAt, &i.Due, &i.Paid, &i.By, &i.Attempts, &i.LastError}
 }
 
 // settle completes what was read.
@@ -73,9 +78,9 @@ func (b *Billing) Invoices(ctx context.Context, s Scope, f Filter) (items []Invo
 	}
 	err = b.read(ctx, s, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select `+invoiceColumns+` from invoice i join tenant t using (tenant_id)
+			select `+invoiceColumns+` from `+invoiceTables+`
 			where `+visible+` and ($3 = '' or i.seller = $3) and ($4 = '' or i.developer_id = $4) and ($5 = '' or t.account_id = $5)
-				and ($6 = '' or i.state = $6) and ($7::timestamptz is null or i.period_start = $7)
+				and ($6 = '' or i.state = $6 or c.state = $6) and ($7::timestamptz is null or i.period_start = $7)
 			order by i.state, i.period_start desc, i.serial desc nulls last, i.to_party->>'name', i.invoice_id
 			offset $8 limit $9`, s.Tenant, s.Developer, f.Seller, f.Developer, f.Account, f.State, month, skip, f.Limit+1)
 		if err != nil {
@@ -99,14 +104,14 @@ func (b *Billing) Invoice(ctx context.Context, s Scope, id string) (InvoiceDetai
 	var out InvoiceDetail
 	err := b.read(ctx, s, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select `+invoiceColumns+`, l.line, l.meter, l.title, l.quantity::bigint, l.steps, l.exact::text, l.invoiced, l.amount
-			from invoice i join tenant t using (tenant_id) join invoice_line l using (tenant_id, invoice_id)
+			select `+invoiceColumns+`, l.line, l.meter, l.title, l.quantity::bigint, l.steps, l.exact::text, l.invoiced, l.amount, l.tax, i.taxes
+			from `+invoiceTables+` join invoice_line l on (l.tenant_id, l.invoice_id) = (i.tenant_id, i.invoice_id)
 			where i.invoice_id = $3 and `+visible+` order by l.line`, s.Tenant, s.Developer, id)
 		if err != nil {
 			return err
 		}
 		out.Lines, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (l InvoiceLine, err error) {
-			err = r.Scan(append(fields(&out.Invoice), &l.Line, &l.Meter, &l.Title, &l.Quantity, &l.Steps, &l.Exact, &l.Invoiced, &l.Amount)...)
+			err = r.Scan(append(fields(&out.Invoice), &l.Line, &l.Meter, &l.Title, &l.Quantity, &l.Steps, &l.Exact, &l.Invoiced, &l.Amount, &l.Tax, &out.Taxes)...)
 			if d, e := decimal.NewFromString(l.Exact); e == nil {
 				l.Exact = d.String()
 			}
@@ -115,13 +120,31 @@ func (b *Billing) Invoice(ctx context.Context, s Scope, id string) (InvoiceDetai
 		if err == nil && len(out.Lines) == 0 {
 			return model.Errorf(model.NotFound, "there is no invoice %q", id)
 		}
-		return err
+		if err != nil || !out.Final {
+			return err
+		}
+		return settlement(ctx, tx, &out)
 	})
 	if err != nil {
 		return InvoiceDetail{}, err
 	}
 	settle(&out.Invoice)
 	return out, nil
+}
+
+// settlement reads what became of a final invoice.
+func settlement(ctx context.Context, tx pgx.Tx, d *InvoiceDetail) (err error) {
+	rows, err := tx.Query(ctx, `
+		select p.payment_id, p.kind, p.amount, p.reference, p.note, p.at, p.by from payment p join invoice using (tenant_id, invoice_id)
+		where invoice_id = $1 order by p.created_at, p.payment_id`, d.ID)
+	if err != nil {
+		return err
+	}
+	if d.Payments, err = pgx.CollectRows(rows, pgx.RowToStructByPos[model.Payment]); err != nil {
+		return err
+	}
+	d.Credits, err = creditsOf(ctx, tx, `n.invoice_id = $1 or n.adjustment_id = $1`, d.ID)
+	return err
 }
 
 // Hours is the usage behind a line of calls, hour by hour: what came in before the
@@ -192,8 +215,9 @@ func (b *Billing) details(bills []bill, seller string, month time.Time) []Invoic
 	for i := range bills {
 		bl := &bills[i]
 		d := &out[i]
-		d.Invoice = Invoice{Seller: seller, DeveloperID: bl.developer, Begin: begin, End: end, Currency: bl.currency, Total: bl.total(), From: bl.from, To: bl.to, CreatedAt: b.now()}
+		d.Invoice = Invoice{Seller: seller, DeveloperID: bl.developer, Begin: begin, End: end, Currency: bl.currency, Total: bl.total(), Tax: bl.taxed(), Adjustment: bl.less(), From: bl.from, To: bl.to, CreatedAt: b.now()}
 		settle(&d.Invoice)
+		d.Taxes = bl.taxes
 		for n := range bl.lines {
 			d.Lines = append(d.Lines, bl.lines[n].shown(n+1))
 		}
@@ -204,7 +228,7 @@ func (b *Billing) details(bills []bill, seller string, month time.Time) []Invoic
 // shown is the line as the n-th of an invoice.
 func (l *billLine) shown(n int) InvoiceLine {
 	return InvoiceLine{Line: n, Meter: l.Meter, Title: l.title, Quantity: l.Quantity, Steps: l.Steps,
-		Exact: l.Exact.Round(rate.ShownDigits).String(), Invoiced: l.invoiced, Amount: l.amount()}
+		Exact: l.Exact.Round(rate.ShownDigits).String(), Invoiced: l.invoiced, Amount: l.amount(), Tax: l.tax}
 }
 
 // Balance says for a tenant's month whether what was called is what was billed.
@@ -265,6 +289,40 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 		}
 		bills, err := compute(ctx, tx, question{tenant: s.Tenant, seller: BySeller, month: begin, gen: everything})
 		out.Owed = sums(bills)
+		return err
+	})
+	return out, err
+}
+
+// Unpaid is what has to be paid still to a seller, of all months.
+type Unpaid struct{ Open, PastDue []Sum } // what is past due is open too
+
+// Unpaid adds up what is open of the scope's own invoices.
+func (b *Billing) Unpaid(ctx context.Context, s Scope) (out Unpaid, err error) {
+	err = b.read(ctx, s, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select i.currency, c.state, sum(c.amount_due - c.amount_paid)::bigint, count(*)::integer
+			from collection c join invoice i using (tenant_id, invoice_id)
+			where c.state in ('open', 'past_due') and ($1 = 0 or i.tenant_id = $1) and i.seller = $2 and ($3 = '' or i.developer_id = $3)
+			group by 1, 2 order by 1, 2`, s.Tenant, s.sells(), s.Developer)
+		if err != nil {
+			return err
+		}
+		var state string
+		var x Sum
+		_, err = pgx.ForEachRow(rows, []any{&x.Currency, &state, &x.Minor, &x.Invoices}, func() error {
+			x.Digits, _ = model.MinorDigits(x.Currency)
+			if state == model.StatePastDue {
+				out.PastDue = append(out.PastDue, x)
+			}
+			if n := len(out.Open); n > 0 && out.Open[n-1].Currency == x.Currency {
+				out.Open[n-1].Minor += x.Minor
+				out.Open[n-1].Invoices += x.Invoices
+			} else {
+				out.Open = append(out.Open, x)
+			}
+			return nil
+		})
 		return err
 	})
 	return out, err

@@ -32,6 +32,8 @@ func (b *Billing) AddWorkers(w *river.Workers) {
 		}
 		return b.draftAll(ctx, month)
 	}))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[dunningArgs]) error { return b.Dun(ctx) }))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[accessArgs]) error { return b.access(ctx, j.Args) }))
 }
 
 // draftAll makes the drafts of a month in all books that have none of it yet. One
@@ -75,12 +77,17 @@ func (b *Billing) undrafted(ctx context.Context, seller string, month time.Time)
 
 // Periodic is when the drafts of a month are made: once it is over, and usage had
 // time to come in; at a start too, in case nobody was there at that hour. They stay
-// drafts until somebody makes them final.
+// drafts until somebody makes them final. Every hour it is looked at what is past
+// due.
 func (b *Billing) Periodic() []*river.PeriodicJob {
-	return []*river.PeriodicJob{river.NewPeriodicJob(monthly{}, func() (river.JobArgs, *river.InsertOpts) {
+	drafts := river.NewPeriodicJob(monthly{}, func() (river.JobArgs, *river.InsertOpts) {
 		last, _ := rate.Month(b.now())
 		return draftsArgs{Month: last.AddDate(0, -1, 0).Format("2006-01")}, &river.InsertOpts{MaxAttempts: 10, UniqueOpts: river.UniqueOpts{ByArgs: true}}
-	}, &river.PeriodicJobOpts{RunOnStart: true})}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+	dunning := river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
+		return dunningArgs{}, &river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+	return []*river.PeriodicJob{drafts, dunning}
 }
 
 // monthly is the first of each month, 02:00 UTC: an hour after the last usage of

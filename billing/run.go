@@ -103,12 +103,13 @@ func (b *Billing) draft(ctx context.Context, tx pgx.Tx, seller string, bl *bill,
 	begin, end := rate.Month(month)
 	var id string
 	err := tx.QueryRow(ctx, `
-		insert into invoice (tenant_id, invoice_id, seller, developer_id, period_start, period_end, state, series, currency, total, from_party, to_party, created_at)
-		values ($1, $2, $3, nullif($4, ''), $5, $6, 'draft', $7, $8, $9, $10, $11, $12)
+		insert into invoice (tenant_id, invoice_id, seller, developer_id, period_start, period_end, state, series, currency, total, from_party, to_party, created_at, tax, taxes, kind)
+		values ($1, $2, $3, nullif($4, ''), $5, $6, 'draft', $7, $8, $9, $10, $11, $12, $13, $14, $15)
 		on conflict (tenant_id, seller, developer_id, period_start, currency) where state = 'draft' do update set
-			total = excluded.total, from_party = excluded.from_party, to_party = excluded.to_party, created_at = excluded.created_at
+			total = excluded.total, tax = excluded.tax, taxes = excluded.taxes, kind = excluded.kind, from_party = excluded.from_party, to_party = excluded.to_party, created_at = excluded.created_at
 		returning invoice_id`,
-		bl.tenant, model.NewID(12), seller, bl.developer, begin, end, bl.series, bl.currency, bl.total(), bl.from, bl.to, b.now()).Scan(&id)
+		bl.tenant, model.NewID(12), seller, bl.developer, begin, end, bl.series, bl.currency, bl.total(), bl.from, bl.to, b.now(),
+		bl.taxed(), bl.taxes, bl.kind()).Scan(&id)
 	if err != nil {
 		return "", err
 	}
@@ -123,9 +124,9 @@ func storeLines(ctx context.Context, tx pgx.Tx, bl *bill, id string) error {
 	for i := range bl.lines {
 		l := &bl.lines[i]
 		batch.Queue(`
-			insert into invoice_line (tenant_id, invoice_id, line, subscription_id, sheet_num, meter, title, quantity, steps, exact, invoiced, amount)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::numeric, $11, $12)`,
-			bl.tenant, id, i+1, int64(l.subscription), l.sheet, l.Meter, l.title, l.Quantity, l.Steps, l.Exact.Round(rate.ShownDigits).String(), l.invoiced, l.amount())
+			insert into invoice_line (tenant_id, invoice_id, line, subscription_id, sheet_num, meter, title, quantity, steps, exact, invoiced, amount, tax)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::numeric, $11, $12, $13)`,
+			bl.tenant, id, i+1, int64(l.subscription), l.sheet, l.Meter, l.title, l.Quantity, l.Steps, l.Exact.Round(rate.ShownDigits).String(), l.invoiced, l.amount(), l.tax)
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }
@@ -181,6 +182,14 @@ type group struct {
 	ids    []string
 }
 
+// scope is the seller's: the operator's series is not the tenant's to see.
+func (g group) scope() Scope {
+	if g.seller == ByOperator {
+		return Operator
+	}
+	return Scope{Tenant: g.tenant}
+}
+
 func (b *Billing) draftsOf(ctx context.Context, s Scope, ids []string) (out []group, err error) {
 	seller := BySeller
 	if s.Tenant == 0 {
@@ -217,11 +226,7 @@ func (b *Billing) draftsOf(ctx context.Context, s Scope, ids []string) (out []gr
 }
 
 func (b *Billing) finalize(ctx context.Context, g group, by By, goOn bool) (done []string, err error) {
-	scope := Scope{Tenant: g.tenant}
-	if g.seller == ByOperator {
-		scope = Operator // the operator's series is not the tenant's to see
-	}
-	err = b.in(ctx, scope, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = b.in(ctx, g.scope(), pgx.TxOptions{}, func(tx pgx.Tx) error {
 		done = nil
 		if err := lockBooks(ctx, tx, g.tenant, g.seller); err != nil {
 			return err
@@ -240,7 +245,7 @@ func (b *Billing) finalize(ctx context.Context, g group, by By, goOn bool) (done
 			return err
 		}
 		for _, id := range g.ids {
-			n, err := b.close(ctx, tx, g, id, bills, cut)
+			n, err := b.close(ctx, tx, g, id, bills, cut, by)
 			if err != nil {
 				return err
 			}
@@ -271,8 +276,9 @@ func (b *Billing) cut(ctx context.Context, tx pgx.Tx, g group) (gen int, err err
 }
 
 // close makes one draft final, as the bill of its payer says, and returns its
-// number; empty: nothing was owed, and the draft is gone.
-func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bills []bill, cut int) (string, error) {
+// number; empty: nothing was owed, and the draft is gone. What is owed less than
+// before is an adjustment, which credit notes stand for.
+func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bills []bill, cut int, by By) (string, error) {
 	var developer, currency string
 	err := tx.QueryRow(ctx, `
 		select coalesce(developer_id, ''), currency from invoice where tenant_id = $1 and invoice_id = $2 and state = 'draft' for update`,
@@ -289,22 +295,40 @@ func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bill
 		return "", err
 	}
 	bl := &bills[i]
-	if err := storeLines(ctx, tx, bl, id); err != nil {
-		return "", err
-	}
-	var serial int64
-	err = tx.QueryRow(ctx, `
-		insert into invoice_series as s (series, next) values ($1, 2)
-		on conflict (series) do update set next = s.next + 1
-		returning next - 1`, bl.series).Scan(&serial)
+	r, err := rules(ctx, tx, g.tenant, g.seller)
 	if err != nil {
 		return "", err
 	}
-	n := number(serial)
+	series, form := bl.series, "INV-%06d"
+	if bl.less() {
+		series, form = bl.series+"/adjustment", "ADJ-%06d"
+	}
+	serial, err := next(ctx, tx, series)
+	if err != nil {
+		return "", err
+	}
+	n := fmt.Sprintf(form, serial)
+	if bl.less() {
+		tax, err := b.adjust(ctx, tx, g, bl, id, n, by)
+		if err != nil {
+			return "", err
+		}
+		bl.credited(tax)
+	}
+	if err := storeLines(ctx, tx, bl, id); err != nil {
+		return "", err
+	}
 	_, err = tx.Exec(ctx, `
-		update invoice set state = 'final', serial = $3, number = $4, cut = $5, total = $6, from_party = $7, to_party = $8, finalized_at = $9
-		where tenant_id = $1 and invoice_id = $2`, g.tenant, id, serial, n, cut, bl.total(), bl.from, bl.to, b.now())
-	return n, err
+		update invoice set state = 'final', series = $13, serial = $3, number = $4, cut = $5, total = $6, from_party = $7, to_party = $8, finalized_at = $9,
+			tax = $10, taxes = $11, kind = $12
+		where tenant_id = $1 and invoice_id = $2`, g.tenant, id, serial, n, cut, bl.total(), bl.from, bl.to, b.now(), bl.taxed(), bl.taxes, bl.kind(), series)
+	if err != nil || bl.less() {
+		return n, err
+	}
+	if err := b.open(ctx, tx, g.tenant, id, bl.total(), b.now(), r.TermDays); err != nil || !r.Mail {
+		return n, err
+	}
+	return n, b.announce(ctx, tx, g.scope(), id)
 }
 
 // allIn refuses while a node that ran in the month has not handed in all of it.

@@ -122,7 +122,11 @@ func (b *Billing) PreviewChange(ctx context.Context, s Scope, subscription uint6
 	month, _ := rate.Month(at)
 	q := question{tenant: s.Tenant, seller: BySeller, developer: s.Developer, month: month, gen: everything, free: true}
 	var all []use
+	var r model.BillingRules
 	err := b.read(ctx, s, func(tx pgx.Tx) (err error) {
+		if r, err = rules(ctx, tx, q.tenant, q.seller); err != nil {
+			return err
+		}
 		if all, err = uses(ctx, tx, q); err != nil {
 			return err
 		}
@@ -148,6 +152,9 @@ func (b *Billing) PreviewChange(ctx context.Context, s Scope, subscription uint6
 	out, err := bills(s.Tenant, all)
 	if err != nil {
 		return nil, err
+	}
+	for i := range out {
+		out[i].tax(r.Taxes)
 	}
 	return b.details(out, BySeller, month), nil
 }

@@ -70,15 +70,23 @@ func (p *Plane) API(ctx context.Context, actor Actor, id string) (APIDetail, err
 
 func readAPI(ctx context.Context, tx pgx.Tx, tenant uint32, id string) (APIDetail, error) {
 	var d APIDetail
-	var doc []byte
-	err := tx.QueryRow(ctx, `
+	b := &pgx.Batch{}
+	queueAPI(b, tenant, id, &d)
+	return d, tx.SendBatch(ctx, b).Close()
+}
+
+// queueAPI is readAPI in a batch.
+func queueAPI(b *pgx.Batch, tenant uint32, id string, into *APIDetail) {
+	b.Queue(`
 		select `+apiColumns+`, a.definition from api a
-		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null`, tenant, id).
-		Scan(append(d.fields(), &doc)...)
-	if err != nil {
-		return APIDetail{}, missing(err, "there is no API %q", id)
-	}
-	return d, json.Unmarshal(doc, &d.Definition)
+		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null`, tenant, id).QueryRow(func(r pgx.Row) error {
+		*into = APIDetail{}
+		var doc []byte
+		if err := r.Scan(append(into.fields(), &doc)...); err != nil {
+			return missing(err, "there is no API %q", id)
+		}
+		return json.Unmarshal(doc, &into.Definition)
+	})
 }
 
 // Source is the document the API was last imported from.
@@ -134,16 +142,28 @@ func (w *write) createAPI(ctx context.Context, d *model.Definition) (API, error)
 // replaceDefinition writes an API's next revision.
 func (w *write) replaceDefinition(ctx context.Context, id string, d *model.Definition) (API, error) {
 	var a API
+	b := &pgx.Batch{}
+	if err := w.queueDefinition(b, id, d, &a); err != nil {
+		return a, err
+	}
+	return a, w.SendBatch(ctx, b).Close()
+}
+
+// queueDefinition is replaceDefinition in a batch.
+func (w *write) queueDefinition(b *pgx.Batch, id string, d *model.Definition, into *API) error {
 	d.OwnModels(id)
 	doc, hash, err := encodeDefinition(d)
 	if err != nil {
-		return a, err
+		return err
 	}
-	err = w.QueryRow(ctx, `
+	into.Hash = hash
+	b.Queue(`
 		update api a set name = $3, definition = $4, hash = $5, methods = $6, about = $7, revision = a.revision + 1, updated_at = now()
 		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null
-		returning `+apiColumns, w.tenant, id, d.Name, doc, hash, d.MethodCount(), d.About()).Scan(a.fields()...)
-	return a, missing(err, "there is no API %q", id)
+		returning `+apiColumns, w.tenant, id, d.Name, doc, hash, d.MethodCount(), d.About()).QueryRow(func(r pgx.Row) error {
+		return missing(r.Scan(into.fields()...), "there is no API %q", id)
+	})
+	return nil
 }
 
 // UpdateDefinition changes an API's definition as a whole: edit gets the present
@@ -151,21 +171,26 @@ func (w *write) replaceDefinition(ctx context.Context, id string, d *model.Defin
 // than 0 must be the present one. Nothing is served differently until a deploy.
 func (p *Plane) UpdateDefinition(ctx context.Context, actor Actor, id string, revision int64, edit func(*model.Definition) error) (APIDetail, error) {
 	var out APIDetail
-	_, err := p.writeAs(ctx, actor, ToBuild, func(w *write) error {
-		var err error
-		if out, err = readAPI(ctx, w, w.tenant, id); err != nil {
-			return err
-		}
+	if err := actor.May(ToBuild); err != nil {
+		return APIDetail{}, err
+	}
+	first := func(b *pgx.Batch) { queueAPI(b, actor.Tenant, id, &out) }
+	_, err := p.writeAfter(ctx, actor, actor.scope(), actor.AccountID, first, func(w *write) error {
 		if revision != 0 && revision != out.Revision {
 			return model.Errorf(model.Conflict, "API %s was changed meanwhile: it is at revision %d, not %d; look at it again", id, out.Revision, revision)
 		}
 		if err := edit(&out.Definition); err != nil {
 			return err
 		}
-		if out.API, err = w.replaceDefinition(ctx, id, &out.Definition); err != nil {
+		b := &pgx.Batch{}
+		next := out.Revision + 1 // nobody else changes it meanwhile: the account is locked
+		if err := w.queueDefinition(b, id, &out.Definition, &out.API); err != nil {
 			return err
 		}
-		return w.audit(ctx, "api.update", id, map[string]any{"revision": out.Revision, "hash": out.Hash})
+		if err := w.queueAudit(b, "api.update", id, map[string]any{"revision": next, "hash": out.Hash}); err != nil {
+			return err
+		}
+		return w.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
 		return APIDetail{}, err

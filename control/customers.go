@@ -14,7 +14,8 @@ type Customer struct {
 	ID            string    `json:"id"`
 	Email         string    `json:"email"`
 	Name          string    `json:"name"`
-	Disabled      bool      `json:"disabled"` // cannot sign in, and no key of theirs is let in
+	Disabled      bool      `json:"disabled"`           // cannot sign in, and no key of theirs is let in
+	OverdueAt     time.Time `json:"overdueAt,omitzero"` // since when an invoice is unpaid beyond the days of grace
 	Apps          int       `json:"apps"`
 	Subscriptions int       `json:"subscriptions"` // running
 	Keys          int       `json:"keys"`
@@ -61,7 +62,7 @@ type AppKey struct {
 
 // customerSelect reads developers with what they hold in figures, in one round trip.
 const customerSelect = `
-	select d.developer_id, d.email, d.name, d.disabled,
+	select d.developer_id, d.email, d.name, d.disabled, coalesce(d.overdue_at, '0001-01-01'),
 		(select count(*) from app a where a.tenant_id = d.tenant_id and a.developer_id = d.developer_id and a.deleted_at is null),
 		(select count(*) from app a join subscription s on (s.tenant_id, s.app_id) = (a.tenant_id, a.app_id) and s.ended_at is null
 			where a.tenant_id = d.tenant_id and a.developer_id = d.developer_id),
@@ -70,7 +71,7 @@ const customerSelect = `
 		d.created_at`
 
 func (c *Customer) fields() []any {
-	return []any{&c.ID, &c.Email, &c.Name, &c.Disabled, &c.Apps, &c.Subscriptions, &c.Keys, &c.CreatedAt}
+	return []any{&c.ID, &c.Email, &c.Name, &c.Disabled, &c.OverdueAt, &c.Apps, &c.Subscriptions, &c.Keys, &c.CreatedAt}
 }
 
 // Customers lists the developers of the portal by their e-mail addresses. Match
@@ -158,18 +159,49 @@ func (p *Plane) SetCustomerDisabled(ctx context.Context, actor Actor, id string,
 				return err
 			}
 		}
-		rows, err := w.Query(ctx, `
-			select k.key_num::bigint from app a join api_key k using (tenant_id, app_id)
-			where a.tenant_id = $1 and a.developer_id = $2 and k.deleted_at is null order by k.key_num`, w.tenant, id)
+		keys, err := w.changedKeysOfDeveloper(ctx, id)
 		if err != nil {
 			return err
 		}
-		keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		return w.audit(ctx, action, id, map[string]any{"email": email, "keys": keys})
+	})
+	return err
+}
+
+// changedKeysOfDeveloper notes all keys of a developer's apps.
+func (w *write) changedKeysOfDeveloper(ctx context.Context, id string) (int, error) {
+	rows, err := w.Query(ctx, `
+		select k.key_num::bigint from app a join api_key k using (tenant_id, app_id)
+		where a.tenant_id = $1 and a.developer_id = $2 and k.deleted_at is null order by k.key_num`, w.tenant, id)
+	if err != nil {
+		return 0, err
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	w.changedKeys(keys)
+	return len(keys), err
+}
+
+// SetOverdue says that a developer has not paid an invoice in time and beyond, or has
+// paid by now: nodes are told at once what its keys open. It is for the books, who
+// know; a suspended account's developers are let in all the same when they have paid.
+func (p *Plane) SetOverdue(ctx context.Context, tenant uint32, id string, overdue bool) error {
+	if tenant == 0 {
+		return model.Errorf(model.Invalid, "a developer is one of an account")
+	}
+	a := system(Actor{Tenant: tenant})
+	_, err := p.writeTo(ctx, a, a.scope(), "", func(w *write) error {
+		var email string
+		if err := w.QueryRow(ctx, `
+			update developer set overdue_at = case when $3 then coalesce(overdue_at, $4) end where tenant_id = $1 and developer_id = $2 returning email`,
+			w.tenant, id, overdue, p.now()).Scan(&email); err != nil {
+			return missing(err, "there is no developer %q", id)
+		}
+		keys, err := w.changedKeysOfDeveloper(ctx, id)
 		if err != nil {
 			return err
 		}
-		w.changedKeys(keys)
-		return w.audit(ctx, action, id, map[string]any{"email": email, "keys": len(keys)})
+		action := map[bool]string{true: "developer.overdue", false: "developer.paid"}[overdue]
+		return w.audit(ctx, action, id, map[string]any{"email": email, "keys": keys})
 	})
 	return err
 }

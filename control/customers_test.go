@@ -198,6 +198,31 @@ func TestCustomers(t *testing.T) {
 		t.Errorf("nodes were told %+v", c)
 	}
 	w.refused(w.SetCustomerDisabled(w.ctx, a, "nosuch", true), model.NotFound, "nosuch")
+
+	// Overdue, keys open nothing, but where the plan or the seller lets them go on.
+	opens := func(want int) {
+		t.Helper()
+		if c := w.follow(&node, n); len(c.Keys) != 1 || len(c.Keys[0].Subscriptions) != want || !c.Keys[0].Enabled {
+			t.Errorf("nodes were told %+v, want %d subscriptions", c, want)
+		}
+		w.same(&node, n)
+	}
+	w.must(w.SetOverdue(w.ctx, a.Tenant, bea.ID, true))
+	opens(0)
+	for _, sql := range []string{`update plan set unpaid = 'keep'`, `update plan set unpaid = ''; update tenant set billing_rules = '{"unpaid":"keep"}'`} {
+		w.exec(sql)
+		w.must(w.SetOverdue(w.ctx, a.Tenant, bea.ID, true))
+		opens(1)
+	}
+	w.exec(`update plan set unpaid = 'suspend'`)
+	w.must(w.SetOverdue(w.ctx, a.Tenant, bea.ID, true))
+	opens(0)
+	if c, err := w.Customer(w.ctx, a, bea.ID); err != nil || c.OverdueAt.IsZero() {
+		t.Errorf("customer %+v, %v", c.Customer, err)
+	}
+	w.must(w.SetOverdue(w.ctx, a.Tenant, bea.ID, false))
+	opens(1)
+	w.refused(w.SetOverdue(w.ctx, a.Tenant, "nosuch", true), model.NotFound, "nosuch")
 	_, err = w.Customer(w.ctx, a, "nosuch")
 	w.refused(err, model.NotFound, "nosuch")
 

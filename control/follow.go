@@ -258,13 +258,16 @@ const (
 	planRows = `select p.plan_id, p.tenant_id, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.hard, p.fail_open, p.soft_quota, ` + planStages + `,
 			p.deleted_at is not null or t.gateway_id <> $1
 		from plan p join tenant t using (tenant_id)`
-	// A disabled developer's keys are as if disabled one by one.
+	// A disabled developer's keys are as if disabled one by one. One who is overdue has
+	// no subscription but those to plans that let it go on.
 	keyColumns = `select k.key_num, k.tenant_id, k.hash, k.enabled and d.disabled is not true, k.deleted_at is not null or t.gateway_id <> $1,
 			s.subscription_id, s.plan_id, s.terms, coalesce(s.origin_id, 0)
 		from api_key k join tenant t using (tenant_id)
 		left join (app a join developer d using (tenant_id, developer_id)) on (a.tenant_id, a.app_id) = (k.tenant_id, k.app_id)
 		left join (subscription_key sk join subscription s using (tenant_id, subscription_id))
-			on (sk.tenant_id, sk.key_num) = (k.tenant_id, k.key_num) and s.ended_at is null`
+			on (sk.tenant_id, sk.key_num) = (k.tenant_id, k.key_num) and s.ended_at is null
+				and (d.overdue_at is null or exists (select from plan u where (u.tenant_id, u.plan_id) = (s.tenant_id, s.plan_id)
+					and (u.unpaid = 'keep' or u.unpaid = '' and t.billing_rules->>'unpaid' = 'keep')))`
 	keyOrder = ` order by k.tenant_id, k.key_num, s.subscription_id`
 )
 

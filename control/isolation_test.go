@@ -459,6 +459,8 @@ var isolation = map[string]any{
 		return empty(l.Items, err)
 	},
 	"Customer":            func(f foreign) error { return second(f.Customer(f.ctx, f.mine, f.developer2)) },
+	"Post":                "the process's own",
+	"SetOverdue":          func(f foreign) error { return f.SetOverdue(f.ctx, f.mine.Tenant, f.developer2, true) },
 	"SetCustomerDisabled": func(f foreign) error { return f.SetCustomerDisabled(f.ctx, f.mine, f.developer2, true) },
 	"Portal": func(f foreign) error {
 		p, err := f.Portal(f.ctx, f.mine)

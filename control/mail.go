@@ -73,6 +73,11 @@ func (p *Plane) post(ctx context.Context, tx pgx.Tx, tenant uint32, to, purpose,
 	return p.sendLater(ctx, tx, id)
 }
 
+// Post is post for letters of other parts, with their transaction.
+func (p *Plane) Post(ctx context.Context, tx pgx.Tx, tenant uint32, to, purpose, subject, text string) error {
+	return p.post(ctx, tx, tenant, to, purpose, subject, text)
+}
+
 func (p *Plane) sendLater(ctx context.Context, tx pgx.Tx, id int64) error {
 	_, err := p.jobs.InsertTx(ctx, tx, sendMailArgs{id}, &river.InsertOpts{MaxAttempts: 12})
 	return err

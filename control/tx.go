@@ -27,14 +27,20 @@ const setScope = `select set_config('tollgate.tenant', $1, true)`
 // in runs fn in a transaction that sees the rows of s, again if the database
 // asks for that.
 func (p *Plane) in(ctx context.Context, s scope, o pgx.TxOptions, fn func(pgx.Tx) error) error {
-	return retry(ctx, func() error {
-		return pgx.BeginTxFunc(ctx, p.pool, o, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, setScope, string(s)); err != nil {
-				return err
-			}
-			return fn(tx)
-		})
-	})
+	o.BeginQuery = begin(o, s)
+	return retry(ctx, func() error { return pgx.BeginTxFunc(ctx, p.pool, o, fn) })
+}
+
+// begin begins a transaction in one round trip with its scope, which is a number or *.
+func begin(o pgx.TxOptions, s scope) string {
+	sql := "begin"
+	if o.IsoLevel != "" {
+		sql += " isolation level " + string(o.IsoLevel)
+	}
+	if o.AccessMode != "" {
+		sql += " " + string(o.AccessMode)
+	}
+	return sql + "; set local tollgate.tenant = '" + string(s) + "'"
 }
 
 // read runs fn in a read-only transaction.
@@ -117,20 +123,35 @@ func (p *Plane) operate(ctx context.Context, a Actor, accountID string, fn func(
 }
 
 func (p *Plane) writeTo(ctx context.Context, a Actor, s scope, accountID string, fn func(*write) error) (uint64, error) {
+	return p.writeAfter(ctx, a, s, accountID, nil, fn)
+}
+
+// writeAfter locks the account and runs fn. What first queues, if it is not nil, is read
+// under the lock, in the same round trip.
+func (p *Plane) writeAfter(ctx context.Context, a Actor, s scope, accountID string, first func(*pgx.Batch), fn func(*write) error) (uint64, error) {
 	var rev uint64
 	err := p.in(ctx, s, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		w := &write{Tx: tx, actor: a}
-		var suspended bool
-		var reason string
-		err := tx.QueryRow(ctx, `
+		b := &pgx.Batch{}
+		b.Queue(`
 			select tenant_id, gateway_id, suspended, suspended_reason from tenant
 			where case when $2 = 0 then account_id = $1 else tenant_id = $2 end
-			for no key update`, accountID, a.Tenant).Scan(&w.tenant, &w.gateway, &suspended, &reason)
-		if err != nil {
-			return missing(err, "there is no account %s", accountID)
+			for no key update`, accountID, a.Tenant).QueryRow(func(r pgx.Row) error {
+			var suspended bool
+			var reason string
+			if err := r.Scan(&w.tenant, &w.gateway, &suspended, &reason); err != nil {
+				return missing(err, "there is no account %s", accountID)
+			}
+			if suspended && a.Role != RoleOperator {
+				return model.Errorf(model.Denied, "account %s is suspended (%s): it can be looked at but not changed; ask the operator", accountID, reason)
+			}
+			return nil
+		})
+		if first != nil {
+			first(b)
 		}
-		if suspended && a.Role != RoleOperator {
-			return model.Errorf(model.Denied, "account %s is suspended (%s): it can be looked at but not changed; ask the operator", accountID, reason)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
 		}
 		if err := fn(w); err != nil {
 			return err
@@ -200,16 +221,34 @@ func (w *write) audit(ctx context.Context, action, target string, detail map[str
 	return audit(ctx, w.Tx, w.actor, &w.tenant, action, target, detail)
 }
 
+// queueAudit is audit in a batch.
+func (w *write) queueAudit(b *pgx.Batch, action, target string, detail map[string]any) error {
+	args, err := auditArgs(w.actor, &w.tenant, action, target, detail)
+	if err == nil {
+		b.Queue(auditRow, args...)
+	}
+	return err
+}
+
 func audit(ctx context.Context, tx pgx.Tx, a Actor, tenant *uint32, action, target string, detail map[string]any) error {
+	args, err := auditArgs(a, tenant, action, target, detail)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, auditRow, args...)
+	return err
+}
+
+const auditRow = `
+	insert into audit (tenant_id, actor, actor_name, source, role, action, target, detail) values ($1, $2, $3, $4, $5, $6, $7, $8)`
+
+func auditArgs(a Actor, tenant *uint32, action, target string, detail map[string]any) ([]any, error) {
 	if detail == nil {
 		detail = map[string]any{}
 	}
 	d, err := json.Marshal(detail)
 	if err != nil {
-		return fmt.Errorf("audit detail of %s: %w", action, err)
+		return nil, fmt.Errorf("audit detail of %s: %w", action, err)
 	}
-	_, err = tx.Exec(ctx, `
-		insert into audit (tenant_id, actor, actor_name, source, role, action, target, detail) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		tenant, a.Member, a.Name, a.Source, string(a.Role), action, target, d)
-	return err
+	return []any{tenant, a.Member, a.Name, a.Source, string(a.Role), action, target, d}, nil
 }

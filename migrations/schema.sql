@@ -369,6 +369,53 @@ CREATE TABLE public.client_certificate (
 
 ALTER TABLE ONLY public.client_certificate FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.collection (
+    tenant_id integer NOT NULL,
+    invoice_id text NOT NULL,
+    state text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    amount_due bigint NOT NULL,
+    amount_paid bigint DEFAULT 0 NOT NULL,
+    by text DEFAULT 'hand'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    last_error text DEFAULT ''::text NOT NULL,
+    reminders integer DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT collection_amount_due_check CHECK ((amount_due >= 0)),
+    CONSTRAINT collection_amount_paid_check CHECK ((amount_paid >= 0)),
+    CONSTRAINT collection_by_check CHECK ((by = ANY (ARRAY['hand'::text, 'stripe'::text]))),
+    CONSTRAINT collection_check CHECK (((state <> 'paid'::text) OR (amount_paid >= amount_due))),
+    CONSTRAINT collection_check1 CHECK (((state <> ALL (ARRAY['open'::text, 'past_due'::text, 'uncollectible'::text])) OR (amount_paid < amount_due))),
+    CONSTRAINT collection_check2 CHECK (((state <> 'void'::text) OR (amount_due = 0))),
+    CONSTRAINT collection_state_check CHECK ((state = ANY (ARRAY['open'::text, 'past_due'::text, 'paid'::text, 'void'::text, 'uncollectible'::text])))
+);
+
+ALTER TABLE ONLY public.collection FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.credit_note (
+    tenant_id integer NOT NULL,
+    credit_note_id text NOT NULL,
+    invoice_id text NOT NULL,
+    adjustment_id text,
+    kind text NOT NULL,
+    series text NOT NULL,
+    serial bigint NOT NULL,
+    number text NOT NULL,
+    reference text NOT NULL,
+    reason text NOT NULL,
+    lines jsonb NOT NULL,
+    tax bigint NOT NULL,
+    amount bigint NOT NULL,
+    by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT credit_note_amount_check CHECK ((amount > 0)),
+    CONSTRAINT credit_note_kind_check CHECK ((kind = ANY (ARRAY['credit'::text, 'void'::text, 'refund'::text, 'adjustment'::text]))),
+    CONSTRAINT credit_note_reference_check CHECK ((reference <> ''::text)),
+    CONSTRAINT credit_note_tax_check CHECK ((tax >= 0))
+);
+
+ALTER TABLE ONLY public.credit_note FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.deployment (
     tenant_id integer NOT NULL,
     deployment_id text NOT NULL,
@@ -403,7 +450,8 @@ CREATE TABLE public.developer (
     password_hash text NOT NULL,
     billing jsonb DEFAULT '{}'::jsonb NOT NULL,
     disabled boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    overdue_at timestamp with time zone
 );
 
 ALTER TABLE ONLY public.developer FORCE ROW LEVEL SECURITY;
@@ -495,6 +543,7 @@ CREATE TABLE public.installation (
     smtp_password bytea,
     seller jsonb DEFAULT '{}'::jsonb NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    billing_rules jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT installation_one_check CHECK (one),
     CONSTRAINT installation_sign_up_check CHECK ((sign_up = ANY (ARRAY['open'::text, 'invitation'::text])))
 );
@@ -517,9 +566,13 @@ CREATE TABLE public.invoice (
     cut integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finalized_at timestamp with time zone,
+    kind text DEFAULT 'invoice'::text NOT NULL,
+    tax bigint DEFAULT 0 NOT NULL,
+    taxes jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT invoice_check CHECK (((seller = 'tenant'::text) = (developer_id IS NOT NULL))),
     CONSTRAINT invoice_check1 CHECK (((state = 'final'::text) = ((serial IS NOT NULL) AND (number IS NOT NULL) AND (cut IS NOT NULL) AND (finalized_at IS NOT NULL)))),
     CONSTRAINT invoice_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT invoice_kind_check CHECK ((kind = ANY (ARRAY['invoice'::text, 'adjustment'::text]))),
     CONSTRAINT invoice_seller_check CHECK ((seller = ANY (ARRAY['operator'::text, 'tenant'::text]))),
     CONSTRAINT invoice_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'final'::text])))
 );
@@ -539,6 +592,7 @@ CREATE TABLE public.invoice_line (
     exact numeric(38,12) NOT NULL,
     invoiced bigint NOT NULL,
     amount bigint NOT NULL,
+    tax bigint DEFAULT 0 NOT NULL,
     CONSTRAINT invoice_line_meter_check CHECK ((meter = ANY (ARRAY['fee'::text, 'calls'::text, 'bytes-out'::text, 'minimum'::text, 'maximum'::text, 'discount'::text, 'coupon'::text])))
 );
 
@@ -642,6 +696,29 @@ ALTER TABLE public.owned_name ALTER COLUMN domain_num ADD GENERATED ALWAYS AS ID
     CACHE 1
 );
 
+CREATE TABLE public.payment (
+    tenant_id integer NOT NULL,
+    payment_id text NOT NULL,
+    invoice_id text NOT NULL,
+    amount bigint NOT NULL,
+    kind text NOT NULL,
+    reference text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT payment_check CHECK (
+CASE kind
+    WHEN 'refund'::text THEN (amount < 0)
+    WHEN 'failed'::text THEN (amount = 0)
+    ELSE (amount > 0)
+END),
+    CONSTRAINT payment_kind_check CHECK ((kind = ANY (ARRAY['hand'::text, 'stripe'::text, 'wallet'::text, 'refund'::text, 'failed'::text]))),
+    CONSTRAINT payment_reference_check CHECK ((reference <> ''::text))
+);
+
+ALTER TABLE ONLY public.payment FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.period_close (
     tenant_id integer NOT NULL,
     period_start timestamp with time zone NOT NULL,
@@ -677,12 +754,14 @@ CREATE TABLE public.plan (
     sheet_num integer,
     published boolean DEFAULT false NOT NULL,
     product_code text DEFAULT ''::text NOT NULL,
+    unpaid text DEFAULT ''::text NOT NULL,
     hard boolean DEFAULT false NOT NULL,
     fail_open boolean DEFAULT false NOT NULL,
     soft_quota boolean DEFAULT false NOT NULL,
     CONSTRAINT plan_check CHECK ((((quota_limit IS NULL) = (quota_period IS NULL)) AND ((quota_limit IS NULL) = (quota_offset IS NULL)))),
     CONSTRAINT plan_fail_open CHECK ((hard OR (NOT fail_open))),
-    CONSTRAINT plan_quota_period_check CHECK ((quota_period = ANY (ARRAY['DAY'::text, 'WEEK'::text, 'MONTH'::text])))
+    CONSTRAINT plan_quota_period_check CHECK ((quota_period = ANY (ARRAY['DAY'::text, 'WEEK'::text, 'MONTH'::text]))),
+    CONSTRAINT plan_unpaid_check CHECK ((unpaid = ANY (ARRAY[''::text, 'keep'::text, 'suspend'::text])))
 );
 
 ALTER TABLE ONLY public.plan FORCE ROW LEVEL SECURITY;
@@ -1013,6 +1092,7 @@ CREATE TABLE public.tenant (
     seller jsonb DEFAULT '{}'::jsonb NOT NULL,
     suspended_at timestamp with time zone,
     suspended_reason text DEFAULT ''::text NOT NULL,
+    billing_rules jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT tenant_account_id_check CHECK ((account_id ~ '^[1-9][0-9]{11}$'::text)),
     CONSTRAINT tenant_suspended_check CHECK ((suspended = (suspended_at IS NOT NULL)))
 );
@@ -1330,8 +1410,23 @@ ALTER TABLE ONLY public.certificate
 ALTER TABLE ONLY public.client_certificate
     ADD CONSTRAINT client_certificate_pkey PRIMARY KEY (tenant_id, certificate_id);
 
+ALTER TABLE ONLY public.collection
+    ADD CONSTRAINT collection_pkey PRIMARY KEY (tenant_id, invoice_id);
+
 ALTER TABLE ONLY public.service_credential
     ADD CONSTRAINT credential_num_key UNIQUE (credential_num);
+
+ALTER TABLE ONLY public.credit_note
+    ADD CONSTRAINT credit_note_id_key UNIQUE (credit_note_id);
+
+ALTER TABLE ONLY public.credit_note
+    ADD CONSTRAINT credit_note_once UNIQUE (tenant_id, invoice_id, reference);
+
+ALTER TABLE ONLY public.credit_note
+    ADD CONSTRAINT credit_note_pkey PRIMARY KEY (tenant_id, credit_note_id);
+
+ALTER TABLE ONLY public.credit_note
+    ADD CONSTRAINT credit_note_serial_key UNIQUE (series, serial);
 
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_id_key UNIQUE (deployment_id);
@@ -1413,6 +1508,12 @@ ALTER TABLE ONLY public.operator
 
 ALTER TABLE ONLY public.owned_name
     ADD CONSTRAINT owned_name_pkey PRIMARY KEY (tenant_id, name);
+
+ALTER TABLE ONLY public.payment
+    ADD CONSTRAINT payment_once UNIQUE (tenant_id, invoice_id, kind, reference);
+
+ALTER TABLE ONLY public.payment
+    ADD CONSTRAINT payment_pkey PRIMARY KEY (tenant_id, payment_id);
 
 ALTER TABLE ONLY public.period_close
     ADD CONSTRAINT period_close_pkey PRIMARY KEY (tenant_id, period_start);
@@ -1581,6 +1682,10 @@ CREATE INDEX call_log_default_tenant_id_tx_idx ON public.call_log_default USING 
 
 CREATE INDEX certificate_acme ON public.certificate USING btree (not_after) WHERE (kind = 'acme'::text);
 
+CREATE INDEX collection_unpaid ON public.collection USING btree (due_at) WHERE (state = ANY (ARRAY['open'::text, 'past_due'::text]));
+
+CREATE INDEX credit_note_adjustment ON public.credit_note USING btree (tenant_id, adjustment_id) WHERE (adjustment_id IS NOT NULL);
+
 CREATE INDEX deployment_list ON public.deployment USING btree (tenant_id, api_id, deployment_num DESC);
 
 CREATE UNIQUE INDEX developer_email_key ON public.developer USING btree (tenant_id, lower(email));
@@ -1711,11 +1816,15 @@ ALTER INDEX public.usage_line_hour ATTACH PARTITION public.usage_line_default_ho
 
 ALTER INDEX public.usage_line_tenant ATTACH PARTITION public.usage_line_default_tenant_id_hour_idx;
 
+CREATE TRIGGER credit_note_is_immutable BEFORE DELETE OR UPDATE ON public.credit_note FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
+
 CREATE TRIGGER deployment_is_immutable BEFORE UPDATE ON public.deployment FOR EACH ROW EXECUTE FUNCTION public.deployment_is_immutable();
 
 CREATE TRIGGER final_invoice_is_immutable BEFORE DELETE OR UPDATE ON public.invoice FOR EACH ROW EXECUTE FUNCTION public.final_invoice_is_immutable();
 
 CREATE TRIGGER final_line_is_immutable BEFORE INSERT OR DELETE OR UPDATE ON public.invoice_line FOR EACH ROW EXECUTE FUNCTION public.final_line_is_immutable();
+
+CREATE TRIGGER payment_is_immutable BEFORE DELETE OR UPDATE ON public.payment FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
 
 CREATE TRIGGER price_sheet_is_immutable BEFORE DELETE OR UPDATE ON public.price_sheet FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
 
@@ -1763,6 +1872,15 @@ ALTER TABLE ONLY public.certificate
 
 ALTER TABLE ONLY public.client_certificate
     ADD CONSTRAINT client_certificate_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.collection
+    ADD CONSTRAINT collection_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id);
+
+ALTER TABLE ONLY public.credit_note
+    ADD CONSTRAINT credit_note_tenant_id_adjustment_id_fkey FOREIGN KEY (tenant_id, adjustment_id) REFERENCES public.invoice(tenant_id, invoice_id);
+
+ALTER TABLE ONLY public.credit_note
+    ADD CONSTRAINT credit_note_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id);
 
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
@@ -1820,6 +1938,9 @@ ALTER TABLE ONLY public.node_token
 
 ALTER TABLE ONLY public.owned_name
     ADD CONSTRAINT owned_name_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.payment
+    ADD CONSTRAINT payment_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id);
 
 ALTER TABLE ONLY public.period_close
     ADD CONSTRAINT period_close_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
@@ -1956,6 +2077,10 @@ ALTER TABLE public.certificate ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.client_certificate ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.collection ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.credit_note ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.developer ENABLE ROW LEVEL SECURITY;
@@ -1975,6 +2100,8 @@ ALTER TABLE public.mail ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.member ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.owned_name ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.payment ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.period_close ENABLE ROW LEVEL SECURITY;
 
@@ -2042,6 +2169,10 @@ CREATE POLICY tenant_only ON public.certificate USING ((((tenant_id)::text = cur
 
 CREATE POLICY tenant_only ON public.client_certificate USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.collection USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.credit_note USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.deployment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.developer USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
@@ -2061,6 +2192,8 @@ CREATE POLICY tenant_only ON public.mail USING ((((tenant_id)::text = current_se
 CREATE POLICY tenant_only ON public.member USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.owned_name USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.payment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.period_close USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -15,17 +15,110 @@ type Invoice struct {
 	End         time.Time `json:"end"`
 	Currency    string    `json:"currency"`
 	Digits      int       `json:"digits"`
-	Total       int64     `json:"total"`
+	Total       int64     `json:"total"` // with tax
+	Tax         int64     `json:"tax,omitempty"`
 	From        Party     `json:"from"`
 	To          Party     `json:"to"`
 	CreatedAt   time.Time `json:"createdAt"`
 	FinalizedAt time.Time `json:"finalizedAt,omitzero"`
+	// An adjustment is a difference below zero to what was invoiced of the month: it
+	// is not paid, credit notes to those invoices stand for it.
+	Adjustment bool `json:"adjustment,omitempty"`
+	Collection
 }
+
+// Collection is how a final invoice stands. Of a draft and of an adjustment it is
+// empty.
+type Collection struct {
+	State     string    `json:"state,omitempty"` // one of the States
+	DueAt     time.Time `json:"dueAt,omitzero"`
+	Due       int64     `json:"due,omitempty"`  // the total less what was credited
+	Paid      int64     `json:"paid,omitempty"` // less what was paid back
+	By        string    `json:"by,omitempty"`   // who collects it: "hand" or "stripe"
+	Attempts  int       `json:"attempts,omitempty"`
+	LastError string    `json:"lastError,omitempty"`
+}
+
+// States of a final invoice.
+const (
+	StateOpen          = "open"
+	StatePastDue       = "past_due"
+	StatePaid          = "paid"
+	StateVoid          = "void"
+	StateUncollectible = "uncollectible"
+)
+
+// Open is what has to be paid still.
+func (c *Collection) Open() int64 {
+	if c.State == StateVoid {
+		return 0
+	}
+	return max(c.Due-c.Paid, 0)
+}
+
+// Surplus is what was paid beyond what is due, and has to be paid back.
+func (c *Collection) Surplus() int64 { return max(c.Paid-c.Due, 0) }
 
 // InvoiceDetail is an invoice with its lines.
 type InvoiceDetail struct {
 	Invoice
-	Lines []InvoiceLine `json:"lines"`
+	Lines    []InvoiceLine `json:"lines"`
+	Taxes    []TaxLine     `json:"taxes,omitempty"`
+	Payments []Payment     `json:"payments,omitempty"`
+	Credits  []CreditNote  `json:"credits,omitempty"` // to it, or that stand for it
+}
+
+// TaxLine is the tax of one rate on the sum of the lines.
+type TaxLine struct {
+	Name    string  `json:"name"`
+	Percent Decimal `json:"percent"`
+	Base    int64   `json:"base"`
+	Amount  int64   `json:"amount"`
+	Note    string  `json:"note,omitempty"` // why there is none
+}
+
+// Kinds of payments.
+const (
+	PaidByHand   = "hand" // a bank transfer, as somebody booked it
+	PaidByStripe = "stripe"
+	PaidByWallet = "wallet"
+	PaidBack     = "refund"
+	PayFailed    = "failed" // an attempt, of no amount
+)
+
+// Payment is money that came for an invoice, or that went back (below zero), or an
+// attempt that failed.
+type Payment struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind"`
+	Amount    int64     `json:"amount"`
+	Reference string    `json:"reference"`
+	Note      string    `json:"note,omitempty"`
+	At        time.Time `json:"at"`
+	By        string    `json:"by"`
+}
+
+// CreditNote takes an amount off an invoice.
+type CreditNote struct {
+	ID            string       `json:"id"`
+	Number        string       `json:"number"`
+	Kind          string       `json:"kind"` // "credit", "void", "refund" or "adjustment"
+	InvoiceID     string       `json:"invoiceId"`
+	InvoiceNumber string       `json:"invoiceNumber"`
+	AdjustmentID  string       `json:"adjustmentId,omitempty"`
+	Reason        string       `json:"reason"`
+	Amount        int64        `json:"amount"` // with tax
+	Tax           int64        `json:"tax"`
+	Lines         []CreditLine `json:"lines"`
+	By            string       `json:"by"`
+	CreatedAt     time.Time    `json:"createdAt"`
+}
+
+// CreditLine is what a credit note takes off a line of its invoice.
+type CreditLine struct {
+	Line int   `json:"line"`
+	Net  int64 `json:"net"`
+	Tax  int64 `json:"tax"`
 }
 
 // Meters of an invoice's lines: the fee, what was used, and what is added to their
@@ -50,9 +143,10 @@ type InvoiceLine struct {
 	Title    string      `json:"title"`
 	Quantity int64       `json:"quantity"`
 	Steps    []PriceStep `json:"steps"`
-	Exact    string      `json:"exact"`    // of the month so far, major units
-	Invoiced int64       `json:"invoiced"` // on earlier invoices of the month
-	Amount   int64       `json:"amount"`
+	Exact    string      `json:"exact"`         // of the month so far, major units
+	Invoiced int64       `json:"invoiced"`      // on earlier invoices of the month
+	Amount   int64       `json:"amount"`        // without tax
+	Tax      int64       `json:"tax,omitempty"` // its part of the invoice's
 }
 
 // PriceStep is a part of a line. Of a meter it is the units that one price is for,

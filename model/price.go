@@ -80,6 +80,8 @@ type Party struct {
 	Address string `json:"address,omitempty"` // lines
 	TaxID   string `json:"taxId,omitempty"`
 	Email   string `json:"email,omitempty"`
+	Country string `json:"country,omitempty"` // ISO 3166, two letters: what tax goes by
+	Region  string `json:"region,omitempty"`  // of it, where tax asks for that
 }
 
 // Validate reports the first thing that does not fit on an invoice. A party
@@ -111,6 +113,12 @@ func (p *Party) Check() (field string, err error) {
 		if a, err := mail.ParseAddress(p.Email); err != nil || a.Address != p.Email {
 			return "email", Errorf(Invalid, "%q is not an e-mail address", p.Email)
 		}
+	}
+	if p.Country != "" && !IsCountry(p.Country) {
+		return "country", Errorf(Invalid, "%.20q is not a country's code such as DE (ISO 3166)", p.Country)
+	}
+	if p.Region != "" && (p.Country == "" || !taxRegion.MatchString(p.Region)) {
+		return "region", Errorf(Invalid, "%.20q is not the code of a region of a country, such as CA", p.Region)
 	}
 	if p.Name == "" && (p.Address != "" || p.TaxID != "" || p.Email != "") {
 		return "name", Errorf(Invalid, "an invoice needs the name of who it is from or to; the address alone does not say it")

@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -246,7 +247,8 @@ func (v *visit) accountWith(status int, typed *control.Profile, problems []ui.Pr
 }
 
 func (v *visit) saveAccount() error {
-	p := control.Profile{Name: v.value("name"), Billing: model.Party{Name: v.value("billing-name"), Address: v.value("address"), TaxID: v.value("tax-id"), Email: v.value("billing-email")}}
+	p := control.Profile{Name: v.value("name"), Billing: model.Party{Name: v.value("billing-name"), Address: v.value("address"), TaxID: v.value("tax-id"), Email: v.value("billing-email"),
+		Country: strings.ToUpper(v.value("country")), Region: strings.ToUpper(v.value("region"))}}
 	err := v.Plane.SetDeveloperProfile(v.ctx(), v.actor(), p)
 	if err == nil {
 		return v.done("Saved.", "/account")

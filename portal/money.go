@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,6 +23,7 @@ func (s *Server) moneyRoutes() []route {
 		{"GET", "/invoices/{invoice}", customer, (*visit).invoice},
 		{"GET", "/invoices/{invoice}/pdf", customer, (*visit).invoicePDF},
 		{"GET", "/invoices/{invoice}/csv", customer, (*visit).invoiceCSV},
+		{"GET", "/invoices/{invoice}/credits/{note}/pdf", customer, (*visit).creditPDF},
 		{"GET", "/invoices/{invoice}/lines/{line}", customer, (*visit).invoiceHours},
 	}
 }
@@ -82,10 +84,14 @@ func (v *visit) invoices() error {
 	if err != nil {
 		return err
 	}
+	unpaid, err := v.Billing.Unpaid(v.ctx(), v.books())
+	if err != nil {
+		return err
+	}
 	if next != "" {
 		next = v.link("/invoices?after=" + next)
 	}
-	return v.render(invoicesView(v.page("Invoices"), v, l, next, owed))
+	return v.render(invoicesView(v.page("Invoices"), v, l, next, owed, unpaid))
 }
 
 func (v *visit) oneInvoice() (billing.InvoiceDetail, error) {
@@ -115,6 +121,31 @@ func (v *visit) invoicePDF() error {
 		return err
 	}
 	return v.file("application/pdf", money.FileName(&i.Invoice, "pdf"), func(w io.Writer) error {
+		_, err := b.WriteTo(w)
+		return err
+	})
+}
+
+func (v *visit) creditPDF() error {
+	inv, err := v.oneInvoice()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(inv.Credits, func(c model.CreditNote) bool { return c.ID == v.path("note") })
+	if i < 0 {
+		return model.Errorf(model.NotFound, "invoice %s has no such credit note", inv.Number)
+	}
+	n := &inv.Credits[i]
+	if n.InvoiceID != inv.ID { // seen from the adjustment that it stands for
+		if inv, err = v.Billing.Invoice(v.ctx(), v.books(), n.InvoiceID); err != nil {
+			return err
+		}
+	}
+	var b bytes.Buffer
+	if err := money.CreditPDF(&b, &inv, n); err != nil {
+		return err
+	}
+	return v.file("application/pdf", n.Number+".pdf", func(w io.Writer) error {
 		_, err := b.WriteTo(w)
 		return err
 	})

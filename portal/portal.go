@@ -136,11 +136,15 @@ func (s *Server) Serves(r *http.Request) bool {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // URL is the public address of a portal.
-func (s *Server) URL(slug string) string {
-	if s.Domain != "" {
-		return s.Console.Scheme + "://" + slug + "." + s.Domain
+func (s *Server) URL(slug string) string { return URL(s.Console, s.Domain, slug) }
+
+// URL is the public address of a portal where the console is at its address, and
+// portals have hosts in a domain (empty: none of their own).
+func URL(console *url.URL, domain, slug string) string {
+	if domain != "" {
+		return console.Scheme + "://" + slug + "." + domain
 	}
-	return strings.TrimSuffix(s.Console.String(), "/") + pathPrefix + slug
+	return strings.TrimSuffix(console.String(), "/") + pathPrefix + slug
 }
 
 const pathPrefix = "/portal/"

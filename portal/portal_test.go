@@ -330,14 +330,20 @@ func TestDeveloperJourney(t *testing.T) {
 	_, err = w.books.Finalize(w.Context(), scope, billing.By{}, []string{drafts[0].ID}, true)
 	w.must(err)
 	b.get("invoices").want(200, "INV-000001", "5.00 USD")
-	b.get("invoices/"+drafts[0].ID).want(200, "INV-000001", "250", "5.00 USD")
+	note, err := w.books.Credit(w.Context(), scope, billing.By{Member: "x"}, billing.Credit{Invoice: drafts[0].ID, Reference: "1", Reason: "an outage", Amount: 100})
+	w.must(err)
+	b.get("invoices").want(200, "To be paid", "4.00 USD")
+	b.get("invoices/"+drafts[0].ID).want(200, "INV-000001", "250", "5.00 USD", "Open", "4.00 USD", "an outage", note.Number)
+	if pdf := b.get("invoices/" + drafts[0].ID + "/credits/" + note.ID + "/pdf").want(200); !strings.HasPrefix(pdf.body, "%PDF-") {
+		t.Error("the credit note is no PDF")
+	}
 	b.get("invoices/"+drafts[0].ID+"/csv").want(200, "250")
 	b.get("invoices/"+drafts[0].ID+"/lines/1").want(200, "250 billable calls")
 	if pdf := b.get("invoices/" + drafts[0].ID + "/pdf").want(200); !strings.HasPrefix(pdf.body, "%PDF-") {
 		t.Error("no PDF")
 	}
 	eve := w.signUp("eve@example.com")
-	for _, path := range []string{"invoices/" + drafts[0].ID, "invoices/" + drafts[0].ID + "/pdf", "invoices/" + drafts[0].ID + "/lines/1", "apps/" + app, "subscriptions/" + sub + "/cancel", "keys/" + keyID + "/revoke"} {
+	for _, path := range []string{"invoices/" + drafts[0].ID, "invoices/" + drafts[0].ID + "/pdf", "invoices/" + drafts[0].ID + "/credits/" + note.ID + "/pdf", "invoices/" + drafts[0].ID + "/lines/1", "apps/" + app, "subscriptions/" + sub + "/cancel", "keys/" + keyID + "/revoke"} {
 		eve.get(path).want(404)
 	}
 	eve.get("usage").want(200, "No calls in this time")

@@ -52,6 +52,9 @@ func (w *world) furnish() *furnished {
 	_, err = w.books.Finalize(w.Context(), scope, billing.By{}, []string{drafts[0].ID}, true)
 	w.must(err)
 	f.values["invoice"] = drafts[0].ID
+	note, err := f.books.Credit(f.Context(), scope, billing.By{Member: "x"}, billing.Credit{Invoice: drafts[0].ID, Reference: "1", Reason: "an outage", Amount: 1})
+	f.must(err)
+	f.values["note"] = note.ID
 	return f
 }
 
@@ -92,7 +95,7 @@ func (w *world) dump() string {
 			return err
 		}
 		for _, table := range []string{"tenant", "member", "api", "stage", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "price_sheet", "portal", "portal_api",
-			"developer", "app", "ticket", "period_close", "invoice", "invoice_line", "audit"} {
+			"developer", "app", "ticket", "period_close", "invoice", "invoice_line", "collection", "payment", "credit_note", "audit"} {
 			var rows *string
 			if err := tx.QueryRow(w.Context(), fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, w.owner.Tenant)).Scan(&rows); err != nil {
 				return err

@@ -19,7 +19,7 @@ import (
 )
 
 func (s *Server) billingRoutes() []route {
-	return []route{
+	return append(settleRoutes("/billing", mayBill), []route{
 		{method: "GET", pattern: "/billing", who: mayBill, handle: (*visit).billing},
 		{method: "POST", pattern: "/billing/run", who: mayBill, handle: (*visit).runBilling},
 		{method: "GET", pattern: "/billing/finalize", who: mayBill, handle: (*visit).confirmFinalize},
@@ -32,7 +32,7 @@ func (s *Server) billingRoutes() []route {
 		{method: "GET", pattern: "/billing/invoices/{invoice}/csv", who: mayBill, handle: (*visit).invoiceCSV},
 		{method: "GET", pattern: "/billing/invoices/{invoice}/lines/{line}", who: mayBill, handle: (*visit).invoiceHours},
 		{method: "GET", pattern: "/billing/invoices/{invoice}/lines/{line}/csv", who: mayBill, handle: (*visit).invoiceHoursCSV},
-	}
+	}...)
 }
 
 // books are the visitor's: the account's, or the operator's.
@@ -84,7 +84,7 @@ func (v *visit) monthCrumbs(month time.Time) []ui.Crumb {
 }
 
 func billingTabs(current string) []ui.Tab {
-	out := []ui.Tab{{Label: "Developers", URL: "/billing"}, {Label: "Your own bill", URL: "/billing/account"}, {Label: "Seller details", URL: "/billing/seller"}}
+	out := []ui.Tab{{Label: "Developers", URL: "/billing"}, {Label: "Your own bill", URL: "/billing/account"}, {Label: "Terms and tax", URL: "/billing/terms"}, {Label: "Seller details", URL: "/billing/seller"}}
 	for i := range out {
 		out[i].Current = out[i].URL == current
 	}
@@ -98,6 +98,7 @@ type billingMonth struct {
 	Months  []ui.Option
 	State   string
 	Balance billing.Balance
+	Unpaid  billing.Unpaid
 	Seller  model.Party
 	Items   []billing.Invoice
 	Drafts  int
@@ -123,6 +124,9 @@ func (v *visit) billing() error {
 	}
 	b := billingMonth{Month: month, Over: !month.AddDate(0, 1, 0).After(v.Now()), State: v.query("state"), Months: monthOptions(v.Now(), month)}
 	if b.Balance, err = v.Billing.Balance(v.ctx(), v.books(), month); err != nil {
+		return err
+	}
+	if b.Unpaid, err = v.Billing.Unpaid(v.ctx(), v.books()); err != nil {
 		return err
 	}
 	if b.Seller, err = v.Billing.Seller(v.ctx(), v.books()); err != nil {
@@ -248,6 +252,20 @@ func addSum(all []billing.Sum, i billing.Invoice) []billing.Sum {
 	return append(all, billing.Sum{Currency: i.Currency, Digits: i.Digits, Minor: i.Total, Invoices: 1})
 }
 
+// stateOptions are what of the books may be looked at alone.
+func stateOptions() []ui.Option {
+	return []ui.Option{{Label: "Drafts and invoices"}, {Value: "draft", Label: "Drafts"}, {Value: "final", Label: "Invoices"}, {Value: model.StateOpen, Label: "Open"},
+		{Value: model.StatePastDue, Label: "Past due"}, {Value: model.StatePaid, Label: "Paid"}, {Value: model.StateVoid, Label: "Void"}, {Value: model.StateUncollectible, Label: "Given up"}}
+}
+
+// unpaidNote says how much of what is open is past due.
+func unpaidNote(u billing.Unpaid) string {
+	if n := sumCount(u.PastDue); n > 0 {
+		return sumText(u.PastDue) + " of it past due, on " + ui.Plural(n, "invoice", "invoices")
+	}
+	return "of all months, none past due"
+}
+
 // sumText writes amounts of several currencies.
 func sumText(all []billing.Sum) string {
 	if len(all) == 0 {
@@ -344,7 +362,10 @@ func (v *visit) toDo(inv *billing.InvoiceDetail) (out []action) {
 	if !inv.Final && inv.Seller == v.sells() {
 		out = append(out, action{"Make it final", v.booksURL() + "/finalize?invoice=" + url.QueryEscape(inv.ID), true})
 	}
-	return out
+	if v.realm == control.RealmOperator && inv.State == model.StatePastDue {
+		out = append(out, action{Label: "Suspend the tenant", URL: tenantURL(inv.AccountID) + "/suspend"})
+	}
+	return append(out, v.toSettle(inv)...)
 }
 
 // invoicePDF is written whole before it is sent: what cannot be is a page's error.
@@ -452,7 +473,8 @@ func (v *visit) saveSeller() error {
 
 // party reads the fields of who an invoice is from or to.
 func (v *visit) party() model.Party {
-	return model.Party{Name: v.value("name"), Address: strings.ReplaceAll(v.value("address"), "\r\n", "\n"), TaxID: v.value("taxId"), Email: v.value("email")}
+	return model.Party{Name: v.value("name"), Address: strings.ReplaceAll(v.value("address"), "\r\n", "\n"), TaxID: v.value("taxId"), Email: v.value("email"),
+		Country: strings.ToUpper(v.value("country")), Region: strings.ToUpper(v.value("region"))}
 }
 
 func named(name, fallback string) string {

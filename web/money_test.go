@@ -123,7 +123,7 @@ func TestBillingPages(t *testing.T) {
 	b.get("/billing/seller").press("Save", "name", "Pets GmbH", "address", strings.Repeat("line\n", 9), "email", "x").want(422, "The address has 9 lines")
 	b.get("/billing/seller").press("Save", "name", "Pets GmbH", "address", "Street 1\r\nTown", "taxId", "DE1", "email", "money@pets.example").want(200, "are from Pets GmbH")
 	confirm := draft.link("Make it final").want(200, "The draft for Ships Ltd. of 50.50 EUR becomes an invoice", "never be changed")
-	inv := confirm.press("Make it final").want(200, "1 invoice is final", "Invoice INV-000001", "Pets GmbH", "Street 1", "Tax number DE1", "Total 50.50 EUR", "Final").without("Make it final")
+	inv := confirm.press("Make it final").want(200, "1 invoice is final", "Invoice INV-000001", "Pets GmbH", "Street 1", "Tax number DE1", "Total 50.50 EUR", "Open 50.50 EUR", "Due").without("Make it final")
 	confirm.press("Make it final").want(200, "Invoice INV-000001 is final already", "Total 50.50 EUR")
 
 	hours := inv.link("1,400").want(200, "1,400 billable calls", "of Gold · Routing, as on invoice INV-000001, in 2 hours", "In all 1,400")
@@ -139,6 +139,7 @@ func TestBillingPages(t *testing.T) {
 	b.get(month).want(200, "Not invoiced yet 0", "Invoiced 50.50 EUR", "On invoices 1,400", "every call is on an invoice", "INV-000001").
 		press("Make drafts for "+name).want(200, "Nobody owes anything for "+name)
 
+	s.settled(b, inv.path)
 	// This month goes on: what is final now is up to now.
 	p = b.get("/billing").want(200, "so far, of 1 developer").press("Make drafts").want(200)
 	p = p.link("Make 1 draft final").want(200, "1 draft becomes an invoice", "is not over").press("Make it final").want(200, "1 invoice is final", "INV-000002")
@@ -177,6 +178,42 @@ func TestBillingPages(t *testing.T) {
 	}
 }
 
+// settled takes an invoice of 50.50 EUR through all that can become of it by hand.
+func (s *seller) settled(b *browser, at string) {
+	s.Helper()
+	p := b.get(at).link("Book a payment").want(200, "50.50 EUR is open")
+	p.press("Book the payment", "amount", "x", "date", "yesterday").want(422, "3 things have to be put right", "is not an amount above zero", "is not a day", "tells this payment from others")
+	p = p.press("Book the payment", "amount", "20.5", "reference", "statement 7").want(200, "20.50 EUR is booked as paid", "Paid in part", "Open 30.00 EUR", "statement 7", "Paid by transfer")
+	p.link("Book a payment").press("Book the payment", "amount", "20.50", "reference", "statement 7").want(200, "booked already: nothing has changed", "Open 30.00 EUR")
+	b.get(strings.Split(at, "?")[0]+"/void").want(200, "Something was paid for it")
+	form := p.link("Credit").want(200, "Gold · Routing: Calls", "Of 21.50 EUR")
+	form.press("Make the credit note", "amount", "1").want(422, "Say why")
+	form.press("Make the credit note", "line2", "21.51", "reason", "an outage").want(422, "No more than what is left of line 2")
+	form.press("Make the credit note", "line2", "1.50", "amount", "2", "reason", "an outage").want(422, "not both")
+	form.press("Make the credit note", "line2", "1.50", "reason", "an outage").want(200, "Credit note CN-000001 of 1.50 EUR is made", "Open 28.50 EUR")
+	form.press("Make the credit note", "line2", "1.50", "reason", "an outage").want(200, "CN-000001 of 1.50 EUR") // sent twice
+	p = b.get(at).want(200, "an outage", "Credited 1.50 EUR").without("CN-000002")
+	if f := p.link("CN-000001"); !strings.HasPrefix(f.body, "%PDF-") || f.header.Get("Content-Disposition") != `attachment; filename="CN-000001.pdf"` {
+		s.Errorf("pdf: %v", f.header)
+	}
+	p = p.link("Give up").press("Give it up", "reason", "gone").want(200, "is given up", "Given up")
+	p = p.link("Book a payment").press("Book the payment", "reference", "statement 9").want(200, "28.50 EUR is booked as paid", "Paid 49.00 EUR").without("Book a payment")
+	p = p.link("Pay back").press("Book it as paid back", "amount", "9", "reference", "back", "reason", "was too slow").want(200, "9.00 EUR is booked as paid back", "Credited 10.50 EUR", "CN-000002")
+	p.link("Pay back").press("Book it as paid back", "amount", "41", "reference", "back 2", "reason", "x").want(422, "no more than that can be paid back")
+
+	// What a seller decides holds from then on.
+	p = b.get("/billing/terms").want(200, "Refuse the developer's keys")
+	p.press("Save", "termDays", "x", "reminders", "7, 3").want(422, "is not a number of days")
+	p.press("Save", "reminders", "7, 3").want(422, "Reminders are sent on rising days")
+	p.press("Save", "termDays", "30", "reminders", "", "unpaid", "keep", "taxes-country", "de", "taxes-name", "VAT", "taxes-percent", "19%").want(200, "Saved", "Your own country is not known yet")
+	r, err := billing.New(billing.Options{Pool: s.pool}).Rules(s.Context(), billing.Scope{Tenant: s.owner.Tenant})
+	if s.must(err); r.TermDays != 30 || len(r.Reminders) != 0 || r.Unpaid != model.KeepAccess || len(r.Taxes) != 1 || r.Taxes[0] != (model.TaxRate{Country: "DE", Name: "VAT", Percent: "19"}) {
+		s.Errorf("rules %+v", r)
+	}
+	b.get("/billing/seller").press("Save", "country", "Germany").want(422, "is not a country's code")
+	b.get("/billing/seller").press("Save", "country", "de").want(200, "are from Pets GmbH")
+}
+
 // While a node has not handed in all of a month, nothing is final unless somebody
 // says so.
 func TestFinalizeWaitsForUsage(t *testing.T) {
@@ -187,7 +224,7 @@ func TestFinalizeWaitsForUsage(t *testing.T) {
 	month := s.last.Format("2006-01")
 	p := b.get("/billing?month="+month).press("Make drafts").link("Make 1 draft final").press("Make it final").
 		want(422, "is still out on a node of gateway shared", "Go on without it")
-	b.get("/billing?month="+month).want(200, "Drafts 1")
+	b.get("/billing?month="+month).want(200, "Make 1 draft final")
 	p.press("Make it final", "on", "1").want(200, "1 invoice is final")
 }
 
@@ -235,6 +272,13 @@ func TestMoneyPagesInBrowser(t *testing.T) {
 	s.must(err)
 	_, err = books.Finalize(t.Context(), scope, by, []string{drafts[0].ID}, true)
 	s.must(err)
+	_, err = books.Paid(t.Context(), scope, by, billing.Receipt{Invoice: drafts[0].ID, Kind: model.PaidByHand, Amount: 2000, Reference: "statement 7"})
+	s.must(err)
+	_, err = books.Credit(t.Context(), scope, by, billing.Credit{Invoice: drafts[0].ID, Reference: "1", Reason: "An outage on 3 March", Lines: []billing.CreditPart{{Line: 2, Net: 500}}})
+	s.must(err)
+	rules := model.DefaultBillingRules()
+	rules.Taxes = []model.TaxRate{{Country: "DE", Name: "VAT", Percent: "19"}, {Country: "FR", Name: "TVA", Percent: "20"}}
+	s.must(books.SetRules(t.Context(), scope, by, rules))
 	_, err = books.Run(t.Context(), scope, by, time.Now())
 	s.must(err)
 	draft, err := books.Drafts(t.Context(), scope, time.Now())
@@ -244,7 +288,9 @@ func TestMoneyPagesInBrowser(t *testing.T) {
 		"usage": "/usage", "usage-week": "/usage?range=7d&by=method", "usage-narrow": "/usage?range=days&by=status&key=" + s.theirs.ID,
 		"billing": "/billing", "billing-last": "/billing?month=" + s.last.Format("2006-01"), "billing-account": "/billing/account", "billing-seller": "/billing/seller",
 		"billing-finalize": "/billing/finalize?month=" + time.Now().UTC().Format("2006-01"),
-		"invoice":          "/billing/invoices/" + drafts[0].ID, "invoice-draft": "/billing/invoices/" + draft[0].ID, "invoice-hours": "/billing/invoices/" + drafts[0].ID + "/lines/2",
+		"invoice":          "/billing/invoices/" + drafts[0].ID, "invoice-draft": "/billing/invoices/" + draft[0].ID,
+		"invoice-pay": "/billing/invoices/" + drafts[0].ID + "/pay", "invoice-credit": "/billing/invoices/" + drafts[0].ID + "/credit", "invoice-give-up": "/billing/invoices/" + drafts[0].ID + "/give-up",
+		"billing-terms": "/billing/terms", "invoice-hours": "/billing/invoices/" + drafts[0].ID + "/lines/2",
 	} {
 		p.Goto(s.url + path)
 		if p.Status() != 200 {

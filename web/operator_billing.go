@@ -11,7 +11,7 @@ import (
 )
 
 func (s *Server) operatorBillingRoutes() []route {
-	return []route{
+	return append(settleRoutes("/operator/billing", theOperator), []route{
 		{method: "GET", pattern: "/operator/prices", who: theOperator, handle: (*visit).operatorPrices},
 		{method: "POST", pattern: "/operator/prices", who: theOperator, handle: (*visit).addOperatorPrice},
 		{method: "POST", pattern: "/operator/prices/pays", who: theOperator, handle: (*visit).operatorPays},
@@ -24,7 +24,7 @@ func (s *Server) operatorBillingRoutes() []route {
 		{method: "GET", pattern: "/operator/billing/invoices/{invoice}/csv", who: theOperator, handle: (*visit).invoiceCSV},
 		{method: "GET", pattern: "/operator/billing/invoices/{invoice}/lines/{line}", who: theOperator, handle: (*visit).invoiceHours},
 		{method: "GET", pattern: "/operator/billing/invoices/{invoice}/lines/{line}/csv", who: theOperator, handle: (*visit).invoiceHoursCSV},
-	}
+	}...)
 }
 
 // pricesPage is what tenants are billed by, and a version to be added.
@@ -130,6 +130,7 @@ type operatorMonth struct {
 	State         string
 	Items         []billing.Invoice
 	Drafts, Final []billing.Sum
+	Unpaid        billing.Unpaid
 	Next          string
 	Priced        bool   // there is a price for it
 	Seller        string // who the invoices are from; empty: not said yet
@@ -151,6 +152,9 @@ func (v *visit) operatorBilling() error {
 	}
 	b.Next = v.next(next)
 	if b.Drafts, b.Final, err = v.Billing.OperatorSums(v.ctx(), month); err != nil {
+		return err
+	}
+	if b.Unpaid, err = v.Billing.Unpaid(v.ctx(), v.books()); err != nil {
 		return err
 	}
 	sheets, err := v.Billing.OperatorSheets(v.ctx())

@@ -630,7 +630,7 @@ func settingsView(p ui.Page, f settingsForm) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Input(ui.Field{Name: "taxId", Label: "Tax number", Value: f.Seller.TaxID, Max: 64, Hint: "Such as a VAT id; tax itself is not calculated", Error: f.at("taxId")}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = partyTax(f.Seller, f.at).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -23,21 +23,32 @@ const patience = 60 * time.Second
 // load makes calls on a number of connections, one call at a time on each, until
 // it is told to stop; each connection then finishes the call it is in.
 type load struct {
-	addr     string
+	targets  []*target // connections are spread over them
 	requests [][]byte
+	scarce   [][]byte // of the key whose quota ends
 
-	served atomic.Int64 // answers with status 200
-	stop   atomic.Bool
-	wg     sync.WaitGroup
-	fail   func(error) // called at what no accident explains
+	served  atomic.Int64 // answers with status 200
+	limited atomic.Int64 // of them for the key whose quota ends
+	refused atomic.Int64 // answers with status 429, all of them for that key
+	hurry   atomic.Bool  // only that key's calls are made
+	stop    atomic.Bool
+	wg      sync.WaitGroup
+	fail    func(error) // called at what no accident explains
 
 	clients []*client
+}
+
+// target is a gateway.
+type target struct {
+	addr   string
+	served atomic.Int64
 }
 
 // client is one connection's notes.
 type client struct {
 	ids      []journal.CallID // of answers received whole
 	statuses map[int]int64
+	refused  int64 // answers that the quota explains
 	broken   int64 // calls whose answer did not come
 	buf      []byte
 }
@@ -77,10 +88,11 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 		}
 	}()
 	d := net.Dialer{Timeout: time.Second}
+	at := l.targets[start%len(l.targets)]
 	for n := start; !l.stop.Load(); n += len(l.clients) {
 		if conn == nil {
 			var err error
-			if conn, err = d.DialContext(ctx, "tcp", l.addr); err != nil {
+			if conn, err = d.DialContext(ctx, "tcp", at.addr); err != nil {
 				conn = nil
 				if !pause(ctx, 5*time.Millisecond) { // it is being started again
 					return ctx.Err()
@@ -91,10 +103,22 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 			return err
 		}
-		status, err := c.call(conn, l.requests[n%len(l.requests)])
+		request, scarce := l.requests[n%len(l.requests)], l.hurry.Load() || n/len(l.clients)%8 == 0
+		if scarce {
+			request = l.scarce[n%len(l.scarce)]
+		}
+		status, err := c.call(conn, request)
 		switch {
 		case err == nil && status == 200:
 			l.served.Add(1)
+			at.served.Add(1)
+			if scarce {
+				l.limited.Add(1)
+			}
+		case err == nil && status == 429 && scarce:
+			l.refused.Add(1)
+			c.statuses[status]-- // none of the others may be
+			c.refused++
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("an answer did not come within %v", patience)

@@ -7,12 +7,16 @@ import (
 
 // A short run of the real thing: real processes, a real Postgres, real kills.
 func TestNothingLostNothingTwice(t *testing.T) {
-	o := options{calls: 20_000, kills: 3, crashes: 1, conns: 8, killEvery: time.Second, crashEvery: 3 * time.Second, seed: 1}
+	o := options{calls: 20_000, quota: 500, gateways: 2, controls: 2, workers: 1, kills: 3, crashes: 1, conns: 8,
+		killEvery: time.Second, crashEvery: 3 * time.Second, outage: time.Second, seed: 1}
 	got, err := run(t.Context(), o, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := got.verdict(o); err != nil {
 		t.Errorf("%v\n%s", err, got)
+	}
+	for _, i := range got.invariants(o) {
+		t.Log(i)
 	}
 }

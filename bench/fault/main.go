@@ -1,8 +1,9 @@
 // Command fault shows that no call is lost or billed twice between an answer and
-// the bill. It makes calls through a real gateway process and notes the id of
-// every answer it got whole, while the gateway is killed, Postgres crashes and
-// the line between gateway and control plane repeats and swallows what passes;
-// then it compares its notes with the journals and with what Postgres holds.
+// the bill. It makes calls through real gateway processes and notes the id of
+// every answer it got whole, while gateways, control planes and workers are killed,
+// Postgres crashes, the line between gateways and control planes repeats and swallows
+// what passes, and months are billed meanwhile; then it compares its notes with the
+// journals, with what Postgres holds and with the invoices.
 //
 // It must never forgive: a difference of one call is a failure.
 package main
@@ -20,11 +21,16 @@ import (
 
 type options struct {
 	calls      int64 // answers to be acknowledged at least
-	kills      int   // of the gateway, at least
+	gateways   int
+	controls   int
+	workers    int
+	quota      int64 // of one key, for the whole run
+	kills      int   // of gateways, at least
 	crashes    int   // of Postgres, at least
 	conns      int
 	killEvery  time.Duration // on average
 	crashEvery time.Duration
+	outage     time.Duration // of Postgres, on average
 	seed       uint64
 }
 
@@ -32,14 +38,22 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	o := options{}
-	flag.Int64Var(&o.calls, "calls", 2_000_000, "calls to be acknowledged, at least")
-	flag.IntVar(&o.kills, "kills", 20, "kill -9 of the gateway, at least")
+	flag.Int64Var(&o.calls, "calls", 1_000_000, "calls to be acknowledged, at least")
+	flag.IntVar(&o.gateways, "gateways", 3, "gateway processes")
+	flag.IntVar(&o.controls, "controls", 2, "control planes")
+	flag.IntVar(&o.workers, "workers", 2, "workers")
+	flag.Int64Var(&o.quota, "quota", 0, "calls that one key may make; 0: a twentieth of calls")
+	flag.DurationVar(&o.outage, "outage", time.Second, "mean time that Postgres is away")
+	flag.IntVar(&o.kills, "kills", 20, "kill -9 of gateways, at least")
 	flag.IntVar(&o.crashes, "crashes", 4, "crashes of Postgres, at least")
 	flag.IntVar(&o.conns, "conns", 16, "client connections")
 	flag.DurationVar(&o.killEvery, "kill-every", 1500*time.Millisecond, "mean time between kills")
 	flag.DurationVar(&o.crashEvery, "crash-every", 6*time.Second, "mean time between crashes")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "seed of the accidents")
 	flag.Parse()
+	if o.quota == 0 {
+		o.quota = o.calls / 20
+	}
 	log := func(format string, a ...any) {
 		fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", a...)
 	}
@@ -52,6 +66,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "fault:", err)
 	}
 	if t != nil {
+		for _, i := range t.invariants(o) {
+			fmt.Println(i)
+		}
 		fmt.Println(t)
 	}
 	if err != nil {

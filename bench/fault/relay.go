@@ -19,11 +19,11 @@ import (
 // batches on their way: delivers them twice, also at the same moment and long
 // after, swallows the acknowledgement of what was committed, cuts connections.
 type relay struct {
-	addr   string
-	target string
-	server *http.Server
-	pass   *httputil.ReverseProxy
-	client *http.Client
+	addr    string
+	targets []string // control planes; each request goes to one that takes it
+	server  *http.Server
+	pass    *httputil.ReverseProxy
+	client  *http.Client
 
 	mu     sync.Mutex
 	rnd    *rand.Rand
@@ -50,26 +50,35 @@ const (
 	redelivery = "again, much later"
 )
 
-func startRelay(target string, seed uint64) (*relay, error) {
+func startRelay(targets []string, seed uint64) (*relay, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	u := &url.URL{Scheme: "http", Host: target}
 	r := &relay{
-		addr: l.Addr().String(), target: target,
+		addr: l.Addr().String(), targets: targets,
 		rnd:    rand.New(rand.NewPCG(seed, 2)),
 		counts: map[string]int{},
-		client: &http.Client{Timeout: 30 * time.Second},
-		pass: &httputil.ReverseProxy{
-			Rewrite:       func(p *httputil.ProxyRequest) { p.SetURL(u); p.Out.Host = p.In.Host },
-			FlushInterval: -1,
-			ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { cut(w) },
+		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}},
+	}
+	r.pass = &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(&url.URL{Scheme: "http", Host: r.target()})
+			p.Out.Host = p.In.Host
 		},
+		FlushInterval: -1,
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { cut(w) },
 	}
 	r.server = &http.Server{Handler: r}
 	go r.server.Serve(l) //nolint:errcheck // ends with close
 	return r, nil
+}
+
+// target is a control plane by lot, as a balancer in front of them chooses.
+func (r *relay) target() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.targets[r.rnd.IntN(len(r.targets))]
 }
 
 func (r *relay) close() { _ = r.server.Close() }
@@ -131,7 +140,7 @@ func (r *relay) choose(b batch) (what string) {
 }
 
 func (r *relay) deliver(ctx context.Context, b batch) (status int, answer []byte, err error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.target+b.path, bytes.NewReader(b.body))
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.target()+b.path, bytes.NewReader(b.body))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -147,13 +156,14 @@ func (r *relay) deliver(ctx context.Context, b batch) (status int, answer []byte
 
 // tear announces a batch to the control plane and sends half of it.
 func (r *relay) tear(b batch) {
-	conn, err := net.Dial("tcp", r.target)
+	target := r.target()
+	conn, err := net.Dial("tcp", target)
 	if err != nil {
 		return // it is down: nothing arrives at all
 	}
 	defer conn.Close()
 	var head bytes.Buffer
-	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", b.path, r.target, len(b.body))
+	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", b.path, target, len(b.body))
 	h := b.header.Clone()
 	h.Del("Content-Length")
 	_ = h.Write(&head)

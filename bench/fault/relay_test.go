@@ -41,7 +41,7 @@ func TestRelay(t *testing.T) {
 	c := &control{batches: map[string]int{}}
 	target := httptest.NewServer(c)
 	defer target.Close()
-	r, err := startRelay(strings.TrimPrefix(target.URL, "http://"), 3)
+	r, err := startRelay([]string{strings.TrimPrefix(target.URL, "http://")}, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,8 @@ func TestClientNotesWholeAnswersOnly(t *testing.T) {
 		conn.Close()
 	}))
 	defer server.Close()
-	l := &load{addr: strings.TrimPrefix(server.URL, "http://"), requests: [][]byte{[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")}}
+	get := [][]byte{[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")}
+	l := &load{targets: []*target{{addr: strings.TrimPrefix(server.URL, "http://")}}, requests: get, scarce: get}
 	enough := make(chan struct{})
 	var end sync.Once
 	l.fail = func(err error) { t.Error(err); end.Do(func() { close(enough) }) }

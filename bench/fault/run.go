@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tollgate/bench/rig"
+	"tollgate/gateway/journal"
 )
 
 // Where the parts meet: the feed's path for usage, and the journal's folder in a
@@ -26,17 +29,37 @@ type world struct {
 	rig      *rig.Rig
 	tollgate *rig.Tollgate
 	relay    *relay
-	node     *rig.Node
 	load     *load
+	books    *books
+	api      string
 
-	mu       sync.Mutex
-	control  *rig.Process
-	gateway  *rig.Process
-	kills    int
-	crashes  int
-	restarts int // of the control plane, which may end when its database does
+	gateways []*member
+	controls []*member
+	workers  []*member
+
+	mu      sync.Mutex
+	crashes int
 
 	fail context.CancelCauseFunc
+}
+
+// member is a process that is killed and started again.
+type member struct {
+	name   string
+	launch func() (*rig.Process, error)
+	ready  func(context.Context, *rig.Process) error
+	node   *rig.Node // of a gateway
+
+	process  *rig.Process
+	kills    int
+	restarts int // it ended by itself, as it may when its database does
+}
+
+func (m *member) start(ctx context.Context) (err error) {
+	if m.process, err = m.launch(); err != nil {
+		return err
+	}
+	return m.ready(ctx, m.process)
 }
 
 // run is one whole experiment. The tally is nil when it did not come that far.
@@ -56,6 +79,9 @@ func run(ctx context.Context, o options, log func(string, ...any)) (*tally, erro
 	if w.relay != nil {
 		w.relay.close()
 	}
+	if w.books != nil {
+		w.books.close()
+	}
 	return t, err
 }
 
@@ -67,39 +93,86 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 	if err := w.accidents(ctx); err != nil {
 		return nil, err
 	}
+	if w.load.limited.Load() < w.o.quota { // so that the end of the quota is seen
+		w.log("spending the rest of the quota")
+		w.load.hurry.Store(true)
+		err := rig.Poll(ctx, nil, "the quota to be spent", func() bool { return w.load.refused.Load() > 0 })
+		if err != nil {
+			return nil, err
+		}
+	}
 	acked, statuses, broken := w.load.finish()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	w.log("%d kills, %d crashes, control plane restarted %d times; answers by status %v, %d calls cut; batches delivered %v",
-		w.kills, w.crashes, w.restarts, statuses, broken, w.relay)
+	t := &tally{statuses: statuses, limited: w.load.limited.Load(), quota: w.o.quota, nodes: len(w.gateways)}
+	for kind, ms := range map[string][]*member{"gateways": w.gateways, "control planes": w.controls, "workers": w.workers} {
+		kills, restarts := 0, 0
+		for _, m := range ms {
+			kills, restarts = kills+m.kills, restarts+m.restarts
+		}
+		if kind == "gateways" {
+			t.kills = kills
+		}
+		w.log("%d %s: %d kills, %d times ended by themselves", len(ms), kind, kills, restarts)
+	}
+	w.log("%d crashes of Postgres; answers by status %v, %d calls cut; batches delivered %v", w.crashes, statuses, broken, w.relay)
 	w.relay.rest()
 	// A clean end seals the last boot's journal, the new start hands in what is left.
-	if err := w.gateway.Stop(60 * time.Second); err != nil {
-		return nil, err
+	var ids []journal.CallID
+	for _, m := range w.gateways {
+		if err := m.process.Stop(60 * time.Second); err != nil {
+			return nil, err
+		}
+		more, err := journaledIDs(filepath.Join(m.node.Data, journalFolder))
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, more...)
 	}
-	ids, err := journaledIDs(filepath.Join(w.node.Data, journalFolder))
-	if err != nil {
-		return nil, err
-	}
-	t := &tally{kills: w.kills, statuses: statuses}
 	t.compare(acked, ids)
-	if w.gateway, err = w.node.Start(ctx); err != nil {
+	w.log("gateways stopped, %d calls journaled", t.journaled)
+	for _, m := range w.gateways {
+		if err := m.start(ctx); err != nil {
+			return t, err
+		}
+	}
+	if err := w.settle(ctx, t); err != nil {
 		return t, err
 	}
-	return t, w.settle(ctx, t)
+	err := w.books.reconcile(ctx, t)
+	w.log("books reconciled")
+	return t, err
 }
 
-// setUp starts Postgres, the control plane, the relay, the upstream and a gateway
-// that keeps its journals.
+// setUp starts Postgres, the control planes, workers, the relay, the upstream and
+// gateways that keep their journals.
 func (w *world) setUp(ctx context.Context) error {
 	var err error
 	if w.tollgate, err = w.rig.NewTollgate(ctx); err != nil {
 		return err
 	}
 	t := w.tollgate
-	if w.control, err = t.StartControl(ctx, rig.AnyCPU); err != nil {
-		return err
+	var addrs []string
+	for i := range w.o.controls {
+		p, err := t.NewPart(fmt.Sprintf("control-%d", i+1), "control", "TOLLGATE_JOBS=false")
+		if err != nil {
+			return err
+		}
+		addrs = append(addrs, p.Addr)
+		w.controls = append(w.controls, &member{name: p.Name, launch: p.Launch, ready: p.Ready})
+	}
+	for i := range w.o.workers {
+		p, err := t.NewPart(fmt.Sprintf("worker-%d", i+1), "worker")
+		if err != nil {
+			return err
+		}
+		w.workers = append(w.workers, &member{name: p.Name, launch: p.Launch, ready: p.Ready})
+	}
+	for _, m := range slices.Concat(w.controls, w.workers) {
+		if err := m.start(ctx); err != nil {
+			return err
+		}
 	}
 	if err := t.CreateTenant(ctx); err != nil {
 		return err
@@ -112,27 +185,41 @@ func (w *world) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	api, err := t.Publish(ctx, "fault", doc)
-	if err != nil {
+	if w.api, err = t.Publish(ctx, "fault", doc); err != nil {
 		return err
 	}
-	keys := rig.Keys(200)
-	if err := t.Plan(ctx, api, keys); err != nil {
+	keys := rig.Keys(201)
+	keys, limited := keys[:200], keys[200:]
+	if err := t.Plan(ctx, w.api, keys); err != nil {
 		return err
 	}
-	if w.relay, err = startRelay(t.Control, w.o.seed); err != nil {
+	if err := t.LimitedPlan(ctx, "limited", w.api, w.o.quota, limited); err != nil {
 		return err
 	}
-	w.node, err = t.NewNode(ctx, "fault", w.relay.addr, rig.AnyCPU, "TOLLGATE_JOURNAL_KEEP=1099511627776")
-	if err != nil {
+	if w.books, err = openBooks(ctx, t.Postgres.URL(), w.log); err != nil {
 		return err
 	}
-	if w.gateway, err = w.node.Start(ctx); err != nil {
+	if w.relay, err = startRelay(addrs, w.o.seed); err != nil {
 		return err
 	}
-	w.load = &load{addr: w.node.Addr, fail: w.fail}
-	for _, q := range rig.Requests(1000, api, services, keys) {
+	w.load = &load{fail: w.fail}
+	for i := range w.o.gateways {
+		n, err := t.NewNode(ctx, fmt.Sprintf("fault-%d", i+1), w.relay.addr, rig.AnyCPU, "TOLLGATE_JOURNAL_KEEP=1099511627776")
+		if err != nil {
+			return err
+		}
+		m := &member{name: fmt.Sprintf("gateway-%d", i+1), launch: n.Launch, ready: n.Ready, node: n}
+		if err := m.start(ctx); err != nil {
+			return err
+		}
+		w.gateways = append(w.gateways, m)
+		w.load.targets = append(w.load.targets, &target{addr: n.Addr})
+	}
+	for _, q := range rig.Requests(1000, w.api, services, keys) {
 		w.load.requests = append(w.load.requests, []byte(q))
+	}
+	for _, q := range rig.Requests(100, w.api, services, limited) {
+		w.load.scarce = append(w.load.scarce, []byte(q))
 	}
 	return nil
 }
@@ -144,23 +231,33 @@ func (w *world) accidents(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
-	for _, f := range []func(context.Context) error{w.killer, w.crasher, w.keeper} {
+	seed := uint64(10)
+	strike := func(f func(context.Context, *rand.Rand) error) {
+		seed++
+		rnd := rand.New(rand.NewPCG(w.o.seed, seed))
 		wg.Go(func() {
-			if err := f(ctx); err != nil && ctx.Err() == nil {
+			if err := f(ctx, rnd); err != nil && ctx.Err() == nil {
 				w.fail(err)
 			}
 		})
 	}
+	for i, m := range w.gateways {
+		strike(func(ctx context.Context, rnd *rand.Rand) error { return w.killer(ctx, rnd, m, w.load.targets[i]) })
+	}
+	for _, m := range slices.Concat(w.controls, w.workers) {
+		strike(func(ctx context.Context, rnd *rand.Rand) error { return w.keeper(ctx, rnd, m) })
+	}
+	strike(w.crasher)
+	strike(w.books.bill)
 	began, last := time.Now(), time.Now()
 	err := rig.Poll(ctx, nil, "enough calls and accidents", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
 		n := w.load.served.Load()
+		kills, enough := w.killed()
 		if time.Since(last) > 10*time.Second {
 			last = time.Now()
-			w.log("%d calls served, %d kills, %d crashes", n, w.kills, w.crashes)
+			w.log("%d calls served, %d kills, %d crashes, %d invoices", n, kills, w.crashed(), w.books.made())
 		}
-		return n >= w.o.calls && w.kills >= w.o.kills && w.crashes >= w.o.crashes
+		return n >= w.o.calls && kills >= w.o.kills && enough && w.crashed() >= w.o.crashes
 	})
 	w.log("accidents lasted %v", time.Since(began).Round(time.Second))
 	stop()
@@ -168,23 +265,46 @@ func (w *world) accidents(ctx context.Context) error {
 	return err
 }
 
-// killer ends the gateway with kill -9 at random instants, now and then while it
-// is starting, and starts it again.
-func (w *world) killer(ctx context.Context) error {
-	rnd := rand.New(rand.NewPCG(w.o.seed, 0))
-	for pause(ctx, random(rnd, w.o.killEvery)) {
+// killed is how often gateways were killed, and whether every process was.
+func (w *world) killed() (gateways int, all bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all = true
+	for _, m := range slices.Concat(w.gateways, w.controls, w.workers) {
+		all = all && m.kills > 0
+	}
+	for _, m := range w.gateways {
+		gateways += m.kills
+	}
+	return gateways, all
+}
+
+func (w *world) crashed() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.crashes
+}
+
+// kill ends a process with kill -9 and starts it again.
+func (w *world) kill(m *member) (err error) {
+	m.process.Kill()
+	w.mu.Lock()
+	m.kills++
+	w.mu.Unlock()
+	m.process, err = m.launch()
+	return err
+}
+
+// killer kills a gateway at random instants, now and then while it is starting.
+func (w *world) killer(ctx context.Context, rnd *rand.Rand, m *member, at *target) error {
+	for pause(ctx, random(rnd, time.Duration(len(w.gateways))*w.o.killEvery)) {
 		for {
 			select {
-			case <-w.gateway.Done():
-				return fmt.Errorf("the gateway ended before it was killed\n%s", w.gateway.Tail())
+			case <-m.process.Done():
+				return fmt.Errorf("%s ended before it was killed\n%s", m.name, m.process.Tail())
 			default:
 			}
-			w.gateway.Kill()
-			w.mu.Lock()
-			w.kills++
-			w.mu.Unlock()
-			var err error
-			if w.gateway, err = w.node.Launch(); err != nil {
+			if err := w.kill(m); err != nil {
 				return err
 			}
 			if rnd.IntN(4) > 0 || !pause(ctx, random(rnd, 100*time.Millisecond)) {
@@ -192,62 +312,70 @@ func (w *world) killer(ctx context.Context) error {
 			}
 		}
 		// Not the accidents' context: their end must not leave it half started.
-		before := w.load.served.Load()
-		if err := w.node.Ready(context.WithoutCancel(ctx), w.gateway); err != nil {
+		before := at.served.Load()
+		if err := m.ready(context.WithoutCancel(ctx), m.process); err != nil {
 			return err
 		}
-		if !w.serves(ctx, before) {
+		// What is struck down next has something to lose then, however slow the machine is.
+		if !w.serves(ctx, &at.served, before+w.o.calls/1000/int64(len(w.gateways))) {
 			break
 		}
 	}
 	return nil
 }
 
-// serves waits until calls are served again, and is false when the accidents end before.
-// What is struck down next has something to lose then, however slow the machine is.
-func (w *world) serves(ctx context.Context, before int64) bool {
-	return rig.Poll(ctx, nil, "calls to be served again", func() bool { return w.load.served.Load() > before+w.o.calls/1000 }) == nil
+// serves waits until so many calls were served, and is false when the accidents end before.
+func (w *world) serves(ctx context.Context, served *atomic.Int64, want int64) bool {
+	return rig.Poll(ctx, nil, "calls to be served again", func() bool { return served.Load() > want }) == nil
 }
 
 // crasher ends Postgres as a crash would, leaves it down for a moment and starts
 // it again on the same directory.
-func (w *world) crasher(ctx context.Context) error {
-	rnd := rand.New(rand.NewPCG(w.o.seed, 1))
+func (w *world) crasher(ctx context.Context, rnd *rand.Rand) error {
 	for pause(ctx, random(rnd, w.o.crashEvery)) {
 		if err := w.tollgate.Postgres.Crash(); err != nil {
 			return err
 		}
-		pause(ctx, random(rnd, time.Second))
+		pause(ctx, random(rnd, w.o.outage))
 		if err := w.tollgate.StartPostgres(context.WithoutCancel(ctx)); err != nil {
 			return err
 		}
 		w.mu.Lock()
 		w.crashes++
 		w.mu.Unlock()
-		before := w.load.served.Load()
-		if !w.serves(ctx, before) {
+		if !w.serves(ctx, &w.load.served, w.load.served.Load()+w.o.calls/1000) {
 			break
 		}
 	}
 	return nil
 }
 
-// keeper starts the control plane again should it end, as a service manager does.
-func (w *world) keeper(ctx context.Context) error {
+// keeper kills a control plane or a worker now and then, and starts it again when it ended
+// by itself, as a service manager does.
+func (w *world) keeper(ctx context.Context, rnd *rand.Rand, m *member) error {
 	for {
+		again, cancel := context.WithTimeout(ctx, random(rnd, 4*w.o.killEvery))
 		select {
-		case <-ctx.Done():
-			return nil
-		case <-w.control.Done():
+		case <-again.Done():
+			cancel()
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err := w.kill(m); err != nil {
+				return err
+			}
+		case <-m.process.Done():
+			cancel()
+			w.mu.Lock()
+			m.restarts++
+			w.mu.Unlock()
+			pause(ctx, 200*time.Millisecond) // not in a circle while the database is away
+			var err error
+			if m.process, err = m.launch(); err != nil {
+				return err
+			}
 		}
-		w.mu.Lock()
-		w.restarts++
-		w.mu.Unlock()
-		p, err := w.tollgate.StartControl(ctx, rig.AnyCPU)
-		if p == nil {
-			return err
-		}
-		w.control = p // not ready, or ended again: the next turn sees to it
+		_ = m.ready(ctx, m.process) // not ready, or ended again: the next turn sees to it
 	}
 }
 
@@ -264,7 +392,7 @@ func (w *world) settle(ctx context.Context, t *tally) error {
 		t.billed, t.batches, err = billed(ctx, w.tollgate.Postgres.URL())
 		return err
 	}
-	within, cancel := context.WithTimeout(ctx, 60*time.Second)
+	within, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -280,10 +408,12 @@ func (w *world) settle(ctx context.Context, t *tally) error {
 			continue
 		case <-within.Done():
 		}
-		return fmt.Errorf("the journals were not handed in within a minute: %s\n%s", t, w.gateway.Tail())
+		return fmt.Errorf("the journals were not handed in within two minutes: %s\n%s", t, w.gateways[0].process.Tail())
 	}
+	w.log("journals handed in")
 	if err := w.relay.again(ctx); err != nil {
 		return err
 	}
+	w.log("old batches handed in again")
 	return count()
 }

@@ -25,7 +25,7 @@ func TestTally(t *testing.T) {
 	}{
 		"all the same":        {"cab", "bca", 3, 3, "acknowledged 3 journaled 3 billed 3 lost 0 duplicated 0", ""},
 		"one cut by the kill": {"abc", "abcd", 4, 4, "acknowledged 3 journaled 4 billed 4 lost 0 duplicated 0", ""},
-		"more than the kill":  {"abc", "zabcd", 5, 5, "acknowledged 3 journaled 5 billed 5 lost 0 duplicated 0", "1 kills on 1 connections explain 1"},
+		"more than the kill":  {"abc", "zabcd", 5, 5, "acknowledged 3 journaled 5 billed 5 lost 0 duplicated 0", "1 kills explain 1"},
 		"not journaled":       {"abcd", "abd", 3, 3, "acknowledged 4 journaled 3 billed 3 lost 1 duplicated 0", "1 answers reached the client"},
 		"lost and made up":    {"abc", "abd", 3, 3, "acknowledged 3 journaled 3 billed 3 lost 1 duplicated 0", "1 answers reached the client"},
 		"not billed":          {"abc", "abc", 2, 2, "acknowledged 3 journaled 3 billed 2 lost 1 duplicated 0", "the journals hold 3 calls, Postgres 2"},
@@ -38,7 +38,7 @@ func TestTally(t *testing.T) {
 		"wrongly refused":     {"abcde", "abcde", 5, 5, "acknowledged 5 journaled 5 billed 5 lost 0 duplicated 0", "1 calls were answered with 403"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := &tally{kills: 1, billed: c.billed, batches: c.batches, statuses: map[int]int64{}}
+			got := &tally{kills: 1, nodes: 1, invoices: 1, serials: 1, billed: c.billed, hours: c.billed, days: c.billed, batches: c.batches, statuses: map[int]int64{}}
 			for i := range len(c.acked) { // the fourth answer is a refusal, the fifth an odd one
 				got.statuses[[]int{200, 200, 200, 503, 403}[i]]++
 			}
@@ -51,6 +51,35 @@ func TestTally(t *testing.T) {
 				t.Errorf("verdict %v, want %q in it", err, c.refused)
 			}
 		})
+	}
+}
+
+// Each invariant can be broken, and says so.
+func TestInvariants(t *testing.T) {
+	o := options{conns: 1}
+	good := tally{nodes: 1, invoices: 3, serials: 3, quota: 10, limited: 8, limitedJournaled: 9, granted: 10, statuses: map[int]int64{}}
+	if err := good.verdict(o); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*tally){
+		"I2: the batches of 1 starts":      func(t *tally) { t.gaps = 1 },
+		"I4: 0 calls are in usage lines":   func(t *tally) { t.days = 1 },
+		"I5: 1 calls are to be paid for":   func(t *tally) { t.billable = 1 },
+		"I5: another run billed":           func(t *tally) { t.rebilled = 1 },
+		"I6: 1 lines are not":              func(t *tally) { t.replayed = 1 },
+		"I7: the lines of 1 invoices":      func(t *tally) { t.unbalanced = 1 },
+		"I9: 3 invoices are final":         func(t *tally) { t.serials = 4 },
+		"I9: 0 invoices are final":         func(t *tally) { t.invoices, t.serials = 0, 0 },
+		"I12: more was used than":          func(t *tally) { t.limitedJournaled = 11 },
+		"I12: more was granted than there": func(t *tally) { t.granted = 11 },
+		"I13: 1 calls belong to no":        func(t *tally) { t.unrated = 1 },
+		"1 calls were answered with 429":   func(t *tally) { t.statuses = map[int]int64{429: 1} },
+	} {
+		bad := good
+		spoil(&bad)
+		if err := bad.verdict(o); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -62,9 +62,11 @@ func (r *Rig) Close() {
 	procs := r.procs
 	r.procs = nil
 	r.mu.Unlock()
-	for i := len(procs) - 1; i >= 0; i-- {
-		procs[i].Stop(15 * time.Second)
+	var wg sync.WaitGroup
+	for _, p := range procs {
+		wg.Go(func() { _ = p.Stop(5 * time.Second) }) // a gateway that cannot hand in its journal would try for longer
 	}
+	wg.Wait()
 	for i := len(r.closes) - 1; i >= 0; i-- {
 		r.closes[i]()
 	}

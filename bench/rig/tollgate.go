@@ -3,6 +3,8 @@ package rig
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +25,7 @@ type Tollgate struct {
 	bin string // the whole program
 	gw  string // the data plane alone
 	url string // of the database, the same after every crash
+	key string // seals what the database keeps; of all control planes and workers
 
 	Data     string // data directory of the control plane
 	Control  string // address of console and feed
@@ -32,7 +36,9 @@ type Tollgate struct {
 // NewTollgate builds the programs, chooses addresses, starts a Postgres and
 // makes the schema.
 func (r *Rig) NewTollgate(ctx context.Context) (*Tollgate, error) {
-	t := &Tollgate{rig: r, Data: r.Path("control")}
+	var key [32]byte
+	_, _ = rand.Read(key[:])
+	t := &Tollgate{rig: r, Data: r.Path("control"), key: hex.EncodeToString(key[:])}
 	var err error
 	if t.bin, err = r.Build(ctx, "tollgate/cmd/tollgate"); err != nil {
 		return nil, err
@@ -79,6 +85,7 @@ func (t *Tollgate) env(more ...string) []string {
 		"TOLLGATE_CONTROL_ADDR=" + t.Control,
 		"TOLLGATE_ADMIN_ADDR=" + t.Admin,
 		"TOLLGATE_UPSTREAM_ALLOW=127.0.0.0/8",
+		"TOLLGATE_SECRET_KEY=" + t.key,
 	}, more...)
 }
 
@@ -92,6 +99,38 @@ func (t *Tollgate) StartControl(ctx context.Context, cpu int) (*Process, error) 
 	}
 	return p, t.rig.Ready(ctx, p, t.Admin)
 }
+
+// Part is one of several control planes, or a worker, that share the installation's
+// database: its addresses and data directory are its own.
+type Part struct {
+	Name, Addr, Admin string
+
+	t       *Tollgate
+	command string
+	env     []string
+}
+
+// NewPart is a part that runs a command of the program.
+func (t *Tollgate) NewPart(name, command string, env ...string) (*Part, error) {
+	p := &Part{Name: name, t: t, command: command}
+	var err error
+	if p.Addr, err = FreeAddr(); err != nil {
+		return nil, err
+	}
+	if p.Admin, err = FreeAddr(); err != nil {
+		return nil, err
+	}
+	p.env = append(t.env(t.database(), "TOLLGATE_DATA_DIR="+t.rig.Path(name), "TOLLGATE_CONTROL_ADDR="+p.Addr, "TOLLGATE_ADMIN_ADDR="+p.Admin), env...)
+	return p, nil
+}
+
+// Launch starts the part and does not wait for it.
+func (p *Part) Launch() (*Process, error) {
+	return p.t.rig.Start(Command{Name: p.Name, Args: []string{p.t.bin, p.command}, Env: p.env, CPU: AnyCPU})
+}
+
+// Ready waits until the part's process serves.
+func (p *Part) Ready(ctx context.Context, q *Process) error { return p.t.rig.Ready(ctx, q, p.Admin) }
 
 // Up is a `tollgate up`: control, worker and gateway in one process, on the data
 // directory and database of the installation, or on an empty data directory with
@@ -273,15 +312,20 @@ func (t *Tollgate) Stack(ctx context.Context, name string, template []byte) (api
 // Plan makes a usage plan on an API's stage prod, with limits that are checked on
 // every call and never reached, and keys for it.
 func (t *Tollgate) Plan(ctx context.Context, api string, keys []string) error {
+	return t.LimitedPlan(ctx, "bench", api, 1_000_000_000_000, keys)
+}
+
+// LimitedPlan is Plan with a quota of so many calls a month for each key.
+func (t *Tollgate) LimitedPlan(ctx context.Context, name, api string, quota int64, keys []string) error {
 	var plan struct {
 		ID string `json:"id"`
 	}
-	err := t.CLI(ctx, &plan, "plan", "create", "--name", "bench", "--rate", "10000", "--burst", "100000",
-		"--quota", "1000000000000", "--period", "MONTH", "--stage", api+":prod")
+	err := t.CLI(ctx, &plan, "plan", "create", "--name", name, "--rate", "10000", "--burst", "100000",
+		"--quota", strconv.FormatInt(quota, 10), "--period", "MONTH", "--stage", api+":prod")
 	if err != nil {
 		return err
 	}
-	file := t.rig.Path("keys.csv")
+	file := t.rig.Path(name + "-keys.csv")
 	if err := os.WriteFile(file, KeyFile(keys), 0o600); err != nil {
 		return err
 	}

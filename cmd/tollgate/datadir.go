@@ -35,7 +35,7 @@ type running struct {
 	Version        string    `json:"version"`
 	StartedAt      time.Time `json:"startedAt"`
 	DatabaseURL    string    `json:"databaseUrl"`
-	ControlAddr    string    `json:"controlAddr"`
+	ControlAddr    string    `json:"controlAddr,omitempty"`
 	GatewayAddr    string    `json:"gatewayAddr,omitempty"`
 	GatewayTLSAddr string    `json:"gatewayTlsAddr,omitempty"`
 	AdminAddr      string    `json:"adminAddr"`
@@ -99,7 +99,7 @@ func (d *dataDir) hold(ctx context.Context) error {
 		return err
 	}
 	if r != nil {
-		return model.Errorf(model.Conflict, "tollgate already runs on %s (process %d, console http://%s): stop it first, or choose another TOLLGATE_DATA_DIR", d.path, r.PID, r.ControlAddr)
+		return model.Errorf(model.Conflict, "tollgate already runs on %s (process %d, probes http://%s): stop it first, or choose another TOLLGATE_DATA_DIR", d.path, r.PID, r.AdminAddr)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (d *devServer) run(cmd *cobra.Command) (err error) {
 	}
 	ctx, end := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer end()
-	p := &program{shape: shape{gateway: true, embedded: true, migrate: true}, cfg: cfg, out: io.Discard, log: logger(cfg, io.Discard),
+	p := &program{shape: shape{faces: true, jobs: true, gateway: true, embedded: true, migrate: true}, cfg: cfg, out: io.Discard, log: logger(cfg, io.Discard),
 		dir: &dataDir{path: cfg.DataDir}, metrics: process.NewRegistry(version), failed: make(chan error, 4), drainLimit: time.Second}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	if err := p.start(ctx); err != nil {

@@ -20,12 +20,19 @@ import (
 // startFaces serves what the control listener has: the feed for gateway nodes,
 // Amazon's control API, the console, and the portals.
 func (p *program) startFaces(ctx context.Context) error {
+	if !p.shape.faces { // but jobs name it in mails
+		p.cfg.published(p.cfg.ControlAddr, p.cfg.GatewayAddr)
+		p.plane.SetConsole(p.cfg.console.String())
+		p.linkInvoices()
+		return nil
+	}
 	gatewayAddr := p.cfg.GatewayAddr
 	if p.gateway != nil {
 		gatewayAddr = p.gateway.Addr()
 	}
 	p.cfg.published(p.control.Addr().String(), gatewayAddr)
 	p.plane.SetConsole(p.cfg.console.String())
+	p.linkInvoices()
 	portals, err := portal.New(portal.Options{
 		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Domain: p.cfg.PortalDomain, Gateway: p.cfg.gateway,
 		BehindProxy: p.cfg.BehindProxy, Log: p.log,

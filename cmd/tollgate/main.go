@@ -103,7 +103,7 @@ func rootCommand() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("run", upCommand(), devCommand(), controlCommand(), gatewayCommand(), migrateCommand(), doctorCommand())
+	add("run", upCommand(), devCommand(), controlCommand(), workerCommand(), gatewayCommand(), migrateCommand(), doctorCommand())
 	// The verbs of every day go by their own names too.
 	add("work", tenantFlags(apiImportCommand()), tenantFlags(apiDeployCommand()), tenantFlags(apiDiffCommand()), tenantFlags(rollbackCommand()), logsCommand())
 	add("work", tenantCommand(), operatorCommand(), apiCommand(), stageCommand(), deploymentCommand(),

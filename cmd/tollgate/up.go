@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,18 +32,29 @@ func upCommand() *cobra.Command {
 		Long: "Run control plane, worker and gateway in one process, and, without DATABASE_URL, a Postgres of its own\nin the data directory. Ctrl-C stops everything in order.\n\n" + settingsHelp(),
 		Args: cobra.NoArgs,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd, shape{gateway: true, embedded: true, migrate: true})
+			return serve(cmd, shape{faces: true, jobs: true, gateway: true, embedded: true, migrate: true})
 		}),
 	}
 }
 
 func controlCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "control", Short: "Run control plane and worker without a gateway; needs DATABASE_URL",
-		Long: "Run control plane and worker on the Postgres in DATABASE_URL, whose schema `tollgate migrate` has made.\nGateway nodes follow it with `tollgate gateway`.\n\n" + settingsHelp(),
+		Use: "control", Short: "Run a control plane, and background jobs, without a gateway; needs DATABASE_URL",
+		Long: "Run a control plane on the Postgres in DATABASE_URL, whose schema `tollgate migrate` has made. Several share one database\nand TOLLGATE_SECRET_KEY. It runs background jobs too, unless TOLLGATE_JOBS=false. Gateway nodes follow it with `tollgate gateway`.\n\n" + settingsHelp(),
 		Args: cobra.NoArgs,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd, shape{})
+			return serve(cmd, shape{faces: true, jobs: true})
+		}),
+	}
+}
+
+func workerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "worker", Short: "Run background jobs alone: roll-ups, invoices, mail, certificates; needs DATABASE_URL",
+		Long: "Run background jobs on the Postgres in DATABASE_URL, beside control planes with TOLLGATE_JOBS=false, whose TOLLGATE_SECRET_KEY\nand TOLLGATE_CONSOLE_URL it needs. Several share the work; each job is done once.\n\n" + settingsHelp(),
+		Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd, shape{jobs: true})
 		}),
 	}
 }
@@ -69,6 +81,8 @@ func migrateCommand() *cobra.Command {
 
 // shape says which parts a process has.
 type shape struct {
+	faces    bool // console, portals, APIs and the feed
+	jobs     bool // background jobs, unless TOLLGATE_JOBS says that others run them
 	gateway  bool // a gateway node in this process
 	embedded bool // Postgres in the data directory when there is no DATABASE_URL
 	migrate  bool // bring the schema to this version by itself
@@ -89,6 +103,7 @@ type program struct {
 	plane   *control.Plane
 	intake  *intake.Intake
 	billing *billing.Billing
+	links   atomic.Pointer[func(slug, invoice string) string] // where invoices are looked at
 	gateway *gateway.Gateway
 	admin   *process.Admin
 	control net.Listener
@@ -180,10 +195,12 @@ func (p *program) takeDataDir(ctx context.Context) error {
 // listen takes the addresses, so that a taken one is told before anything starts.
 func (p *program) listen(context.Context) error {
 	var err error
-	if p.control, err = listen("TOLLGATE_CONTROL_ADDR", p.cfg.ControlAddr); err != nil {
-		return err
+	if p.shape.faces {
+		if p.control, err = listen("TOLLGATE_CONTROL_ADDR", p.cfg.ControlAddr); err != nil {
+			return err
+		}
+		p.onStop(func(context.Context) error { _ = p.control.Close(); return nil })
 	}
-	p.onStop(func(context.Context) error { _ = p.control.Close(); return nil })
 	try := [][2]string{{"TOLLGATE_ADMIN_ADDR", p.cfg.AdminAddr}}
 	if p.shape.gateway {
 		try = append(try, [2]string{"TOLLGATE_GATEWAY_ADDR", p.cfg.GatewayAddr}, [2]string{"TOLLGATE_GATEWAY_TLS_ADDR", p.cfg.GatewayTLSAddr})
@@ -247,7 +264,10 @@ func (p *program) startControl(ctx context.Context) error {
 func (p *program) announce(context.Context) error {
 	r := running{
 		PID: os.Getpid(), Version: version, StartedAt: time.Now().UTC(), DatabaseURL: p.url,
-		ControlAddr: p.control.Addr().String(), AdminAddr: p.admin.Addr(),
+		AdminAddr: p.admin.Addr(),
+	}
+	if p.control != nil {
+		r.ControlAddr = p.control.Addr().String()
 	}
 	if p.gateway != nil {
 		r.GatewayAddr, r.GatewayTLSAddr = p.gateway.Addr(), p.gateway.TLSAddr()
@@ -264,6 +284,10 @@ func (p *program) announce(context.Context) error {
 
 func readyText(r running, cfg *Config) string {
 	var b strings.Builder
+	if r.ControlAddr == "" {
+		fmt.Fprintf(&b, "tollgate ready probes=http://%s\n", r.AdminAddr)
+		return b.String()
+	}
 	if r.GatewayAddr == "" {
 		fmt.Fprintf(&b, "tollgate ready console=http://%s\n", r.ControlAddr)
 		return b.String()

@@ -184,16 +184,16 @@ func newer(t *testing.T) string {
 	return url
 }
 
-// One control plane and a node in processes of their own, on a Postgres that is
+// A control plane, a worker and a node in processes of their own, on a Postgres that is
 // not ours to start.
-func TestControlAndGateway(t *testing.T) {
+func TestControlWorkerAndGateway(t *testing.T) {
 	t.Parallel()
-	database := "DATABASE_URL=" + pgtest.Empty(t)
-	env := environ(newDir(t), database)
+	database := pgtest.Empty(t)
+	env := environ(newDir(t), "DATABASE_URL="+database)
 	if r := cli(t, env, "migrate"); r.code != 0 {
 		t.Fatalf("migrate: %s", r.stderr)
 	}
-	p := start(t, env, "control")
+	p := start(t, append(env, "TOLLGATE_JOBS=false"), "control")
 	if p.gateway != "" {
 		t.Errorf("control runs a gateway: %s", p.said())
 	}
@@ -204,8 +204,26 @@ func TestControlAndGateway(t *testing.T) {
 	if r := g.end(t, syscall.SIGTERM); r.code != 0 {
 		t.Errorf("the gateway's exit code is %d: %s", r.code, r.stderr)
 	}
-	if r := p.end(t, syscall.SIGTERM); r.code != 0 {
-		t.Errorf("the control plane's exit code is %d: %s", r.code, r.stderr)
+
+	conn, err := pgx.Connect(t.Context(), database)
+	must(t, err)
+	defer func() { _ = conn.Close(t.Context()) }()
+	jobs := func() (known, done int) {
+		must(t, conn.QueryRow(t.Context(), `select count(*), count(*) filter (where state = 'completed') from river_job`).Scan(&known, &done))
+		return known, done
+	}
+	if known, _ := jobs(); known != 0 {
+		t.Errorf("a control plane that was told to leave jobs alone made %d", known)
+	}
+	w := start(t, environ(newDir(t), "DATABASE_URL="+database, "TOLLGATE_SECRET_KEY_FILE="+filepath.Join(p.dir, "secret.key")), "worker")
+	if w.console != "" || w.gateway != "" {
+		t.Errorf("a worker is more than that: %s", w.said())
+	}
+	until(t, 30*time.Second, "the worker's first job", func() bool { _, done := jobs(); return done > 0 })
+	for name, p := range map[string]*daemon{"worker": w, "control plane": p} {
+		if r := p.end(t, syscall.SIGTERM); r.code != 0 {
+			t.Errorf("the %s's exit code is %d: %s", name, r.code, r.stderr)
+		}
 	}
 }
 

@@ -5,23 +5,52 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control/acme"
+	"tollgate/portal"
 )
 
 func (p *program) startIntake(context.Context) error {
 	p.intake = intake.New(intake.Options{Pool: p.pool, Log: p.log})
-	p.billing = billing.New(billing.Options{Pool: p.pool, Log: p.log})
+	p.billing = billing.New(billing.Options{
+		Pool: p.pool, Log: p.log, Link: p.invoiceLink, SetOverdue: p.plane.SetOverdue,
+		Mail: func(ctx context.Context, tx pgx.Tx, l billing.Letter) error {
+			return p.plane.Post(ctx, tx, l.Tenant, l.To, l.Purpose, l.Subject, l.Text)
+		},
+	})
 	return nil
+}
+
+// linkInvoices says what links to invoices in letters begin with, once it is known.
+func (p *program) linkInvoices() {
+	console, domain := p.cfg.console, p.cfg.PortalDomain
+	links := func(slug, invoice string) string {
+		if slug == "" {
+			return console.JoinPath("billing", "invoices", invoice).String()
+		}
+		return portal.URL(console, domain, slug) + "/invoices/" + invoice
+	}
+	p.links.Store(&links)
+}
+
+func (p *program) invoiceLink(slug, invoice string) string {
+	if f := p.links.Load(); f != nil {
+		return (*f)(slug, invoice)
+	}
+	return ""
 }
 
 // startWorker runs the background jobs of every part. Several processes share
 // the work: a job is done by one of them.
 func (p *program) startWorker(ctx context.Context) error {
+	if !p.shape.jobs || p.shape.faces && !p.cfg.Jobs {
+		return nil
+	}
 	workers := river.NewWorkers()
 	p.intake.AddWorkers(workers)
 	p.billing.AddWorkers(workers)

@@ -163,7 +163,8 @@ func find() string {
 	if p := os.Getenv("TOLLGATE_CHROMIUM"); p != "" {
 		return p
 	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+	// The first is the same engine without the window around it, and quicker.
+	for _, name := range []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
 		if p, err := exec.LookPath(name); err == nil {
 			return p
 		}
@@ -202,7 +203,7 @@ func (b *Browser) Visitor(t testing.TB, options ...Option) *Page {
 		stop()
 		_ = target.DisposeBrowserContext(own).Do(inBrowser) // the browser may be gone already
 	})
-	p := &Page{t: t, ctx: ctx, loaded: make(chan load, 64), width: 1280}
+	p := &Page{t: t, ctx: ctx, loaded: make(chan load, 64)}
 	for _, o := range options {
 		o(p)
 	}

@@ -15,17 +15,24 @@ import (
 // width below 600 is a phone's.
 func (p *Page) View(width int64, dark bool) {
 	p.t.Helper()
-	p.width, p.dark = width, dark
-	scheme := "light"
-	if dark {
-		scheme = "dark"
+	var change []chromedp.Action
+	if width != p.width {
+		change = append(change, emulation.SetDeviceMetricsOverride(width, 900, 1, width < 600))
 	}
-	p.must("setting the view",
-		emulation.SetDeviceMetricsOverride(width, 900, 1, width < 600),
-		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
+	if dark != p.dark || p.width == 0 {
+		scheme := "light"
+		if dark {
+			scheme = "dark"
+		}
+		change = append(change, emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
 			{Name: "prefers-color-scheme", Value: scheme},
 			{Name: "prefers-reduced-motion", Value: "reduce"},
 		}))
+	}
+	p.width, p.dark = width, dark
+	if len(change) > 0 {
+		p.must("setting the view", change...)
+	}
 }
 
 // Screenshot takes a picture of the whole page at a width and in a theme, and
@@ -105,6 +112,17 @@ func (v Violation) String() string {
 // AA. It needs JavaScript.
 func (p *Page) Axe() []Violation {
 	p.t.Helper()
+	return p.axe(`["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]`)
+}
+
+// contrast is Axe's only rule that a theme can change.
+func (p *Page) contrast() []Violation {
+	p.t.Helper()
+	return p.axe(`{type: "rule", values: ["color-contrast"]}`)
+}
+
+func (p *Page) axe(rules string) []Violation {
+	p.t.Helper()
 	if p.noJS {
 		p.fail("axe needs JavaScript")
 	}
@@ -113,7 +131,7 @@ func (p *Page) Axe() []Violation {
 		p.Eval(axe+";0", nil)
 	}
 	var text string
-	p.Eval(`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations.map(v =>
+	p.Eval(`axe.run(document, {runOnly: `+rules+`, resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations.map(v =>
 		({ID: v.id, Impact: v.impact ?? "", Help: v.help, Nodes: v.nodes.map(n => n.target.join(" ") + "  " + n.html.slice(0, 160) + "  " + (n.failureSummary ?? "").replace(/\s+/g, " "))}))))`, &text)
 	var out []Violation
 	if err := json.Unmarshal([]byte(text), &out); err != nil {
@@ -128,26 +146,50 @@ func (p *Page) Axe() []Violation {
 // names a folder.
 func (p *Page) Sound(name string) int {
 	p.t.Helper()
+	return p.judge(name, view{1280, false}, view{1280, true}, view{390, true}, view{390, false})
+}
+
+// Glance is Sound at 1280 px in the light and at 390 px in the dark only, in half the
+// time: for pages that are judged wholly elsewhere too.
+func (p *Page) Glance(name string) int {
+	p.t.Helper()
+	return p.judge(name, view{1280, false}, view{390, true})
+}
+
+type view struct {
+	width int64
+	dark  bool
+}
+
+func (p *Page) judge(name string, views ...view) int {
+	p.t.Helper()
 	w, d := p.width, p.dark
 	defer p.View(w, d)
 	wrong := 0
-	for _, width := range []int64{1280, 390} {
-		for _, dark := range []bool{false, true} {
-			p.View(width, dark)
-			theme := map[bool]string{false: "light", true: "dark"}[dark]
-			if !p.noJS {
-				for _, v := range p.Axe() {
-					wrong++
-					p.t.Errorf("%s at %d px, %s: %s", p.URL(), width, theme, v)
-				}
-			}
-			if name != "" && folder() != "" { // nobody looks at the others, and each takes as long as a check
-				p.Screenshot(name, width, dark)
-			}
+	for i, v := range views {
+		p.View(v.width, v.dark)
+		first := i == 0 || views[i-1].width != v.width // of this width, whose theme changes no other rule
+		var found []Violation
+		switch {
+		case p.noJS:
+		case first:
+			found = p.Axe()
+		default:
+			found = p.contrast()
+		}
+		for _, f := range found {
+			wrong++
+			p.t.Errorf("%s at %d px, %s: %s", p.URL(), v.width, map[bool]string{false: "light", true: "dark"}[v.dark], f)
+		}
+		if name != "" && folder() != "" { // nobody looks at the others, and each takes as long as a check
+			p.Screenshot(name, v.width, v.dark)
+		}
+		if !first {
+			continue
 		}
 		for _, o := range p.Overflow() {
 			wrong++
-			p.t.Errorf("%s at %d px: %s", p.URL(), width, o)
+			p.t.Errorf("%s at %d px: %s", p.URL(), v.width, o)
 		}
 	}
 	for _, f := range p.Faults() {

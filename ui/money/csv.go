@@ -39,10 +39,10 @@ func major(minor int64, digits int) string {
 func CSV(w io.Writer, inv *model.InvoiceDetail) error {
 	out := csv.NewWriter(w)
 	_ = out.Write([]string{"invoice", "period_begin", "period_end", "line", "title", "meter", "from", "to", "quantity", "price", "per", "step_exact",
-		"month_exact", "invoiced_before", "amount", "currency", "step_kind"})
+		"month_exact", "invoiced_before", "amount", "currency", "step_kind", "tax"})
 	for i := range inv.Lines {
 		l := &inv.Lines[i]
-		first := []string{l.Exact, major(l.Invoiced, inv.Digits), major(l.Amount, inv.Digits)}
+		first := []string{l.Exact, major(l.Invoiced, inv.Digits), major(l.Amount, inv.Digits), major(l.Tax, inv.Digits)}
 		steps := l.Steps
 		if len(steps) == 0 {
 			steps = []model.PriceStep{{Quantity: l.Quantity, Price: "0", Per: 1, Exact: "0"}}
@@ -51,8 +51,8 @@ func CSV(w io.Writer, inv *model.InvoiceDetail) error {
 			_ = out.Write(append(append([]string{
 				cell(inv.Number), inv.Begin.UTC().Format(time.DateOnly), inv.End.UTC().Format(time.DateOnly), strconv.Itoa(l.Line), cell(l.Title), l.Meter,
 				strconv.FormatInt(s.From, 10), strconv.FormatInt(s.To, 10), strconv.FormatInt(s.Quantity, 10), string(s.Price), strconv.FormatInt(max(s.Per, 1), 10), s.Exact},
-				first...), inv.Currency, s.Kind))
-			first = []string{"", "", ""}
+				first[:3]...), inv.Currency, s.Kind, first[3]))
+			first = []string{"", "", "", ""}
 		}
 	}
 	out.Flush()

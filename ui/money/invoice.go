@@ -59,6 +59,9 @@ var names = map[string]string{
 	model.MeterMaximum: "Beyond the maximum of the month", model.MeterDiscount: "Discount", model.MeterCoupon: "Coupon",
 }
 
+// LineName is what a line is called.
+func LineName(l *model.InvoiceLine) string { return names[l.Meter] }
+
 func lineRows(inv *model.InvoiceDetail, l *model.InvoiceLine) []row {
 	head := row{kind: rowLine, text: names[l.Meter], amount: bare(l.Amount, &inv.Invoice)}
 	if model.Used(l.Meter) {
@@ -191,7 +194,10 @@ func Title(i *model.Invoice) string {
 	if !i.Final {
 		return "Draft for " + i.Begin.UTC().Format("January 2006")
 	}
-	if i.Total < 0 {
+	if i.Adjustment {
+		return "Adjustment " + i.Number
+	}
+	if i.Total < 0 { // made before there were adjustments
 		return "Credit note " + i.Number
 	}
 	return "Invoice " + i.Number
@@ -210,6 +216,79 @@ func Period(i *model.Invoice) string {
 // Total is an invoice's amount with its currency.
 func Total(i *model.Invoice) string { return ui.Money(i.Total, i.Currency, i.Digits) }
 
+// Standing is how an invoice stands, in a word, and what kind of word that is.
+func Standing(i *model.Invoice) (kind, word string) {
+	switch {
+	case !i.Final:
+		return "warn", "Draft"
+	case i.State == model.StateOpen && i.Paid > 0:
+		return "info", "Paid in part"
+	case i.State == model.StateOpen:
+		return "info", "Open"
+	case i.State == model.StatePastDue:
+		return "danger", "Past due"
+	case i.State == model.StateVoid:
+		return "warn", "Void"
+	case i.State == model.StateUncollectible:
+		return "warn", "Given up"
+	case i.State == model.StatePaid && i.Due == 0 && i.Total > 0:
+		return "ok", "Credited"
+	case i.State == model.StatePaid:
+		return "ok", "Paid"
+	}
+	return "ok", "Final"
+}
+
+// Minor is an amount in minor units of an invoice's currency, with it.
+func Minor(minor int64, i *model.Invoice) string { return ui.Money(minor, i.Currency, i.Digits) }
+
+// sums are what stands between the lines and the total: nothing where no tax is
+// spoken of.
+func sums(inv *model.InvoiceDetail) [][2]string {
+	if len(inv.Taxes) == 0 {
+		return nil
+	}
+	out := [][2]string{{"Without tax", bare(inv.Total-inv.Tax, &inv.Invoice)}}
+	for _, t := range inv.Taxes {
+		name := t.Name
+		if !t.Percent.Zero() || t.Amount == 0 {
+			name += " " + string(t.Percent) + "%"
+		}
+		out = append(out, [2]string{name, bare(t.Amount, &inv.Invoice)})
+	}
+	return out
+}
+
+// settled are the facts of how a final invoice stands.
+func settled(inv *model.InvoiceDetail) [][2]string {
+	if inv.State == "" {
+		return nil
+	}
+	var out [][2]string
+	add := func(name string, minor int64) {
+		if minor != 0 {
+			out = append(out, [2]string{name, Minor(minor, &inv.Invoice)})
+		}
+	}
+	if inv.Open() > 0 {
+		out = append(out, [2]string{"Due", ui.Date(inv.DueAt)})
+	}
+	add("Credited", inv.Total-inv.Due)
+	add("Paid", inv.Paid)
+	add("Open", inv.Open())
+	add("To be paid back", inv.Surplus())
+	if inv.LastError != "" {
+		out = append(out, [2]string{"Last attempt to collect", inv.LastError})
+	}
+	return out
+}
+
+// paid are what payments are called.
+var paid = map[string]string{
+	model.PaidByHand: "Paid by transfer", model.PaidByStripe: "Paid through Stripe", model.PaidByWallet: "Paid from prepaid credit", model.PaidBack: "Paid back",
+	model.PayFailed: "Payment failed",
+}
+
 // notes is what has to be said of the figures.
 func notes(inv *model.InvoiceDetail) []string {
 	out := []string{"All times are UTC. Each amount is calculated exactly and rounded once."}
@@ -221,6 +300,14 @@ func notes(inv *model.InvoiceDetail) []string {
 	}
 	if inv.Final && inv.FinalizedAt.Before(inv.End) {
 		out = append(out, "The month was not over when this was made: what was used after it is on a later invoice.")
+	}
+	if inv.Adjustment {
+		out = append(out, "Less is owed than was invoiced of this month: nothing is to be paid of this. Credit notes to those invoices stand for it.")
+	}
+	for _, t := range inv.Taxes {
+		if t.Note != "" {
+			out = append(out, t.Note+".")
+		}
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,10 +23,11 @@ var march = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 // some is an invoice with everything on it.
 func some() *model.InvoiceDetail {
 	return &model.InvoiceDetail{
-		Invoice: model.Invoice{ID: "inv1", Seller: "tenant", Number: "INV-000042", Final: true, Begin: march, End: march.AddDate(0, 1, 0), Currency: "EUR", Digits: 2, Total: 5104,
-			From:      model.Party{Name: "Pet Shop GmbH", Address: "Hauptstraße 1\n10115 Berlin\nGermany", TaxID: "DE123456789", Email: "billing@pets.example"},
-			To:        model.Party{Name: "Łukasz Żółć", Address: "ul. Piękna 7\nWarszawa", Email: "lukasz@example.com"},
-			CreatedAt: march.AddDate(0, 1, 0), FinalizedAt: time.Date(2026, 4, 2, 9, 30, 0, 0, time.UTC)},
+		Invoice: model.Invoice{ID: "inv1", Seller: "tenant", Number: "INV-000042", Final: true, Begin: march, End: march.AddDate(0, 1, 0), Currency: "EUR", Digits: 2, Total: 6074, Tax: 970,
+			Collection: model.Collection{State: "past_due", Due: 3774, Paid: 1000, DueAt: time.Date(2026, 4, 16, 0, 0, 0, 0, time.UTC), LastError: "card declined"},
+			From:       model.Party{Name: "Pet Shop GmbH", Address: "Hauptstraße 1\n10115 Berlin\nGermany", TaxID: "DE123456789", Email: "billing@pets.example"},
+			To:         model.Party{Name: "Łukasz Żółć", Address: "ul. Piękna 7\nWarszawa", Email: "lukasz@example.com"},
+			CreatedAt:  march.AddDate(0, 1, 0), FinalizedAt: time.Date(2026, 4, 2, 9, 30, 0, 0, time.UTC)},
 		Lines: []model.InvoiceLine{
 			{Line: 1, Meter: "fee", Title: "Gold · Shop app", Quantity: 1, Exact: "29", Amount: 2900, Steps: []model.PriceStep{{From: 1, To: 1, Quantity: 1, Price: "29", Per: 1, Exact: "29"}}},
 			{Line: 2, Meter: "calls", Title: "Gold · Shop app", Quantity: 6100, Exact: "21.1", Amount: 2110, Steps: []model.PriceStep{
@@ -33,8 +35,12 @@ func some() *model.InvoiceDetail {
 				{From: 1001, To: 6000, Quantity: 5000, Price: "0.004", Per: 1, Exact: "20"},
 				{From: 6001, To: 6100, Quantity: 100, Price: "11", Per: 1000, Exact: "1.1"}}},
 			{Line: 3, Meter: "fee", Title: "Silver · =cmd()", Quantity: 1, Exact: "0.5", Amount: 50, Steps: []model.PriceStep{{From: 1, To: 1, Quantity: 1, Price: "1", Per: 1, Exact: "0.5", Part: "1339200 of 2678400 seconds"}}},
-			{Line: 4, Meter: "calls", Title: "Silver · =cmd()", Quantity: 14, Exact: "0.54", Invoiced: 10, Amount: 44, Steps: []model.PriceStep{{From: 1, To: 14, Quantity: 14, Price: "38571.428571", Per: 1_000_000, Exact: "0.54"}}},
+			{Line: 4, Meter: "calls", Title: "Silver · =cmd()", Quantity: 14, Exact: "0.54", Invoiced: 10, Amount: 44, Tax: 8, Steps: []model.PriceStep{{From: 1, To: 14, Quantity: 14, Price: "38571.428571", Per: 1_000_000, Exact: "0.54"}}},
 		},
+		Taxes:    []model.TaxLine{{Name: "VAT", Percent: "19", Base: 5104, Amount: 970}},
+		Payments: []model.Payment{{Kind: "hand", Amount: 1000, Reference: "transfer 7", At: march}, {Kind: "failed", Reference: "pi_1", Note: "card declined", At: march}},
+		Credits: []model.CreditNote{{ID: "cn1", Number: "CN-000003", Kind: "credit", InvoiceID: "inv1", InvoiceNumber: "INV-000042", Reason: "An outage on 3 March", Amount: 2300, Tax: 367,
+			Lines: []model.CreditLine{{Line: 1, Net: 1900, Tax: 361}, {Line: 4, Net: 33, Tax: 6}}, CreatedAt: time.Date(2026, 4, 3, 0, 0, 0, 0, time.UTC)}},
 	}
 }
 
@@ -118,7 +124,7 @@ func TestTitles(t *testing.T) {
 		file          string
 	}{
 		{func(*model.Invoice) {}, "Invoice INV-000042", "1 Mar 2026 to 31 Mar 2026", "INV-000042.pdf"},
-		{func(i *model.Invoice) { i.Total = -1 }, "Credit note INV-000042", "1 Mar 2026 to 31 Mar 2026", "INV-000042.pdf"},
+		{func(i *model.Invoice) { i.Adjustment = true }, "Adjustment INV-000042", "1 Mar 2026 to 31 Mar 2026", "INV-000042.pdf"},
 		{func(i *model.Invoice) { i.FinalizedAt = march.Add(36 * time.Hour) }, "Invoice INV-000042", "1 Mar 2026 to 2 Mar 2026 12:00 UTC", "INV-000042.pdf"},
 		{func(i *model.Invoice) { i.Final, i.Number = false, "" }, "Draft for March 2026", "1 Mar 2026 to 31 Mar 2026", "draft-2026-03-inv1.pdf"},
 	} {
@@ -140,10 +146,10 @@ func TestCSV(t *testing.T) {
 	if err != nil || len(all) != 7 {
 		t.Fatalf("%d rows, %v", len(all), err)
 	}
-	if got := strings.Join(all[3], ","); got != "INV-000042,2026-03-01,2026-04-01,2,Gold · Shop app,calls,1001,6000,5000,0.004,1,20,,,,EUR," {
+	if got := strings.Join(all[3], ","); got != "INV-000042,2026-03-01,2026-04-01,2,Gold · Shop app,calls,1001,6000,5000,0.004,1,20,,,,EUR,," {
 		t.Errorf("a step is %s", got)
 	}
-	if got := strings.Join(all[6], ","); got != "INV-000042,2026-03-01,2026-04-01,4,Silver · =cmd(),calls,1,14,14,38571.428571,1000000,0.54,0.54,0.10,0.44,EUR," {
+	if got := strings.Join(all[6], ","); got != "INV-000042,2026-03-01,2026-04-01,4,Silver · =cmd(),calls,1,14,14,38571.428571,1000000,0.54,0.54,0.10,0.44,EUR,,0.08" {
 		t.Errorf("a line is %s", got)
 	}
 	bad := some()
@@ -183,13 +189,35 @@ func TestPDF(t *testing.T) {
 	}
 	text := pdfText(t, a.Bytes())
 	for _, w := range []string{"Invoice INV-000042", "Pet Shop GmbH", "Hauptstraße 1", "Łukasz Żółć", "ul. Piękna 7", "2 Apr 2026", "1 Mar 2026 to 31 Mar 2026", "Gold · Shop app",
-		"Calls 1,001 to 6,000", "38,571.428571 a million", "−0.10", "51.04 EUR", "Invoice INV-000042 · page 1 of 1"} {
+		"Calls 1,001 to 6,000", "38,571.428571 a million", "−0.10", "Without tax", "51.04", "VAT 19%", "9.70", "60.74 EUR", "To be paid by", "16 Apr 2026", "Invoice INV-000042 · page 1 of 1"} {
 		if !strings.Contains(text, w) {
 			t.Errorf("the file does not show %q:\n%s", w, text)
 		}
 	}
 	if strings.Contains(text, "stands for a character") {
 		t.Error("a character was replaced")
+	}
+	// What became of it is not on it: it stays the same file.
+	later := some()
+	later.Payments, later.Credits, later.State, later.Paid = nil, nil, "paid", 3774
+	b.Reset()
+	if err := PDF(&b, later); err != nil || !bytes.Equal(a.Bytes(), b.Bytes()) {
+		t.Errorf("another file when it is paid, %v", err)
+	}
+	b.Reset()
+	if err := CreditPDF(&b, some(), &some().Credits[0]); err != nil {
+		t.Fatal(err)
+	}
+	text = pdfText(t, b.Bytes())
+	for _, w := range []string{"Credit note CN-000003", "INV-000042 of 2 Apr 2026", "An outage on 3 March", "Monthly fee", "19.00", "Silver · =cmd()", "0.33", "19.33", "Tax, as on the invoice", "3.67", "23.00 EUR"} {
+		if !strings.Contains(text, w) {
+			t.Errorf("the credit note does not show %q:\n%s", w, text)
+		}
+	}
+	if dir := os.Getenv("TOLLGATE_PDF"); dir != "" { // to look at
+		if err := errors.Join(os.WriteFile(dir+"/invoice.pdf", a.Bytes(), 0o644), os.WriteFile(dir+"/credit.pdf", b.Bytes(), 0o644)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	// What the font lacks is visible as such, and said.
 	inv := some()

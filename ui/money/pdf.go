@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-pdf/fpdf"
 	"golang.org/x/image/font/gofont/gobold"
@@ -28,20 +29,79 @@ var pdfColumns = [4]float64{80, 28, 34, 28}
 // missing stands for a character that the font does not have.
 const missing = '□'
 
-// PDF writes an invoice as a PDF file: the same bytes for the same invoice. Its
-// font has Latin, Greek and Cyrillic letters; what it does not have is shown as a
-// box, and a note at the end says so.
+// sheet is what is printed, of an invoice or of a credit note.
+type sheet struct {
+	title    string
+	from, to model.Party
+	draft    bool
+	facts    [][2]string
+	heads    [4]string
+	rows     []row
+	sums     [][2]string
+	total    string
+	notes    []string
+}
+
+// PDF writes an invoice as a PDF file: the same bytes for the same invoice, whatever
+// became of it. Its font has Latin, Greek and Cyrillic letters; what it does not have
+// is shown as a box, and a note at the end says so.
 func PDF(w io.Writer, inv *model.InvoiceDetail) error {
-	p := &paper{Fpdf: fpdf.New("P", "mm", "A4", ""), inv: inv}
 	made := inv.CreatedAt
 	if inv.Final {
 		made = inv.FinalizedAt
 	}
+	return write(w, made, &sheet{
+		title: Title(&inv.Invoice), from: inv.From, to: inv.To, draft: !inv.Final, facts: printed(inv), heads: heads(inv), rows: rows(inv),
+		sums: sums(inv), total: Total(&inv.Invoice), notes: notes(inv),
+	})
+}
+
+// printed are an invoice's facts, and by when it is to be paid.
+func printed(inv *model.InvoiceDetail) [][2]string {
+	out := facts(inv)
+	if inv.State != "" && inv.Total > 0 {
+		out = append(out, [2]string{"To be paid by", ui.Date(inv.DueAt)})
+	}
+	return out
+}
+
+// CreditPDF writes a credit note to an invoice as a PDF file.
+func CreditPDF(w io.Writer, inv *model.InvoiceDetail, c *model.CreditNote) error {
+	s := &sheet{
+		title: "Credit note " + c.Number, from: inv.From, to: inv.To, total: Minor(c.Amount, &inv.Invoice),
+		facts: [][2]string{{"Number", c.Number}, {"Date", ui.Date(c.CreatedAt)}, {"To invoice", c.InvoiceNumber + " of " + ui.Date(inv.FinalizedAt)}, {"Reason", c.Reason}},
+		heads: [4]string{"What is credited", "", "", "Amount in " + inv.Currency},
+	}
+	title := ""
+	for _, l := range c.Lines {
+		if l.Line < 1 || l.Line > len(inv.Lines) {
+			continue
+		}
+		of := &inv.Lines[l.Line-1]
+		if of.Title != title {
+			title = of.Title
+			s.rows = append(s.rows, row{kind: rowHead, text: title})
+		}
+		s.rows = append(s.rows, row{kind: rowLine, text: names[of.Meter], amount: bare(l.Net, &inv.Invoice)})
+	}
+	if len(inv.Taxes) > 0 {
+		s.sums = [][2]string{{"Without tax", bare(c.Amount-c.Tax, &inv.Invoice)}, {"Tax, as on the invoice", bare(c.Tax, &inv.Invoice)}}
+	}
+	for _, t := range inv.Taxes {
+		if t.Note != "" {
+			s.notes = append(s.notes, t.Note+".")
+		}
+	}
+	return write(w, c.CreatedAt, s)
+}
+
+func write(w io.Writer, made time.Time, s *sheet) error {
+	p := &paper{Fpdf: fpdf.New("P", "mm", "A4", ""), sheet: s}
 	p.SetCreationDate(made.UTC())
 	p.SetModificationDate(made.UTC())
 	p.SetCatalogSort(true)
-	p.SetTitle(Title(&inv.Invoice), true)
-	p.SetAuthor(inv.From.Name, true)
+	p.SetTitle(s.title, true)
+	p.SetAuthor(s.from.Name, true)
 	p.SetCreator("Tollgate", true)
 	p.SetLang("en")
 	p.AddUTF8FontFromBytes("go", "", goregular.TTF)
@@ -53,12 +113,12 @@ func PDF(w io.Writer, inv *model.InvoiceDetail) error {
 		p.SetY(-16)
 		p.font("", 8)
 		p.SetTextColor(80, 80, 80)
-		p.CellFormat(pdfWidth, pdfLine, p.text(Title(&inv.Invoice))+" · page "+ui.Quantity(p.PageNo())+" of {pages}", "", 0, "L", false, 0, "")
+		p.CellFormat(pdfWidth, pdfLine, p.text(s.title)+" · page "+ui.Quantity(p.PageNo())+" of {pages}", "", 0, "L", false, 0, "")
 	})
 	p.AddPage()
 	p.head()
 	p.tableHead()
-	for _, r := range rows(inv) {
+	for _, r := range s.rows {
 		p.row(r)
 	}
 	p.total()
@@ -69,7 +129,7 @@ func PDF(w io.Writer, inv *model.InvoiceDetail) error {
 // paper is a PDF that is being written.
 type paper struct {
 	*fpdf.Fpdf
-	inv    *model.InvoiceDetail
+	*sheet
 	lacked bool // a character was replaced
 }
 
@@ -122,21 +182,20 @@ func (p *paper) lines(w float64, text string) {
 }
 
 func (p *paper) head() {
-	inv := p.inv
 	p.font("B", 18)
-	p.CellFormat(pdfWidth, 9, p.text(Title(&inv.Invoice)), "", 1, "L", false, 0, "")
+	p.CellFormat(pdfWidth, 9, p.text(p.title), "", 1, "L", false, 0, "")
 	p.font("", 10)
-	if !inv.Final {
+	if p.draft {
 		p.CellFormat(pdfWidth, 6, "This is a draft: it has no number, and its amounts change until it is final.", "", 1, "L", false, 0, "")
 	}
 	p.Ln(4)
 	top := p.GetY()
-	p.party("From", inv.From, pdfMargin)
+	p.party("From", p.from, pdfMargin)
 	y := p.GetY()
 	p.SetY(top)
-	p.party("To", inv.To, pdfMargin+pdfWidth/2)
+	p.party("To", p.to, pdfMargin+pdfWidth/2)
 	p.SetY(max(y, p.GetY()) + 4)
-	for _, f := range facts(inv) {
+	for _, f := range p.facts {
 		p.font("", 10)
 		p.SetTextColor(80, 80, 80)
 		p.CellFormat(34, pdfLine, f[0], "", 0, "L", false, 0, "")
@@ -163,7 +222,7 @@ func (p *paper) party(word string, q model.Party, x float64) {
 func (p *paper) tableHead() {
 	p.font("", 8)
 	p.SetTextColor(80, 80, 80)
-	for i, h := range heads(p.inv) {
+	for i, h := range p.heads {
 		align := "R"
 		if i == 0 {
 			align = "L"
@@ -235,18 +294,27 @@ func (p *paper) figure(w, size float64, s string) {
 }
 
 func (p *paper) total() {
-	if p.room(14) {
+	if p.room(14 + float64(len(p.sums))*pdfLine) {
 		p.tableHead()
 	}
 	p.Ln(2)
+	for i, s := range p.sums {
+		border := ""
+		if i == 0 {
+			border = "T"
+		}
+		p.font("", 10)
+		p.CellFormat(pdfWidth-60, pdfLine+1, p.text(s[0]), border, 0, "L", false, 0, "")
+		p.CellFormat(60, pdfLine+1, s[1], border, 1, "R", false, 0, "")
+	}
 	p.font("B", 12)
 	p.CellFormat(pdfWidth-60, 9, "Total", "T", 0, "L", false, 0, "")
-	p.CellFormat(60, 9, Total(&p.inv.Invoice), "T", 1, "R", false, 0, "")
+	p.CellFormat(60, 9, p.sheet.total, "T", 1, "R", false, 0, "")
 }
 
 func (p *paper) ends() {
 	p.Ln(4)
-	for _, n := range notes(p.inv) {
+	for _, n := range p.notes {
 		p.note(n)
 	}
 	if p.lacked {
@@ -257,7 +325,7 @@ func (p *paper) ends() {
 func (p *paper) note(s string) {
 	p.font("", 8)
 	p.SetTextColor(80, 80, 80)
-	for _, l := range p.SplitText(s, pdfWidth-2) {
+	for _, l := range p.SplitText(p.text(s), pdfWidth-2) {
 		p.room(4)
 		p.font("", 8)
 		p.SetTextColor(80, 80, 80)
