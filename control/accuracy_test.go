@@ -280,6 +280,11 @@ func TestLimitAccuracy(t *testing.T) {
 		t.Logf("%d nodes, %d, %s: %d early refusals, %d held by the killed node", r.nodes, r.limit, r.balancing, r.early, r.waiting)
 		fmt.Fprintf(&table, "| %d | %s | %d | %d | %d | %d |\n", r.nodes, r.balancing, r.limit, r.used, r.used-r.limit, r.bound())
 	}
+	d, err := w.DataPlane(w.ctx, control.Operator())
+	w.must(err)
+	if q := d.Quotas; q.Wrong != 0 || q.Windows != 36 || q.Leased != 9*101_011 || q.Used == 0 {
+		t.Errorf("the balance of quotas: %+v", q)
+	}
 	compareDoc(t, "quotas", table.String())
 }
 
