@@ -415,6 +415,9 @@ func (c *call) apiKey(x *http1.Exchange) kind {
 				if s.applied.Load() != p {
 					s.sync(c.g, p)
 				}
+				if q := s.quota.Load(); q != nil && p.throttle != nil {
+					q.Warm(&s.bucket)
+				}
 				if c.trace != nil {
 					c.trace.say("API Key authorized: it has a usage plan with API Stage %s/%s", c.stage.cfg.APIID, c.stage.cfg.Stage)
 				}
