@@ -24,13 +24,13 @@ postgres:
 	@[ -n "$${DATABASE_URL:-}" ] || .ci/postgres
 
 .PHONY: run
-run: build postgres ## install what is missing, build, and run everything on this machine
-	@exec bin/tollgate up
+run: build postgres ## install what is missing, build, and run everything on this machine, with payments that are not real unless TOLLGATE_STRIPE_KEY is set
+	@[ -n "$${TOLLGATE_STRIPE_KEY:-}$${TOLLGATE_STRIPE_KEY_FILE:-}" ] || export TOLLGATE_STRIPE=$${TOLLGATE_STRIPE-fake}; exec bin/tollgate up
 
 .PHONY: build
 build: go ## build the programs into bin/
 	@mkdir -p bin
-	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(PROGRAMS))
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(PROGRAMS) fakestripe)
 
 .PHONY: test
 test: go test-postgres ## run every test, on a real Postgres

@@ -28,6 +28,9 @@ type Options struct {
 	Pool *pgxpool.Pool
 	Log  *slog.Logger     // default: none
 	Now  func() time.Time // default time.Now
+	// Changed is told, in the transaction that does it, that an invoice became final
+	// (opened) or stands otherwise than before; nil: nobody is.
+	Changed func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error
 	// Mail puts a letter on its way with the transaction. Nil: none are written.
 	Mail func(context.Context, pgx.Tx, Letter) error
 	// Link is where an invoice is looked at: on the portal of the slug, or, without
@@ -43,8 +46,10 @@ type Billing struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
 	now  func() time.Time
-	mail func(context.Context, pgx.Tx, Letter) error
-	link func(slug, invoice string) string
+
+	changed func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error
+	mail    func(context.Context, pgx.Tx, Letter) error
+	link    func(slug, invoice string) string
 
 	setOverdue func(ctx context.Context, tenant uint32, developer string, overdue bool) error
 }
@@ -57,7 +62,10 @@ func New(o Options) *Billing {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Billing{pool: o.Pool, log: o.Log, now: o.Now, mail: o.Mail, link: o.Link, setOverdue: o.SetOverdue}
+	if o.Changed == nil {
+		o.Changed = func(context.Context, pgx.Tx, uint32, string, bool) error { return nil }
+	}
+	return &Billing{pool: o.Pool, log: o.Log, now: o.Now, mail: o.Mail, link: o.Link, setOverdue: o.SetOverdue, changed: o.Changed}
 }
 
 // Scope is whose books are asked for. Whoever makes one has checked that the

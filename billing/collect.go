@@ -42,7 +42,10 @@ func (b *Billing) open(ctx context.Context, tx pgx.Tx, tenant uint32, invoice st
 	_, err := tx.Exec(ctx, `
 		insert into collection (tenant_id, invoice_id, state, due_at, amount_due, updated_at) values ($1, $2, $3, $4, $5, $6)
 		on conflict do nothing`, tenant, invoice, state, at.AddDate(0, 0, termDays), total, b.now())
-	return err
+	if err != nil {
+		return err
+	}
+	return b.changed(ctx, tx, tenant, invoice, true)
 }
 
 // standingOf locks how an invoice of the scope's own stands.
@@ -79,6 +82,9 @@ func (b *Billing) keep(ctx context.Context, tx pgx.Tx, c *standing) error {
 		where tenant_id = $1 and invoice_id = $2`,
 		c.tenant, c.invoice, c.State, c.Due, c.Paid, c.By, c.Attempts, c.LastError, b.now())
 	if err != nil {
+		return err
+	}
+	if err := b.changed(ctx, tx, c.tenant, c.invoice, false); err != nil {
 		return err
 	}
 	return b.letIn(ctx, tx, c)

@@ -836,6 +836,28 @@ ALTER TABLE public.price_sheet ALTER COLUMN sheet_num ADD GENERATED ALWAYS AS ID
     CACHE 1
 );
 
+CREATE TABLE public.psp_object (
+    tenant_id integer NOT NULL,
+    account text NOT NULL,
+    kind text NOT NULL,
+    local_id text NOT NULL,
+    remote_id text,
+    rev integer DEFAULT 1 NOT NULL,
+    request_hash text DEFAULT ''::text NOT NULL,
+    spent boolean DEFAULT false NOT NULL,
+    asked_at timestamp with time zone,
+    head text,
+    state text DEFAULT ''::text NOT NULL,
+    url text DEFAULT ''::text NOT NULL,
+    problem text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT psp_object_kind_check CHECK ((kind = ANY (ARRAY['account'::text, 'customer'::text, 'invoice'::text, 'credit_note'::text]))),
+    CONSTRAINT psp_object_rev_check CHECK ((rev > 0))
+);
+
+ALTER TABLE ONLY public.psp_object FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.quota_lease (
     tenant_id integer NOT NULL,
     subscription_id bigint NOT NULL,
@@ -1038,6 +1060,48 @@ ALTER TABLE public.stage ALTER COLUMN stage_num ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.stripe_account (
+    tenant_id integer NOT NULL,
+    account text NOT NULL,
+    charges_enabled boolean DEFAULT false NOT NULL,
+    payouts_enabled boolean DEFAULT false NOT NULL,
+    details_submitted boolean DEFAULT false NOT NULL,
+    due integer DEFAULT 0 NOT NULL,
+    disabled_reason text DEFAULT ''::text NOT NULL,
+    disconnected_at timestamp with time zone,
+    seen bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.stripe_account FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.stripe_cursor (
+    account text NOT NULL,
+    tenant_id integer,
+    swept_to timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.stripe_cursor FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.stripe_customer (
+    tenant_id integer NOT NULL,
+    account text NOT NULL,
+    developer_id text,
+    customer text NOT NULL,
+    method text DEFAULT ''::text NOT NULL,
+    brand text DEFAULT ''::text NOT NULL,
+    last4 text DEFAULT ''::text NOT NULL,
+    exp_month integer DEFAULT 0 NOT NULL,
+    exp_year integer DEFAULT 0 NOT NULL,
+    seen bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT stripe_customer_check CHECK (((account = ''::text) = (developer_id IS NULL))),
+    CONSTRAINT stripe_customer_last4_check CHECK ((length(last4) <= 4))
+);
+
+ALTER TABLE ONLY public.stripe_customer FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.subscription (
     tenant_id integer NOT NULL,
@@ -1317,6 +1381,24 @@ CREATE TABLE public.vpc_link (
 
 ALTER TABLE ONLY public.vpc_link FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.webhook_event (
+    account text NOT NULL,
+    event_id text NOT NULL,
+    tenant_id integer,
+    kind text NOT NULL,
+    object_id text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    swept boolean DEFAULT false NOT NULL,
+    state text DEFAULT 'new'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    problem text DEFAULT ''::text NOT NULL,
+    done_at timestamp with time zone,
+    CONSTRAINT webhook_event_state_check CHECK ((state = ANY (ARRAY['new'::text, 'done'::text, 'ignored'::text, 'parked'::text])))
+);
+
+ALTER TABLE ONLY public.webhook_event FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE ONLY public.call_log ATTACH PARTITION public.call_log_default DEFAULT;
 
 ALTER TABLE ONLY public.usage_day ATTACH PARTITION public.usage_day_default DEFAULT;
@@ -1548,6 +1630,9 @@ ALTER TABLE ONLY public.price_sheet
 ALTER TABLE ONLY public.price_sheet
     ADD CONSTRAINT price_sheet_tenant_key UNIQUE (tenant_id, sheet_num);
 
+ALTER TABLE ONLY public.psp_object
+    ADD CONSTRAINT psp_object_pkey PRIMARY KEY (tenant_id, account, kind, local_id);
+
 ALTER TABLE ONLY public.quota_lease
     ADD CONSTRAINT quota_lease_pkey PRIMARY KEY (tenant_id, subscription_id, window_start, boot);
 
@@ -1592,6 +1677,21 @@ ALTER TABLE ONLY public.stage
 
 ALTER TABLE ONLY public.stage
     ADD CONSTRAINT stage_pkey PRIMARY KEY (tenant_id, stage_num);
+
+ALTER TABLE ONLY public.stripe_account
+    ADD CONSTRAINT stripe_account_key UNIQUE (account);
+
+ALTER TABLE ONLY public.stripe_account
+    ADD CONSTRAINT stripe_account_pkey PRIMARY KEY (tenant_id, account);
+
+ALTER TABLE ONLY public.stripe_cursor
+    ADD CONSTRAINT stripe_cursor_pkey PRIMARY KEY (account);
+
+ALTER TABLE ONLY public.stripe_customer
+    ADD CONSTRAINT stripe_customer_key UNIQUE (account, customer);
+
+ALTER TABLE ONLY public.stripe_customer
+    ADD CONSTRAINT stripe_customer_payer UNIQUE NULLS NOT DISTINCT (tenant_id, account, developer_id);
 
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_id_key UNIQUE (subscription_id);
@@ -1643,6 +1743,9 @@ ALTER TABLE ONLY public.usage_quarantine
 
 ALTER TABLE ONLY public.vpc_link
     ADD CONSTRAINT vpc_link_pkey PRIMARY KEY (tenant_id, link_id);
+
+ALTER TABLE ONLY public.webhook_event
+    ADD CONSTRAINT webhook_event_pkey PRIMARY KEY (account, event_id);
 
 CREATE INDEX api_key_app ON public.api_key USING btree (tenant_id, app_id) WHERE (app_id IS NOT NULL);
 
@@ -1720,6 +1823,12 @@ CREATE INDEX plan_stage_stage ON public.plan_stage USING btree (tenant_id, stage
 
 CREATE UNIQUE INDEX price_sheet_version ON public.price_sheet USING btree (tenant_id, plan_id, version) NULLS NOT DISTINCT;
 
+CREATE INDEX psp_object_open ON public.psp_object USING btree (tenant_id, state) WHERE ((kind = 'invoice'::text) AND (state = ANY (ARRAY[''::text, 'waiting'::text, 'draft'::text, 'open'::text])));
+
+CREATE INDEX psp_object_problem ON public.psp_object USING btree (updated_at DESC) WHERE (problem <> ''::text);
+
+CREATE INDEX psp_object_remote ON public.psp_object USING btree (account, remote_id);
+
 CREATE INDEX quota_lease_recalled ON public.quota_lease USING btree (boot) WHERE (recalled_at IS NOT NULL);
 
 CREATE INDEX quota_window_age ON public.quota_window USING btree (window_start);
@@ -1751,6 +1860,8 @@ CREATE INDEX stage_by_deployment ON public.stage USING btree (tenant_id, api_id,
 CREATE INDEX stage_deployment_by_deployment ON public.stage_deployment USING btree (tenant_id, deployment_id);
 
 CREATE UNIQUE INDEX stage_name_key ON public.stage USING btree (tenant_id, api_id, name) WHERE (deleted_at IS NULL);
+
+CREATE UNIQUE INDEX stripe_account_one ON public.stripe_account USING btree (tenant_id) WHERE (disconnected_at IS NULL);
 
 CREATE INDEX subscription_app ON public.subscription USING btree (app_id, tenant_id) WHERE (app_id IS NOT NULL);
 
@@ -1793,6 +1904,10 @@ CREATE INDEX usage_line_default_hour_idx ON public.usage_line_default USING btre
 CREATE INDEX usage_line_tenant ON ONLY public.usage_line USING btree (tenant_id, hour);
 
 CREATE INDEX usage_line_default_tenant_id_hour_idx ON public.usage_line_default USING btree (tenant_id, hour);
+
+CREATE INDEX webhook_event_age ON public.webhook_event USING btree (received_at);
+
+CREATE INDEX webhook_event_parked ON public.webhook_event USING btree (received_at DESC) WHERE (state = 'parked'::text);
 
 ALTER INDEX public.call_log_pkey ATTACH PARTITION public.call_log_default_pkey;
 
@@ -1972,6 +2087,9 @@ ALTER TABLE ONLY public.price_sheet
 ALTER TABLE ONLY public.price_sheet
     ADD CONSTRAINT price_sheet_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
 
+ALTER TABLE ONLY public.psp_object
+    ADD CONSTRAINT psp_object_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.quota_lease
     ADD CONSTRAINT quota_lease_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
@@ -2007,6 +2125,18 @@ ALTER TABLE ONLY public.stage
 
 ALTER TABLE ONLY public.stage
     ADD CONSTRAINT stage_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
+
+ALTER TABLE ONLY public.stripe_account
+    ADD CONSTRAINT stripe_account_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.stripe_cursor
+    ADD CONSTRAINT stripe_cursor_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.stripe_customer
+    ADD CONSTRAINT stripe_customer_tenant_id_developer_id_fkey FOREIGN KEY (tenant_id, developer_id) REFERENCES public.developer(tenant_id, developer_id);
+
+ALTER TABLE ONLY public.stripe_customer
+    ADD CONSTRAINT stripe_customer_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.subscription_key
     ADD CONSTRAINT subscription_key_tenant_id_key_num_fkey FOREIGN KEY (tenant_id, key_num) REFERENCES public.api_key(tenant_id, key_num);
@@ -2046,6 +2176,9 @@ ALTER TABLE ONLY public.usage_boot
 
 ALTER TABLE ONLY public.vpc_link
     ADD CONSTRAINT vpc_link_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.webhook_event
+    ADD CONSTRAINT webhook_event_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE public.access_association ENABLE ROW LEVEL SECURITY;
 
@@ -2115,6 +2248,8 @@ ALTER TABLE public.portal_api ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.price_sheet ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.psp_object ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.quota_lease ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.quota_window ENABLE ROW LEVEL SECURITY;
@@ -2128,6 +2263,12 @@ ALTER TABLE public.session ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.stage ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.stage_deployment ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.stripe_account ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.stripe_cursor ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.stripe_customer ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.subscription ENABLE ROW LEVEL SECURITY;
 
@@ -2207,6 +2348,8 @@ CREATE POLICY tenant_only ON public.portal_api USING ((((tenant_id)::text = curr
 
 CREATE POLICY tenant_only ON public.price_sheet USING (((tenant_id IS NULL) OR ((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text))) WITH CHECK ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.psp_object USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.quota_lease USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.quota_window USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
@@ -2220,6 +2363,12 @@ CREATE POLICY tenant_only ON public.session USING ((((tenant_id)::text = current
 CREATE POLICY tenant_only ON public.stage USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.stage_deployment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.stripe_account USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.stripe_cursor USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.stripe_customer USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.subscription USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -2247,6 +2396,8 @@ CREATE POLICY tenant_only ON public.usage_line_default USING ((((tenant_id)::tex
 
 CREATE POLICY tenant_only ON public.vpc_link USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.webhook_event USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 ALTER TABLE public.ticket ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_day ENABLE ROW LEVEL SECURITY;
@@ -2262,3 +2413,5 @@ ALTER TABLE public.usage_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_line_default ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.vpc_link ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.webhook_event ENABLE ROW LEVEL SECURITY;

@@ -108,7 +108,11 @@ func (v *visit) invoice() error {
 	}
 	p := v.page(money.Title(&i.Invoice))
 	p.Crumbs = []ui.Crumb{{Label: "Invoices", URL: v.link("/invoices")}}
-	return v.render(invoiceView(p, v, &i))
+	pay, err := v.payURL(&i)
+	if err != nil {
+		return err
+	}
+	return v.render(invoiceView(p, v, &i, pay))
 }
 
 func (v *visit) invoicePDF() error {

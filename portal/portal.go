@@ -20,6 +20,7 @@ import (
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/billing/stripe"
 	"tollgate/control"
 	"tollgate/model"
 	"tollgate/ui"
@@ -32,6 +33,8 @@ type Options struct {
 	Usage *intake.Intake
 	// Billing makes invoices of usage.
 	Billing *billing.Billing
+	// Stripe is how they are paid; nil: by bank transfer.
+	Stripe *stripe.Rail
 	// Console is the public address of the console: portals are below it at
 	// /portal/{slug}.
 	Console *url.URL
@@ -313,7 +316,7 @@ func (v *visit) page(title string) ui.Page {
 	}
 	in := v.visitor != nil
 	items := []ui.NavItem{{Label: "APIs", URL: v.link("/")}, {Label: "Plans", URL: v.link("/plans")},
-		{Label: "Apps", URL: v.link("/apps"), Hidden: !in}, {Label: "Usage", URL: v.link("/usage"), Hidden: !in}, {Label: "Invoices", URL: v.link("/invoices"), Hidden: !in}}
+		{Label: "Apps", URL: v.link("/apps"), Hidden: !in}, {Label: "Usage", URL: v.link("/usage"), Hidden: !in}, {Label: "Invoices", URL: v.link("/invoices"), Hidden: !in}, {Label: "Payment", URL: v.link("/payment"), Hidden: !in}}
 	p.Nav = []ui.NavGroup{{Items: items}}
 	if !v.site.Published {
 		p.Flash = append(p.Flash, ui.Flash{Kind: "info", Text: "A preview: the portal is not published, and only members of the account see it."})

@@ -14,6 +14,7 @@ func (s *Server) routes() []route {
 		s.accountRoutes(),
 		s.appRoutes(),
 		s.moneyRoutes(),
+		s.paymentRoutes(),
 	)
 }
 

@@ -44,6 +44,7 @@ func (s *Server) routes() []route {
 		s.usageRoutes(),
 		s.callRoutes(),
 		s.billingRoutes(),
+		s.paymentRoutes(),
 	)
 }
 
@@ -110,7 +111,8 @@ func operatorNav() []ui.NavGroup {
 			{Label: "Overview", URL: "/operator", Icon: "gauge"}, {Label: "Tenants", URL: "/operator/tenants", Icon: "users"},
 			{Label: "Nodes", URL: "/operator/nodes", Icon: "server"}}},
 		{Label: "Money", Items: []ui.NavItem{
-			{Label: "Prices", URL: "/operator/prices", Icon: "layers"}, {Label: "Billing", URL: "/operator/billing", Icon: "receipt"}}},
+			{Label: "Prices", URL: "/operator/prices", Icon: "layers"}, {Label: "Billing", URL: "/operator/billing", Icon: "receipt"},
+			{Label: "Payments", URL: "/operator/payments", Icon: "credit-card"}}},
 		{Label: "Installation", Items: []ui.NavItem{
 			{Label: "Mail", URL: "/operator/mail", Icon: "mail"}, {Label: "Operators", URL: "/operator/operators", Icon: "user-cog"}, {Label: "Settings", URL: "/operator/settings", Icon: "settings"},
 			{Label: "Audit log", URL: "/operator/audit", Icon: "scroll-text"}}},

@@ -15,6 +15,7 @@ import (
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/billing/stripe"
 	"tollgate/control"
 	"tollgate/model"
 	"tollgate/ui"
@@ -27,6 +28,8 @@ type Options struct {
 	Usage *intake.Intake
 	// Billing makes invoices of usage.
 	Billing *billing.Billing
+	// Stripe is how they are paid; nil: by bank transfer.
+	Stripe *stripe.Rail
 	// Console is the public address of the console.
 	Console *url.URL
 	// Gateway is the public address that calls go to, such as http://localhost:8081.

@@ -64,6 +64,12 @@ type Config struct {
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	RedisURL       string        `env:"TOLLGATE_REDIS_URL" secret:"true" help:"Redis or Valkey that keeps the throttles of plans with hard ones, the same for the control plane and every node: redis://user:password@host:6379/0" shown:"none: plans cannot have hard throttles"`
 	MethodMetrics  int           `env:"TOLLGATE_METHOD_METRICS" envDefault:"2000" help:"methods that may have metrics of their own, where their settings enable them; one tenant gets half of it at most"`
+	Stripe         string        `env:"TOLLGATE_STRIPE" help:"fake: payments go to an imitation of Stripe in this process, which moves no money; tollgate up only, and only while nobody else reaches this machine"`
+	StripeKey      string        `env:"TOLLGATE_STRIPE_KEY" secret:"true" help:"secret key of the operator's Stripe account, over which invoices are paid" shown:"none: invoices are paid by bank transfer"`
+	StripeWebhook  string        `env:"TOLLGATE_STRIPE_WEBHOOK_SECRET" secret:"true" help:"signing secret of the Stripe endpoint at /webhooks/stripe" shown:"none: payments are found by asking, every ten minutes"`
+	StripeConnect  string        `env:"TOLLGATE_STRIPE_CONNECT_SECRET" secret:"true" help:"signing secret of the Stripe endpoint at /webhooks/stripe/connect, for events of tenants' accounts" shown:"none: as above"`
+	StripeFee      string        `env:"TOLLGATE_STRIPE_FEE_PERCENT" help:"percentage of what developers pay their tenants through Stripe that is the operator's" shown:"0"`
+	StripeURL      string        `env:"TOLLGATE_STRIPE_URL" help:"where Stripe's API is, if not at Stripe; with TOLLGATE_STRIPE=fake, where the imitation listens" shown:"at Stripe; http://127.0.0.1:12121"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
 	spans.Settings
@@ -75,6 +81,7 @@ type Config struct {
 	acmeRoots *x509.CertPool // nil: the system's
 	console   *url.URL
 	gateway   *url.URL
+	stripe    *url.URL       // nil: Stripe's own
 	secret    []byte         // nil: generated in the data directory
 	spans     *spans.Options // nil: none are sent
 	unknown   []string
@@ -188,6 +195,9 @@ func (c *Config) check() (err error) {
 		return model.Errorf(model.Invalid, "TOLLGATE_DATA_DIR: %v", err)
 	}
 	if err := c.checkURLs(); err != nil {
+		return err
+	}
+	if err := c.checkStripe(); err != nil {
 		return err
 	}
 	if c.endpoints, err = process.ParseEndpoints("TOLLGATE_AWS_ENDPOINTS", c.AWSEndpoints); err != nil {

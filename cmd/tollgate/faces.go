@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tollgate/awsapi"
+	"tollgate/billing/stripe"
 	"tollgate/control"
 	"tollgate/control/feed"
 	"tollgate/gateway"
@@ -35,7 +36,7 @@ func (p *program) startFaces(ctx context.Context) error {
 	p.linkInvoices()
 	portals, err := portal.New(portal.Options{
 		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Domain: p.cfg.PortalDomain, Gateway: p.cfg.gateway,
-		BehindProxy: p.cfg.BehindProxy, Log: p.log,
+		BehindProxy: p.cfg.BehindProxy, Stripe: p.stripe, Log: p.log,
 	})
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func (p *program) startFaces(ctx context.Context) error {
 		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Gateway: p.cfg.gateway, PortalURL: portals.URL,
 		Fetch: func(ctx context.Context, url string) ([]byte, error) { return download(ctx, outward, url) },
 		Call:  (&http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: asIs}).Do, GatewayAddr: gatewayAddr, Try: try, TryAuthorizer: tryAuthorizer,
-		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, Log: p.log,
+		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, Stripe: p.stripe, Log: p.log,
 	})
 	if err != nil {
 		return err
@@ -83,6 +84,10 @@ func (p *program) startFaces(ctx context.Context) error {
 		},
 		Log: p.log,
 	}))
+	if p.stripe != nil {
+		mux.Handle(stripe.PlatformPath, p.stripe.Webhooks())
+		mux.Handle(stripe.ConnectPath, p.stripe.Webhooks())
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case awsapi.Serves(r):

@@ -29,14 +29,14 @@ type journey struct {
 }
 
 // setOut starts the program on an empty data directory, and an upstream.
-func setOut(t *testing.T) (j *journey, upstream string) {
+func setOut(t *testing.T, settings ...string) (j *journey, upstream string) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `[{"name": "Rex", "kind": "dog"}]`)
 	}))
 	t.Cleanup(s.Close)
-	env := environ(newDir(t))
+	env := environ(newDir(t), settings...)
 	return &journey{T: t, p: start(t, env, "up"), env: env, seen: map[string]bool{}, routes: map[string]bool{}}, s.URL
 }
 

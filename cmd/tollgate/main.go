@@ -107,7 +107,7 @@ func rootCommand() *cobra.Command {
 	// The verbs of every day go by their own names too.
 	add("work", tenantFlags(apiImportCommand()), tenantFlags(apiDeployCommand()), tenantFlags(apiDiffCommand()), tenantFlags(rollbackCommand()), logsCommand())
 	add("work", tenantCommand(), operatorCommand(), apiCommand(), stageCommand(), deploymentCommand(),
-		domainCommand(), credentialCommand(), planCommand(), keyCommand(), importCFNCommand(), usageCommand(), nodeCommand())
+		domainCommand(), credentialCommand(), planCommand(), keyCommand(), importCFNCommand(), usageCommand(), nodeCommand(), stripeCommand())
 	root.AddCommand(manCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {

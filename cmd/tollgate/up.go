@@ -18,6 +18,7 @@ import (
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/billing/stripe"
 	"tollgate/control"
 	"tollgate/gateway"
 	"tollgate/gateway/process"
@@ -103,6 +104,7 @@ type program struct {
 	plane   *control.Plane
 	intake  *intake.Intake
 	billing *billing.Billing
+	stripe  *stripe.Rail                                      // nil: invoices are paid by bank transfer
 	links   atomic.Pointer[func(slug, invoice string) string] // where invoices are looked at
 	gateway *gateway.Gateway
 	admin   *process.Admin
@@ -144,7 +146,7 @@ func serve(cmd *cobra.Command, s shape) error {
 // needs those before it.
 func (p *program) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		p.takeDataDir, p.listen, p.startDatabase, p.startControl, p.startIntake, p.startWorker,
+		p.takeDataDir, p.listen, p.startDatabase, p.startControl, p.startIntake, p.startStripe, p.startWorker,
 		p.startGateway, p.startFaces, p.announce,
 	} {
 		if err := step(ctx); err != nil {
@@ -293,6 +295,9 @@ func readyText(r running, cfg *Config) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "tollgate ready console=http://%s gateway=http://%s\n", r.ControlAddr, r.GatewayAddr)
+	if cfg.Stripe == "fake" {
+		fmt.Fprintf(&b, "\n  PAYMENTS ARE NOT REAL: an imitation of Stripe at %s takes test cards, and no money moves\n", cfg.stripe)
+	}
 	fmt.Fprintf(&b, "\n  data         %s\n  gateway TLS  https://%s\n  probes       http://%s/readyz, /metrics\n", cfg.DataDir, r.GatewayTLSAddr, r.AdminAddr)
 	allow := make([]string, len(cfg.allow))
 	for i, p := range cfg.allow {

@@ -11,6 +11,7 @@ import (
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/billing/stripe"
 	"tollgate/control/acme"
 	"tollgate/portal"
 )
@@ -18,7 +19,7 @@ import (
 func (p *program) startIntake(context.Context) error {
 	p.intake = intake.New(intake.Options{Pool: p.pool, Log: p.log})
 	p.billing = billing.New(billing.Options{
-		Pool: p.pool, Log: p.log, Link: p.invoiceLink, SetOverdue: p.plane.SetOverdue,
+		Pool: p.pool, Log: p.log, Link: p.invoiceLink, SetOverdue: p.plane.SetOverdue, Changed: p.invoiceChanged,
 		Mail: func(ctx context.Context, tx pgx.Tx, l billing.Letter) error {
 			return p.plane.Post(ctx, tx, l.Tenant, l.To, l.Purpose, l.Subject, l.Text)
 		},
@@ -45,6 +46,14 @@ func (p *program) invoiceLink(slug, invoice string) string {
 	return ""
 }
 
+// invoiceChanged tells the way to Stripe, where there is one.
+func (p *program) invoiceChanged(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error {
+	if p.stripe == nil {
+		return nil
+	}
+	return p.stripe.Changed(ctx, tx, tenant, invoice, opened)
+}
+
 // startWorker runs the background jobs of every part. Several processes share
 // the work: a job is done by one of them.
 func (p *program) startWorker(ctx context.Context) error {
@@ -64,10 +73,16 @@ func (p *program) startWorker(ctx context.Context) error {
 		m.AddWorkers(workers)
 		periodic = append(periodic, m.Periodic()...)
 	}
+	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}}
+	if p.stripe != nil {
+		p.stripe.AddWorkers(workers)
+		periodic = append(periodic, p.stripe.Periodic()...)
+		queues[stripe.Queue] = river.QueueConfig{MaxWorkers: 2}
+	}
 	client, err := river.NewClient(riverpgxv5.New(p.pool), &river.Config{
 		Workers:      workers,
 		PeriodicJobs: periodic,
-		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Queues:       queues,
 		Logger:       p.log.With("part", "worker"),
 	})
 	if err != nil {
