@@ -194,6 +194,7 @@ type PlanSpec struct {
 	Unpaid string `json:"unpaid,omitempty"`
 	// ProductCode is what a marketplace calls the plan's product.
 	ProductCode string `json:"productCode,omitempty"`
+	model.Exactness
 }
 
 // Plan is a usage plan.

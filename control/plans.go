@@ -17,7 +17,30 @@ const maxPlanStages = 1000
 // maxDescription bounds what is written of a thing, in characters.
 const maxDescription = 10_000
 
-func (s *PlanSpec) check() error {
+// checkHard refuses hard throttles where nothing can keep them: available says that the
+// installation has counters for them.
+func (s *PlanSpec) checkHard(available bool) error {
+	if err := s.Exactness.Validate(); err != nil || !s.Hard {
+		return err
+	}
+	if !available {
+		return model.Errorf(model.Invalid, "hard throttles are kept in Redis or Valkey, and this installation has none: its operator can set TOLLGATE_REDIS_URL for the control plane and every gateway node; without, leave the plan's throttles to shares")
+	}
+	throttles := []*model.Throttle{s.Throttle}
+	for _, st := range s.Stages {
+		for _, t := range st.Throttle {
+			throttles = append(throttles, &t)
+		}
+	}
+	for _, t := range throttles {
+		if t != nil && t.Rate <= 0 {
+			return model.Errorf(model.Invalid, "a hard throttle needs a rate above 0")
+		}
+	}
+	return nil
+}
+
+func (s *PlanSpec) check(hard bool) error {
 	if err := checkName("a plan", s.Name, 1024); err != nil {
 		return err
 	}
@@ -28,6 +51,9 @@ func (s *PlanSpec) check() error {
 		return err
 	}
 	if err := s.Price.Validate(); err != nil {
+		return err
+	}
+	if err := s.checkHard(hard); err != nil {
 		return err
 	}
 	if utf8.RuneCountInString(s.Description) > maxDescription {
@@ -73,7 +99,7 @@ func quotaColumns(q *model.Quota) (limit *int64, period *string, offset *int) {
 
 // CreatePlan makes a usage plan. With a price it takes who may change prices.
 func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Plan, error) {
-	if err := spec.check(); err != nil {
+	if err := spec.check(p.hardLimits); err != nil {
 		return Plan{}, err
 	}
 	var out Plan
@@ -93,9 +119,9 @@ func (w *write) createPlan(ctx context.Context, spec PlanSpec) (Plan, error) {
 	limit, period, offset := quotaColumns(spec.Quota)
 	var num int64
 	err := w.QueryRow(ctx, `
-		insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code, unpaid)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning plan_num`,
-		w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid).Scan(&num)
+		insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code, unpaid, hard, fail_open, soft_quota)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning plan_num`,
+		w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid, spec.Hard, spec.FailOpen, spec.SoftQuota).Scan(&num)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -130,16 +156,16 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 		if err := edit(&spec); err != nil {
 			return err
 		}
-		if err := spec.check(); err != nil {
+		if err := spec.check(p.hardLimits); err != nil {
 			return err
 		}
 		limit, period, offset := quotaColumns(spec.Quota)
 		var num int64
 		err = w.QueryRow(ctx, `
 			update plan set name = $3, description = $4, throttle = $5, quota_limit = $6, quota_period = $7, quota_offset = $8,
-				published = $9, product_code = $10, unpaid = $11, updated_at = now()
+				published = $9, product_code = $10, unpaid = $11, hard = $12, fail_open = $13, soft_quota = $14, updated_at = now()
 			where tenant_id = $1 and plan_id = $2 returning plan_num`,
-			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid).Scan(&num)
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid, spec.Hard, spec.FailOpen, spec.SoftQuota).Scan(&num)
 		if err != nil {
 			return err
 		}
@@ -264,7 +290,7 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 // planSelect reads plans whole, in one round trip. Running subscriptions are gone
 // through once: a plan may have a hundred thousand.
 const planSelect = `
-	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at, p.product_code, p.unpaid,
+	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at, p.product_code, p.unpaid, p.hard, p.fail_open, p.soft_quota,
 		coalesce((select tags from tag g where g.tenant_id = p.tenant_id and g.resource = '/usageplans/' || p.plan_id), '{}'),
 		r.own + (select count(*) from subscription s join subscription_key sk using (tenant_id, subscription_id) join api_key k using (tenant_id, key_num)
 			where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null and s.app_id is not null and k.deleted_at is null),
@@ -289,7 +315,7 @@ func scanPlan(r pgx.CollectableRow) (Plan, error) {
 	var limit *int64
 	var period *string
 	var offset *int
-	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.ProductCode, &p.Unpaid, &p.Tags, &p.Keys, &p.Stages,
+	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.ProductCode, &p.Unpaid, &p.Hard, &p.FailOpen, &p.SoftQuota, &p.Tags, &p.Keys, &p.Stages,
 		&p.Published, &p.Price, &p.Version, &p.Subscriptions, &p.OtherPrice, &p.Opens)
 	p.Quota = quotaOf(limit, period, offset)
 	return p, err

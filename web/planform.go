@@ -26,6 +26,7 @@ type planForm struct {
 	Stages                []stageBox
 	Published             bool
 	Unpaid                string
+	model.Exactness
 
 	Priced bool // the visitor may change the price
 	priceForm
@@ -46,7 +47,7 @@ var periodOptions = []ui.Option{{Value: model.Day, Label: "a day"}, {Value: mode
 // newPlanForm is the editor of a plan that is there, or of a new one.
 func newPlanForm(p control.PlanDetail, priced bool) *planForm {
 	f := &planForm{ID: p.ID, Name: p.Name, Description: p.Description, Published: p.Published, Unpaid: p.Unpaid, Period: model.Month, Offset: "0",
-		Priced: priced, priceForm: emptyPrice(), Kept: p.Subscriptions}
+		Priced: priced, priceForm: emptyPrice(), Kept: p.Subscriptions, Exactness: p.Exactness}
 	if p.ID != "" {
 		f.Seen = seenAt(p.Plan)
 	}
@@ -78,7 +79,8 @@ func (f *planForm) offer(choices []control.StageName, checked func(control.Stage
 func (v *visit) readPlanForm(p control.PlanDetail) *planForm {
 	f := &planForm{ID: p.ID, Seen: v.value("seen"), Name: v.value("name"), Description: strings.TrimSpace(strings.ReplaceAll(v.raw("description"), "\r\n", "\n")),
 		Rate: v.value("rate"), Burst: v.value("burst"), Quota: v.value("quota"), Period: v.value("period"), Offset: v.value("offset"),
-		Published: v.checked("published"), Unpaid: v.value("unpaid"), Priced: v.may(control.ToBill), priceForm: v.readPrice(), Kept: p.Subscriptions}
+		Published: v.checked("published"), Unpaid: v.value("unpaid"), Priced: v.may(control.ToBill), priceForm: v.readPrice(), Kept: p.Subscriptions,
+		Exactness: model.Exactness{Hard: v.checked("hard"), FailOpen: v.checked("fail-open"), SoftQuota: v.checked("soft-quota")}}
 	ticked := v.r.PostForm["stage"]
 	f.offer(p.Choices, func(s control.StageName) bool { return slices.Contains(ticked, s.APIID+"/"+s.Stage) })
 	return f
@@ -91,7 +93,8 @@ func (f *planForm) spec(was control.PlanSpec) control.PlanSpec {
 	if f.Name == "" {
 		f.wrong("name", "A plan needs a name")
 	}
-	out.Throttle, out.Quota = f.throttle(), f.quota()
+	out.Throttle, out.Quota, out.Exactness = f.throttle(), f.quota(), f.Exactness
+	f.refused("fail-open", f.Exactness.Validate())
 	out.Stages = []model.PlanStage{}
 	for _, s := range f.Stages {
 		if !s.Checked {
