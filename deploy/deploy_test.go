@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // files are those of directories whose names end in one of ends.
@@ -74,7 +74,7 @@ func TestMetricsAreRegistered(t *testing.T) {
 	source := files(t, []string{"../gateway", "../cmd"}, ".go")
 	known := found(source, `(?:NewDesc\(|Name:\s*)"(tollgate_[a-z0-9_]+)"`)
 	// Those of stages and of methods are one list with two prefixes.
-	for name := range found(source, `desc\("([a-z_]+)"`) {
+	for name := range found(source, `:?= desc\("([a-z_]+)"`) {
 		known["tollgate_api_"+name], known["tollgate_api_method_"+name] = true, true
 	}
 	metric := regexp.MustCompile(`\btollgate_[a-z0-9_]*[a-z0-9]`)

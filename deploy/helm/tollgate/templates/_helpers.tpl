@@ -61,7 +61,9 @@ readinessProbe: {httpGet: {path: /readyz, port: admin}, periodSeconds: 3, failur
 
 {{- /* The gateways: the shared one, then the dedicated ones. */ -}}
 {{- define "tollgate.gateways" -}}
-{{- $shared := dict "name" "shared" "account" "" "replicas" .Values.gateway.replicas "env" .Values.gateway.env "resources" .Values.gateway.resources "upstreams" .Values.networkPolicy.upstreams "image" .Values.image.gateway -}}
+{{- $sharedEnv := merge (dict) .Values.gateway.env -}}
+{{- with .Values.networkPolicy.upstreams }}{{ $_ := set $sharedEnv "TOLLGATE_UPSTREAM_ALLOW" (join "," .) }}{{ end -}}
+{{- $shared := dict "name" "shared" "account" "" "replicas" .Values.gateway.replicas "env" $sharedEnv "resources" .Values.gateway.resources "upstreams" .Values.networkPolicy.upstreams -}}
 {{- $all := list $shared -}}
 {{- range .Values.dedicated -}}
 {{- $env := merge (dict) (.env | default dict) $.Values.gateway.env -}}
