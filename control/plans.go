@@ -59,6 +59,9 @@ func (s *PlanSpec) check(hard bool) error {
 	if utf8.RuneCountInString(s.Description) > maxDescription {
 		return model.Errorf(model.Invalid, "the description has %d characters; at most %d are allowed", utf8.RuneCountInString(s.Description), maxDescription)
 	}
+	if s.Unpaid != "" && s.Unpaid != model.KeepAccess && s.Unpaid != model.SuspendAccess {
+		return model.Errorf(model.Invalid, "access without payment is to %s or to %s, not to %.40q", model.KeepAccess, model.SuspendAccess, s.Unpaid)
+	}
 	if len(s.ProductCode) > 1024 {
 		return model.Errorf(model.Invalid, "the product code has %d bytes; at most 1024 are allowed", len(s.ProductCode))
 	}
@@ -116,9 +119,9 @@ func (w *write) createPlan(ctx context.Context, spec PlanSpec) (Plan, error) {
 	limit, period, offset := quotaColumns(spec.Quota)
 	var num int64
 	err := w.QueryRow(ctx, `
-		insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code, hard, fail_open, soft_quota)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning plan_num`,
-		w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Hard, spec.FailOpen, spec.SoftQuota).Scan(&num)
+		insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code, hard, fail_open, soft_quota, unpaid)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning plan_num`,
+		w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Hard, spec.FailOpen, spec.SoftQuota, spec.Unpaid).Scan(&num)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -160,9 +163,9 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 		var num int64
 		err = w.QueryRow(ctx, `
 			update plan set name = $3, description = $4, throttle = $5, quota_limit = $6, quota_period = $7, quota_offset = $8,
-				published = $9, product_code = $10, hard = $11, fail_open = $12, soft_quota = $13, updated_at = now()
+				published = $9, product_code = $10, hard = $11, fail_open = $12, soft_quota = $13, unpaid = $14, updated_at = now()
 			where tenant_id = $1 and plan_id = $2 returning plan_num`,
-			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Hard, spec.FailOpen, spec.SoftQuota).Scan(&num)
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Hard, spec.FailOpen, spec.SoftQuota, spec.Unpaid).Scan(&num)
 		if err != nil {
 			return err
 		}
@@ -176,6 +179,20 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 			return err
 		}
 		w.changed(kindPlan, num)
+		if spec.Unpaid != was.Unpaid { // what overdue developers' keys open
+			rows, err := w.Query(ctx, `
+				select distinct sk.key_num::bigint from subscription s join app a using (tenant_id, app_id) join developer d using (tenant_id, developer_id)
+				join subscription_key sk using (tenant_id, subscription_id)
+				where s.tenant_id = $1 and s.plan_id = $2 and s.ended_at is null and d.overdue_at is not null order by 1`, w.tenant, id)
+			if err != nil {
+				return err
+			}
+			keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+			if err != nil {
+				return err
+			}
+			w.changedKeys(keys)
+		}
 		if err := w.audit(ctx, "plan.update", id, map[string]any{"plan": spec}); err != nil {
 			return err
 		}
@@ -273,7 +290,7 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 // planSelect reads plans whole, in one round trip. Running subscriptions are gone
 // through once: a plan may have a hundred thousand.
 const planSelect = `
-	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at, p.product_code, p.hard, p.fail_open, p.soft_quota,
+	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at, p.product_code, p.hard, p.fail_open, p.soft_quota, p.unpaid,
 		coalesce((select tags from tag g where g.tenant_id = p.tenant_id and g.resource = '/usageplans/' || p.plan_id), '{}'),
 		r.own + (select count(*) from subscription s join subscription_key sk using (tenant_id, subscription_id) join api_key k using (tenant_id, key_num)
 			where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null and s.app_id is not null and k.deleted_at is null),
@@ -298,7 +315,7 @@ func scanPlan(r pgx.CollectableRow) (Plan, error) {
 	var limit *int64
 	var period *string
 	var offset *int
-	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.ProductCode, &p.Hard, &p.FailOpen, &p.SoftQuota, &p.Tags, &p.Keys, &p.Stages,
+	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.ProductCode, &p.Hard, &p.FailOpen, &p.SoftQuota, &p.Unpaid, &p.Tags, &p.Keys, &p.Stages,
 		&p.Published, &p.Price, &p.Version, &p.Subscriptions, &p.OtherPrice, &p.Opens)
 	p.Quota = quotaOf(limit, period, offset)
 	return p, err

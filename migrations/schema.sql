@@ -255,6 +255,14 @@ CREATE TABLE public.base_path_mapping (
 
 ALTER TABLE ONLY public.base_path_mapping FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.book_check (
+    name text NOT NULL,
+    ran_at timestamp with time zone NOT NULL,
+    figures jsonb NOT NULL,
+    wrong bigint NOT NULL,
+    problems jsonb NOT NULL
+);
+
 CREATE TABLE public.call_boot (
     boot uuid NOT NULL,
     gateway_id integer NOT NULL,
@@ -1473,6 +1481,9 @@ ALTER TABLE ONLY public.audit
 
 ALTER TABLE ONLY public.base_path_mapping
     ADD CONSTRAINT base_path_mapping_pkey PRIMARY KEY (tenant_id, domain_num, base_path);
+
+ALTER TABLE ONLY public.book_check
+    ADD CONSTRAINT book_check_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.call_boot
     ADD CONSTRAINT call_boot_pkey PRIMARY KEY (boot);
