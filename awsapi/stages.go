@@ -42,9 +42,10 @@ type stage struct {
 
 // stageExtras are a stage's settings that the service has none of.
 type stageExtras struct {
-	RouteNotFound bool        `json:"routeNotFound,omitempty"`
-	CORS          *model.CORS `json:"cors,omitempty"`
-	TraceOneIn    int         `json:"traceOneIn,omitempty"`
+	RouteNotFound    bool        `json:"routeNotFound,omitempty"`
+	CORS             *model.CORS `json:"cors,omitempty"`
+	TraceOneIn       int         `json:"traceOneIn,omitempty"`
+	RateLimitHeaders bool        `json:"rateLimitHeaders,omitempty"`
 }
 
 func asStage(s *control.Stage) stage {
@@ -59,8 +60,8 @@ func asStage(s *control.Stage) stage {
 	if out.MethodSettings == nil {
 		out.MethodSettings = map[string]model.MethodSetting{}
 	}
-	if t.RouteNotFound || t.CORS != nil || t.TraceOneIn != 0 {
-		out.Tollgate = &stageExtras{t.RouteNotFound, t.CORS, t.TraceOneIn}
+	if t.RouteNotFound || t.CORS != nil || t.TraceOneIn != 0 || t.RateLimitHeaders {
+		out.Tollgate = &stageExtras{t.RouteNotFound, t.CORS, t.TraceOneIn, t.RateLimitHeaders}
 	}
 	if t.CacheClusterEnabled {
 		out.CacheClusterStatus = "AVAILABLE" // nothing waits for a cluster here
@@ -249,6 +250,10 @@ func patchStageExtra(name, value string, e *control.StageEdit) (err error) {
 		e.RouteNotFound, err = patchBool(extrasPath+name, value)
 		return err
 	}
+	if name == "rateLimitHeaders" {
+		e.RateLimitHeaders, err = patchBool(extrasPath+name, value)
+		return err
+	}
 	if field, ok := strings.CutPrefix(name, "cors/"); ok {
 		return e.SetCORS(field, value)
 	}
@@ -258,7 +263,7 @@ func patchStageExtra(name, value string, e *control.StageEdit) (err error) {
 		}
 		return nil
 	}
-	return badRequest("Invalid path %s%s. Must be one of: [/tollgate/routeNotFound, /tollgate/traceOneIn, /tollgate/cors/{allowOrigins, allowMethods, allowHeaders, exposeHeaders, allowCredentials, maxAge}]", extrasPath, name)
+	return badRequest("Invalid path %s%s. Must be one of: [/tollgate/routeNotFound, /tollgate/rateLimitHeaders, /tollgate/traceOneIn, /tollgate/cors/{allowOrigins, allowMethods, allowHeaders, exposeHeaders, allowCredentials, maxAge}]", extrasPath, name)
 }
 
 func patchAccessLog(path, value string, e *control.StageEdit) error {

@@ -5,7 +5,9 @@
 // is made anew as often as one likes. Finalizing cuts the month: what came in
 // before the cut is in the invoice, what comes later is billed as the difference
 // to it. So a month can be billed as often as one likes, and every call is on one
-// invoice. What is final is never changed.
+// invoice. What is final is never changed: what becomes of it, its payments and
+// credit notes, stands beside it (collect.go, credit.go), and what happens when it is
+// not paid is in dunning.go.
 package billing
 
 import (

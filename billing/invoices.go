@@ -240,6 +240,20 @@ type Balance struct {
 	Drafts   int64 // drafts there are
 	Sums     []Sum // of final invoices, by currency
 	Owed     []Sum // beyond those, as of now; Invoices is how many there would be
+	Money    []Money
+}
+
+// Money is what became of a month's final invoices in one currency. Credited, Paid,
+// Open and GivenUp without Surplus add up to Invoiced.
+type Money struct {
+	Currency string
+	Digits   int
+	Invoiced int64 // without adjustments: those are among what was credited
+	Credited int64
+	Paid     int64 // less what was paid back
+	Open     int64
+	GivenUp  int64
+	Surplus  int64 // paid beyond what is due: to be paid back
 }
 
 // Sum is an amount of one currency.
@@ -286,6 +300,22 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 		})
 		if err != nil {
 			return err
+		}
+		rows, err = tx.Query(ctx, `
+			select i.currency, 0, sum(i.total)::bigint, sum(i.total - c.amount_due)::bigint, sum(c.amount_paid)::bigint,
+				coalesce(sum(greatest(c.amount_due - c.amount_paid, 0)) filter (where c.state in ('open', 'past_due')), 0)::bigint,
+				coalesce(sum(greatest(c.amount_due - c.amount_paid, 0)) filter (where c.state = 'uncollectible'), 0)::bigint,
+				sum(greatest(c.amount_paid - c.amount_due, 0))::bigint
+			from invoice i join collection c using (tenant_id, invoice_id)
+			where tenant_id = $1 and i.period_start = $2 and i.seller = 'tenant' and i.kind = 'invoice' group by 1 order by 1`, s.Tenant, begin)
+		if err != nil {
+			return err
+		}
+		if out.Money, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Money]); err != nil {
+			return err
+		}
+		for i := range out.Money {
+			out.Money[i].Digits, _ = model.MinorDigits(out.Money[i].Currency)
 		}
 		bills, err := compute(ctx, tx, question{tenant: s.Tenant, seller: BySeller, month: begin, gen: everything})
 		out.Owed = sums(bills)

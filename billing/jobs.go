@@ -20,6 +20,12 @@ type draftsArgs struct {
 // Kind names the job in the queue.
 func (draftsArgs) Kind() string { return "billing_drafts" }
 
+// checkArgs asks for the checks of the books.
+type checkArgs struct{}
+
+// Kind names the job in the queue.
+func (checkArgs) Kind() string { return "billing_check" }
+
 // clockwork is who makes drafts by the calendar.
 var clockwork = By{Member: "billing", Name: "monthly run", Role: "system"}
 
@@ -32,6 +38,7 @@ func (b *Billing) AddWorkers(w *river.Workers) {
 		}
 		return b.draftAll(ctx, month)
 	}))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[checkArgs]) error { return b.Check(ctx) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[dunningArgs]) error { return b.Dun(ctx) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[accessArgs]) error { return b.access(ctx, j.Args) }))
 }
@@ -78,7 +85,7 @@ func (b *Billing) undrafted(ctx context.Context, seller string, month time.Time)
 // Periodic is when the drafts of a month are made: once it is over, and usage had
 // time to come in; at a start too, in case nobody was there at that hour. They stay
 // drafts until somebody makes them final. Every hour it is looked at what is past
-// due.
+// due, and the books are checked.
 func (b *Billing) Periodic() []*river.PeriodicJob {
 	drafts := river.NewPeriodicJob(monthly{}, func() (river.JobArgs, *river.InsertOpts) {
 		last, _ := rate.Month(b.now())
@@ -87,7 +94,10 @@ func (b *Billing) Periodic() []*river.PeriodicJob {
 	dunning := river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
 		return dunningArgs{}, &river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
 	}, &river.PeriodicJobOpts{RunOnStart: true})
-	return []*river.PeriodicJob{drafts, dunning}
+	checks := river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
+		return checkArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+	return []*river.PeriodicJob{drafts, dunning, checks}
 }
 
 // monthly is the first of each month, 02:00 UTC: an hour after the last usage of

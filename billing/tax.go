@@ -182,6 +182,6 @@ func (b *Billing) SetRules(ctx context.Context, s Scope, by By, r model.BillingR
 			return err
 		}
 		detail := map[string]any{"termDays": r.TermDays, "reminders": r.Reminders, "graceDays": r.GraceDays, "unpaid": r.Unpaid, "taxes": r.Taxes, "mail": r.Mail}
-		return audit(ctx, tx, s.Tenant, by, "billing.rules", "", detail)
+		return audit(ctx, tx, s.Tenant, by, "billing.rules", "terms and tax", detail)
 	})
 }

@@ -154,7 +154,7 @@ var sentences = map[string]string{
 	"api.create": "made API *", "api.delete": "deleted API *", "api.deploy": "deployed API * to {stage}", "api.import": "imported API *", "api.update": "changed API *",
 	"app.create": "made app *", "app.delete": "deleted app *", "app.rename": "renamed app * to {name}", "app.subscribe": "subscribed app *", "app.unsubscribe": "ended a subscription of app *", "app.plan": "changed the plan of app *",
 	"billing.run": "made invoice drafts for *", "billing.seller": "changed who invoices are from to *", "invoice.finalize": "made final invoice *",
-	"billing.rules": "changed terms of payment, reminders or tax", "invoice.paid": "booked a payment of invoice *", "invoice.payment-failed": "booked a failed payment of invoice *",
+	"billing.rules": "changed * of invoices", "invoice.paid": "booked a payment of invoice *", "invoice.payment-failed": "booked a failed payment of invoice *",
 	"invoice.paid-back": "booked money paid back of invoice *", "invoice.void": "made invoice * void", "invoice.uncollectible": "gave up invoice *",
 	"invoice.credit": "credited invoice * with {number}", "invoice.past-due": "found invoice * past due", "invoice.remind": "sent a reminder of invoice *",
 	"deployment.create": "made deployment {deployment} of API *", "deployment.delete": "deleted deployment {deployment} of API *", "deployment.update": "changed the description of deployment {deployment} of API *",

@@ -209,14 +209,22 @@ func TestCustomers(t *testing.T) {
 	}
 	w.must(w.SetOverdue(w.ctx, a.Tenant, bea.ID, true))
 	opens(0)
-	for _, sql := range []string{`update plan set unpaid = 'keep'`, `update plan set unpaid = ''; update tenant set billing_rules = '{"unpaid":"keep"}'`} {
-		w.exec(sql)
-		w.must(w.SetOverdue(w.ctx, a.Tenant, bea.ID, true))
-		opens(1)
+	unpaid := func(rule string) {
+		t.Helper()
+		_, err := w.UpdatePlan(w.ctx, a, p.ID, func(s *control.PlanSpec) error { s.Unpaid = rule; return nil })
+		w.must(err)
 	}
-	w.exec(`update plan set unpaid = 'suspend'`)
-	w.must(w.SetOverdue(w.ctx, a.Tenant, bea.ID, true))
+	unpaid(model.KeepAccess)
+	opens(1)
+	unpaid("")
 	opens(0)
+	w.exec(`update tenant set billing_rules = '{"unpaid":"keep"}'`)
+	w.must(w.SetOverdue(w.ctx, a.Tenant, bea.ID, true))
+	opens(1)
+	unpaid(model.SuspendAccess)
+	opens(0)
+	_, err = w.UpdatePlan(w.ctx, a, p.ID, func(s *control.PlanSpec) error { s.Unpaid = "x"; return nil })
+	w.refused(err, model.Invalid, "access without payment")
 	if c, err := w.Customer(w.ctx, a, bea.ID); err != nil || c.OverdueAt.IsZero() {
 		t.Errorf("customer %+v, %v", c.Customer, err)
 	}

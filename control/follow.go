@@ -77,14 +77,21 @@ func (p *Plane) arrive(ctx context.Context, n NodeIdentity, node string, h model
 		failures = append(failures, f)
 	}
 	err = p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		var was bool
 		err := tx.QueryRow(ctx, `
 			insert into node as n (gateway_id, name, boot, applied_rev, failures, draining) values ($1, $2, $3, $4, $5, $6)
 			on conflict (gateway_id, name) do update set
 				boot = excluded.boot, applied_rev = excluded.applied_rev, failures = excluded.failures, draining = excluded.draining,
 				visit = n.visit + 1, connected = true, seen_at = now()
-			returning visit`, n.Gateway, node, h.Boot, int64(h.Applied), failures, h.Draining).Scan(&visit)
+			returning visit, coalesce((select `+liveNode+` from node o where o.gateway_id = $1 and o.name = $2), false)`,
+			n.Gateway, node, h.Boot, int64(h.Applied), failures, h.Draining).Scan(&visit, &was)
 		if err != nil {
 			return err
+		}
+		if was == h.Draining {
+			if err := notifyLimits(ctx, tx, n.Gateway); err != nil {
+				return err
+			}
 		}
 		return notifyAck(ctx, tx, n.Gateway)
 	})
@@ -96,6 +103,11 @@ func notifyAck(ctx context.Context, tx pgx.Tx, gateway int32) error {
 	return err
 }
 
+func notifyLimits(ctx context.Context, tx pgx.Tx, gateway int32) error {
+	_, err := tx.Exec(ctx, `select pg_notify($1, $2)`, channelLimits, strconv.Itoa(int(gateway)))
+	return err
+}
+
 // leave notes that a node's connection ended before its answer, so that nobody
 // waits for it. A later visit of the node stands.
 func (p *Plane) leave(ctx context.Context, n NodeIdentity, node string, visit int64) {
@@ -104,6 +116,9 @@ func (p *Plane) leave(ctx context.Context, n NodeIdentity, node string, visit in
 	err := p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			update node set connected = false where gateway_id = $1 and name = $2 and visit = $3`, n.Gateway, node, visit); err != nil {
+			return err
+		}
+		if err := notifyLimits(ctx, tx, n.Gateway); err != nil {
 			return err
 		}
 		return notifyAck(ctx, tx, n.Gateway)
@@ -119,13 +134,17 @@ func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, applied uint
 	defer deadline.Stop()
 	for {
 		woken, poll, leave := p.wake.subscribe(channelChange, n.Gateway)
-		head, news, err := p.news(ctx, n, applied)
+		head, news, nodes, err := p.news(ctx, n, applied)
 		if err != nil || news {
 			leave()
 			if err != nil {
 				return nil, err
 			}
-			return p.changesSince(ctx, n, applied)
+			c, err := p.changesSince(ctx, n, applied)
+			if err == nil {
+				c.Nodes = nodes
+			}
+			return c, err
 		}
 		again := time.NewTimer(poll)
 		late := false
@@ -143,21 +162,22 @@ func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, applied uint
 		case err != nil:
 			return nil, err
 		case late:
-			return &model.Changes{Revision: head}, nil
+			return &model.Changes{Revision: head, Nodes: nodes}, nil
 		}
 	}
 }
 
 // news is the present revision, and whether the gateway has a change after applied
-// or the node's revision is one that changes cannot lead on from.
-func (p *Plane) news(ctx context.Context, n NodeIdentity, applied uint64) (head uint64, news bool, err error) {
+// or the node's revision is one that changes cannot lead on from; with how many nodes the
+// gateway has.
+func (p *Plane) news(ctx context.Context, n NodeIdentity, applied uint64) (head uint64, news bool, nodes int, err error) {
 	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			select rev, $2::bigint = 0 or $2 < pruned or $2 > rev
-				or exists (select 1 from feed_change where gateway_id = $1 and feed_change.rev > $2)
-			from feed_head`, n.Gateway, int64(applied)).Scan(&head, &news)
+				or exists (select 1 from feed_change where gateway_id = $1 and feed_change.rev > $2), `+nodesOf+`
+			from feed_head`, n.Gateway, int64(applied)).Scan(&head, &news, &nodes)
 	})
-	return head, news, err
+	return head, news, nodes, err
 }
 
 // maxRanges is how many separate changes are looked up one by one; a node that
@@ -235,7 +255,7 @@ const (
 			s.deleted_at is not null or t.gateway_id <> $1
 		from stage s join tenant t using (tenant_id)
 		left join client_certificate cc on cc.tenant_id = s.tenant_id and cc.certificate_id = s.settings->>'clientCertificateId'`
-	planRows = `select p.plan_id, p.tenant_id, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, ` + planStages + `,
+	planRows = `select p.plan_id, p.tenant_id, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.hard, p.fail_open, p.soft_quota, ` + planStages + `,
 			p.deleted_at is not null or t.gateway_id <> $1
 		from plan p join tenant t using (tenant_id)`
 	// A disabled developer's keys are as if disabled one by one. One who is overdue has
@@ -334,7 +354,7 @@ func readPlans(rows pgx.Rows, c *model.Changes) error {
 	var limit *int64
 	var period *string
 	var offset *int
-	into := []any{&p.ID, &p.Tenant, &p.Throttle, &limit, &period, &offset, &p.Stages, &p.Deleted}
+	into := []any{&p.ID, &p.Tenant, &p.Throttle, &limit, &period, &offset, &p.Hard, &p.FailOpen, &p.SoftQuota, &p.Stages, &p.Deleted}
 	_, err := pgx.ForEachRow(rows, into, func() error {
 		p.Quota = quotaOf(limit, period, offset)
 		if p.Deleted {

@@ -35,6 +35,9 @@ func (p *Plane) Leases(ctx context.Context, n NodeIdentity, reqs []model.LeaseRe
 		if err := p.lease(ctx, n, reqs, turn, out); err != nil {
 			return nil, err
 		}
+		if err := p.leaseDry(ctx, n, reqs, turn, out); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
@@ -71,13 +74,13 @@ func leaseTurns(reqs []model.LeaseRequest) [][]int {
 // model.Quota.Window in SQL.
 const askedFor = `
 	with asked as (
-		select r.ord, r.tenant_id, r.subscription_id, r.boot, greatest(r.want, 0) as want, greatest(r.back, 0) as back,
+		select r.ord, r.tenant_id, r.subscription_id, r.boot, greatest(r.want, 0) as want, greatest(r.back, 0) as back, greatest(r.held, 0) as held,
 			p.quota_limit, p.quota_period, q.start at time zone 'UTC' as window_start, (q.start + case p.quota_period
 				when 'DAY' then interval '1 day' when 'WEEK' then interval '7 days' else
 				-- the month's length is that of the month before the offset
 				((q.start - q.shift) + interval '1 month') - (q.start - q.shift) end) at time zone 'UTC' as window_end
-		from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[])
-			as r(ord, tenant_id, subscription_id, boot, want, back, at)
+		from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[], $9::bigint[])
+			as r(ord, tenant_id, subscription_id, boot, want, back, at, held)
 		join subscription s on (s.tenant_id, s.ledger_id) = (r.tenant_id, r.subscription_id)
 		join plan p on (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)
 		join tenant t on t.tenant_id = s.tenant_id
@@ -103,34 +106,38 @@ const leaseRows = askedFor + `,
 	order by tenant_id, subscription_id
 	on conflict do nothing`
 
-// A node gives back at most what its boot holds, before it is granted anew. It
+// A node gives back at most what its boot holds, before it is granted anew, and nothing of
+// what was taken for lost: that came back already. It
 // gets at most its share of half of what is left, so that none hoards; the last
 // units go one by one.
 const leaseGrant = askedFor + `,
 	nodes as materialized (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
 	locked as (
-		select a.*, w.granted, w.extension, least(a.back, l.granted - l.returned) as comes_back
+		select a.*, w.granted, w.extension, case when l.settled_at is null then least(a.back, l.granted - l.returned) else 0 end as comes_back, l.granted - l.returned as out
 		from asked a
 		join quota_window w using (tenant_id, subscription_id, window_start)
 		join quota_lease l using (tenant_id, subscription_id, window_start, boot)
 		order by tenant_id, subscription_id
 		for no key update of w, l),
 	computed as (
-		select locked.*, greatest(0, least(case when want > 0 then greatest(want, left_ / 1000) else 0 end, greatest(1, left_ / (2 * live)), left_)) as grant_
+		select locked.*, left_, greatest(0, least(case when want > 0 then greatest(want, left_ / 1000) else 0 end, greatest(1, left_ / (2 * live)), left_)) as grant_
 		from locked, nodes, lateral (select quota_limit + extension - (granted - comes_back) as left_) x),
 	windows as (
 		update quota_window w set granted = c.granted - c.comes_back + c.grant_ from computed c
 		where (w.tenant_id, w.subscription_id, w.window_start) = (c.tenant_id, c.subscription_id, c.window_start)),
 	leases as (
-		update quota_lease l set granted = l.granted + c.grant_, returned = l.returned + c.comes_back, updated_at = now()
+		update quota_lease l set granted = l.granted + c.grant_, returned = l.returned + c.comes_back, updated_at = now(),
+			held = least(c.held, c.out - c.comes_back) + c.grant_, recalled_at = null
 		from computed c
 		where (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (c.tenant_id, c.subscription_id, c.window_start, c.boot))
-	select a.ord, coalesce(c.grant_, 0), a.window_start, a.window_end, a.quota_limit is null
+	select a.ord, coalesce(c.grant_, 0), a.window_start, a.window_end, a.quota_limit is null, coalesce(a.quota_limit + c.extension, 0),
+		coalesce(greatest(c.left_, 0) - c.grant_ + (select coalesce(sum(o.held), 0)::bigint from quota_lease o
+			where (o.tenant_id, o.subscription_id, o.window_start) = (c.tenant_id, c.subscription_id, c.window_start) and o.boot <> c.boot), 0)
 	from asked a left join computed c using (ord)`
 
 // lease answers one turn in one round trip: a pipelined batch is one transaction.
 func (p *Plane) lease(ctx context.Context, n NodeIdentity, reqs []model.LeaseRequest, turn []int, out []model.Lease) error {
-	var ord, subs, want, back []int64
+	var ord, subs, want, back, held []int64
 	var tenants []uint32
 	var boots []string
 	var at []time.Time
@@ -145,22 +152,23 @@ func (p *Plane) lease(ctx context.Context, n NodeIdentity, reqs []model.LeaseReq
 		}
 		ord, subs, tenants = append(ord, int64(i)), append(subs, int64(r.Subscription)), append(tenants, r.Tenant)
 		want, back, boots, at = append(want, r.Want), append(back, r.Return), append(boots, r.Boot), append(at, r.At)
+		held = append(held, r.Held)
 	}
 	if len(ord) == 0 {
 		return nil
 	}
-	args := []any{n.Gateway, ord, tenants, subs, boots, want, back, at}
+	args := []any{n.Gateway, ord, tenants, subs, boots, want, back, at, held}
 	return retry(ctx, func() error {
 		b := &pgx.Batch{}
 		b.Queue(setScope, string(everyTenant))
 		b.Queue(leaseRows, args...)
 		b.Queue(leaseGrant, args...).Query(func(rows pgx.Rows) error {
 			var i int
-			var granted int64
+			var granted, limit, elsewhere int64
 			var start, end *time.Time
 			var unlimited bool
-			_, err := pgx.ForEachRow(rows, []any{&i, &granted, &start, &end, &unlimited}, func() error {
-				out[i] = model.Lease{Granted: granted, Unlimited: unlimited}
+			_, err := pgx.ForEachRow(rows, []any{&i, &granted, &start, &end, &unlimited, &limit, &elsewhere}, func() error {
+				out[i] = model.Lease{Granted: granted, Unlimited: unlimited, Limit: limit, Elsewhere: elsewhere}
 				if start != nil {
 					out[i].WindowStart, out[i].WindowEnd = start.UTC(), end.UTC()
 				}

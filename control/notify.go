@@ -18,6 +18,7 @@ const (
 	channelAck    = "tollgate_ack"
 	channelPortal = "tollgate_portal"
 	channelCalls  = "tollgate_calls"
+	channelLimits = "tollgate_limits" // quota is recalled, or a node came or went
 )
 
 // How long a waiter sleeps when nobody wakes it: long while notifications come
@@ -141,7 +142,7 @@ func (p *Plane) listen(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, channel := range []string{channelChange, channelAck, channelPortal, channelCalls} {
+	for _, channel := range []string{channelChange, channelAck, channelPortal, channelCalls, channelLimits} {
 		if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
 			closeConn(ctx, conn)
 			return nil, err

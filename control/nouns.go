@@ -189,8 +189,12 @@ type PlanSpec struct {
 	// new version and leaves running subscriptions at theirs.
 	Price     *model.PriceSheet `json:"price,omitempty"`
 	Published bool              `json:"published"` // offered on the portal
+	// Unpaid is what becomes of its keys when a developer is overdue: model.KeepAccess
+	// or model.SuspendAccess; empty: what the account says.
+	Unpaid string `json:"unpaid,omitempty"`
 	// ProductCode is what a marketplace calls the plan's product.
 	ProductCode string `json:"productCode,omitempty"`
+	model.Exactness
 }
 
 // Plan is a usage plan.

@@ -98,6 +98,7 @@ type DataPlane struct {
 	// Quarantined are the newest batches that can never be taken.
 	Quarantined      []QuarantinedBatch
 	QuarantinedCount int64
+	Quotas           QuotaBalance
 }
 
 // GatewayNodes is a gateway with its nodes.
@@ -257,6 +258,7 @@ func (p *Plane) DataPlane(ctx context.Context, operator Actor) (DataPlane, error
 				d.Quarantined, err = pgx.CollectRows(rows, pgx.RowToStructByPos[QuarantinedBatch])
 				return err
 			})
+		b.Queue(quotaBalance).QueryRow(d.Quotas.scan)
 		b.Queue(`select count(*) from usage_quarantine`).QueryRow(func(r pgx.Row) error { return r.Scan(&d.QuarantinedCount) })
 		return tx.SendBatch(ctx, b).Close()
 	})

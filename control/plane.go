@@ -41,6 +41,8 @@ type Options struct {
 	CheckPolicy func(document string) error
 	// Region is what calls of APIs are signed for; default us-east-1.
 	Region string
+	// HardLimits says that the gateways have counters for hard throttles.
+	HardLimits bool
 }
 
 // Plane is the control plane over one database. Its methods may be called from
@@ -61,6 +63,7 @@ type Plane struct {
 	check      func(d *model.Definition, arn string) []model.Problem
 	policy     func(document string) error
 	region     string
+	hardLimits bool
 }
 
 // New checks the options. It does not touch the database.
@@ -81,7 +84,7 @@ func New(o Options) (*Plane, error) {
 	}
 	p := &Plane{pool: o.Pool, now: o.Now, log: o.Log, seal: seal, ackTimeout: o.AckTimeout,
 		hashing: make(chan struct{}, 4), wake: newWaiters(), names: newNames(o.Names, o.SecretKey), check: o.Check, policy: o.CheckPolicy,
-		region: cmp.Or(o.Region, "us-east-1")}
+		region: cmp.Or(o.Region, "us-east-1"), hardLimits: o.HardLimits}
 	if p.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}

@@ -17,7 +17,30 @@ const maxPlanStages = 1000
 // maxDescription bounds what is written of a thing, in characters.
 const maxDescription = 10_000
 
-func (s *PlanSpec) check() error {
+// checkHard refuses hard throttles where nothing can keep them: available says that the
+// installation has counters for them.
+func (s *PlanSpec) checkHard(available bool) error {
+	if err := s.Exactness.Validate(); err != nil || !s.Hard {
+		return err
+	}
+	if !available {
+		return model.Errorf(model.Invalid, "hard throttles are kept in Redis or Valkey, and this installation has none: its operator can set TOLLGATE_REDIS_URL for the control plane and every gateway node; without, leave the plan's throttles to shares")
+	}
+	throttles := []*model.Throttle{s.Throttle}
+	for _, st := range s.Stages {
+		for _, t := range st.Throttle {
+			throttles = append(throttles, &t)
+		}
+	}
+	for _, t := range throttles {
+		if t != nil && t.Rate <= 0 {
+			return model.Errorf(model.Invalid, "a hard throttle needs a rate above 0")
+		}
+	}
+	return nil
+}
+
+func (s *PlanSpec) check(hard bool) error {
 	if err := checkName("a plan", s.Name, 1024); err != nil {
 		return err
 	}
@@ -30,8 +53,14 @@ func (s *PlanSpec) check() error {
 	if err := s.Price.Validate(); err != nil {
 		return err
 	}
+	if err := s.checkHard(hard); err != nil {
+		return err
+	}
 	if utf8.RuneCountInString(s.Description) > maxDescription {
 		return model.Errorf(model.Invalid, "the description has %d characters; at most %d are allowed", utf8.RuneCountInString(s.Description), maxDescription)
+	}
+	if s.Unpaid != "" && s.Unpaid != model.KeepAccess && s.Unpaid != model.SuspendAccess {
+		return model.Errorf(model.Invalid, "access without payment is to %s or to %s, not to %.40q", model.KeepAccess, model.SuspendAccess, s.Unpaid)
 	}
 	if len(s.ProductCode) > 1024 {
 		return model.Errorf(model.Invalid, "the product code has %d bytes; at most 1024 are allowed", len(s.ProductCode))
@@ -70,7 +99,7 @@ func quotaColumns(q *model.Quota) (limit *int64, period *string, offset *int) {
 
 // CreatePlan makes a usage plan. With a price it takes who may change prices.
 func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Plan, error) {
-	if err := spec.check(); err != nil {
+	if err := spec.check(p.hardLimits); err != nil {
 		return Plan{}, err
 	}
 	var out Plan
@@ -90,9 +119,9 @@ func (w *write) createPlan(ctx context.Context, spec PlanSpec) (Plan, error) {
 	limit, period, offset := quotaColumns(spec.Quota)
 	var num int64
 	err := w.QueryRow(ctx, `
-		insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning plan_num`,
-		w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode).Scan(&num)
+		insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code, unpaid, hard, fail_open, soft_quota)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning plan_num`,
+		w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid, spec.Hard, spec.FailOpen, spec.SoftQuota).Scan(&num)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -127,16 +156,16 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 		if err := edit(&spec); err != nil {
 			return err
 		}
-		if err := spec.check(); err != nil {
+		if err := spec.check(p.hardLimits); err != nil {
 			return err
 		}
 		limit, period, offset := quotaColumns(spec.Quota)
 		var num int64
 		err = w.QueryRow(ctx, `
 			update plan set name = $3, description = $4, throttle = $5, quota_limit = $6, quota_period = $7, quota_offset = $8,
-				published = $9, product_code = $10, updated_at = now()
+				published = $9, product_code = $10, unpaid = $11, hard = $12, fail_open = $13, soft_quota = $14, updated_at = now()
 			where tenant_id = $1 and plan_id = $2 returning plan_num`,
-			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode).Scan(&num)
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid, spec.Hard, spec.FailOpen, spec.SoftQuota).Scan(&num)
 		if err != nil {
 			return err
 		}
@@ -150,6 +179,20 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 			return err
 		}
 		w.changed(kindPlan, num)
+		if spec.Unpaid != was.Unpaid { // what overdue developers' keys open
+			rows, err := w.Query(ctx, `
+				select distinct sk.key_num::bigint from subscription s join app a using (tenant_id, app_id) join developer d using (tenant_id, developer_id)
+				join subscription_key sk using (tenant_id, subscription_id)
+				where s.tenant_id = $1 and s.plan_id = $2 and s.ended_at is null and d.overdue_at is not null order by 1`, w.tenant, id)
+			if err != nil {
+				return err
+			}
+			keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+			if err != nil {
+				return err
+			}
+			w.changedKeys(keys)
+		}
 		if err := w.audit(ctx, "plan.update", id, map[string]any{"plan": spec}); err != nil {
 			return err
 		}
@@ -247,7 +290,7 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 // planSelect reads plans whole, in one round trip. Running subscriptions are gone
 // through once: a plan may have a hundred thousand.
 const planSelect = `
-	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at, p.product_code,
+	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at, p.product_code, p.unpaid, p.hard, p.fail_open, p.soft_quota,
 		coalesce((select tags from tag g where g.tenant_id = p.tenant_id and g.resource = '/usageplans/' || p.plan_id), '{}'),
 		r.own + (select count(*) from subscription s join subscription_key sk using (tenant_id, subscription_id) join api_key k using (tenant_id, key_num)
 			where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null and s.app_id is not null and k.deleted_at is null),
@@ -272,7 +315,7 @@ func scanPlan(r pgx.CollectableRow) (Plan, error) {
 	var limit *int64
 	var period *string
 	var offset *int
-	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.ProductCode, &p.Tags, &p.Keys, &p.Stages,
+	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.ProductCode, &p.Unpaid, &p.Hard, &p.FailOpen, &p.SoftQuota, &p.Tags, &p.Keys, &p.Stages,
 		&p.Published, &p.Price, &p.Version, &p.Subscriptions, &p.OtherPrice, &p.Opens)
 	p.Quota = quotaOf(limit, period, offset)
 	return p, err

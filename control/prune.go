@@ -21,6 +21,9 @@ func (p *Plane) keepPruning(ctx context.Context) {
 		if err := p.prune(ctx); err != nil && ctx.Err() == nil {
 			p.log.Warn("what is over could not be pruned; trying again later", "error", err)
 		}
+		if err := p.checkQuotas(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("quotas could not be checked; trying again later", "error", err)
+		}
 		if err := p.maintainCalls(ctx); err != nil && ctx.Err() == nil {
 			p.log.Warn("the call log's days could not be made and dropped; trying again later", "error", err)
 		}

@@ -48,6 +48,8 @@ type Visitor struct {
 	Account    Account   // worked on
 	Accounts   []Account // all that the person is a member of, by name
 	Undeployed int       // APIs of the account whose definition is not what a stage serves
+	// Of a portal: an invoice is unpaid beyond the days of grace.
+	Overdue bool
 }
 
 // Account is a tenant as one of its members sees it in a list.
@@ -74,15 +76,15 @@ var visitorSQL = map[string]string{
 			coalesce((select jsonb_agg(jsonb_build_object('id', a.account_id, 'name', a.name, 'role', a.role, 'suspended', a.suspended) order by a.name, a.account_id) from accounts a), '[]'),
 			(select count(*) from api a where a.tenant_id = h.tenant_id and a.deleted_at is null and exists (
 				select from stage st join deployment d using (tenant_id, deployment_id)
-				where st.tenant_id = a.tenant_id and st.api_id = a.api_id and st.deleted_at is null and d.hash <> a.hash))
+				where st.tenant_id = a.tenant_id and st.api_id = a.api_id and st.deleted_at is null and d.hash <> a.hash)), false
 		from s join person p on p.person_id = s.subject left join here h on true`,
 	RealmOperator: `
-		select s.subject, 0, s.data, s.created_at, s.seen_at, s.expires_at, o.email, o.name, 0, '', o.operator_id, 'operator', '', false, '', '[]'::jsonb, 0
+		select s.subject, 0, s.data, s.created_at, s.seen_at, s.expires_at, o.email, o.name, 0, '', o.operator_id, 'operator', '', false, '', '[]'::jsonb, 0, false
 		from session s join operator o on o.operator_id = s.subject
 		where s.id_hash = $1 and s.realm = 'operator' and s.expires_at > $2`,
 	RealmPortal: `
 		select s.subject, s.tenant_id, s.data, s.created_at, s.seen_at, s.expires_at, d.email, d.name,
-			s.tenant_id, t.account_id, d.developer_id, 'customer', t.name, t.suspended, '', '[]'::jsonb, 0
+			s.tenant_id, t.account_id, d.developer_id, 'customer', t.name, t.suspended, '', '[]'::jsonb, 0, d.overdue_at is not null
 		from session s join developer d on d.tenant_id = s.tenant_id and d.developer_id = s.subject and not d.disabled
 			join tenant t on t.tenant_id = s.tenant_id
 		where s.id_hash = $1 and s.realm = 'portal' and s.expires_at > $2`,
@@ -101,7 +103,7 @@ func (p *Plane) Visitor(ctx context.Context, realm string, idHash []byte) (Visit
 	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, sql, idHash, now).Scan(
 			&s.Subject, &s.Tenant, &s.Data, &s.CreatedAt, &s.SeenAt, &s.ExpiresAt, &v.Email, &v.Name,
-			&a.Tenant, &a.AccountID, &a.Member, &a.Role, &v.Account.Name, &v.Account.Suspended, &v.Account.Reason, &v.Accounts, &v.Undeployed)
+			&a.Tenant, &a.AccountID, &a.Member, &a.Role, &v.Account.Name, &v.Account.Suspended, &v.Account.Reason, &v.Accounts, &v.Undeployed, &v.Overdue)
 	})
 	if model.KindOf(err) == model.NotFound {
 		return Visitor{}, model.Errorf(model.Unauthenticated, "sign in first")

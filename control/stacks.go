@@ -280,7 +280,7 @@ func (s *stack) usagePlan(ctx context.Context, u cfn.UsagePlan) (id, done string
 		st.APIID = api
 		spec.Stages = append(spec.Stages, st)
 	}
-	if err := spec.check(); err != nil {
+	if err := spec.check(s.hardLimits); err != nil {
 		return "", "", err
 	}
 	if id = s.had["usageplans "+u.Logical]; id != "" {

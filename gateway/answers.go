@@ -218,6 +218,9 @@ func (c *call) appendOwn(dst []byte, x *http1.Exchange) []byte {
 	if s := c.cors(); s != nil {
 		dst = s.appendAnswer(dst, x)
 	}
+	if c.stage != nil && c.stage.limits {
+		dst = c.appendLimits(dst, x)
+	}
 	return dst
 }
 

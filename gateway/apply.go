@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"tollgate/gateway/accesslog"
@@ -236,7 +237,7 @@ func (g *Gateway) applyPlan(cfg *model.PlanConfig) {
 		ref.Store(nil)
 		return
 	}
-	p := &plan{throttle: cfg.Throttle, quota: cfg.Quota}
+	p := &plan{throttle: cfg.Throttle, quota: cfg.Quota, exact: cfg.Exactness}
 	for _, s := range cfg.Stages {
 		ps := planStage{ref: g.reg.stageRef(stageName{cfg.Tenant, s.APIID, s.Stage})}
 		if len(s.Throttle) > 0 {
@@ -269,6 +270,7 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 			if sub == nil || sub.terms != s.Terms {
 				sub = &subscription{id: s.ID, ledger: cmp.Or(s.Ledger, s.ID), tenant: cfg.Tenant, terms: s.Terms,
 					plan: g.reg.planRef(planKey{cfg.Tenant, s.PlanID})}
+				sub.bucket.Share(g.shares, limit.BucketID("plan "+strconv.FormatUint(s.ID, 10)))
 				g.reg.subs[s.ID] = sub
 			}
 			k.subs = append(k.subs, sub)
@@ -317,7 +319,7 @@ func (g *Gateway) applyStage(cfg *model.StageConfig, content func(string) *model
 		return err
 	}
 	name := stageName{cfg.Tenant, cfg.APIID, cfg.Stage}
-	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, logs: logs, cors: compileCORS(cfg.CORS), ref: g.reg.stageRef(name), metrics: g.reg.stageMetrics(name), tracing: g.tracingOf(cfg)}
+	s := &stage{num: cfg.Num, cfg: *cfg, tenant: t, logs: logs, cors: compileCORS(cfg.CORS), limits: cfg.RateLimitHeaders, ref: g.reg.stageRef(name), metrics: g.reg.stageMetrics(name), tracing: g.tracingOf(cfg)}
 	if k := cfg.Canary; k != nil {
 		vars := maps.Clone(cfg.Variables)
 		if vars == nil {
@@ -377,7 +379,7 @@ func (g *Gateway) variant(t *tenant, cfg *model.StageConfig, prog *program, vars
 	v := variant{prog, make([]run, len(prog.methods)), vars, canary}
 	for i := range v.runs {
 		m := &prog.methods[i]
-		b := r.stageBucket(cfg, m)
+		b := r.stageBucket(cfg, m, g.shares)
 		u := compose(prog, m, b)
 		v.runs[i] = run{m: m, bucket: b, cache: r.caching(t, cfg, m, canary), steps: stepLists[u], names: stepNames[u], logging: cfg.LoggingOf(m.throttleKey)}
 		own, wanted := r.methodMetrics(t, cfg, m, g.o.MethodMetrics)
@@ -388,7 +390,7 @@ func (g *Gateway) variant(t *tenant, cfg *model.StageConfig, prog *program, vars
 
 // stageBucket is the bucket of one method of a stage. It outlives deployments,
 // so that deploying gives nobody a fresh burst.
-func (r *registry) stageBucket(cfg *model.StageConfig, m *method) *limit.Bucket {
+func (r *registry) stageBucket(cfg *model.StageConfig, m *method, shares *limit.Shares) *limit.Bucket {
 	k := stageMethod{cfg.Num, m.num}
 	t := cfg.ThrottleOf(m.throttleKey)
 	if t == nil {
@@ -397,11 +399,11 @@ func (r *registry) stageBucket(cfg *model.StageConfig, m *method) *limit.Bucket 
 	}
 	b := r.buckets[k]
 	if b == nil {
-		b = limit.NewBucket(*t, http1.Now())
+		b = &limit.Bucket{}
+		b.Share(shares, limit.BucketID(fmt.Sprint("stage method ", k.stage, k.method)))
 		r.buckets[k] = b
-	} else {
-		b.Set(*t, http1.Now())
 	}
+	b.Set(*t, http1.Now())
 	return b
 }
 

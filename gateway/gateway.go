@@ -26,6 +26,7 @@ import (
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/limit/counter"
 	"tollgate/gateway/spans"
 	"tollgate/gateway/token"
 	"tollgate/model"
@@ -46,8 +47,11 @@ type Options struct {
 	UserPools model.UserPools // issuers of user pools that are not Amazon's
 	// EndpointNetworks are what private APIs are called from.
 	EndpointNetworks model.EndpointNetworks
-	Caps             model.Caps // of a tenant that has none of its own; default model.DefaultCaps
-	Log              *slog.Logger
+	// Counters is the Redis or Valkey that keeps hard throttles; "": none does, and calls
+	// under plans with them are refused.
+	Counters string
+	Caps     model.Caps // of a tenant that has none of its own; default model.DefaultCaps
+	Log      *slog.Logger
 
 	MaxBody     int64         // request body; default 10 MiB, as on Amazon API Gateway
 	MaxTarget   int           // of a request: path and query in bytes; default 10,240
@@ -92,6 +96,9 @@ type Gateway struct {
 	keys      *auth.Keys[key]
 	signers   atomic.Pointer[map[string]*signer] // by access key id
 	leaser    *limit.Leaser
+	shares    *limit.Shares     // of throttles, among the gateway's nodes
+	exchange  *limit.Exchange   // nil: there are no other nodes
+	counters  *counter.Counters // of hard throttles; nil: none are set up
 	journal   *journal.Journal
 	follower  *follow.Follower
 	server    *http1.Server
@@ -153,7 +160,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), shares: limit.NewShares(), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
 	g.view.Store(&view{})
 	g.signers.Store(&map[string]*signer{})
 	var undo []func()
@@ -178,6 +185,12 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	g.leaser = limit.NewLeaser(boot, o.Feed.Leases)
 	g.leaser.Start(context.WithoutCancel(ctx))
 	undo = append(undo, func() { _ = g.leaser.Stop(context.Background()) })
+	if o.Counters != "" {
+		if g.counters, err = counter.Open(o.Counters, o.Log); err != nil {
+			return nil, err
+		}
+		undo = append(undo, g.counters.Close)
+	}
 	g.serverUp()
 	undo = append(undo, func() { _ = g.server.Drain(context.Background()) })
 	g.checks = g.startChecks(newGuard(o.Allow).dialer.DialContext)
@@ -188,7 +201,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 		g.spans = spans.New(g.spanOptions())
 		undo = append(undo, func() { g.spans.Stop(context.Background()) })
 	}
-	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Log: o.Log})
+	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Nodes: g.shares.SetNodes, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +210,10 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	}
 	g.shipper = g.calls.Ship(g.journal.Boot(), o.Feed.Calls, o.Log)
 	g.follower.Start()
+	if o.Feed.Limits != nil {
+		g.exchange = limit.NewExchange(limit.ExchangeOptions{Boot: boot, Ask: o.Feed.Limits, Shares: g.shares, Leaser: g.leaser, Now: http1.Now, Log: o.Log})
+		g.exchange.Start()
+	}
 	return g, nil
 }
 
@@ -301,6 +318,12 @@ func (g *Gateway) drain(ctx context.Context) error {
 		g.spans.Stop(ctx)
 	}
 	g.shipper.Stop(ctx)
+	if g.exchange != nil {
+		g.exchange.Stop()
+	}
+	if g.counters != nil {
+		g.counters.Close()
+	}
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
 	g.follower.Stop()
 	g.checks.end()

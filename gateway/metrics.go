@@ -16,6 +16,7 @@ type metrics struct {
 	refused                [kinds]atomic.Uint64
 	malformed              atomic.Uint64
 	unrecorded             atomic.Uint64
+	uncounted              atomic.Uint64
 	cacheHits, cacheMisses atomic.Uint64
 	duration               histogram
 }
@@ -41,6 +42,8 @@ var (
 	descRefused    = prometheus.NewDesc("tollgate_gateway_responses_total", "Calls the gateway itself answered, by gateway-response type.", []string{"type"}, nil)
 	descMalformed  = prometheus.NewDesc("tollgate_gateway_malformed_total", "Messages that were no acceptable HTTP.", nil, nil)
 	descUnrecorded = prometheus.NewDesc("tollgate_gateway_unrecorded_total", "Calls kept back because the journal had no room.", nil, nil)
+	descUncounted  = prometheus.NewDesc("tollgate_gateway_uncounted_total", "Calls under hard throttles whose counters could not be asked.", nil, nil)
+	descNodes      = prometheus.NewDesc("tollgate_gateway_limit_nodes", "Nodes that keep throttles together, this one included.", nil, nil)
 	descConns      = prometheus.NewDesc("tollgate_gateway_connections", "Client connections open.", nil, nil)
 	descRevision   = prometheus.NewDesc("tollgate_gateway_revision", "Revision of the configuration in effect.", nil, nil)
 	descAge        = prometheus.NewDesc("tollgate_gateway_feed_age_seconds", "Since the control plane last answered; -1: never.", nil, nil)
@@ -64,7 +67,7 @@ var (
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range append(append(stageDescs.all(), methodDescs.all()...), descAPI, descUnmeas, descSpans, descLost,
-		descCalls, descDuration, descRefused, descMalformed, descUnrecorded, descConns,
+		descCalls, descDuration, descRefused, descMalformed, descUnrecorded, descUncounted, descNodes, descConns,
 		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descTargetUp, descTargetCall, descTargetFail, descTargetBusy, descHeadroom, descCached, descCacheBytes) {
 		ch <- d
 	}
@@ -95,6 +98,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descCacheBytes, float64(g.cacheBudget.Used()))
 	count(descMalformed, m.malformed.Load())
 	count(descUnrecorded, m.unrecorded.Load())
+	count(descUncounted, m.uncounted.Load())
+	gauge(descNodes, float64(g.shares.Nodes()))
 	m.duration.collect(ch, descDuration)
 	g.collectAPIs(ch)
 	if g.spans != nil {

@@ -118,7 +118,7 @@ func (p *plane) leases(_ context.Context, asked []model.LeaseRequest) ([]model.L
 		p.granted[k] -= a.Return
 		n := min(a.Want, q.Limit-p.granted[k])
 		p.granted[k] += n
-		out = append(out, model.Lease{Granted: n, WindowStart: start, WindowEnd: end})
+		out = append(out, model.Lease{Granted: n, WindowStart: start, WindowEnd: end, Limit: q.Limit, Elsewhere: q.Limit - p.granted[k]})
 	}
 	return out, nil
 }

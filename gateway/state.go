@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,7 @@ type stage struct {
 	canary *canary // nil: none
 	cors   *cors   // nil: none
 	num    uint32
+	limits bool // callers are told of them, see appendLimits
 	logs   logs
 	// metrics are never nil but in trials; tracing: nil where traces only pass through.
 	metrics *apiMetrics
@@ -135,6 +137,7 @@ type planKey struct {
 type plan struct {
 	throttle *model.Throttle
 	quota    *model.Quota
+	exact    model.Exactness
 	stages   []planStage
 }
 
@@ -213,7 +216,7 @@ func (s *subscription) close() {
 }
 
 // methodBucket is the bucket of the plan's throttle for one method, if any.
-func (s *subscription) methodBucket(ps *planStage, m *method, now int64) *limit.Bucket {
+func (s *subscription) methodBucket(ps *planStage, m *method, g *Gateway, now int64) *limit.Bucket {
 	t, ok := ps.methods[m.throttleKey]
 	if !ok {
 		return nil
@@ -226,7 +229,9 @@ func (s *subscription) methodBucket(ps *planStage, m *method, now int64) *limit.
 		if s.methods == nil {
 			s.methods = map[methodOf]*limit.Bucket{}
 		}
-		b = limit.NewBucket(t, now)
+		b = &limit.Bucket{}
+		b.Share(g.shares, limit.BucketID(fmt.Sprint("plan method ", s.id, of.stage.name, of.key)))
+		b.Set(t, now)
 		s.methods[of] = b
 	}
 	return b

@@ -9,6 +9,7 @@ import (
 	"tollgate/gateway/http1"
 	"tollgate/gateway/journal"
 	"tollgate/gateway/limit"
+	"tollgate/gateway/limit/counter"
 	"tollgate/gateway/policy"
 	"tollgate/gateway/route"
 	"tollgate/model"
@@ -34,6 +35,8 @@ type call struct {
 	at      int // the step it is at
 	unit    limit.Unit
 	flags   uint8
+	hard    bool // the counters were asked, and counted is what they said
+	counted counter.Answer
 	noRec   bool // the journal refused the record
 
 	head    []byte                 // header lines for the client
@@ -86,7 +89,7 @@ func (g *Gateway) serve(x *http1.Exchange) {
 func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
-	c.flags, c.noRec, c.counts, c.unit = 0, false, [2]int64{}, limit.Unit{}
+	c.flags, c.noRec, c.counts, c.unit, c.hard = 0, false, [2]int64{}, limit.Unit{}, false
 	c.decoded = false
 	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by = nil, "", "", "", "", "", nil, nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
@@ -412,6 +415,9 @@ func (c *call) apiKey(x *http1.Exchange) kind {
 				if s.applied.Load() != p {
 					s.sync(c.g, p)
 				}
+				if q := s.quota.Load(); q != nil && p.throttle != nil {
+					q.Warm(&s.bucket)
+				}
 				if c.trace != nil {
 					c.trace.say("API Key authorized: it has a usage plan with API Stage %s/%s", c.stage.cfg.APIID, c.stage.cfg.Stage)
 				}
@@ -458,12 +464,20 @@ func (c *call) quota(x *http1.Exchange) kind {
 
 // throttle takes a token from every bucket of the call, narrow to wide.
 func (c *call) throttle(x *http1.Exchange) kind {
+	if c.sub != nil && c.plan.exact.Hard {
+		return c.throttleHard(x)
+	}
+	return c.throttleHere(x)
+}
+
+// throttleHere asks this node's buckets.
+func (c *call) throttleHere(x *http1.Exchange) kind {
 	var b [3]*limit.Bucket
 	var whose [3]string
 	n := 0
 	if c.sub != nil {
 		if c.cover.methods != nil {
-			if m := c.sub.methodBucket(c.cover, c.run.m, x.Begun); m != nil {
+			if m := c.sub.methodBucket(c.cover, c.run.m, c.g, x.Begun); m != nil {
 				b[n], whose[n], n = m, "the usage plan's throttle of the method", n+1
 			}
 		}

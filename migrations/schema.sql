@@ -255,6 +255,14 @@ CREATE TABLE public.base_path_mapping (
 
 ALTER TABLE ONLY public.base_path_mapping FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.book_check (
+    name text NOT NULL,
+    ran_at timestamp with time zone NOT NULL,
+    figures jsonb NOT NULL,
+    wrong bigint NOT NULL,
+    problems jsonb NOT NULL
+);
+
 CREATE TABLE public.call_boot (
     boot uuid NOT NULL,
     gateway_id integer NOT NULL,
@@ -650,6 +658,15 @@ CREATE TABLE public.node (
     seen_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE UNLOGGED TABLE public.node_demand (
+    gateway_id integer NOT NULL,
+    boot text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    buckets bigint[] NOT NULL,
+    demands real[] NOT NULL,
+    CONSTRAINT node_demand_check CHECK ((cardinality(buckets) = cardinality(demands)))
+);
+
 CREATE TABLE public.node_token (
     token_hash bytea NOT NULL,
     gateway_id integer NOT NULL,
@@ -746,7 +763,11 @@ CREATE TABLE public.plan (
     published boolean DEFAULT false NOT NULL,
     product_code text DEFAULT ''::text NOT NULL,
     unpaid text DEFAULT ''::text NOT NULL,
+    hard boolean DEFAULT false NOT NULL,
+    fail_open boolean DEFAULT false NOT NULL,
+    soft_quota boolean DEFAULT false NOT NULL,
     CONSTRAINT plan_check CHECK ((((quota_limit IS NULL) = (quota_period IS NULL)) AND ((quota_limit IS NULL) = (quota_offset IS NULL)))),
+    CONSTRAINT plan_fail_open CHECK ((hard OR (NOT fail_open))),
     CONSTRAINT plan_quota_period_check CHECK ((quota_period = ANY (ARRAY['DAY'::text, 'WEEK'::text, 'MONTH'::text]))),
     CONSTRAINT plan_unpaid_check CHECK ((unpaid = ANY (ARRAY[''::text, 'keep'::text, 'suspend'::text])))
 );
@@ -854,7 +875,13 @@ CREATE TABLE public.quota_lease (
     granted bigint DEFAULT 0 NOT NULL,
     returned bigint DEFAULT 0 NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT quota_lease_check CHECK (((returned >= 0) AND (returned <= granted)))
+    held bigint DEFAULT 0 NOT NULL,
+    used bigint DEFAULT 0,
+    recalled_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    CONSTRAINT quota_lease_check CHECK (((returned >= 0) AND (returned <= granted))),
+    CONSTRAINT quota_lease_held_check CHECK ((held >= 0)),
+    CONSTRAINT quota_lease_used_check CHECK ((used >= 0))
 );
 
 ALTER TABLE ONLY public.quota_lease FORCE ROW LEVEL SECURITY;
@@ -1455,6 +1482,9 @@ ALTER TABLE ONLY public.audit
 ALTER TABLE ONLY public.base_path_mapping
     ADD CONSTRAINT base_path_mapping_pkey PRIMARY KEY (tenant_id, domain_num, base_path);
 
+ALTER TABLE ONLY public.book_check
+    ADD CONSTRAINT book_check_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.call_boot
     ADD CONSTRAINT call_boot_pkey PRIMARY KEY (boot);
 
@@ -1556,6 +1586,9 @@ ALTER TABLE ONLY public.member
 
 ALTER TABLE ONLY public.member
     ADD CONSTRAINT member_pkey PRIMARY KEY (tenant_id, member_id);
+
+ALTER TABLE ONLY public.node_demand
+    ADD CONSTRAINT node_demand_pkey PRIMARY KEY (gateway_id, boot);
 
 ALTER TABLE ONLY public.node
     ADD CONSTRAINT node_pkey PRIMARY KEY (gateway_id, name);
@@ -1807,6 +1840,8 @@ CREATE INDEX psp_object_problem ON public.psp_object USING btree (updated_at DES
 
 CREATE INDEX psp_object_remote ON public.psp_object USING btree (account, remote_id);
 
+CREATE INDEX quota_lease_recalled ON public.quota_lease USING btree (boot) WHERE (recalled_at IS NOT NULL);
+
 CREATE INDEX quota_window_age ON public.quota_window USING btree (window_start);
 
 CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
@@ -2017,6 +2052,9 @@ ALTER TABLE ONLY public.member
 
 ALTER TABLE ONLY public.member
     ADD CONSTRAINT member_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.node_demand
+    ADD CONSTRAINT node_demand_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
 ALTER TABLE ONLY public.node
     ADD CONSTRAINT node_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);

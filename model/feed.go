@@ -41,6 +41,7 @@ type Changes struct {
 	Domains     []DomainConfig     `json:"domains,omitempty"`
 	Signers     []SignersConfig    `json:"signers,omitempty"`
 	Credentials []CredentialConfig `json:"credentials,omitempty"`
+	Nodes       int                `json:"nodes,omitempty"` // of the gateway that are live, the one that asks among them
 }
 
 // Empty reports that nothing changed but perhaps the number.
@@ -70,8 +71,9 @@ type StageConfig struct {
 	Variables map[string]string    `json:"variables,omitempty"`
 	Canary    *CanaryConfig        `json:"canary,omitempty"`
 	// RouteNotFound: see StageSettings.
-	RouteNotFound bool  `json:"routeNotFound,omitempty"`
-	CORS          *CORS `json:"cors,omitempty"`
+	RouteNotFound    bool  `json:"routeNotFound,omitempty"`
+	RateLimitHeaders bool  `json:"rateLimitHeaders,omitempty"`
+	CORS             *CORS `json:"cors,omitempty"`
 	// Identity is shown to back ends that ask for one in TLS; nil: none is.
 	Identity *Identity `json:"identity,omitempty"`
 	// Links are the tenant's VPC links, the same on each of its stages.
@@ -185,7 +187,8 @@ type PlanConfig struct {
 	Throttle *Throttle   `json:"throttle,omitempty"`
 	Quota    *Quota      `json:"quota,omitempty"`
 	Stages   []PlanStage `json:"stages,omitempty"`
-	Deleted  bool        `json:"deleted,omitempty"`
+	Exactness
+	Deleted bool `json:"deleted,omitempty"`
 }
 
 // KeyConfig is an API key as a node knows it: never its value, only its hash.
@@ -281,6 +284,7 @@ type LeaseRequest struct {
 	At           time.Time `json:"at"`           // an instant inside the window asked for
 	Want         int64     `json:"want"`         // units that would be welcome
 	Return       int64     `json:"return"`       // units of an earlier lease of the same window given back unused
+	Held         int64     `json:"held"`         // units the node goes on holding, at most
 }
 
 // Lease grants units of one window to one node. The sum of all leases of a
@@ -290,6 +294,47 @@ type Lease struct {
 	WindowStart time.Time `json:"windowStart"`
 	WindowEnd   time.Time `json:"windowEnd"`
 	Unlimited   bool      `json:"unlimited,omitempty"` // the plan has no quota any more
+	// Recalling: there are none left to lease, but other nodes were just asked for what
+	// they hold unused; asking again in an instant may bring some.
+	Recalling bool  `json:"recalling,omitempty"`
+	Limit     int64 `json:"limit,omitempty"`     // of the window, with its extension
+	Elsewhere int64 `json:"elsewhere,omitempty"` // units that this node does not hold and that may still be used
+}
+
+// LimitReport is a node's question about the limits that it keeps with others: what it
+// knows, and what its shares are asked for.
+type LimitReport struct {
+	Boot    string         `json:"boot"`
+	Nodes   int            `json:"nodes"` // that it believes there are
+	Buckets []BucketDemand `json:"buckets,omitempty"`
+	// Wait is how long to wait for a recall, or for another number of nodes; 0: it is a
+	// report of buckets, and their shares are wanted at once.
+	Wait time.Duration `json:"wait,omitempty"`
+}
+
+// BucketDemand is how much of a throttle's rate calls asked one node for, let in or not:
+// 1 is all of it.
+type BucketDemand struct {
+	ID     uint64  `json:"id"`
+	Demand float32 `json:"demand"`
+}
+
+// MaxBuckets are reported by one node at a time.
+const MaxBuckets = 2000
+
+// LimitAnswer is a node's part of the limits that it reported, in their order, and what
+// it is to give back of quotas.
+type LimitAnswer struct {
+	Nodes   int       `json:"nodes"` // of the gateway that are live
+	Shares  []float32 `json:"shares,omitempty"`
+	Recalls []Recall  `json:"recalls,omitempty"`
+}
+
+// Recall asks a node for what it holds unused of a quota's window.
+type Recall struct {
+	Tenant       uint32    `json:"tenant"`
+	Subscription uint64    `json:"subscription"` // whose ledger
+	WindowStart  time.Time `json:"windowStart"`
 }
 
 // NodeReceipt is one node's state with regard to a change.

@@ -27,6 +27,29 @@ type Quota struct {
 	Offset int    `json:"offset,omitempty"`
 }
 
+// Exactness is how a plan's limits are kept where a gateway has several nodes. The zero
+// value gives each node a demand-weighted share of the throttles, and never lets the quota
+// be exceeded.
+type Exactness struct {
+	// Hard keeps the plan's throttles in one counter in Redis or Valkey, which every call
+	// asks.
+	Hard bool `json:"hard,omitempty"`
+	// FailOpen lets the nodes go on with shares while that cannot be asked; else no call
+	// passes.
+	FailOpen bool `json:"failOpen,omitempty"`
+	// SoftQuota gives out again what a lost node held of the quota, before it is known
+	// how much of that was used: the quota may be exceeded by as much.
+	SoftQuota bool `json:"softQuota,omitempty"`
+}
+
+// Validate checks that what is said goes together.
+func (e Exactness) Validate() error {
+	if e.FailOpen && !e.Hard {
+		return Errorf(Invalid, "only hard throttles can fail open: others never ask anybody")
+	}
+	return nil
+}
+
 // PlanStage is a stage a plan gives access to, with throttles per "/path/VERB".
 type PlanStage struct {
 	APIID    string              `json:"apiId"`

@@ -34,6 +34,9 @@ type StageSettings struct {
 	// on Amazon API Gateway. This and CORS are our own.
 	RouteNotFound bool  `json:"routeNotFound,omitempty"`
 	CORS          *CORS `json:"cors,omitempty"`
+	// RateLimitHeaders tells callers what is left of their limits, in RateLimit and
+	// RateLimit-Policy, and when to come again after a 429. Amazon's has none.
+	RateLimitHeaders bool `json:"rateLimitHeaders,omitempty"`
 }
 
 // DefaultTraceOneIn is of a stage that says nothing else, MaxTraceOneIn the rarest.
@@ -193,7 +196,7 @@ func SettingMethod(key string) (path, verb string, ok bool) {
 // Configure puts into a node's configuration what the gateway acts on.
 func (s *StageSettings) Configure(c *StageConfig) {
 	c.Throttle, c.Variables, c.AuthorizerFlushes, c.Cache = s.Throttle(), s.Variables, s.AuthorizerFlushes, s.cache()
-	c.RouteNotFound, c.CORS = s.RouteNotFound, s.CORS
+	c.RouteNotFound, c.CORS, c.RateLimitHeaders = s.RouteNotFound, s.CORS, s.RateLimitHeaders
 	for _, key := range sortedNames(s.MethodSettings) {
 		path, verb, ok := SettingMethod(key)
 		if !ok || key == EveryMethod {

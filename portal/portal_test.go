@@ -342,6 +342,11 @@ func TestDeveloperJourney(t *testing.T) {
 	if pdf := b.get("invoices/" + drafts[0].ID + "/pdf").want(200); !strings.HasPrefix(pdf.body, "%PDF-") {
 		t.Error("no PDF")
 	}
+	b.get("apps").want(200).without("unpaid for too long")
+	w.exec(`update collection set due_at = now() - interval '40 days'`)
+	w.must(billing.New(billing.Options{Pool: w.pool, SetOverdue: w.SetOverdue}).Dun(w.Context()))
+	b.get("apps").want(200, "unpaid for too long")
+	b.get("invoices").want(200, "4.00 USD is past due, on 1 invoice")
 	eve := w.signUp("eve@example.com")
 	for _, path := range []string{"invoices/" + drafts[0].ID, "invoices/" + drafts[0].ID + "/pdf", "invoices/" + drafts[0].ID + "/credits/" + note.ID + "/pdf", "invoices/" + drafts[0].ID + "/lines/1", "apps/" + app, "subscriptions/" + sub + "/cancel", "keys/" + keyID + "/revoke"} {
 		eve.get(path).want(404)

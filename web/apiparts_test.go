@@ -193,8 +193,8 @@ func TestStageSettings(t *testing.T) {
 	}
 
 	b.get(at+"/settings").press("Save settings", "one-in", "x").want(422, "is not a number of calls")
-	b.get(at+"/settings").press("Save settings", "one-in", "50", "not-found", "1").want(200, "Saved")
-	if x := stage().Settings; x.TraceOneIn != 50 || !x.RouteNotFound || !x.TracingEnabled {
+	b.get(at+"/settings").press("Save settings", "one-in", "50", "not-found", "1", "rate-limit", "1").want(200, "Saved", "/tollgate/rateLimitHeaders")
+	if x := stage().Settings; x.TraceOneIn != 50 || !x.RouteNotFound || !x.RateLimitHeaders || !x.TracingEnabled {
 		t.Errorf("the settings are %+v", x)
 	}
 	b.get(at+"/settings").press("Save settings", "one-in", "0").want(200)

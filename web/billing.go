@@ -133,7 +133,7 @@ func (v *visit) billing() error {
 		return err
 	}
 	var next string
-	b.Items, next, err = v.Billing.Invoices(v.ctx(), v.books(), billing.Filter{Seller: billing.BySeller, State: b.State, Month: month, After: v.query("after")})
+	b.Items, next, err = v.Billing.Invoices(v.ctx(), v.books(), billing.Filter{Seller: billing.BySeller, State: b.State, Month: listedMonth(b.State, month), After: v.query("after")})
 	if err != nil {
 		return err
 	}
@@ -256,6 +256,26 @@ func addSum(all []billing.Sum, i billing.Invoice) []billing.Sum {
 func stateOptions() []ui.Option {
 	return []ui.Option{{Label: "Drafts and invoices"}, {Value: "draft", Label: "Drafts"}, {Value: "final", Label: "Invoices"}, {Value: model.StateOpen, Label: "Open"},
 		{Value: model.StatePastDue, Label: "Past due"}, {Value: model.StatePaid, Label: "Paid"}, {Value: model.StateVoid, Label: "Void"}, {Value: model.StateUncollectible, Label: "Given up"}}
+}
+
+// listedMonth is the month that a list of invoices is of: what is open is looked at over
+// all months, by the zero time.
+func listedMonth(state string, month time.Time) time.Time {
+	if state == model.StateOpen || state == model.StatePastDue {
+		return time.Time{}
+	}
+	return month
+}
+
+// listOf is what a list of invoices is called.
+func listOf(state string, month time.Time) string {
+	switch {
+	case state == model.StatePastDue:
+		return "Past due, of all months"
+	case listedMonth(state, month).IsZero():
+		return "Open, of all months"
+	}
+	return billing.MonthText(month)
 }
 
 // unpaidNote says how much of what is open is past due.

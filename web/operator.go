@@ -89,7 +89,11 @@ func (v *visit) operatorHome() error {
 	if err != nil {
 		return err
 	}
-	return v.render(operatorHomeView(v.page("Overview"), o))
+	checks, err := v.Billing.Checks(v.ctx())
+	if err != nil {
+		return err
+	}
+	return v.render(operatorHomeView(v.page("Overview"), o, looks(o, failing(checks))))
 }
 
 // look is something that needs the operator.
@@ -98,8 +102,9 @@ type look struct{ Kind, Title, Text, URL, Action string }
 // pressing are the kinds of looks, the most pressing first.
 var pressing = []string{"danger", "warn", "info"}
 
-// looks are what needs the operator now, the most pressing first.
-func looks(o control.OperatorOverview) (out []look) {
+// looks are what needs the operator now, the most pressing first; failing is how many
+// checks of the books do not hold.
+func looks(o control.OperatorOverview, failing int64) (out []look) {
 	need := func(is bool, l look) {
 		if is {
 			out = append(out, l)
@@ -113,6 +118,7 @@ func looks(o control.OperatorOverview) (out []look) {
 	need(o.FailingNodes > 0, look{"warn", ui.Plural(o.FailingNodes, "node goes", "nodes go") + " on with an older deployment", "A stage could not be brought up to date.", nodes, "See why"})
 	need(o.OpenJournals > 0, look{"warn", "Usage of " + ui.Plural(o.OpenJournals, "journal", "journals") + " has not come in", "Nodes that do not run hold it on their disks, and invoices wait for it.", nodes + "#journals", "See journals"})
 	need(o.Quarantined > 0, look{"danger", ui.Plural(o.Quarantined, "batch", "batches") + " of usage set aside", "What could not be taken is not billed.", nodes + "#set-aside", "See why"})
+	need(failing > 0, look{"danger", ui.Plural(failing, "check", "checks") + " of the books failed", "Something that was used, billed or paid is not what it must be.", "/operator/checks", "See what"})
 	need(o.MailsFailing > 0, look{"danger", ui.Plural(o.MailsFailing, "mail does", "mails do") + " not leave", "The mail server refuses, or does not answer.", "/operator/mail?state=failing", "See mails"})
 	need(o.MailsWaiting > 0 && !o.MailSet, look{"warn", ui.Plural(o.MailsWaiting, "mail waits", "mails wait"), "There is no mail server to send them by.", "/operator/mail", "Set a mail server"})
 	need(o.Drafts > 0, look{"info", ui.Plural(o.Drafts, "draft", "drafts") + " to make final", "Tenants see an invoice once it is final.", "/operator/billing", "See billing"})

@@ -146,7 +146,7 @@ func (v *visit) operatorBilling() error {
 	}
 	b := operatorMonth{Month: month, Months: monthOptions(v.Now(), month), Over: !month.AddDate(0, 1, 0).After(v.Now()), State: v.query("state")}
 	var next string
-	b.Items, next, err = v.Billing.Invoices(v.ctx(), v.books(), billing.Filter{Seller: v.sells(), State: b.State, Month: month, After: v.query("after")})
+	b.Items, next, err = v.Billing.Invoices(v.ctx(), v.books(), billing.Filter{Seller: v.sells(), State: b.State, Month: listedMonth(b.State, month), After: v.query("after")})
 	if err != nil {
 		return err
 	}

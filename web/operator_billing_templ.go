@@ -448,9 +448,9 @@ func operatorBillingView(p ui.Page, b *operatorMonth) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var14 string
-			templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(billing.MonthText(b.Month))
+			templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(listOf(b.State, b.Month))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/operator_billing.templ`, Line: 103, Col: 36}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/operator_billing.templ`, Line: 103, Col: 34}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 			if templ_7745c5c3_Err != nil {
@@ -465,7 +465,7 @@ func operatorBillingView(p ui.Page, b *operatorMonth) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = money.Invoices("Drafts and invoices of "+billing.MonthText(b.Month), b.Items, "/operator/billing/invoices/", money.Columns{To: true}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = money.Invoices("Drafts and invoices: "+listOf(b.State, b.Month), b.Items, "/operator/billing/invoices/", money.Columns{To: true, Month: listedMonth(b.State, b.Month).IsZero()}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

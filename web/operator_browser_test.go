@@ -24,7 +24,7 @@ func TestOperatorPagesInBrowser(t *testing.T) {
 		}
 		p.Sound(name)
 	}
-	for _, path := range []string{"", "/tenants", "/invitations", "/billing", "/prices", "/nodes", "/mail", "/operators", "/audit"} {
+	for _, path := range []string{"", "/tenants", "/invitations", "/billing", "/prices", "/checks", "/nodes", "/mail", "/operators", "/audit"} {
 		look("/operator"+path, "operator-empty"+strings.ReplaceAll(path, "/", "-"))
 	}
 	s.SetConsole(s.url)
@@ -47,9 +47,12 @@ func TestOperatorPagesInBrowser(t *testing.T) {
 	s.exec(`update mail set attempts = 3, problem = '454 4.7.0 Temporary authentication failure' where mail_id = 1`)
 	o.get("/operator/prices").press("Add these prices")
 	o.get("/operator/billing").press("Make drafts for " + thisMonth())
+	s.exec(`insert into book_check (name, ran_at, figures, wrong, problems) values
+		('I2', now(), '[{"name": "starts of nodes", "n": 12}, {"name": "batches", "n": 1234567}]', 0, '[]'), ('I3', now() - interval '2 days', '[{"name": "calls in usage", "n": 12}]', 0, '[]'),
+		('I7', now(), '[{"name": "invoices", "n": 12}]', 7, '["INV-000012 of account 123456789012: its total is 1200, its lines come to 1100 with 0 of tax, credit notes to 0"]')`)
 	tenant := "/operator/tenants/" + f.owner.AccountID
 	for name, path := range map[string]string{
-		"home": "", "tenants": "/tenants", "tenants-suspended": "/tenants?state=suspended", "invitations": "/invitations", "billing": "/billing", "prices": "/prices",
+		"home": "", "tenants": "/tenants", "tenants-suspended": "/tenants?state=suspended", "invitations": "/invitations", "billing": "/billing", "prices": "/prices", "checks": "/checks",
 		"nodes": "/nodes", "give-up": "/nodes/give-up?boot=00000000-0000-0000-0000-000000000003", "forget": "/nodes/forget?gateway=shared&node=eu-west-3",
 		"take-back": "/invitations/" + f.values["sign-up-invitation"] + "/revoke", "revoke": "/nodes/revoke?gateway=shared&node=n1", "mail": "/mail", "mail-sent": "/mail?state=sent", "settings": "/settings", "operators": "/operators",
 		"operator-remove": "/operators/" + f.values["operator"] + "/remove", "finalize": "/billing/finalize?month=" + thisMonthISO(),

@@ -99,7 +99,7 @@ func operatorSignInView(p ui.Page, f authForm) templ.Component {
 	})
 }
 
-func operatorHomeView(p ui.Page, o control.OperatorOverview) templ.Component {
+func operatorHomeView(p ui.Page, o control.OperatorOverview, looks []look) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -172,7 +172,7 @@ func operatorHomeView(p ui.Page, o control.OperatorOverview) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				if l := looks(o); len(l) == 0 {
+				if len(looks) == 0 {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -190,7 +190,7 @@ func operatorHomeView(p ui.Page, o control.OperatorOverview) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					for _, i := range l {
+					for _, i := range looks {
 						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<li class=\"row\"><div class=\"grow\">")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err

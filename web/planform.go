@@ -25,6 +25,8 @@ type planForm struct {
 	Quota, Period, Offset string
 	Stages                []stageBox
 	Published             bool
+	Unpaid                string
+	model.Exactness
 
 	Priced bool // the visitor may change the price
 	priceForm
@@ -44,8 +46,8 @@ var periodOptions = []ui.Option{{Value: model.Day, Label: "a day"}, {Value: mode
 
 // newPlanForm is the editor of a plan that is there, or of a new one.
 func newPlanForm(p control.PlanDetail, priced bool) *planForm {
-	f := &planForm{ID: p.ID, Name: p.Name, Description: p.Description, Published: p.Published, Period: model.Month, Offset: "0",
-		Priced: priced, priceForm: emptyPrice(), Kept: p.Subscriptions}
+	f := &planForm{ID: p.ID, Name: p.Name, Description: p.Description, Published: p.Published, Unpaid: p.Unpaid, Period: model.Month, Offset: "0",
+		Priced: priced, priceForm: emptyPrice(), Kept: p.Subscriptions, Exactness: p.Exactness}
 	if p.ID != "" {
 		f.Seen = seenAt(p.Plan)
 	}
@@ -77,7 +79,8 @@ func (f *planForm) offer(choices []control.StageName, checked func(control.Stage
 func (v *visit) readPlanForm(p control.PlanDetail) *planForm {
 	f := &planForm{ID: p.ID, Seen: v.value("seen"), Name: v.value("name"), Description: strings.TrimSpace(strings.ReplaceAll(v.raw("description"), "\r\n", "\n")),
 		Rate: v.value("rate"), Burst: v.value("burst"), Quota: v.value("quota"), Period: v.value("period"), Offset: v.value("offset"),
-		Published: v.checked("published"), Priced: v.may(control.ToBill), priceForm: v.readPrice(), Kept: p.Subscriptions}
+		Published: v.checked("published"), Unpaid: v.value("unpaid"), Priced: v.may(control.ToBill), priceForm: v.readPrice(), Kept: p.Subscriptions,
+		Exactness: model.Exactness{Hard: v.checked("hard"), FailOpen: v.checked("fail-open"), SoftQuota: v.checked("soft-quota")}}
 	ticked := v.r.PostForm["stage"]
 	f.offer(p.Choices, func(s control.StageName) bool { return slices.Contains(ticked, s.APIID+"/"+s.Stage) })
 	return f
@@ -86,11 +89,12 @@ func (v *visit) readPlanForm(p control.PlanDetail) *planForm {
 // spec is what the form makes of a plan; problems are noted at their fields.
 func (f *planForm) spec(was control.PlanSpec) control.PlanSpec {
 	out := was
-	out.Name, out.Description, out.Published = f.Name, f.Description, f.Published
+	out.Name, out.Description, out.Published, out.Unpaid = f.Name, f.Description, f.Published, f.Unpaid
 	if f.Name == "" {
 		f.wrong("name", "A plan needs a name")
 	}
-	out.Throttle, out.Quota = f.throttle(), f.quota()
+	out.Throttle, out.Quota, out.Exactness = f.throttle(), f.quota(), f.Exactness
+	f.refused("fail-open", f.Exactness.Validate())
 	out.Stages = []model.PlanStage{}
 	for _, s := range f.Stages {
 		if !s.Checked {

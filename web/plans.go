@@ -217,6 +217,21 @@ func (v *visit) deletePlan() error {
 	return v.done("Plan "+p.Name+" is deleted.", "/plans")
 }
 
+// exactText says how a plan's limits are kept where that is not as for most.
+func exactText(e model.Exactness) string {
+	var out []string
+	if e.Hard {
+		out = append(out, "rate and burst exact")
+	}
+	if e.FailOpen {
+		out = append(out, "shares while the counter is away")
+	}
+	if e.SoftQuota {
+		out = append(out, "a lost node's quota given out at once")
+	}
+	return strings.Join(out, "; ")
+}
+
 // planCommand is the plan on the command line.
 func planCommand(p control.Plan) string {
 	args := []string{"tollgate plan create --name", quoted(p.Name)}
@@ -230,6 +245,14 @@ func planCommand(p control.Plan) string {
 		args = append(args, "--quota", number(float64(q.Limit)), "--period", q.Period)
 		if q.Offset > 0 {
 			args = append(args, "--offset", number(float64(q.Offset)))
+		}
+	}
+	for _, f := range []struct {
+		on   bool
+		flag string
+	}{{p.Hard, "--hard"}, {p.FailOpen, "--fail-open"}, {p.SoftQuota, "--soft-quota"}} {
+		if f.on {
+			args = append(args, f.flag)
 		}
 	}
 	if s := p.Price; s != nil && !s.Plain() {

@@ -68,8 +68,10 @@ func TestPlanPages(t *testing.T) {
 	}
 	// 9.90, and for 5,000 calls 1,000 at 0.002 and 3,900 at 1.50 for a thousand.
 	p.press("Work it out", "calls", "5 000").want(200, "5,000 17.75 EUR 9.90 fee + 7.85 1,000", "10,000,000 15,010.25 EUR")
-	p = p.press("Make plan", "stage", stage.APIID+"/prod", "published", "1", "description", "For teams").
-		want(200, "Plan Gold is made", "9.90 EUR", "1 to 100", "Calls 101 to 1,100", "0.002 EUR a call", "From call 1,101", "1.50 EUR per 1,000 calls", "Offered", "10 calls a second, 10 at once",
+	p.press("Make plan", "hard", "on").want(422, "this installation has none")
+	p.press("Make plan", "fail-open", "on").want(422, "Only hard throttles can fail open")
+	p = p.press("Make plan", "stage", stage.APIID+"/prod", "published", "1", "description", "For teams", "soft-quota", "on").
+		want(200, "Plan Gold is made", "given out at once", "--soft-quota", "9.90 EUR", "1 to 100", "Calls 101 to 1,100", "0.002 EUR a call", "From call 1,101", "1.50 EUR per 1,000 calls", "Offered", "10 calls a second, 10 at once",
 			"--tier 1000:0.002 --tier :1.5/1000")
 	id := strings.TrimPrefix(p.path, "/plans/")
 	got, err := s.Plan(t.Context(), owner, id)

@@ -39,6 +39,7 @@ func (s *Server) routes() []route {
 		s.operatorRoutes(),
 		s.operatorTenantRoutes(),
 		s.operatorNodeRoutes(),
+		s.operatorCheckRoutes(),
 		s.operatorBillingRoutes(),
 		s.operatorSettingsRoutes(),
 		s.usageRoutes(),
@@ -112,7 +113,7 @@ func operatorNav() []ui.NavGroup {
 			{Label: "Nodes", URL: "/operator/nodes", Icon: "server"}}},
 		{Label: "Money", Items: []ui.NavItem{
 			{Label: "Prices", URL: "/operator/prices", Icon: "layers"}, {Label: "Billing", URL: "/operator/billing", Icon: "receipt"},
-			{Label: "Payments", URL: "/operator/payments", Icon: "credit-card"}}},
+			{Label: "Payments", URL: "/operator/payments", Icon: "credit-card"}, {Label: "Checks", URL: "/operator/checks", Icon: "circle-check"}}},
 		{Label: "Installation", Items: []ui.NavItem{
 			{Label: "Mail", URL: "/operator/mail", Icon: "mail"}, {Label: "Operators", URL: "/operator/operators", Icon: "user-cog"}, {Label: "Settings", URL: "/operator/settings", Icon: "settings"},
 			{Label: "Audit log", URL: "/operator/audit", Icon: "scroll-text"}}},

@@ -89,6 +89,7 @@ type stageSettingsForm struct {
 	Description, Documentation string
 	Certificate, OneIn         string
 	Tracing, NotFound          bool
+	RateLimit                  bool // headers tell callers of it
 	Variables                  []ui.RowValues
 	versions, certificates     []ui.Option
 }
@@ -100,7 +101,7 @@ func (v *visit) stageSettings() error {
 	}
 	s := &p.Stage.Settings
 	return v.stageSettingsWith(200, stageSettingsForm{stagePage: p, Description: s.Description, Documentation: s.DocumentationVersion, Tracing: s.TracingEnabled, Variables: textRows(s.Variables, false),
-		Certificate: s.ClientCertificateID, NotFound: s.RouteNotFound, OneIn: oneIn(s.TraceOneIn)})
+		Certificate: s.ClientCertificateID, NotFound: s.RouteNotFound, RateLimit: s.RateLimitHeaders, OneIn: oneIn(s.TraceOneIn)})
 }
 
 // oneIn is a stage's TraceOneIn as its field has it: 0 stands for none there, and
@@ -174,13 +175,14 @@ func (v *visit) saveStageSettings() error {
 		return err
 	}
 	f := stageSettingsForm{stagePage: p, Description: v.text("description"), Documentation: v.value("documentation"), Tracing: v.checked("tracing"), Variables: v.rows("variable", variableRows),
-		Certificate: v.value("certificate"), NotFound: v.checked("not-found"), OneIn: v.value("one-in")}
+		Certificate: v.value("certificate"), NotFound: v.checked("not-found"), RateLimit: v.checked("rate-limit"), OneIn: v.value("one-in")}
 	if v.more() {
 		return v.stageSettingsWith(200, f)
 	}
 	done, err := v.changeStage("Saved", "settings", "variable", &f.problems, func(e *control.StageEdit) error {
 		e.Description, e.DocumentationVersion, e.TracingEnabled, e.Variables = f.Description, f.Documentation, f.Tracing, variables(&f.problems, "variable", f.Variables)
 		e.ClientCertificateID, e.RouteNotFound, e.TraceOneIn = f.Certificate, f.NotFound, f.traceOneIn()
+		e.RateLimitHeaders = f.RateLimit
 		return f.err()
 	})
 	if done || err != nil {
@@ -588,7 +590,7 @@ func stageAct(p *stagePage, steps ...string) act {
 func settingsAct(f *stageSettingsForm) act {
 	s := &f.Stage.Settings
 	steps := []string{"replace", "/description", s.Description, "replace", "/documentationVersion", s.DocumentationVersion, "replace", "/tracingEnabled", fmt.Sprint(s.TracingEnabled),
-		"replace", "/clientCertificateId", s.ClientCertificateID, "replace", "/tollgate/routeNotFound", fmt.Sprint(s.RouteNotFound), "replace", "/tollgate/traceOneIn", strconv.Itoa(s.TraceOneIn)}
+		"replace", "/clientCertificateId", s.ClientCertificateID, "replace", "/tollgate/routeNotFound", fmt.Sprint(s.RouteNotFound), "replace", "/tollgate/rateLimitHeaders", fmt.Sprint(s.RateLimitHeaders), "replace", "/tollgate/traceOneIn", strconv.Itoa(s.TraceOneIn)}
 	for _, k := range sortedKeys(s.Variables) {
 		steps = append(steps, "replace", "/variables/"+segment(k), s.Variables[k])
 	}

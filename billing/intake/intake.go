@@ -123,7 +123,59 @@ func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *mod
 	if err := insertLines(ctx, tx, b); err != nil {
 		return r, err
 	}
+	if err := draw(ctx, tx, b); err != nil {
+		return r, err
+	}
 	return r, advance(ctx, tx, b)
+}
+
+// draw notes what the calls of a batch drew of their quotas' leases: with the last of a
+// start's batches it is known what it did not use. A call counts by the hour in which it
+// ended, against the window of that hour. Where there is no lease, it was of the window
+// before.
+func draw(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
+	type of struct {
+		tenant       uint32
+		subscription uint64
+		hour         int64
+	}
+	drawn := map[of]uint64{}
+	for i := range b.Lines {
+		if l := &b.Lines[i]; l.Flags&model.FlagQuota != 0 {
+			drawn[of{l.Tenant, l.Subscription, l.Hour}] += l.Calls
+		}
+	}
+	if len(drawn) == 0 {
+		return nil
+	}
+	var tenants []int32
+	var subs, calls []int64
+	var hours []time.Time
+	for k, n := range drawn {
+		tenants, subs, calls = append(tenants, int32(k.tenant)), append(subs, int64(k.subscription)), append(calls, int64(n))
+		hours = append(hours, time.Unix(k.hour*3600, 0).UTC())
+	}
+	_, err := tx.Exec(ctx, `
+		with drawn as materialized (
+			select s.tenant_id, s.ledger_id as subscription_id, d.hour, sum(d.calls) as calls
+			from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::bigint[]) as d(tenant_id, subscription_id, hour, calls)
+			join subscription s using (tenant_id, subscription_id)
+			group by 1, 2, 3),
+		leases as materialized (
+			select l.tenant_id, l.subscription_id, l.window_start, sum(d.calls) as calls
+			from drawn d, lateral (
+				select * from quota_lease l
+				where (l.tenant_id, l.subscription_id, l.boot) = (d.tenant_id, d.subscription_id, $5) and l.window_start <= d.hour
+				order by l.window_start desc limit 1) l
+			group by 1, 2, 3),
+		locked as materialized (
+			select l.tenant_id, l.subscription_id, l.window_start, n.calls from leases n
+			join quota_lease l on (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (n.tenant_id, n.subscription_id, n.window_start, $5)
+			order by l.tenant_id, l.subscription_id, l.window_start for no key update of l)
+		update quota_lease l set used = l.used + n.calls from locked n
+		where (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (n.tenant_id, n.subscription_id, n.window_start, $5)`,
+		tenants, subs, hours, calls, b.Boot.String())
+	return err
 }
 
 func micros(t int64) time.Time { return time.UnixMicro(t).UTC() }

@@ -62,6 +62,7 @@ type Config struct {
 	CacheMemory    int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	Jobs           bool          `env:"TOLLGATE_JOBS" envDefault:"true" help:"this control plane runs background jobs; false: tollgate worker does, elsewhere"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
+	RedisURL       string        `env:"TOLLGATE_REDIS_URL" secret:"true" help:"Redis or Valkey that keeps the throttles of plans with hard ones, the same for the control plane and every node: redis://user:password@host:6379/0" shown:"none: plans cannot have hard throttles"`
 	MethodMetrics  int           `env:"TOLLGATE_METHOD_METRICS" envDefault:"2000" help:"methods that may have metrics of their own, where their settings enable them; one tenant gets half of it at most"`
 	Stripe         string        `env:"TOLLGATE_STRIPE" help:"fake: payments go to an imitation of Stripe in this process, which moves no money; tollgate up only, and only while nobody else reaches this machine"`
 	StripeKey      string        `env:"TOLLGATE_STRIPE_KEY" secret:"true" help:"secret key of the operator's Stripe account, over which invoices are paid" shown:"none: invoices are paid by bank transfer"`
@@ -160,6 +161,9 @@ func (c *Config) check() (err error) {
 		return model.Errorf(model.Invalid, "TOLLGATE_CALL_LOG_DAYS %d is not between 1 and 400", c.CallLogDays)
 	}
 	if err := process.CheckLogs(c.CallLogRate, c.AccessLog); err != nil {
+		return err
+	}
+	if err := process.CheckRedis(c.RedisURL); err != nil {
 		return err
 	}
 	if err := process.CheckMethodMetrics(c.MethodMetrics); err != nil {

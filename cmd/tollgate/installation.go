@@ -96,7 +96,7 @@ func (in *installation) connect(ctx context.Context, dir *dataDir, url string) e
 	}
 	before := in.close
 	in.close = func() { in.pool.Close(); before() }
-	in.plane, err = control.New(control.Options{Pool: in.pool, SecretKey: key, Names: in.cfg.names(), CallLogDays: in.cfg.CallLogDays, Check: gateway.Check,
+	in.plane, err = control.New(control.Options{Pool: in.pool, SecretKey: key, Names: in.cfg.names(), CallLogDays: in.cfg.CallLogDays, HardLimits: in.cfg.RedisURL != "", Check: gateway.Check,
 		CheckPolicy: gateway.CheckIdentityPolicy, Region: in.cfg.Region})
 	return err
 }

@@ -50,6 +50,9 @@ func (p *program) startGateway(ctx context.Context) error {
 		Leases: func(ctx context.Context, asked []model.LeaseRequest) ([]model.Lease, error) {
 			return p.plane.Leases(ctx, me, asked)
 		},
+		Limits: func(ctx context.Context, r model.LimitReport) (model.LimitAnswer, error) {
+			return p.plane.Limits(ctx, me, r)
+		},
 		Ingest: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
 			return p.intake.Ingest(ctx, me.Gateway, me.Tenant, encoded)
 		},
@@ -60,7 +63,7 @@ func (p *program) startGateway(ctx context.Context) error {
 	p.gateway, err = gateway.Start(context.WithoutCancel(ctx), gateway.Options{
 		Addr: p.cfg.GatewayAddr, TLSAddr: p.cfg.GatewayTLSAddr, DataDir: p.dir.gateway(), Node: p.cfg.Node, Region: p.cfg.Region,
 		Feed: feed, Allow: p.cfg.allow, Endpoints: p.cfg.endpoints, UserPools: p.cfg.pools, EndpointNetworks: p.cfg.vpc, MaxBody: p.cfg.MaxBody, MaxTarget: p.cfg.MaxTarget, MaxHeaders: p.cfg.MaxHeaders,
-		CacheMemory: p.cfg.CacheMemory, JournalKeep: p.cfg.JournalKeep, Log: p.log,
+		CacheMemory: p.cfg.CacheMemory, JournalKeep: p.cfg.JournalKeep, Counters: p.cfg.RedisURL, Log: p.log,
 		CallLogRate: process.CallLogRate(p.cfg.CallLogRate), AccessLogs: p.cfg.AccessLogDir, AccessLog: process.AccessLog(p.cfg.AccessLog, p.out),
 		Spans: process.Spans(p.cfg.spans, version), MethodMetrics: process.MethodMetrics(p.cfg.MethodMetrics),
 	})

@@ -27,6 +27,8 @@ type planFlags struct {
 	noThrottle, noQuota bool
 	price               priceFlags
 	published           bool
+
+	hard, failOpen, softQuota bool
 }
 
 func (f *planFlags) add(cmd *cobra.Command) {
@@ -38,6 +40,9 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.offset, "offset", 0, "days that a period begins later")
 	cmd.Flags().StringArrayVar(&f.stages, "stage", nil, "API:STAGE that the plan opens, the API by id or name; repeated")
 	cmd.Flags().BoolVar(&f.published, "published", false, "offer it on the portal")
+	cmd.Flags().BoolVar(&f.hard, "hard", false, "keep rate and burst exactly on all nodes together, in Redis or Valkey (else each node has a share)")
+	cmd.Flags().BoolVar(&f.failOpen, "fail-open", false, "while that cannot be asked, go on with shares (else no call passes)")
+	cmd.Flags().BoolVar(&f.softQuota, "soft-quota", false, "give out again what a lost node held of the quota before its usage is in; the quota may be exceeded by it")
 	f.price.add(cmd)
 }
 
@@ -84,6 +89,16 @@ func (f *planFlags) edit(cmd *cobra.Command, stages []model.PlanStage) func(*con
 		}
 		if given("published") {
 			s.Published = f.published
+		}
+		if given("hard") {
+			s.Hard = f.hard
+			s.FailOpen = s.FailOpen && f.hard
+		}
+		if given("fail-open") {
+			s.FailOpen = f.failOpen
+		}
+		if given("soft-quota") {
+			s.SoftQuota = f.softQuota
 		}
 		if s.Price, err = f.price.apply(cmd, s.Price); err != nil {
 			return err

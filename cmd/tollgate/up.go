@@ -251,7 +251,7 @@ func (p *program) startControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log, Names: p.cfg.names(), CallLogDays: p.cfg.CallLogDays, Check: gateway.Check,
+	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log, Names: p.cfg.names(), CallLogDays: p.cfg.CallLogDays, HardLimits: p.cfg.RedisURL != "", Check: gateway.Check,
 		CheckPolicy: gateway.CheckIdentityPolicy, Region: p.cfg.Region})
 	if err != nil {
 		return err

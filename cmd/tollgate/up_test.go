@@ -220,6 +220,11 @@ func TestControlWorkerAndGateway(t *testing.T) {
 		t.Errorf("a worker is more than that: %s", w.said())
 	}
 	until(t, 30*time.Second, "the worker's first job", func() bool { _, done := jobs(); return done > 0 })
+	_, probes, _ := strings.Cut(w.said(), "probes=")
+	until(t, 30*time.Second, "the checks of the books", func() bool {
+		_, page := get(t, strings.TrimSpace(probes)+"/metrics")
+		return strings.Contains(page, `tollgate_check_wrong{check="I2"} 0`) && strings.Contains(page, `tollgate_check_figure{check="I5",figure="payers and months"} 0`)
+	})
 	for name, p := range map[string]*daemon{"worker": w, "control plane": p} {
 		if r := p.end(t, syscall.SIGTERM); r.code != 0 {
 			t.Errorf("the %s's exit code is %d: %s", name, r.code, r.stderr)

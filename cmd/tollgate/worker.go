@@ -24,7 +24,7 @@ func (p *program) startIntake(context.Context) error {
 			return p.plane.Post(ctx, tx, l.Tenant, l.To, l.Purpose, l.Subject, l.Text)
 		},
 	})
-	return nil
+	return p.metrics.Register(bookMetrics{p.billing.Checks})
 }
 
 // linkInvoices says what links to invoices in letters begin with, once it is known.

@@ -31,6 +31,7 @@ type Options struct {
 const (
 	maxHello  = 16 << 10
 	maxLeases = 4 << 20
+	maxLimits = 256 << 10
 )
 
 // bodyTimeout bounds how long a node may take to send a body.
@@ -45,6 +46,7 @@ type feed struct {
 //	POST changes           model.NodeHello -> model.Changes
 //	GET  deployments/{id}  -> model.DeploymentContent
 //	POST leases            Leases -> Granted
+//	POST limits            model.LimitReport -> model.LimitAnswer
 //	POST batches           an encoded model.Batch -> model.BatchReceipt
 //	POST calls             an encoded model.CallBatch -> {}
 //
@@ -58,6 +60,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("POST /feed/v1/changes", f.answer(f.changes))
 	mux.Handle("GET /feed/v1/deployments/{id}", f.answer(f.deployment))
 	mux.Handle("POST /feed/v1/leases", f.answer(f.leases))
+	mux.Handle("POST /feed/v1/limits", f.answer(f.limits))
 	mux.Handle("POST /feed/v1/batches", f.answer(f.batches))
 	mux.Handle("POST /feed/v1/calls", f.answer(f.calls))
 	return mux
@@ -184,6 +187,14 @@ func (f *feed) leases(w http.ResponseWriter, r *http.Request, n control.NodeIden
 	}
 	leases, err := f.Plane.Leases(r.Context(), n, in.Requests)
 	return Granted{leases}, err
+}
+
+func (f *feed) limits(w http.ResponseWriter, r *http.Request, n control.NodeIdentity) (any, error) {
+	in, err := decode[model.LimitReport](w, r, maxLimits)
+	if err != nil {
+		return nil, err
+	}
+	return f.Plane.Limits(r.Context(), n, in)
 }
 
 func (f *feed) calls(w http.ResponseWriter, r *http.Request, n control.NodeIdentity) (any, error) {

@@ -20,12 +20,13 @@ import (
 	"tollgate/model"
 )
 
-// Feed is the control plane as a node sees it: five functions, given by main for
+// Feed is the control plane as a node sees it: six functions, given by main for
 // a node in the same process and by HTTP for any other.
 type Feed struct {
 	Changes    func(ctx context.Context, hello model.NodeHello) (*model.Changes, error)
 	Deployment func(ctx context.Context, id string) (*model.DeploymentContent, error)
 	Leases     func(ctx context.Context, asked []model.LeaseRequest) ([]model.Lease, error)
+	Limits     func(ctx context.Context, r model.LimitReport) (model.LimitAnswer, error) // nil: there are no other nodes
 	Ingest     func(ctx context.Context, encoded []byte) (model.BatchReceipt, error)
 	Calls      func(ctx context.Context, encoded []byte) error // a model.CallBatch
 }
@@ -40,6 +41,8 @@ type Options struct {
 	// the changes points at; it is nil for one that could not be had. Apply
 	// returns the stages that stay as they were, and why.
 	Apply func(ch *model.Changes, content func(id string) *model.DeploymentContent) []model.StageFailure
+	// Nodes is told how many nodes the gateway has, this one included; nil: nobody is.
+	Nodes func(int)
 	Log   *slog.Logger
 }
 
@@ -78,6 +81,7 @@ func New(o Options) (*Follower, error) {
 		return nil, fmt.Errorf("the node's copy: %w", err)
 	}
 	if ch := st.full(keys); ch.Revision > 0 {
+		f.others(ch.Nodes)
 		f.note(ch, o.Apply(ch, st.deployment))
 		f.revision.Store(ch.Revision)
 		for i := range ch.Stages {
@@ -91,6 +95,13 @@ func New(o Options) (*Follower, error) {
 		o.Log.Info("serving from the copy on disk until the control plane answers", "revision", ch.Revision, "stages", len(ch.Stages), "keys", len(ch.Keys))
 	}
 	return f, nil
+}
+
+// others passes on how many nodes there are.
+func (f *Follower) others(nodes int) {
+	if nodes > 0 && f.o.Nodes != nil {
+		f.o.Nodes(nodes)
+	}
 }
 
 func (f *Follower) loaded() { f.firstDo.Do(func() { close(f.first) }) }
@@ -205,6 +216,7 @@ func (f *Follower) ask(ctx context.Context) error {
 		return err
 	}
 	f.contact.Store(time.Now().UnixNano())
+	f.others(ch.Nodes)
 	if ch.Empty() {
 		if ch.Revision > f.Revision() {
 			f.revision.Store(ch.Revision)

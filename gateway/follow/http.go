@@ -27,7 +27,7 @@ func HTTP(baseURL, token string) Feed {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token goes nowhere else
 	}}
-	return Feed{Changes: c.changes, Deployment: c.deployment, Leases: c.leases, Ingest: c.ingest, Calls: c.calls}
+	return Feed{Changes: c.changes, Deployment: c.deployment, Leases: c.leases, Limits: c.limits, Ingest: c.ingest, Calls: c.calls}
 }
 
 type client struct {
@@ -65,6 +65,12 @@ func (c *client) leases(ctx context.Context, asked []model.LeaseRequest) ([]mode
 		return nil, fmt.Errorf("feed: %d leases for %d requests", len(out.Leases), len(asked))
 	}
 	return out.Leases, nil
+}
+
+func (c *client) limits(ctx context.Context, r model.LimitReport) (out model.LimitAnswer, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Wait+10*time.Second)
+	defer cancel()
+	return out, c.json(ctx, "/feed/v1/limits", r, &out)
 }
 
 func (c *client) ingest(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {

@@ -2,6 +2,7 @@ package follow
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type store struct {
 	signers map[uint32]model.SignersConfig // by tenant
 	creds   map[uint32]model.CredentialConfig
 	rev     uint64
+	nodes   int // of the gateway, when the last change came
 	warn    *slog.Logger
 	recent  map[string]*model.DeploymentContent // fetched, not compiled yet
 
@@ -155,7 +157,7 @@ func (s *store) merge(ch *model.Changes) {
 	for _, c := range ch.Credentials {
 		set(s.creds, c.Num, c, c.Deleted)
 	}
-	s.rev = ch.Revision
+	s.rev, s.nodes = ch.Revision, cmp.Or(ch.Nodes, s.nodes)
 }
 
 func set[K comparable, V any](m map[K]V, k K, v V, gone bool) {
@@ -172,7 +174,7 @@ func (s *store) full(keys []model.KeyConfig) *model.Changes {
 		Tenants: slices.Collect(maps.Values(s.tenants)), Stages: slices.Collect(maps.Values(s.stages)),
 		Plans: slices.Collect(maps.Values(s.plans)), Keys: keys,
 		Domains: slices.Collect(maps.Values(s.domains)), Signers: slices.Collect(maps.Values(s.signers)),
-		Credentials: slices.Collect(maps.Values(s.creds))}
+		Credentials: slices.Collect(maps.Values(s.creds)), Nodes: s.nodes}
 }
 
 // add makes a change durable. One that cannot be written waits for the next: no

@@ -23,9 +23,14 @@ import (
 // Times are nanoseconds of a clock that does not jump, such as a monotonic one.
 // A time earlier than one already seen adds no tokens.
 type Bucket struct {
-	fill atomic.Pointer[fill] // nil: unlimited
-	set  sync.Mutex
-	_    [48]byte
+	fill   atomic.Pointer[fill] // nil: unlimited
+	shares *Shares              // whose nodes keep the limit together; nil: it is this node's alone
+	id     uint64               // by which nodes mean the same bucket
+	set    sync.Mutex
+	whole  model.Throttle // the limit of all nodes together
+	share  float64        // of the whole that fill has
+	told   bool           // the share was told by the control plane; else it is an even one
+	_      [7]byte
 }
 
 // fill counts in units that are whole fractions of a token and about as long to
@@ -38,7 +43,8 @@ type fill struct {
 	rate     uint64       // units a nanosecond, times 2^rateBits
 	token    int64        // units in one token
 	capacity int64        // units in the burst
-	throttle model.Throttle
+	nodes    int64        // that the share was made for
+	asked    atomic.Int64 // calls since the last report, where there are several nodes
 	_        [8]byte
 }
 
@@ -61,7 +67,7 @@ func NewBucket(t model.Throttle, now int64) *Bucket {
 }
 
 func newFill(t model.Throttle, now int64) *fill {
-	f := &fill{base: now, throttle: t, token: 1 << 30}
+	f := &fill{base: now, nodes: 1, token: 1 << 30}
 	r := new(big.Rat)
 	if t.Rate > 0 { // else, and for what is not a number: refill nothing
 		rate := min(t.Rate, most)
@@ -84,6 +90,9 @@ func (f *fill) poured(now int64) int64 {
 
 // Take draws one token, or says that there is none.
 func (b *Bucket) Take(now int64) bool {
+	if b.shares != nil {
+		b.shares.asked(b, now)
+	}
 	for {
 		f := b.fill.Load()
 		if f == nil {
@@ -123,6 +132,24 @@ func (b *Bucket) Refund(now int64) {
 	}
 }
 
+// Left is how many tokens the bucket has at now, as far as this node can tell for all
+// nodes together, and in how many nanoseconds it has another; 0: never.
+func (b *Bucket) Left(now int64) (t model.Throttle, tokens, after int64) {
+	b.set.Lock()
+	defer b.set.Unlock()
+	f := b.fill.Load()
+	if f == nil {
+		return model.Throttle{}, 0, 0
+	}
+	in := f.poured(now)
+	held := in + f.capacity - max(f.taken.Load(), in)
+	tokens = min(int64(float64(held/f.token)/b.share), int64(b.whole.Burst))
+	if rate := b.whole.Rate * b.share; rate > 0 && held < f.token {
+		after = int64(float64(f.token-held) / float64(f.token) * 1e9 / rate)
+	}
+	return b.whole, max(tokens, 0), after
+}
+
 // Unlimited says that the bucket lets everything pass.
 func (b *Bucket) Unlimited() bool { return b.fill.Load() == nil }
 
@@ -139,13 +166,30 @@ func (b *Bucket) Set(t model.Throttle, now int64) {
 	b.set.Lock()
 	defer b.set.Unlock()
 	old := b.fill.Load()
-	if old != nil && old.throttle == t {
+	if old != nil && b.whole == t {
 		return
 	}
-	next := newFill(t, now)
+	b.whole = t
+	nodes := int64(1)
+	switch {
+	case b.shares == nil:
+		b.share = 1
+	case old == nil:
+		nodes = b.shares.nodes.Load()
+		b.share, b.told = 1/float64(nodes), false
+	default:
+		nodes = old.nodes
+	}
+	b.refill(old, nodes, now)
+}
+
+// refill puts the bucket's share of its limit into effect. b.set is held.
+func (b *Bucket) refill(old *fill, nodes, now int64) *fill {
+	next := newFill(part(b.whole, b.share), now)
+	next.nodes = nodes
 	if old == nil {
 		b.fill.Store(next)
-		return
+		return next
 	}
 	in := old.poured(now)
 	was := max(old.taken.Swap(gone), in)
@@ -157,7 +201,9 @@ func (b *Bucket) Set(t model.Throttle, now int64) {
 		units = uint64(next.capacity)
 	}
 	next.taken.Store(next.capacity - int64(units))
+	next.asked.Store(old.asked.Load())
 	b.fill.Store(next)
+	return next
 }
 
 // Chain is the buckets a call must pass, the narrowest first, so that one

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,8 +28,9 @@ type Leaser struct {
 
 	mu       sync.Mutex
 	queue    []*Quota
-	stopping bool // only closed quotas may still ask
-	over     bool // nobody may
+	quotas   map[uint64][]*Quota // open ones, by subscription: one may go on with another's
+	stopping bool                // only closed quotas may still ask
+	over     bool                // nobody may
 
 	cancel context.CancelFunc // nil: not started
 	done   chan struct{}
@@ -36,13 +38,53 @@ type Leaser struct {
 
 // NewLeaser is a leaser for the node's process boot.
 func NewLeaser(boot string, lease LeaseFunc) *Leaser {
-	return &Leaser{boot: boot, lease: lease, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	return &Leaser{boot: boot, lease: lease, wake: make(chan struct{}, 1), done: make(chan struct{}), quotas: map[uint64][]*Quota{}}
 }
 
 // Quota is a subscription's quota on this node. It asks for nothing before its
 // first call.
 func (l *Leaser) Quota(tenant uint32, subscription uint64) *Quota {
-	return &Quota{leaser: l, tenant: tenant, subscription: subscription, want: firstWant}
+	q := &Quota{leaser: l, tenant: tenant, subscription: subscription, want: firstWant}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quotas[subscription] = append(l.quotas[subscription], q)
+	return q
+}
+
+func (l *Leaser) forget(q *Quota) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := slices.DeleteFunc(l.quotas[q.subscription], func(o *Quota) bool { return o == q })
+	if len(left) == 0 {
+		delete(l.quotas, q.subscription)
+		return
+	}
+	l.quotas[q.subscription] = left
+}
+
+// held is what this node holds of q's ledger at t.
+func (l *Leaser) held(q *Quota, t int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var n int64
+	for _, o := range l.quotas[q.subscription] {
+		n += o.holds(t)
+	}
+	return n
+}
+
+// Recall gives back what is held unused of a window. A ledger is answered even by a node
+// that does not know it any more.
+func (l *Leaser) Recall(r model.Recall) {
+	l.mu.Lock()
+	qs := slices.Clone(l.quotas[r.Subscription])
+	l.mu.Unlock()
+	if len(qs) == 0 {
+		qs = []*Quota{{leaser: l, tenant: r.Tenant, subscription: r.Subscription, closed: true}}
+	}
+	for _, q := range qs {
+		q.recall(r.WindowStart.UnixNano())
+	}
 }
 
 // Start begins to serve requests until Stop, or until ctx ends. It is called once.

@@ -34,6 +34,12 @@ const (
 	// backoff after a failed request doubles from the first to the second.
 	firstBackoff = 50 * time.Millisecond
 	lastBackoff  = time.Second
+	// recallPatience is how long calls wait for units that other nodes were asked to give
+	// back. In between the ledger is asked again: after firstRecall, then twice as late
+	// each time, up to lastRecall.
+	recallPatience = 300 * time.Millisecond
+	firstRecall    = 4 * time.Millisecond
+	lastRecall     = 64 * time.Millisecond
 	// unlimitedFor is how long an answer without quota and window is believed.
 	unlimitedFor = time.Minute
 	// endless is what a lease without quota holds.
@@ -58,6 +64,11 @@ type Quota struct {
 	retry   int64 // unix nanoseconds before which nothing is asked after a failure
 	back    giveBack
 	closed  bool
+
+	recalled bool        // the ledger waits to hear what is held
+	dry      time.Time   // when it began to recall for us; zero: it does not
+	pause    *time.Timer // then the request in flight is sent again; nil: it is sent or queued
+	pauses   time.Duration
 }
 
 // lease is what is left of one window's units on this node. It is never reused
@@ -66,11 +77,14 @@ type lease struct {
 	left      atomic.Int64 // below 0: shut, take from and give to another
 	low       atomic.Int64 // ask for more when left is not above
 	askAt     atomic.Int64 // unix nanoseconds before which not to ask for more
+	end       int64        // of the window, unix nanoseconds, exclusive
 	exhausted atomic.Int64 // unix nanoseconds until which the ledger has no more
-	start     int64        // of the window, unix nanoseconds
-	end       int64        // exclusive
-	free      bool         // the plan has no quota: units are not counted
+	start     int64        // of the window
+	limit     atomic.Int64 // of the window; below 0: the plan has no quota, and units are not counted
+	elsewhere atomic.Int64 // units that other nodes hold or nobody, at the last answer
 }
+
+func (l *lease) free() bool { return l.limit.Load() < 0 }
 
 // flight is one request for units and the calls that wait for it. What it
 // brings is theirs first: otherwise calls that come later could keep a waiting
@@ -95,6 +109,19 @@ type giveBack struct {
 // Unit is what an admitted call has drawn, to be given back with Refund if the
 // call is refused later. It belongs to one window.
 type Unit struct{ lease *lease }
+
+// Warm reads what Try and the bucket's Take are about to need, so that the memory's
+// latencies overlap: with 100,000 keys in use none of it is in a cache.
+func (q *Quota) Warm(b *Bucket) (warmed int64) {
+	f := b.fill.Load()
+	if l := q.lease.Load(); l != nil {
+		warmed = l.left.Load()
+	}
+	if f != nil {
+		warmed += f.taken.Load()
+	}
+	return warmed
+}
 
 // Take draws a unit for a call at now, the wall clock. It waits, no longer than
 // patience or ctx, only when this node holds nothing and may still get some.
@@ -154,10 +181,10 @@ func (q *Quota) Refund(u Unit) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !u.lease.free {
+	if !u.lease.free() {
 		q.giveBack(1, u.lease.end)
 	}
-	if q.closed && q.back.units > 0 {
+	if q.back.units > 0 && (q.closed || q.lease.Load() == nil) {
 		q.ask(time.Now())
 	}
 }
@@ -260,6 +287,9 @@ func (q *Quota) try() (Unit, Result, *flight) {
 // says whether there is an answer to wait for. q.mu is held.
 func (q *Quota) ask(now time.Time) bool {
 	if q.flight != nil {
+		if q.recalled || q.closed || q.stale {
+			q.again()
+		}
 		return true
 	}
 	if !q.leaser.enqueue(q, q.closed) {
@@ -282,10 +312,21 @@ func (q *Quota) request(boot string, now time.Time) model.LeaseRequest {
 		r.Return = q.back.units
 	}
 	q.back = giveBack{}
-	if !q.closed {
+	if !q.closed && (!q.recalled || q.flight.waiting > 0) {
 		r.Want = max(q.want, min(q.flight.waiting, mostWant))
 	}
+	q.recalled = false
+	r.Held = q.leaser.held(q, now.UnixNano())
 	return r
+}
+
+// holds is what is left of a lease that runs at t.
+func (q *Quota) holds(t int64) int64 {
+	l := q.lease.Load()
+	if l == nil || l.free() || t >= l.end {
+		return 0
+	}
+	return max(l.left.Load(), 0)
 }
 
 // answer takes in the reply to a request and wakes those who wait for it.
@@ -293,12 +334,15 @@ func (q *Quota) answer(r model.LeaseRequest, got model.Lease, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	f := q.flight
-	q.flight = nil
-	close(f.answered)
 	if err == nil {
 		err = check(r, got)
 	}
+	if err == nil && got.Recalling && got.Granted == 0 && r.Want > 0 && !q.closed && !q.stale && q.await(now) {
+		return
+	}
+	f := q.flight
+	q.flight, q.dry = nil, time.Time{}
+	close(f.answered)
 	switch {
 	case err != nil:
 		q.failed(now)
@@ -308,11 +352,60 @@ func (q *Quota) answer(r model.LeaseRequest, got model.Lease, err error) {
 		}
 	default:
 		q.backoff, q.retry = 0, 0
-		q.install(got, now, f)
+		if r.Want > 0 {
+			q.install(got, now, f)
+		}
 	}
-	if q.back.units > 0 && (err == nil || q.closed) {
+	if q.recalled || q.back.units > 0 && (err == nil || q.closed) {
 		q.ask(now)
 	}
+}
+
+// await keeps those who wait waiting while other nodes give back what they hold, and says
+// whether there is still time for it. q.mu is held.
+func (q *Quota) await(now time.Time) bool {
+	if q.dry.IsZero() {
+		q.dry, q.pauses = now, firstRecall
+	}
+	if now.Sub(q.dry) >= recallPatience {
+		return false
+	}
+	q.pause = time.AfterFunc(q.pauses, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.again()
+	})
+	q.pauses = min(2*q.pauses, lastRecall)
+	return true
+}
+
+// again sends the request that waited. q.mu is held.
+func (q *Quota) again() {
+	if q.pause == nil {
+		return // sent by somebody in a hurry
+	}
+	q.pause.Stop()
+	q.pause = nil
+	if q.leaser.enqueue(q, q.closed) {
+		return
+	}
+	f := q.flight
+	q.flight, q.dry = nil, time.Time{}
+	close(f.answered)
+	q.failed(time.Now())
+}
+
+// recall gives back what is held of a window, because another node has nothing left to
+// serve. That nothing is held is an answer, too.
+func (q *Quota) recall(start int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l := q.lease.Load(); l != nil && !l.free() && l.start == start {
+		q.drop()
+		q.want = firstWant
+	}
+	q.recalled = true
+	q.ask(time.Now())
 }
 
 func check(r model.LeaseRequest, got model.Lease) error {
@@ -337,11 +430,12 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 	old := q.lease.Load()
 	switch {
 	case got.Unlimited:
-		l.free, l.end = true, now.Add(unlimitedFor).UnixNano()
+		l.limit.Store(-1)
+		l.end = now.Add(unlimitedFor).UnixNano()
 		l.left.Store(endless)
 		q.lease.Store(l)
 		return
-	case old != nil && !old.free && old.start == l.start && old.end == l.end:
+	case old != nil && !old.free() && old.start == l.start && old.end == l.end:
 		l = old
 		l.exhausted.Store(0)
 		l.askAt.Store(0)
@@ -351,6 +445,8 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 		q.drop()
 		q.lease.Store(l)
 	}
+	l.limit.Store(got.Limit)
+	l.elsewhere.Store(got.Elsewhere)
 	f.lease, f.units = l, min(f.waiting, got.Granted)
 	l.add(got.Granted - f.units)
 	l.low.Store(max(got.Granted, l.left.Load()) / 4)
@@ -384,6 +480,20 @@ func (q *Quota) giveBack(n, end int64) {
 	q.back.units += n
 }
 
+// Left is the window's limit, what all nodes together have left of it, as far as this one
+// heard last, and when it ends, in unix nanoseconds. ok is false while that is not known.
+func (q *Quota) Left(now time.Time) (limit, left, end int64, ok bool) {
+	l := q.lease.Load()
+	if l == nil || l.free() || now.UnixNano() >= l.end {
+		return 0, 0, 0, false
+	}
+	left = max(l.left.Load(), 0) + l.elsewhere.Load()
+	if now.UnixNano() < l.exhausted.Load() {
+		left = 0
+	}
+	return l.limit.Load(), min(left, l.limit.Load()), l.end, true
+}
+
 // Reset forgets what is known because the plan changed: what is held goes back
 // to the ledger, and the next call asks anew.
 func (q *Quota) Reset() {
@@ -392,7 +502,7 @@ func (q *Quota) Reset() {
 	q.drop()
 	q.stale = q.flight != nil
 	q.retry, q.backoff = 0, 0
-	if q.back.units > 0 {
+	if q.back.units > 0 || q.pause != nil {
 		q.ask(time.Now())
 	}
 }
@@ -406,7 +516,8 @@ func (q *Quota) Close() {
 	}
 	q.closed = true
 	q.drop()
-	if q.back.units > 0 {
+	q.leaser.forget(q)
+	if q.back.units > 0 || q.pause != nil {
 		q.ask(time.Now())
 	}
 }
@@ -417,7 +528,7 @@ func (q *Quota) drop() {
 	if l == nil {
 		return
 	}
-	if left := l.left.Swap(shut); !l.free {
+	if left := l.left.Swap(shut); !l.free() {
 		q.giveBack(left, l.end)
 	}
 }

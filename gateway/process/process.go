@@ -24,6 +24,7 @@ import (
 	"tollgate/gateway"
 	"tollgate/gateway/aws"
 	"tollgate/gateway/follow"
+	"tollgate/gateway/limit/counter"
 	"tollgate/gateway/spans"
 	"tollgate/model"
 )
@@ -51,6 +52,7 @@ type Settings struct {
 	AccessLog     string        `env:"TOLLGATE_ACCESS_LOG" help:"stdout: the access logs that stages write to log groups go to standard output instead"`
 	CacheMemory   int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	DrainTimeout  time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
+	RedisURL      string        `env:"TOLLGATE_REDIS_URL" help:"Redis or Valkey that keeps the throttles of plans with hard ones, the same for the control plane and every node: redis://user:password@host:6379/0"`
 	MethodMetrics int           `env:"TOLLGATE_METHOD_METRICS" envDefault:"2000" help:"methods that may have metrics of their own, where their settings enable them; one tenant gets half of it at most"`
 	Log           string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 
@@ -66,7 +68,7 @@ type Settings struct {
 // Load reads and checks the settings.
 func Load(environ []string) (*Settings, error) {
 	vars := env.ToMap(environ)
-	for _, name := range []string{"TOLLGATE_NODE_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
+	for _, name := range []string{"TOLLGATE_NODE_TOKEN", "TOLLGATE_REDIS_URL", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
 		if f := vars[name+"_FILE"]; f != "" && vars[name] == "" {
 			b, err := os.ReadFile(f)
 			if err != nil {
@@ -101,6 +103,9 @@ func Load(environ []string) (*Settings, error) {
 		s.Node, _ = os.Hostname()
 	}
 	var err error
+	if err = CheckRedis(s.RedisURL); err != nil {
+		return nil, err
+	}
 	if err = CheckMethodMetrics(s.MethodMetrics); err != nil {
 		return nil, err
 	}
@@ -129,6 +134,14 @@ func CheckLogs(rate int, accessLog string) error {
 		return model.Errorf(model.Invalid, "TOLLGATE_ACCESS_LOG %q is not stdout", accessLog)
 	}
 	return nil
+}
+
+// CheckRedis checks the address of the counters of hard throttles; empty: there are none.
+func CheckRedis(url string) error {
+	if url == "" {
+		return nil
+	}
+	return counter.Check(url)
 }
 
 // CheckMethodMetrics checks how many methods may have metrics of their own.
@@ -217,7 +230,7 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 	defer a.Stop()
 	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node, Region: s.Region,
 		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, EndpointNetworks: s.vpc, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders,
-		CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, Log: log,
+		CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, Counters: s.RedisURL, Log: log,
 		CallLogRate: CallLogRate(s.CallLogRate), AccessLogs: s.AccessLogDir, AccessLog: AccessLog(s.AccessLog, stdout),
 		Spans: Spans(s.spans, version), MethodMetrics: MethodMetrics(s.MethodMetrics)})
 	if err != nil {

@@ -1,0 +1,297 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/billing/intake"
+	"tollgate/billing/rate"
+	"tollgate/model"
+)
+
+// Bounds of one run of the checks: the newest are looked at.
+const (
+	checkedMonths   = 2
+	checkedPayers   = 500
+	checkedInvoices = 100
+	shownProblems   = 5
+)
+
+// checks are the invariants that are looked at while the program runs; the fault tests
+// show the others, and these too. They only read.
+var checks = []struct {
+	name, title, rule string
+	run               func(context.Context, *Billing, *model.Check) error
+}{
+	{"I2", "Batches", "Nodes' batches are there without a gap, as many calls as they say", checkBatches},
+	{"I3", "Usage", "What batches brought is what usage has", checkUsage},
+	{"I4", "Roll-ups", "Sums by hour and by day are the same", checkRollups},
+	{"I5", "Rated usage", "All usage up to an invoice's cut is on the payer's invoices of that month", checkRated},
+	{"I6", "Replay", "An invoice rated anew by its cut is the same", checkReplay},
+	{"I7", "Totals", "An invoice's lines and tax are its total, and credit notes are no more than that", checkTotals},
+	{"I8", "Stripe", "Every invoice that Stripe collects is there as it is here", checkStripe},
+	{"I9", "Numbers", "Numbers of invoices and credit notes have no gap", checkNumbers},
+	{"I13", "Owners", "Usage that is to be paid for belongs to a subscription", checkOwners},
+	{"I14", "Accounts", "What is on a tenant's Stripe account is that tenant's", checkAccounts},
+	{"I16", "Events", "Events of Stripe are worked on within 15 minutes", checkEvents},
+}
+
+func figure(c *model.Check, name string, n int64) {
+	c.Figures = append(c.Figures, model.CheckFigure{Name: name, N: n})
+}
+
+// wrong counts what does not hold and keeps the first few.
+func wrong(c *model.Check, format string, a ...any) {
+	c.Wrong++
+	if len(c.Problems) < shownProblems {
+		c.Problems = append(c.Problems, fmt.Sprintf(format, a...))
+	}
+}
+
+// Check runs all checks and keeps what they found. One that cannot run leaves what it
+// found before, which then grows old.
+func (b *Billing) Check(ctx context.Context) error {
+	var all error
+	for _, k := range checks {
+		c := model.Check{Figures: []model.CheckFigure{}, Problems: []string{}}
+		if err := k.run(ctx, b, &c); err != nil {
+			all = errors.Join(all, fmt.Errorf("check %s: %w", k.name, err))
+			continue
+		}
+		if c.Wrong > 0 {
+			b.log.Error("the books do not hold", "check", k.name, "rule", k.rule, "wrong", c.Wrong, "such as", c.Problems)
+		}
+		_, err := b.pool.Exec(ctx, `
+			insert into book_check (name, ran_at, figures, wrong, problems) values ($1, $2, $3, $4, $5)
+			on conflict (name) do update set ran_at = excluded.ran_at, figures = excluded.figures, wrong = excluded.wrong, problems = excluded.problems`,
+			k.name, b.now(), c.Figures, c.Wrong, c.Problems)
+		all = errors.Join(all, err)
+	}
+	return all
+}
+
+// CheckSoon has the books checked by the next worker that is free.
+func (b *Billing) CheckSoon(ctx context.Context) error {
+	return b.in(ctx, Operator, pgx.TxOptions{}, func(tx pgx.Tx) error { return later(ctx, tx, checkArgs{}) })
+}
+
+// Checks are what was found last, in order; RanAt is zero of those that never ran.
+func (b *Billing) Checks(ctx context.Context) ([]model.Check, error) {
+	out := make([]model.Check, len(checks))
+	at := map[string]*model.Check{}
+	for i, k := range checks {
+		out[i] = model.Check{Name: k.name, Title: k.title, Rule: k.rule}
+		at[k.name] = &out[i]
+	}
+	rows, err := b.pool.Query(ctx, `select name, ran_at, figures, wrong, problems from book_check`)
+	if err != nil {
+		return nil, err
+	}
+	var c model.Check
+	_, err = pgx.ForEachRow(rows, []any{&c.Name, &c.RanAt, &c.Figures, &c.Wrong, &c.Problems}, func() error {
+		if o := at[c.Name]; o != nil {
+			o.RanAt, o.Figures, o.Wrong, o.Problems = c.RanAt.UTC(), c.Figures, c.Wrong, c.Problems
+		}
+		c.Figures, c.Problems = nil, nil
+		return nil
+	})
+	return out, err
+}
+
+func (b *Billing) balance(ctx context.Context) (intake.Balance, error) {
+	return intake.New(intake.Options{Pool: b.pool, Log: b.log, Now: b.now}).Reconcile(ctx)
+}
+
+func checkBatches(ctx context.Context, b *Billing, c *model.Check) error {
+	x, err := b.balance(ctx)
+	figure(c, "starts of nodes", x.Boots)
+	figure(c, "batches", x.Batches)
+	figure(c, "set aside", x.Quarantined)
+	for _, g := range x.Gaps {
+		wrong(c, "of node start %s batches up to %d are in, and %d is known of: its node has the others, or they are lost", g.Boot, g.Contiguous, g.Highest)
+	}
+	for _, w := range x.Wrong {
+		wrong(c, "the account of node start %s is not the sum of its batches", w)
+	}
+	return err
+}
+
+func checkUsage(ctx context.Context, b *Billing, c *model.Check) error {
+	x, err := b.balance(ctx)
+	figure(c, "calls in batches", x.Calls)
+	figure(c, "calls in usage", x.Lines+x.Hours)
+	if x.Calls != x.Lines+x.Hours {
+		wrong(c, "batches brought %d calls, and usage has %d", x.Calls, x.Lines+x.Hours)
+	}
+	return err
+}
+
+func checkRollups(ctx context.Context, b *Billing, c *model.Check) error {
+	x, err := b.balance(ctx)
+	figure(c, "calls by hour", x.Hours)
+	figure(c, "calls by day", x.Days)
+	if x.Hours != x.Days {
+		wrong(c, "%d calls by hour, %d by day", x.Hours, x.Days)
+	}
+	return err
+}
+
+// checkRated rates what was in at each payer's newest cut, and compares it with the sum
+// of its invoices.
+func checkRated(ctx context.Context, b *Billing, c *model.Check) error {
+	var payers, lines int64
+	err := b.read(ctx, Operator, func(tx pgx.Tx) error {
+		from, _ := rate.Month(b.now())
+		rows, err := tx.Query(ctx, `
+			select tenant_id, seller, coalesce(developer_id, ''), period_start, max(cut) from invoice
+			where state = 'final' and period_start >= $1 group by 1, 2, 3, 4 order by max(finalized_at) desc limit $2`, from.AddDate(0, 1-checkedMonths, 0), checkedPayers)
+		if err != nil {
+			return err
+		}
+		all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (q question, err error) {
+			err = r.Scan(&q.tenant, &q.seller, &q.developer, &q.month, &q.gen)
+			q.month = q.month.UTC()
+			return q, err
+		})
+		if err != nil {
+			return err
+		}
+		payers = int64(len(all))
+		for _, q := range all {
+			used, err := uses(ctx, tx, q)
+			if err != nil {
+				return err
+			}
+			if err := tried(ctx, tx, q, used); err != nil {
+				return err
+			}
+			for _, u := range used {
+				if u.sheet == nil {
+					continue
+				}
+				rated, err := rate.Lines(u.sheet, u.Use)
+				if err != nil {
+					return err
+				}
+				for _, l := range rated {
+					if !model.Used(l.Meter) {
+						continue
+					}
+					lines++
+					if was := u.was[l.Meter]; was.Quantity != l.Quantity || was.Amount != l.Amount {
+						wrong(c, "account %d, %s, subscription %d: %d %s cost %d minor units, and %d for %d are on invoices",
+							q.tenant, MonthText(q.month), u.subscription, l.Quantity, l.Meter, l.Amount, was.Quantity, was.Amount)
+					}
+				}
+			}
+		}
+		return nil
+	})
+	figure(c, "payers and months", payers)
+	figure(c, "meters", lines)
+	return err
+}
+
+func checkReplay(ctx context.Context, b *Billing, c *model.Check) error {
+	var ids, numbers []string
+	err := b.read(ctx, Operator, func(tx pgx.Tx) error {
+		// The newest half, and others by lot.
+		rows, err := tx.Query(ctx, `
+			(select invoice_id, number from invoice where state = 'final' order by finalized_at desc limit $1)
+			union (select invoice_id, number from invoice where state = 'final' order by random() limit $1)`, checkedInvoices/2)
+		if err != nil {
+			return err
+		}
+		var id, number string
+		_, err = pgx.ForEachRow(rows, []any{&id, &number}, func() error {
+			ids, numbers = append(ids, id), append(numbers, number)
+			return nil
+		})
+		return err
+	})
+	for i, id := range ids {
+		different, e := b.replay(ctx, id)
+		err = errors.Join(err, e)
+		for _, d := range different {
+			wrong(c, "%s: %s", numbers[i], d)
+		}
+	}
+	figure(c, "invoices", int64(len(ids)))
+	return err
+}
+
+// found is a check whose wrong rows a statement gives as texts, of all that another counts.
+func found(ctx context.Context, b *Billing, c *model.Check, what, count, rows string, args ...any) error {
+	return b.read(ctx, Operator, func(tx pgx.Tx) error {
+		var n int64
+		if err := tx.QueryRow(ctx, count).Scan(&n); err != nil {
+			return err
+		}
+		figure(c, what, n)
+		r, err := tx.Query(ctx, rows, args...)
+		if err != nil {
+			return err
+		}
+		texts, err := pgx.CollectRows(r, pgx.RowTo[string])
+		c.Wrong = int64(len(texts))
+		c.Problems = append(c.Problems, slices.Clip(texts[:min(len(texts), shownProblems)])...)
+		return err
+	})
+}
+
+func checkTotals(ctx context.Context, b *Billing, c *model.Check) error {
+	return found(ctx, b, c, "invoices", `select count(*) from invoice where state = 'final'`, `
+		select i.number || ' of account ' || t.account_id || ': its total is ' || i.total || ', its lines come to ' || coalesce(l.net, 0) || ' with ' || i.tax || ' of tax, credit notes to ' || coalesce(n.credited, 0)
+		from invoice i join tenant t using (tenant_id)
+		left join (select tenant_id, invoice_id, sum(amount) as net, sum(tax) as tax from invoice_line group by 1, 2) l using (tenant_id, invoice_id)
+		left join (select tenant_id, invoice_id, sum(amount) as credited from credit_note group by 1, 2) n using (tenant_id, invoice_id)
+		where i.state = 'final' and (i.total <> coalesce(l.net, 0) + i.tax or i.tax <> coalesce(l.tax, 0) or coalesce(n.credited, 0) > greatest(i.total, 0))
+		order by i.finalized_at desc limit 10000`)
+}
+
+func checkStripe(ctx context.Context, b *Billing, c *model.Check) error {
+	return found(ctx, b, c, "invoices", `select count(*) from psp_object where kind = 'invoice'`, `
+		select i.number || ' of account ' || t.account_id || case when p.problem <> '' then ': ' || p.problem
+			else ' is ' || c.state || ' here and ' || p.state || ' at Stripe' end
+		from psp_object p join invoice i on i.tenant_id = p.tenant_id and i.invoice_id = p.local_id join tenant t on t.tenant_id = p.tenant_id
+		join collection c on c.tenant_id = p.tenant_id and c.invoice_id = p.local_id
+		where p.kind = 'invoice' and (p.problem <> '' or p.updated_at < $1 and (c.state = 'paid' and p.state in ('draft', 'open') or c.state in ('open', 'past_due') and p.state = 'paid'))
+		order by p.updated_at desc limit 10000`, b.now().Add(-15*time.Minute))
+}
+
+func checkNumbers(ctx context.Context, b *Billing, c *model.Check) error {
+	return found(ctx, b, c, "series", `select count(*) from invoice_series`, `
+		select 'series ' || series || ' has ' || count(*) || ' numbers up to ' || max(serial) from (
+			select series, serial from invoice where serial is not null union all select series, serial from credit_note) x
+		group by series having count(*) <> max(serial) order by 1 limit 10000`)
+}
+
+func checkOwners(ctx context.Context, b *Billing, c *model.Check) error {
+	return found(ctx, b, c, "calls", `
+		select ((select coalesce(sum(calls), 0) from usage_line where flags & 1 = 1) + (select coalesce(sum(calls), 0) from usage_day where flags & 1 = 1))::bigint`, `
+		select u.calls || ' calls of account ' || t.account_id || ' are of subscription ' || u.subscription_id || ', which is not there' from (
+			select tenant_id, subscription_id, sum(calls) as calls from (
+				select tenant_id, subscription_id, calls::numeric from usage_line where flags & 1 = 1
+				union all select tenant_id, subscription_id, calls from usage_day where flags & 1 = 1) x
+			where subscription_id <> 0 group by 1, 2) u join tenant t using (tenant_id)
+		where not exists (select from subscription s where (s.tenant_id, s.subscription_id) = (u.tenant_id, u.subscription_id))
+		order by 1 limit 10000`)
+}
+
+func checkAccounts(ctx context.Context, b *Billing, c *model.Check) error {
+	return found(ctx, b, c, "objects", `select count(*) from psp_object where account <> ''`, `
+		select p.kind || ' ' || p.local_id || ' of account ' || t.account_id || ' is on ' || p.account || ', which is not its own'
+		from psp_object p join tenant t using (tenant_id)
+		where p.account <> '' and not exists (select from stripe_account a where (a.tenant_id, a.account) = (p.tenant_id, p.account)) order by 1 limit 10000`)
+}
+
+func checkEvents(ctx context.Context, b *Billing, c *model.Check) error {
+	return found(ctx, b, c, "events", `select count(*) from webhook_event`, `
+		select kind || ' ' || event_id || case state when 'parked' then ' is parked: ' || problem else ' waits since ' || to_char(received_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') end
+		from webhook_event where state = 'parked' or state = 'new' and received_at < $1 order by received_at limit 10000`, b.now().Add(-15*time.Minute))
+}

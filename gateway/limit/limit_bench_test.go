@@ -1,0 +1,89 @@
+package limit
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"tollgate/model"
+)
+
+// What quota and throttle cost a call together, with keys in no order among 100,000: on a
+// node alone, and on one of three. Memory is most of it: "memory" reads as many lines, of
+// as many keys, and does nothing with them.
+func BenchmarkQuotaAndThrottle(b *testing.B) {
+	const keys = 100_000
+	unbounded := func(_ context.Context, rs []model.LeaseRequest) ([]model.Lease, error) {
+		out := make([]model.Lease, len(rs))
+		for i, r := range rs {
+			out[i] = model.Lease{Granted: 1 << 40, WindowStart: r.At.Add(-time.Hour), WindowEnd: r.At.Add(1000 * time.Hour), Limit: 1 << 60}
+		}
+		return out, nil
+	}
+	order := make([]uint32, 1<<20)
+	for i := range order {
+		order[i] = uint32(rand.IntN(keys))
+	}
+	b.Run("memory", func(b *testing.B) {
+		type line struct {
+			next *line
+			_    [56]byte
+		}
+		var chains [2][]*line // as deep as a quota and a bucket
+		for c := range chains {
+			for range keys {
+				chains[c] = append(chains[c], &line{next: &line{}})
+			}
+		}
+		i, n := 0, 0
+		for b.Loop() {
+			k := order[i&(1<<20-1)]
+			i++
+			if chains[0][k].next.next == nil && chains[1][k].next.next == nil {
+				n++
+			}
+		}
+		if n == 0 {
+			b.Fatal("nothing was read")
+		}
+	})
+	for _, nodes := range []int{1, 3} {
+		b.Run(fmt.Sprint(nodes, "nodes"), func(b *testing.B) {
+			l := NewLeaser("a", unbounded)
+			l.Start(b.Context())
+			defer func() { _ = l.Stop(b.Context()) }()
+			s := NewShares()
+			s.SetNodes(nodes)
+			type sub struct { // as a subscription has them
+				quota  *Quota
+				bucket Bucket
+			}
+			subs := make([]sub, keys)
+			for i := range subs {
+				subs[i].quota = l.Quota(1, uint64(i))
+				subs[i].bucket.Share(s, uint64(i))
+				subs[i].bucket.Set(model.Throttle{Rate: 1e6, Burst: 1e6}, 0)
+				if _, r := subs[i].quota.Take(b.Context(), time.Now()); r != Admitted {
+					b.Fatal(r)
+				}
+				subs[i].bucket.Take(0)
+			}
+			now, at := time.Now(), int64(time.Hour)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				k := &subs[order[i&(1<<20-1)]]
+				i++
+				k.quota.Warm(&k.bucket)
+				if _, r, _ := k.quota.Try(now); r != Admitted {
+					b.Fatal(r)
+				}
+				if !k.bucket.Take(at) {
+					b.Fatal("throttled")
+				}
+			}
+		})
+	}
+}
