@@ -123,10 +123,14 @@ func storeLines(ctx context.Context, tx pgx.Tx, bl *bill, id string) error {
 	batch := &pgx.Batch{}
 	for i := range bl.lines {
 		l := &bl.lines[i]
+		steps := l.Steps
+		if steps == nil { // what costs nothing may have none
+			steps = []rate.Step{}
+		}
 		batch.Queue(`
 			insert into invoice_line (tenant_id, invoice_id, line, subscription_id, sheet_num, meter, title, quantity, steps, exact, invoiced, amount, tax)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::numeric, $11, $12, $13)`,
-			bl.tenant, id, i+1, int64(l.subscription), l.sheet, l.Meter, l.title, l.Quantity, l.Steps, l.Exact.Round(rate.ShownDigits).String(), l.invoiced, l.amount(), l.tax)
+			bl.tenant, id, i+1, int64(l.subscription), l.sheet, l.Meter, l.title, l.Quantity, steps, l.Exact.Round(rate.ShownDigits).String(), l.invoiced, l.amount(), l.tax)
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }

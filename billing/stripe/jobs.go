@@ -83,13 +83,27 @@ func (r *Rail) AddWorkers(w *river.Workers) {
 		}
 		return err
 	}))
-	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[sweepArgs]) error { return r.Sweep(ctx) }))
+	river.AddWorker(w, &sweeper{rail: r})
 }
+
+// sweeper asks about every account, which takes its time.
+type sweeper struct {
+	river.WorkerDefaults[sweepArgs]
+	rail *Rail
+}
+
+// Work looks for what was lost.
+func (s *sweeper) Work(ctx context.Context, _ *river.Job[sweepArgs]) error { return s.rail.Sweep(ctx) }
+
+// Timeout is for all accounts together.
+func (s *sweeper) Timeout(*river.Job[sweepArgs]) time.Duration { return 30 * time.Minute }
 
 // Periodic is when is looked for what was lost; at a start too.
 func (r *Rail) Periodic() []*river.PeriodicJob {
 	return []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(10*time.Minute), func() (river.JobArgs, *river.InsertOpts) {
-		return sweepArgs{}, &river.InsertOpts{Queue: Queue, MaxAttempts: 1}
+		o := insertOpts()
+		o.MaxAttempts = 1
+		return sweepArgs{}, o
 	}, &river.PeriodicJobOpts{RunOnStart: true})}
 }
 

@@ -82,13 +82,24 @@ func (r *Rail) settle(ctx context.Context, tenant uint32, invoice string) error 
 			return err
 		}
 		if p.tenant == 0 { // there is no way to Stripe any more
-			return r.books.CollectBy(ctx, scopeOf(tenant, seller), invoice, model.PaidByHand)
+			return r.byHand(ctx, tenant, seller, invoice)
 		}
 		err = r.align(ctx, &push{object: object{tenant, p.account, kindInvoice, invoice}, customer: p.customer, developer: developer, card: p.card,
 			inv: inv, currency: inv.Currency})
 		if locked(err) && p.account != "" { // taken away since
-			return errors.Join(r.syncAccount(ctx, p.account), r.books.CollectBy(ctx, scopeOf(tenant, seller), invoice, model.PaidByHand))
+			return errors.Join(r.syncAccount(ctx, p.account), r.byHand(ctx, tenant, seller, invoice))
 		}
+		return err
+	})
+}
+
+// byHand leaves an invoice to its seller.
+func (r *Rail) byHand(ctx context.Context, tenant uint32, seller, invoice string) error {
+	if err := r.books.CollectBy(ctx, scopeOf(tenant, seller), invoice, model.PaidByHand); err != nil {
+		return err
+	}
+	return r.in(ctx, tenant, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `update psp_object set problem = '' where tenant_id = $1 and kind = 'invoice' and local_id = $2`, tenant, invoice)
 		return err
 	})
 }
@@ -149,8 +160,14 @@ func (r *Rail) align(ctx context.Context, g *push) error {
 			return err
 		}
 		moved, err := r.move(ctx, g, si)
-		if err != nil || !moved {
+		if err != nil {
 			return plain(err)
+		}
+		if !moved {
+			if open, _, _, _ := g.standing(); open > 0 && si.Status == stripe.InvoiceStatusPaid {
+				return model.Errorf(model.Conflict, "Stripe calls invoice %s paid, and not all of it was: look at the customer's balance there, and book what it paid", g.inv.Number)
+			}
+			return nil
 		}
 		if si, err = r.fetch(ctx, g.account, si.ID); err != nil {
 			return plain(err)
@@ -238,7 +255,11 @@ func (r *Rail) credit(ctx context.Context, g *push, si *stripe.Invoice, minor in
 	if err != nil {
 		return err
 	}
-	o := object{g.tenant, g.account, kindNote, fmt.Sprintf("%s:%d:%d", si.ID, si.AmountRemaining+si.PostPaymentCreditNotesAmount, amount)}
+	before := fmt.Sprintf("open%d", si.AmountRemaining) // a second one of the same amount is another
+	if back {
+		before = fmt.Sprintf("back%d", si.PostPaymentCreditNotesAmount)
+	}
+	o := object{g.tenant, g.account, kindNote, fmt.Sprintf("%s:%s:%d", si.ID, before, amount)}
 	p := &stripe.CreditNoteParams{Invoice: &si.ID, Amount: &amount, Reason: stripe.String("order_change"), Memo: stripe.String("Credited by " + g.inv.From.Name), Metadata: map[string]string{localID: o.local}}
 	if back {
 		p.RefundAmount = &amount

@@ -110,6 +110,33 @@ func TestConfigRefusals(t *testing.T) {
 	}
 }
 
+// Payments that are not real are taken nowhere but on a machine that nobody else
+// reaches, and a key is sent to nobody who could read it on the way.
+func TestStripeSettings(t *testing.T) {
+	c, err := loadConfig([]string{"TOLLGATE_STRIPE=fake"})
+	must(t, err)
+	if c.stripe.String() != "http://127.0.0.1:12121" {
+		t.Errorf("the imitation listens at %s", c.stripe)
+	}
+	for bad, says := range map[string]string{
+		"TOLLGATE_STRIPE=fake TOLLGATE_CONTROL_ADDR=0.0.0.0:8080":                "others reach this machine",
+		"TOLLGATE_STRIPE=fake TOLLGATE_GATEWAY_ADDR=:8081":                       "others reach this machine",
+		"TOLLGATE_STRIPE=fake TOLLGATE_BEHIND_PROXY=true":                        "others reach this machine",
+		"TOLLGATE_STRIPE=fake TOLLGATE_CONSOLE_URL=https://tollgate.example.com": "others reach this machine",
+		"TOLLGATE_STRIPE=fake TOLLGATE_STRIPE_KEY=sk_live_x":                     "unset one",
+		"TOLLGATE_STRIPE=fake TOLLGATE_STRIPE_URL=http://192.0.2.1:80":           "loopback",
+		"TOLLGATE_STRIPE=yes":           "not fake",
+		"TOLLGATE_STRIPE_KEY=pk_live_x": "not a secret key",
+		"TOLLGATE_STRIPE_KEY=sk_test_x TOLLGATE_STRIPE_URL=http://stripe.example": "https://",
+		"TOLLGATE_STRIPE_WEBHOOK_SECRET=whsec_x":                                  "TOLLGATE_STRIPE_KEY is not",
+		"TOLLGATE_STRIPE_KEY=sk_test_x TOLLGATE_STRIPE_FEE_PERCENT=half":          "TOLLGATE_STRIPE_FEE_PERCENT",
+	} {
+		if _, err := loadConfig(strings.Fields(bad)); model.KindOf(err) != model.Invalid || !strings.Contains(model.MessageOf(err), says) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
 // Settings of OpenTelemetry's environment are read as its own, secrets from files too.
 func TestTelemetrySettings(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "headers")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tollgate/control"
 	"tollgate/ui/browser"
 )
 
@@ -66,6 +67,28 @@ func TestJourneyPaid(t *testing.T) {
 	j.stripe("POST", stripe+"/v1/refunds", account, url.Values{"charge": {charge}, "amount": {"25"}})
 	j.holds("the refund to be a credit note", `amount_due = 35 and amount_paid = 35 and exists (select from credit_note n where n.invoice_id = collection.invoice_id and n.amount = 25)`)
 
+	// What does not go on is the operator's to see.
+	c := cliJSON[control.OperatorCredentials](t, j.env, "operator", "create", "--email", "op@example.com", "--name", "Op")
+	op := chromium.Visitor(t)
+	op.Goto(j.p.console + "/operator/payments")
+	op.Fill("email", c.Email)
+	op.Fill("password", c.Password)
+	op.Click("Sign in")
+	until(t, 10*time.Second, "the operator to see it", func() bool { // events on their way would clear it
+		j.exec(`update psp_object set problem = 'Made up' where kind = 'invoice'`)
+		op.Goto(j.p.console + "/operator/payments")
+		return op.Says("Made up") && stat(op, "Events at work") == "0"
+	})
+	j.look(op, "operator-payments")
+	op.ClickOn("main tbody form button")
+	if !op.Says("It is tried again now") {
+		t.Errorf("tried again: %s", op.Text("main"))
+	}
+	until(t, 10*time.Second, "it to go on", func() bool {
+		op.Goto(j.p.console + "/operator/payments")
+		return op.Says("Nothing: every event")
+	})
+
 	// A card that fails.
 	j.card(dev, portal, "Replace it", "4000 0000 0000 0341")
 	j.spend(api, key, calls)
@@ -82,7 +105,7 @@ func TestJourneyPaid(t *testing.T) {
 	dev.Click("Pay 0.60 USD")
 	j.holds("the invoice to be paid on Stripe's page", `state = 'paid' and amount_paid = 60 and invoice_id = (select invoice_id from invoice where number = 'INV-000002')`)
 	until(t, 10*time.Second, "the keys to be let in again", func() bool { return j.call(base, "/pets", key) == 200 })
-	j.leave(ada, dev)
+	j.leave(ada, dev, op)
 	if j.problems > 0 {
 		t.Errorf("%d problems", j.problems)
 	}
