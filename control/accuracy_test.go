@@ -326,7 +326,6 @@ type throttled struct {
 	pattern string
 	offered func(node, nodes int, at float64) float64 // calls a second
 	moves   bool                                      // demand goes to another node halfway
-	total   float64                                   // offered in all, calls a second
 }
 
 const (

@@ -233,16 +233,3 @@ func parkedWhat(p stripe.Parked) string {
 	}
 	return "Invoice " + p.What
 }
-
-// pushedText says how an invoice stands at Stripe.
-func pushedText(p stripe.Pushed) string {
-	switch p.State {
-	case "waiting":
-		return "Too small to be charged alone: it is charged with the next invoice"
-	case "", "draft":
-		return "On its way to Stripe"
-	case "open":
-		return "Open at Stripe"
-	}
-	return strings.ToUpper(p.State[:1]) + p.State[1:] + " at Stripe"
-}

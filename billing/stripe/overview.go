@@ -28,35 +28,6 @@ func (r *Rail) PayURL(ctx context.Context, s billing.Scope, invoice string) (url
 	return url, err
 }
 
-// Pushed is how an invoice stands at Stripe.
-type Pushed struct {
-	State   string // Stripe's word, "waiting" while it is too small, empty before it is there
-	Problem string // why it does not go on
-	Remote  string
-	Account string // of the tenant; empty: the operator's
-}
-
-// Pushed says how an invoice stands at Stripe; ok is false where it is not to be there.
-func (r *Rail) Pushed(ctx context.Context, s billing.Scope, invoice string) (p Pushed, ok bool, err error) {
-	err = r.in(ctx, s.Tenant, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
-			select p.state, p.problem, coalesce(p.remote_id, ''), p.account from psp_object p join invoice i on i.tenant_id = p.tenant_id and i.invoice_id = p.local_id
-			where p.kind = 'invoice' and p.local_id = $1 and i.seller = $2 and ($3 = 0 or p.tenant_id = $3) order by p.created_at desc limit 1`,
-			invoice, seller(s), s.Tenant).Scan(&p.State, &p.Problem, &p.Remote, &p.Account)
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return p, false, nil
-	}
-	return p, err == nil, err
-}
-
-func seller(s billing.Scope) string {
-	if s.Tenant == 0 {
-		return billing.ByOperator
-	}
-	return billing.BySeller
-}
-
 // Parked is an event, or an invoice, that does not go on by itself.
 type Parked struct {
 	Account  string // acct_…; empty: the operator's own

@@ -14,16 +14,6 @@ import (
 	"tollgate/model"
 )
 
-// States of an invoice at Stripe: Stripe's own, and of one that is not there yet.
-const (
-	stateWaiting = "waiting" // too small to be charged: its lines go into the next one's
-	stateDraft   = "draft"
-	stateOpen    = "open"
-	statePaid    = "paid"
-	stateVoid    = "void"
-	stateLost    = "uncollectible"
-)
-
 // push is an invoice on its way to Stripe, with those that were too small before it.
 type push struct {
 	object

@@ -16,8 +16,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"tollgate/billing"
 	"tollgate/billing/stripe"
@@ -290,17 +288,6 @@ func (r *rig) invoices(account string) string {
 		out = append(out, fmt.Sprintf("%s %v paid %v lines %v", i["status"], i["total"], i["amount_paid"], i["lines"].(map[string]any)["total_count"]))
 	}
 	return strings.Join(out, "; ")
-}
-
-// worker runs jobs in a real River client until the test ends.
-func (r *rig) worker() {
-	r.Helper()
-	w := river.NewWorkers()
-	r.AddWorkers(w)
-	c, err := river.NewClient(riverpgxv5.New(r.pool), &river.Config{Workers: w, PeriodicJobs: r.Periodic(), Queues: map[string]river.QueueConfig{stripe.Queue: {MaxWorkers: 2}}})
-	r.must(err)
-	r.must(c.Start(context.WithoutCancel(r.ctx)))
-	r.Cleanup(func() { _ = c.Stop(context.Background()) })
 }
 
 // refund is one that a person makes in Stripe's dashboard.
