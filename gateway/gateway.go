@@ -59,6 +59,7 @@ type Options struct {
 	MaxConns    int           // default 20,000
 	CacheMemory int64         // bytes that stages' caches may hold in all; default 256 MiB
 	JournalKeep int64         // bytes of acknowledged journal segments to keep for audits
+	BatchKeep   int64         // bytes of handed-in batches to keep for a database that is restored
 	SealEvery   time.Duration // how often usage leaves; default 1 s
 
 	CallLogRate int       // entries a second of each tenant in the call log; default calllog.DefaultRate, negative: none
@@ -176,7 +177,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	}
 	undo = append(undo, g.unlisten)
 	g.journal, err = journal.Open(journal.Options{Dir: filepath.Join(o.DataDir, "journal"), Ship: o.Feed.Ingest,
-		Keep: o.JournalKeep, SealEvery: o.SealEvery, Log: o.Log})
+		Known: o.Feed.Known, KeepBatches: o.BatchKeep, Keep: o.JournalKeep, SealEvery: o.SealEvery, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}

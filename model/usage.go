@@ -16,6 +16,17 @@ func (b BootID) String() string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
+// ParseBootID reads what String writes.
+func ParseBootID(s string) (b BootID, err error) {
+	if len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' {
+		var n int
+		if n, err = hex.Decode(b[:], []byte(s[:8]+s[9:13]+s[14:18]+s[19:23]+s[24:])); err == nil && n == len(b) {
+			return b, nil
+		}
+	}
+	return BootID{}, Errorf(Invalid, "%.40q is no boot id, such as 0192f3a0-5b7c-7d1e-8f00-0123456789ab", s)
+}
+
 // Flags of a call record and of a usage line.
 const (
 	FlagBillable uint16 = 1 << iota // counts as a call to be paid for

@@ -31,6 +31,7 @@ type options struct {
 	killEvery  time.Duration // on average
 	crashEvery time.Duration
 	outage     time.Duration // of Postgres, on average
+	restore    bool          // Postgres comes back from its third crash as it was at its first
 	seed       uint64
 }
 
@@ -44,6 +45,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 2, "workers")
 	flag.Int64Var(&o.quota, "quota", 0, "calls that one key may make; 0: a twentieth of calls")
 	flag.DurationVar(&o.outage, "outage", time.Second, "mean time that Postgres is away")
+	flag.BoolVar(&o.restore, "restore", false, "at its third crash Postgres is restored from a copy made at its first; what quotas were granted meanwhile is forgotten with it, so I12 is not judged")
 	flag.IntVar(&o.kills, "kills", 20, "kill -9 of gateways, at least")
 	flag.IntVar(&o.crashes, "crashes", 4, "crashes of Postgres, at least")
 	flag.IntVar(&o.conns, "conns", 16, "client connections")
@@ -53,6 +55,9 @@ func main() {
 	flag.Parse()
 	if o.quota == 0 {
 		o.quota = o.calls / 20
+	}
+	if o.restore {
+		o.crashes = max(o.crashes, 4)
 	}
 	log := func(format string, a ...any) {
 		fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", a...)

@@ -337,6 +337,9 @@ func (w *world) crasher(ctx context.Context, rnd *rand.Rand) error {
 			return err
 		}
 		pause(ctx, random(rnd, w.o.outage))
+		if err := w.turnBack(); err != nil {
+			return err
+		}
 		if err := w.tollgate.StartPostgres(context.WithoutCancel(ctx)); err != nil {
 			return err
 		}
@@ -346,6 +349,19 @@ func (w *world) crasher(ctx context.Context, rnd *rand.Rand) error {
 		if !w.serves(ctx, &w.load.served, w.load.served.Load()+w.o.calls/1000) {
 			break
 		}
+	}
+	return nil
+}
+
+// turnBack copies the files of Postgres at its first crash, and puts them back at its third.
+func (w *world) turnBack() error {
+	switch n := w.crashed(); {
+	case !w.o.restore:
+	case n == 0:
+		return w.tollgate.Backup()
+	case n == 2:
+		w.log("Postgres is restored as it was at its first crash")
+		return w.tollgate.Restore()
 	}
 	return nil
 }

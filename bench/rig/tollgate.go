@@ -79,6 +79,23 @@ func (t *Tollgate) StartPostgres(ctx context.Context) error {
 	return nil
 }
 
+// Backup copies the files of a Postgres that does not run, and Restore puts the copy in
+// their place.
+func (t *Tollgate) Backup() error { return t.copyFiles("postgres", "backup") }
+
+// Restore puts the backup in the place of what a Postgres that does not run has now.
+func (t *Tollgate) Restore() error { return t.copyFiles("backup", "postgres") }
+
+func (t *Tollgate) copyFiles(from, to string) error {
+	if err := os.RemoveAll(t.rig.Path(to)); err != nil {
+		return err
+	}
+	if out, err := exec.Command("cp", "-a", t.rig.Path(from), t.rig.Path(to)).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy the database's files: %w\n%s", err, out)
+	}
+	return nil
+}
+
 func (t *Tollgate) env(more ...string) []string {
 	return append([]string{
 		"TOLLGATE_DATA_DIR=" + t.Data,

@@ -77,6 +77,34 @@ func (in *Intake) Ingest(ctx context.Context, gateway int32, tenant uint32, enco
 	return r, nil
 }
 
+// MaxKnown is how many boots Known is asked for at most.
+const MaxKnown = 1000
+
+// Known says up to which batch all of a boot's are in, of the boots of a gateway; those
+// it has nothing of are left out. A node that was told more before hands in again what
+// it keeps: the database was restored from a backup.
+func (in *Intake) Known(ctx context.Context, gateway int32, boots []model.BootID) (out map[model.BootID]uint64, err error) {
+	if len(boots) > MaxKnown {
+		return nil, model.Errorf(model.Limit, "%d boots at once are too many; at most %d are allowed", len(boots), MaxKnown)
+	}
+	ids := make([][16]byte, len(boots))
+	for i, b := range boots {
+		ids[i] = b
+	}
+	out = map[model.BootID]uint64{}
+	err = in.asEveryone(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select boot, contiguous_seq from usage_boot where gateway_id = $1 and boot = any($2)`, gateway, ids)
+		if err != nil {
+			return err
+		}
+		var b [16]byte
+		var n int64
+		_, err = pgx.ForEachRow(rows, []any{&b, &n}, func() error { out[b] = uint64(n); return nil })
+		return err
+	})
+	return out, err
+}
+
 // asEveryone runs a transaction that sees all tenants.
 func (in *Intake) asEveryone(ctx context.Context, f func(pgx.Tx) error) error {
 	return in.as(ctx, "*", f)

@@ -247,6 +247,21 @@ func TestDedicatedNodeReportsItsTenant(t *testing.T) {
 	if bal := w.balance(); bal.Calls != 9 || !bal.Exact() {
 		t.Errorf("%+v", bal)
 	}
+
+	// What is known of boots is told to their own gateway.
+	if _, err := w.take(w.dedicated, w.lone, batch(boot(1), 3, w.lone, 1)); err != nil { // the second is missing
+		t.Fatal(err)
+	}
+	ask := []model.BootID{boot(1), boot(2)}
+	if got, err := w.in.Known(t.Context(), w.dedicated, ask); err != nil || len(got) != 1 || got[boot(1)] != 1 {
+		t.Errorf("known are %v, %v", got, err)
+	}
+	if got, err := w.in.Known(t.Context(), 1, ask); err != nil || len(got) != 0 {
+		t.Errorf("another gateway is told %v, %v", got, err)
+	}
+	if _, err := w.in.Known(t.Context(), 1, make([]model.BootID, MaxKnown+1)); model.KindOf(err) != model.Limit {
+		t.Errorf("too many at once: %v", err)
+	}
 }
 
 // What the nodes of a tenant's former gateway answered before they heard of the

@@ -55,6 +55,7 @@ type Config struct {
 	MaxTarget      int           `env:"TOLLGATE_MAX_URL" envDefault:"10240" help:"longest path and query of a call in bytes"`
 	MaxHeaders     int           `env:"TOLLGATE_MAX_HEADERS" envDefault:"10240" help:"largest header of a call in bytes"`
 	JournalKeep    int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
+	BatchKeep      int64         `env:"TOLLGATE_BATCH_KEEP" envDefault:"1073741824" help:"bytes of usage batches to keep for 7 days after they were handed in: they are again when the database was restored from a backup"`
 	CallLogRate    int           `env:"TOLLGATE_CALL_LOG_RATE" envDefault:"100" help:"calls a second of each account that the call log has of this gateway node, and as many again that went wrong; more are counted only"`
 	AccessLogDir   string        `env:"TOLLGATE_ACCESS_LOG_DIR" help:"directory of the access logs that stages write to log groups, as {account}/{name}.log" shown:"they are not written"`
 	AccessLog      string        `env:"TOLLGATE_ACCESS_LOG" help:"stdout: the access logs that stages write to log groups go to standard output instead"`
@@ -154,8 +155,8 @@ func (c *Config) check() (err error) {
 	if !gateway.HeadLimits(c.MaxTarget) || !gateway.HeadLimits(c.MaxHeaders) {
 		return model.Errorf(model.Invalid, "TOLLGATE_MAX_URL and TOLLGATE_MAX_HEADERS are between 1,024 and 1,048,576 bytes")
 	}
-	if c.MaxBody <= 0 || c.CacheMemory <= 0 || c.JournalKeep < 0 {
-		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY and TOLLGATE_CACHE_MEMORY must be more than nothing and TOLLGATE_JOURNAL_KEEP not negative")
+	if c.MaxBody <= 0 || c.CacheMemory <= 0 || c.JournalKeep < 0 || c.BatchKeep < 0 {
+		return model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY and TOLLGATE_CACHE_MEMORY must be more than nothing and TOLLGATE_JOURNAL_KEEP and TOLLGATE_BATCH_KEEP not negative")
 	}
 	if c.CallLogDays < 1 || c.CallLogDays > 400 {
 		return model.Errorf(model.Invalid, "TOLLGATE_CALL_LOG_DAYS %d is not between 1 and 400", c.CallLogDays)

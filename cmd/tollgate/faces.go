@@ -82,6 +82,9 @@ func (p *program) startFaces(ctx context.Context) error {
 		Ingest: func(ctx context.Context, n control.NodeIdentity, encoded []byte) (model.BatchReceipt, error) {
 			return p.intake.Ingest(ctx, n.Gateway, n.Tenant, encoded)
 		},
+		Known: func(ctx context.Context, n control.NodeIdentity, boots []model.BootID) (map[model.BootID]uint64, error) {
+			return p.intake.Known(ctx, n.Gateway, boots)
+		},
 		Log: p.log,
 	}))
 	if p.stripe != nil {

@@ -58,6 +58,9 @@ func (p *program) startGateway(ctx context.Context) error {
 		Ingest: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
 			return p.intake.Ingest(ctx, me.Gateway, me.Tenant, encoded)
 		},
+		Known: func(ctx context.Context, boots []model.BootID) (map[model.BootID]uint64, error) {
+			return p.intake.Known(ctx, me.Gateway, boots)
+		},
 		Calls: func(ctx context.Context, encoded []byte) error { return p.plane.TakeCalls(ctx, me, encoded) },
 	}
 	var err error
@@ -65,7 +68,7 @@ func (p *program) startGateway(ctx context.Context) error {
 	p.gateway, err = gateway.Start(context.WithoutCancel(ctx), gateway.Options{
 		Addr: p.cfg.GatewayAddr, TLSAddr: p.cfg.GatewayTLSAddr, DataDir: p.dir.gateway(), Node: p.cfg.Node, Region: p.cfg.Region,
 		Feed: feed, Allow: p.cfg.allow, Endpoints: p.cfg.endpoints, UserPools: p.cfg.pools, EndpointNetworks: p.cfg.vpc, MaxBody: p.cfg.MaxBody, MaxTarget: p.cfg.MaxTarget, MaxHeaders: p.cfg.MaxHeaders,
-		CacheMemory: p.cfg.CacheMemory, JournalKeep: p.cfg.JournalKeep, Counters: p.cfg.RedisURL, Log: p.log,
+		CacheMemory: p.cfg.CacheMemory, JournalKeep: p.cfg.JournalKeep, BatchKeep: p.cfg.BatchKeep, Counters: p.cfg.RedisURL, Log: p.log,
 		CallLogRate: process.CallLogRate(p.cfg.CallLogRate), AccessLogs: p.cfg.AccessLogDir, AccessLog: process.AccessLog(p.cfg.AccessLog, p.out),
 		Spans: process.Spans(p.cfg.spans, version), MethodMetrics: process.MethodMetrics(p.cfg.MethodMetrics),
 	})

@@ -24,7 +24,9 @@ type Options struct {
 	Plane *control.Plane
 	// Ingest takes an encoded usage batch of a node, exactly once per name.
 	Ingest func(ctx context.Context, n control.NodeIdentity, encoded []byte) (model.BatchReceipt, error)
-	Log    *slog.Logger
+	// Known says up to which batch all of a boot's are in.
+	Known func(ctx context.Context, n control.NodeIdentity, boots []model.BootID) (map[model.BootID]uint64, error)
+	Log   *slog.Logger
 }
 
 // Sizes of the largest bodies read.
@@ -32,6 +34,7 @@ const (
 	maxHello  = 16 << 10
 	maxLeases = 4 << 20
 	maxLimits = 256 << 10
+	maxBoots  = 128 << 10
 )
 
 // bodyTimeout bounds how long a node may take to send a body.
@@ -48,6 +51,7 @@ type feed struct {
 //	POST leases            Leases -> Granted
 //	POST limits            model.LimitReport -> model.LimitAnswer
 //	POST batches           an encoded model.Batch -> model.BatchReceipt
+//	POST boots             Boots -> Known
 //	POST calls             an encoded model.CallBatch -> {}
 //
 // A refusal is answered with its status and a Refusal.
@@ -62,6 +66,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("POST /feed/v1/leases", f.answer(f.leases))
 	mux.Handle("POST /feed/v1/limits", f.answer(f.limits))
 	mux.Handle("POST /feed/v1/batches", f.answer(f.batches))
+	mux.Handle("POST /feed/v1/boots", f.answer(f.boots))
 	mux.Handle("POST /feed/v1/calls", f.answer(f.calls))
 	return mux
 }
@@ -73,6 +78,17 @@ type (
 	}
 	Granted struct {
 		Leases []model.Lease `json:"leases"`
+	}
+)
+
+// Boots is the body of a question for what is known of boots, Known that of its answer:
+// up to which batch all of a boot's are in.
+type (
+	Boots struct {
+		Boots []string `json:"boots"`
+	}
+	Known struct {
+		Known map[string]uint64 `json:"known"`
 	}
 )
 
@@ -187,6 +203,25 @@ func (f *feed) leases(w http.ResponseWriter, r *http.Request, n control.NodeIden
 	}
 	leases, err := f.Plane.Leases(r.Context(), n, in.Requests)
 	return Granted{leases}, err
+}
+
+func (f *feed) boots(w http.ResponseWriter, r *http.Request, n control.NodeIdentity) (any, error) {
+	in, err := decode[Boots](w, r, maxBoots)
+	if err != nil {
+		return nil, err
+	}
+	boots := make([]model.BootID, len(in.Boots))
+	for i, text := range in.Boots {
+		if boots[i], err = model.ParseBootID(text); err != nil {
+			return nil, err
+		}
+	}
+	known, err := f.Known(r.Context(), n, boots)
+	out := Known{map[string]uint64{}}
+	for b, seq := range known {
+		out.Known[b.String()] = seq
+	}
+	return out, err
 }
 
 func (f *feed) limits(w http.ResponseWriter, r *http.Request, n control.NodeIdentity) (any, error) {

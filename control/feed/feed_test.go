@@ -44,6 +44,9 @@ func newHouse(t *testing.T) *house {
 	h.server = httptest.NewServer(feed.Handler(feed.Options{Plane: h.Plane, Log: slog.New(slog.NewTextHandler(&h.log, nil)),
 		Ingest: func(_ context.Context, n control.NodeIdentity, b []byte) (model.BatchReceipt, error) {
 			return h.ingest(n, b)
+		},
+		Known: func(_ context.Context, n control.NodeIdentity, boots []model.BootID) (map[model.BootID]uint64, error) {
+			return map[model.BootID]uint64{boots[len(boots)-1]: uint64(len(boots))}, nil
 		}}))
 	t.Cleanup(func() { h.server.Close(); h.Stop() })
 	_, err = h.CreateTenant(t.Context(), control.Operator(), control.NewTenant{Email: "a@example.com", Name: "A"})
@@ -180,6 +183,12 @@ func TestANodeOverHTTP(t *testing.T) {
 	}
 	var receipt model.BatchReceipt
 	h.ok("POST", "batches", []byte("a batch"), &receipt)
+	one, other := model.BootID{1}, model.BootID{15: 2}
+	var known feed.Known
+	h.ok("POST", "boots", feed.Boots{Boots: []string{one.String(), other.String()}}, &known)
+	if len(known.Known) != 1 || known.Known[other.String()] != 2 {
+		t.Errorf("known are %v", known)
+	}
 	if !receipt.Duplicate {
 		t.Error("the receipt was lost")
 	}
@@ -202,6 +211,7 @@ func TestRefusals(t *testing.T) {
 	h.refused(413, "POST", "leases", feed.Leases{Requests: make([]model.LeaseRequest, control.MaxLeaseRequests+1)})
 	h.refused(400, "POST", "batches", "JSON")
 	h.refused(413, "POST", "batches", make([]byte, model.MaxBatchBytes+1))
+	h.refused(400, "POST", "boots", map[string]any{"boots": []string{"1"}})
 	h.refused(400, "POST", "calls", "JSON")
 	h.refused(400, "POST", "calls", []byte("not a batch"))
 	h.refused(413, "POST", "calls", make([]byte, model.MaxCallBatchBytes+1))
@@ -231,7 +241,7 @@ func TestTokens(t *testing.T) {
 	good := h.token
 	for _, token := range []string{"", "tgn_wrong", good + "x"} {
 		h.token = token
-		for path, method := range map[string]string{"changes": "POST", "leases": "POST", "batches": "POST", "calls": "POST", "deployments/x": "GET"} {
+		for path, method := range map[string]string{"changes": "POST", "leases": "POST", "batches": "POST", "boots": "POST", "calls": "POST", "deployments/x": "GET"} {
 			h.refused(401, method, path, nil)
 		}
 	}

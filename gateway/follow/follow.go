@@ -28,6 +28,7 @@ type Feed struct {
 	Leases     func(ctx context.Context, asked []model.LeaseRequest) ([]model.Lease, error)
 	Limits     func(ctx context.Context, r model.LimitReport) (model.LimitAnswer, error) // nil: there are no other nodes
 	Ingest     func(ctx context.Context, encoded []byte) (model.BatchReceipt, error)
+	Known      func(ctx context.Context, boots []model.BootID) (map[model.BootID]uint64, error)
 	Calls      func(ctx context.Context, encoded []byte) error // a model.CallBatch
 }
 

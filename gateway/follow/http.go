@@ -27,7 +27,7 @@ func HTTP(baseURL, token string) Feed {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token goes nowhere else
 	}}
-	return Feed{Changes: c.changes, Deployment: c.deployment, Leases: c.leases, Limits: c.limits, Ingest: c.ingest, Calls: c.calls}
+	return Feed{Changes: c.changes, Deployment: c.deployment, Leases: c.leases, Limits: c.limits, Ingest: c.ingest, Known: c.known, Calls: c.calls}
 }
 
 type client struct {
@@ -79,6 +79,30 @@ func (c *client) ingest(ctx context.Context, encoded []byte) (model.BatchReceipt
 	var out model.BatchReceipt
 	err := c.do(ctx, http.MethodPost, "/feed/v1/batches", "application/octet-stream", encoded, &out)
 	return out, err
+}
+
+func (c *client) known(ctx context.Context, boots []model.BootID) (map[model.BootID]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	in := make([]string, len(boots))
+	for i, b := range boots {
+		in[i] = b.String()
+	}
+	var out struct {
+		Known map[string]uint64 `json:"known"`
+	}
+	if err := c.json(ctx, "/feed/v1/boots", map[string]any{"boots": in}, &out); err != nil {
+		return nil, err
+	}
+	known := make(map[model.BootID]uint64, len(out.Known))
+	for text, seq := range out.Known {
+		b, err := model.ParseBootID(text)
+		if err != nil {
+			return nil, err
+		}
+		known[b] = seq
+	}
+	return known, nil
 }
 
 func (c *client) calls(ctx context.Context, encoded []byte) error {

@@ -31,6 +31,13 @@ type Options struct {
 	// same bytes come again. nil: batches wait on disk.
 	Ship func(ctx context.Context, encoded []byte) (model.BatchReceipt, error)
 
+	// Known says up to which batch the control plane has all of a boot's; boots that it
+	// does not know are left out. Where it has less than it took, its database was
+	// restored from a backup, and what is kept is handed in again. nil: that is not asked.
+	Known       func(ctx context.Context, boots []model.BootID) (map[model.BootID]uint64, error)
+	KeepBatches int64         // bytes of batches to keep for that, of the last 7 days
+	RewindEvery time.Duration // how often it is asked; default a minute
+
 	Keep int64            // bytes of acknowledged segments to leave on disk for audits
 	Log  *slog.Logger     // default slog.Default()
 	Now  func() time.Time // default time.Now
@@ -50,7 +57,9 @@ type Journal struct {
 	ledger    *ledger
 	sealer    *sealer
 	archive   *archive
-	recovered map[model.BootID]bool // only Open and then the seal goroutine use it
+	sent      *sent
+	rewound   map[model.BootID]uint64 // what the control plane had after it was handed in again; only rewind uses it
+	recovered map[model.BootID]bool   // only Open and then the seal goroutine use it
 
 	bootsMu sync.Mutex
 	boots   []*ledger // those with something to hand in, oldest first, this one last
@@ -95,6 +104,8 @@ func Open(o Options) (*Journal, error) {
 		sealedAll: make(chan struct{}), shipped: make(chan struct{}),
 		recovered: map[model.BootID]bool{},
 		archive:   &archive{keep: o.Keep, log: o.Log, done: map[string]bool{}},
+		sent:      openSent(o.Dir, o.KeepBatches, o.Log, o.Now),
+		rewound:   map[model.BootID]uint64{},
 	}
 	if err := j.start(); err != nil {
 		return nil, errors.Join(err, j.release())
@@ -123,6 +134,9 @@ func (o *Options) complete() error {
 	}
 	if o.SyncEvery <= 0 {
 		o.SyncEvery = 15 * time.Millisecond
+	}
+	if o.RewindEvery <= 0 {
+		o.RewindEvery = time.Minute
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -1,6 +1,11 @@
 package journal
 
-import "time"
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // prepareLoop creates segments ahead of need, so that an append waits for none.
 func (j *Journal) prepareLoop() {
@@ -22,7 +27,12 @@ func (j *Journal) prepareLoop() {
 			if !s.wantsNext() {
 				continue
 			}
-			if _, err := s.prepare(); err != nil && time.Since(said) > 10*time.Second {
+			_, err := s.prepare()
+			if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+				j.sent.makeRoom()
+				_, err = s.prepare()
+			}
+			if err != nil && time.Since(said) > 10*time.Second {
 				said = time.Now()
 				j.log.Warn("journal: the next segment cannot be prepared; calls will be refused when the present one is full",
 					"shard", s.index, "error", err, "left", s.room())

@@ -33,6 +33,10 @@ func (j *Journal) start() error {
 	j.sealer = newSealer(j)
 
 	j.ctx, j.cancel = context.WithCancel(context.Background())
+	if j.opt.Known != nil && j.opt.Ship != nil && j.opt.KeepBatches > 0 {
+		j.wg.Add(1)
+		go j.rewindLoop()
+	}
 	j.wg.Add(3)
 	go j.prepareLoop()
 	go j.syncLoop()

@@ -37,6 +37,7 @@ func (j *Journal) freeReserve(err error) bool {
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return false
 	}
+	j.sent.makeRoom()
 	if os.Remove(j.reservePath()) != nil {
 		return false
 	}

@@ -89,6 +89,7 @@ func (j *Journal) shipOne(ctx context.Context, l *ledger) error {
 	if err != nil {
 		return fmt.Errorf("batch %d: %w", seq, err)
 	}
+	j.sent.put(l.boot, seq, content) // before its file goes
 	return j.acknowledge(l, seq)
 }
 

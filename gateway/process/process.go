@@ -47,6 +47,7 @@ type Settings struct {
 	MaxTarget     int           `env:"TOLLGATE_MAX_URL" envDefault:"10240" help:"longest path and query of a call in bytes"`
 	MaxHeaders    int           `env:"TOLLGATE_MAX_HEADERS" envDefault:"10240" help:"largest header of a call in bytes"`
 	JournalKeep   int64         `env:"TOLLGATE_JOURNAL_KEEP" envDefault:"0" help:"bytes of journal to keep for audits after it was handed in"`
+	BatchKeep     int64         `env:"TOLLGATE_BATCH_KEEP" envDefault:"1073741824" help:"bytes of usage batches to keep for 7 days after they were handed in: they are again when the database was restored from a backup"`
 	CallLogRate   int           `env:"TOLLGATE_CALL_LOG_RATE" envDefault:"100" help:"calls a second of each account that the call log has of this gateway node, and as many again that went wrong; more are counted only"`
 	AccessLogDir  string        `env:"TOLLGATE_ACCESS_LOG_DIR" help:"directory of the access logs that stages write to log groups, as {account}/{name}.log"`
 	AccessLog     string        `env:"TOLLGATE_ACCESS_LOG" help:"stdout: the access logs that stages write to log groups go to standard output instead"`
@@ -90,8 +91,8 @@ func Load(environ []string) (*Settings, error) {
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_LOG %q is not text or json", s.Log)
 	case !gateway.HeadLimits(s.MaxTarget) || !gateway.HeadLimits(s.MaxHeaders):
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_URL and TOLLGATE_MAX_HEADERS are between 1,024 and 1,048,576 bytes")
-	case s.MaxBody < 0 || s.CacheMemory <= 0 || s.JournalKeep < 0 || s.DrainTimeout <= 0:
-		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY, TOLLGATE_JOURNAL_KEEP and TOLLGATE_DRAIN_TIMEOUT must not be negative, and TOLLGATE_CACHE_MEMORY must be more than nothing")
+	case s.MaxBody < 0 || s.CacheMemory <= 0 || s.JournalKeep < 0 || s.BatchKeep < 0 || s.DrainTimeout <= 0:
+		return nil, model.Errorf(model.Invalid, "TOLLGATE_MAX_BODY, TOLLGATE_JOURNAL_KEEP, TOLLGATE_BATCH_KEEP and TOLLGATE_DRAIN_TIMEOUT must not be negative, and TOLLGATE_CACHE_MEMORY must be more than nothing")
 	}
 	if s.Region == "" || strings.Trim(s.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return nil, model.Errorf(model.Invalid, "TOLLGATE_REGION %q is not lower-case letters, digits and dashes", s.Region)
@@ -230,7 +231,7 @@ func Run(ctx context.Context, s *Settings, version string, stdout, stderr io.Wri
 	defer a.Stop()
 	g, err := gateway.Start(ctx, gateway.Options{Addr: s.Addr, TLSAddr: s.TLSAddr, DataDir: s.DataDir, Node: s.Node, Region: s.Region,
 		Feed: follow.HTTP(s.FeedURL, s.Token), Allow: s.allow, Endpoints: s.endpoints, UserPools: s.pools, EndpointNetworks: s.vpc, MaxBody: s.MaxBody, MaxTarget: s.MaxTarget, MaxHeaders: s.MaxHeaders,
-		CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, Counters: s.RedisURL, Log: log,
+		CacheMemory: s.CacheMemory, JournalKeep: s.JournalKeep, BatchKeep: s.BatchKeep, Counters: s.RedisURL, Log: log,
 		CallLogRate: CallLogRate(s.CallLogRate), AccessLogs: s.AccessLogDir, AccessLog: AccessLog(s.AccessLog, stdout),
 		Spans: Spans(s.spans, version), MethodMetrics: MethodMetrics(s.MethodMetrics)})
 	if err != nil {
