@@ -85,9 +85,9 @@ check: go test-postgres ## what CI checks: format, vet, staticcheck, import rule
 	@$(MAKE) --no-print-directory race
 
 .PHONY: race
-race: go test-postgres ## run the tests under the race detector, but for those of bench: they run programs that are built without it
+race: go test-postgres ## run the tests under the race detector, but for those of bench and the program: they run programs that are built without it
 	@command -v gcc >/dev/null || { echo "the race detector needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
-	go test -race -timeout 30m $$(go list ./... | grep -v /bench/)
+	go test -race -timeout 30m $$(go list ./... | grep -v -e /bench/ -e /cmd/tollgate$$)
 
 .PHONY: dump
 dump: go test-postgres ## write migrations/schema.sql as the migrations make it
