@@ -163,8 +163,9 @@ func find() string {
 	if p := os.Getenv("TOLLGATE_CHROMIUM"); p != "" {
 		return p
 	}
-	// The first is the same engine without the window around it, and quicker.
-	for _, name := range []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+	// The first is the same engine without the window around it, and quicker. Debian's
+	// chromium-headless-shell is a script that does not end it when it is ended itself.
+	for _, name := range []string{"/usr/lib/chromium/chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
 		if p, err := exec.LookPath(name); err == nil {
 			return p
 		}
