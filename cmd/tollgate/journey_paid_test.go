@@ -23,9 +23,6 @@ import (
 // it; a refund becomes a credit note. Then a card that fails, until keys are refused,
 // and paying lets them in again.
 func TestJourneyPaid(t *testing.T) {
-	if raceDetector {
-		t.Skip("its program is built without the race detector")
-	}
 	chromium := browser.Start(t)
 	j, upstream := setOut(t, "TOLLGATE_STRIPE=fake", "TOLLGATE_STRIPE_URL=http://127.0.0.1:0", "TOLLGATE_STRIPE_FEE_PERCENT=10")
 	if !strings.Contains(j.p.said(), "PAYMENTS ARE NOT REAL") {

@@ -11,9 +11,6 @@ import (
 // The same way without JavaScript, for both: all of it is links and forms. Where a
 // page needs a script for what it is there for, the way stops here.
 func TestJourneyWithoutScripts(t *testing.T) {
-	if raceDetector {
-		t.Skip("its program is built without the race detector")
-	}
 	chromium := browser.Start(t)
 	j, upstream := setOut(t)
 	j.plain = true

@@ -200,9 +200,6 @@ func (j *journey) mail(p *browser.Page, to string) {
 // portal; a developer signs up there, gets a key and calls; both see it; the
 // invoice says what the calls cost, to the cent.
 func TestJourney(t *testing.T) {
-	if raceDetector {
-		t.Skip("its program is built without the race detector")
-	}
 	chromium := browser.Start(t)
 	j, upstream := setOut(t)
 	ada := chromium.Visitor(t)

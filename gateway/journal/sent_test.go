@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"tollgate/model"
@@ -146,65 +145,65 @@ func TestRewind(t *testing.T) {
 
 // What is kept is bounded in bytes and in age, and nothing that is torn is handed in.
 func TestSentIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		boot := model.BootID{1}
-		batch := func(seq uint64) []byte {
-			return (&model.Batch{Boot: boot, Seq: seq, Lines: make([]model.UsageLine, 10)}).Encode()
-		}
-		size := int64(len(batch(1)) + 4)
-		log := slog.New(slog.DiscardHandler)
-		s := openSent(dir, 10*size, log, time.Now)
-		held := func(s *sent) (out []uint64) {
-			_ = s.each(boot, 0, func(seq uint64, content []byte) error {
-				if _, err := model.DecodeBatch(content); err != nil {
-					t.Error(err)
-				}
-				out = append(out, seq)
-				return nil
-			})
-			return out
-		}
-		for seq := range uint64(30) {
-			s.put(boot, seq+1, batch(seq+1))
-			time.Sleep(20 * time.Minute) // three batches an hour, of the fake clock
-		}
-		if got := held(s); len(got) < 6 || len(got) > 10 || got[len(got)-1] != 30 || s.size > 10*size {
-			t.Errorf("%d of 30 batches are kept in %d bytes, where there is room for 10: %v", len(got), s.size, got)
-		}
-		if high := s.highest()[boot]; high != 30 {
-			t.Errorf("the highest is %d", high)
-		}
-		s.closeFile()
-		last := filepath.Join(dir, sentDir, s.files[len(s.files)-1].name)
-		if err := os.Truncate(last, s.files[len(s.files)-1].size-7); err != nil {
-			t.Fatal(err)
-		}
-		s = openSent(dir, 10*size, log, time.Now)
-		if high := s.highest()[boot]; high != 29 {
-			t.Errorf("the last is torn, and the highest is %d", high)
-		}
-		s.put(boot, 30, batch(30)) // it was not acknowledged, and comes again
-		if got := held(s); got[len(got)-1] != 30 || got[len(got)-2] != 29 {
-			t.Errorf("kept are %v", got)
-		}
-		time.Sleep(sentFor + 2*time.Hour)
-		s.put(boot, 31, batch(31))
-		if got := held(s); len(got) != 1 || got[0] != 31 {
-			t.Errorf("a week later %v are kept", got)
-		}
-		s.makeRoom()
-		if got, high := held(s), s.highest(); len(got) != 0 || len(high) != 0 || s.size != 0 {
-			t.Errorf("after room was made %v are kept, %v", got, high)
-		}
-		s.put(boot, 32, batch(32))
-		if got := held(s); len(got) != 1 {
-			t.Errorf("then %v", got)
-		}
-		none := openSent(t.TempDir(), 0, log, time.Now)
-		none.put(boot, 1, batch(1))
-		if len(none.highest()) != 0 {
-			t.Error("something is kept where nothing is to be")
-		}
-	})
+	dir := t.TempDir()
+	clock := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	now := func() time.Time { return clock }
+	boot := model.BootID{1}
+	batch := func(seq uint64) []byte {
+		return (&model.Batch{Boot: boot, Seq: seq, Lines: make([]model.UsageLine, 10)}).Encode()
+	}
+	size := int64(len(batch(1)) + 4)
+	log := slog.New(slog.DiscardHandler)
+	s := openSent(dir, 10*size, log, now)
+	held := func(s *sent) (out []uint64) {
+		_ = s.each(boot, 0, func(seq uint64, content []byte) error {
+			if _, err := model.DecodeBatch(content); err != nil {
+				t.Error(err)
+			}
+			out = append(out, seq)
+			return nil
+		})
+		return out
+	}
+	for seq := range uint64(30) {
+		s.put(boot, seq+1, batch(seq+1))
+		clock = clock.Add(20 * time.Minute) // three batches an hour
+	}
+	if got := held(s); len(got) < 6 || len(got) > 10 || got[len(got)-1] != 30 || s.size > 10*size {
+		t.Errorf("%d of 30 batches are kept in %d bytes, where there is room for 10: %v", len(got), s.size, got)
+	}
+	if high := s.highest()[boot]; high != 30 {
+		t.Errorf("the highest is %d", high)
+	}
+	s.closeFile()
+	last := filepath.Join(dir, sentDir, s.files[len(s.files)-1].name)
+	if err := os.Truncate(last, s.files[len(s.files)-1].size-7); err != nil {
+		t.Fatal(err)
+	}
+	s = openSent(dir, 10*size, log, now)
+	if high := s.highest()[boot]; high != 29 {
+		t.Errorf("the last is torn, and the highest is %d", high)
+	}
+	s.put(boot, 30, batch(30)) // it was not acknowledged, and comes again
+	if got := held(s); got[len(got)-1] != 30 || got[len(got)-2] != 29 {
+		t.Errorf("kept are %v", got)
+	}
+	clock = clock.Add(sentFor + 2*time.Hour)
+	s.put(boot, 31, batch(31))
+	if got := held(s); len(got) != 1 || got[0] != 31 {
+		t.Errorf("a week later %v are kept", got)
+	}
+	s.makeRoom()
+	if got, high := held(s), s.highest(); len(got) != 0 || len(high) != 0 || s.size != 0 {
+		t.Errorf("after room was made %v are kept, %v", got, high)
+	}
+	s.put(boot, 32, batch(32))
+	if got := held(s); len(got) != 1 {
+		t.Errorf("then %v", got)
+	}
+	none := openSent(t.TempDir(), 0, log, now)
+	none.put(boot, 1, batch(1))
+	if len(none.highest()) != 0 {
+		t.Error("something is kept where nothing is to be")
+	}
 }
