@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,31 +31,14 @@ func (p *Plane) Await(ctx context.Context, actor Actor, revision uint64) ([]mode
 }
 
 func (p *Plane) await(ctx context.Context, gateway int32, tenant uint32, revision uint64) ([]model.NodeReceipt, error) {
-	deadline := time.NewTimer(p.ackTimeout)
-	defer deadline.Stop()
-	for {
-		woken, poll, leave := p.wake.subscribe(channelAck, gateway)
-		receipts, waiting, err := p.receipts(ctx, gateway, tenant, revision)
-		if err != nil || !waiting {
-			leave()
-			return receipts, err
-		}
-		again := time.NewTimer(poll)
-		late := false
-		select {
-		case <-woken:
-		case <-again.C:
-		case <-deadline.C:
-			late = true
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		again.Stop()
-		leave()
-		if late || err != nil {
-			return receipts, err
-		}
-	}
+	var receipts []model.NodeReceipt
+	err := p.wake.until(ctx, channelAck, gateway, p.ackTimeout, 0, func() (bool, error) {
+		var waiting bool
+		var err error
+		receipts, waiting, err = p.receipts(ctx, gateway, tenant, revision)
+		return !waiting, err
+	})
+	return receipts, err
 }
 
 // receipts is what the live nodes say of a revision, of the tenant's own stages,

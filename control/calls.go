@@ -308,33 +308,15 @@ func (p *Plane) FollowCalls(ctx context.Context, actor Actor, f CallFilter, sinc
 	if err != nil {
 		return CallList{}, err
 	}
-	deadline := time.NewTimer(min(max(wait, 0), MaxFollow))
-	defer deadline.Stop()
-	for {
-		woken, poll, leave := p.wake.subscribe(channelCalls, gateway)
-		out, err := p.callsSince(ctx, actor, &f, at)
-		if err != nil || len(out.Items) > 0 {
-			leave()
-			return out, err
-		}
-		// Calls of a transaction beside an older one's are seen when that has ended, of
-		// which nobody tells: hence no longer than this.
-		again := time.NewTimer(min(poll, time.Second))
-		late := false
-		select {
-		case <-woken:
-		case <-again.C:
-		case <-deadline.C:
-			late = true
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		again.Stop()
-		leave()
-		if late || err != nil {
-			return out, err
-		}
-	}
+	var out CallList
+	// Calls of a transaction beside an older one's are seen when that has ended, of
+	// which nobody tells: hence looks that are no further apart than a second.
+	err = p.wake.until(ctx, channelCalls, gateway, min(max(wait, 0), MaxFollow), time.Second, func() (bool, error) {
+		var err error
+		out, err = p.callsSince(ctx, actor, &f, at)
+		return len(out.Items) > 0, err
+	})
+	return out, err
 }
 
 // sinceAt is a place in the order that calls came in: transactions in the order of their

@@ -130,41 +130,25 @@ func (p *Plane) leave(ctx context.Context, n NodeIdentity, node string, visit in
 
 // waitForChanges answers with the changes since applied as soon as there is one.
 func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, applied uint64, wait time.Duration) (*model.Changes, error) {
-	deadline := time.NewTimer(wait)
-	defer deadline.Stop()
-	for {
-		woken, poll, leave := p.wake.subscribe(channelChange, n.Gateway)
-		head, news, nodes, err := p.news(ctx, n, applied)
-		if err != nil || news {
-			leave()
-			if err != nil {
-				return nil, err
-			}
-			c, err := p.changesSince(ctx, n, applied)
-			if err == nil {
-				c.Nodes = nodes
-			}
-			return c, err
-		}
-		again := time.NewTimer(poll)
-		late := false
-		select {
-		case <-woken:
-		case <-again.C:
-		case <-deadline.C:
-			late = true
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		again.Stop()
-		leave()
-		switch {
-		case err != nil:
-			return nil, err
-		case late:
-			return &model.Changes{Revision: head, Nodes: nodes}, nil
-		}
+	var head uint64
+	var news bool
+	var nodes int
+	err := p.wake.until(ctx, channelChange, n.Gateway, wait, 0, func() (bool, error) {
+		var err error
+		head, news, nodes, err = p.news(ctx, n, applied)
+		return news, err
+	})
+	if err != nil {
+		return nil, err
 	}
+	if !news {
+		return &model.Changes{Revision: head, Nodes: nodes}, nil
+	}
+	c, err := p.changesSince(ctx, n, applied)
+	if err == nil {
+		c.Nodes = nodes
+	}
+	return c, err
 }
 
 // news is the present revision, and whether the gateway has a change after applied

@@ -68,6 +68,40 @@ func (w *waiters) subscribe(channel string, gateway int32) (woken <-chan struct{
 	}
 }
 
+// until looks, and again with each news of a channel, until there is what is looked for or
+// wait is over, neither of which is an error. Between two looks is most at most; 0: as long
+// as is usual.
+func (w *waiters) until(ctx context.Context, channel string, gateway int32, wait, most time.Duration, look func() (found bool, err error)) error {
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	for {
+		woken, poll, leave := w.subscribe(channel, gateway)
+		found, err := look()
+		if err != nil || found {
+			leave()
+			return err
+		}
+		if most > 0 {
+			poll = min(poll, most)
+		}
+		again := time.NewTimer(poll)
+		late := false
+		select {
+		case <-woken:
+		case <-again.C:
+		case <-deadline.C:
+			late = true
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		again.Stop()
+		leave()
+		if late || err != nil {
+			return err
+		}
+	}
+}
+
 func (w *waiters) notify(channel, gateway string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -143,31 +143,13 @@ func (p *Plane) Limits(ctx context.Context, n NodeIdentity, r model.LimitReport)
 	if r.Wait <= 0 {
 		return p.shares(ctx, n, r)
 	}
-	deadline := time.NewTimer(min(r.Wait, maxWait))
-	defer deadline.Stop()
-	for {
-		woken, poll, leave := p.wake.subscribe(channelLimits, n.Gateway)
-		a, err := p.recalls(ctx, n, r.Boot)
-		if err != nil || len(a.Recalls) > 0 || a.Nodes != r.Nodes {
-			leave()
-			return a, err
-		}
-		again := time.NewTimer(poll)
-		late := false
-		select {
-		case <-woken:
-		case <-again.C:
-		case <-deadline.C:
-			late = true
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		again.Stop()
-		leave()
-		if late || err != nil {
-			return a, err
-		}
-	}
+	var a model.LimitAnswer
+	err := p.wake.until(ctx, channelLimits, n.Gateway, min(r.Wait, maxWait), 0, func() (bool, error) {
+		var err error
+		a, err = p.recalls(ctx, n, r.Boot)
+		return len(a.Recalls) > 0 || a.Nodes != r.Nodes, err
+	})
+	return a, err
 }
 
 // nodesOf counts the live nodes of gateway $1; the one that asks is one.
