@@ -155,7 +155,8 @@ func TestChart(t *testing.T) {
 	if out, err := exec.Command(helm, append([]string{"lint", "helm/tollgate"}, values...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := exec.Command(helm, append([]string{"template", "r", "helm/tollgate"}, values...)...).Output()
+	// A helm that was built from its module knows an old Kubernetes only.
+	out, err := exec.Command(helm, append([]string{"template", "r", "helm/tollgate", "--kube-version", "1.30.0"}, values...)...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestChart(t *testing.T) {
 			t.Errorf("%d of %s, want %d", kinds[kind], kind, n)
 		}
 	}
-	if err := exec.Command(helm, "template", "r", "helm/tollgate").Run(); err == nil {
+	if err := exec.Command(helm, "template", "r", "helm/tollgate", "--kube-version", "1.30.0").Run(); err == nil {
 		t.Error("a chart without addresses was rendered")
 	}
 }
