@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,7 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
+	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
@@ -144,20 +145,39 @@ func launch(path string) (*Browser, error) {
 		options = append(options, chromedp.NoSandbox)
 	}
 	ctx, end := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, endTab := chromedp.NewContext(ctx, chromedp.WithErrorf(quiet))
+	ctx, endTab := chromedp.NewContext(ctx, chromedp.WithErrorf(b.note))
 	b.ctx, b.stop = ctx, func() {
 		endTab()
 		end() // waits for the process
 	}
-	if err := chromedp.Run(ctx); err != nil {
+	started := make(chan error, 1)
+	go func() {
+		// The kernel kills Chromium when the thread that started it ends, and a gateway's
+		// event loops, in other tests of the same program, take threads with them.
+		runtime.LockOSThread()
+		started <- chromedp.Run(ctx)
+		<-ctx.Done()
+	}()
+	if err := <-started; err != nil {
 		b.stop()
 		return nil, err
 	}
 	return b, nil
 }
 
-// quiet drops what chromedp says of events that it does not know.
-func quiet(string, ...any) {}
+// note keeps what the driver says beside what Chromium does: an answer that it
+// cannot read ends the connection. Events that it does not know are most of it.
+func (b *Browser) note(format string, args ...any) {
+	fmt.Fprintf(&b.said, "driver: "+format+"\n", args...)
+}
+
+// died says why there is no Chromium any more; empty while there is.
+func (b *Browser) died() string {
+	if b.ctx.Err() == nil {
+		return ""
+	}
+	return "Chromium is gone (" + context.Cause(b.ctx).Error() + "); it said last:\n" + b.said.String()
+}
 
 func find() string {
 	if p := os.Getenv("TOLLGATE_CHROMIUM"); p != "" {
@@ -204,12 +224,12 @@ func (b *Browser) Visitor(t testing.TB, options ...Option) *Page {
 		stop()
 		_ = target.DisposeBrowserContext(own).Do(inBrowser) // the browser may be gone already
 	})
-	p := &Page{t: t, ctx: ctx, loaded: make(chan load, 64)}
+	p := &Page{t: t, browser: b, ctx: ctx, loaded: make(chan load, 64)}
 	for _, o := range options {
 		o(p)
 	}
 	chromedp.ListenTarget(ctx, p.listen)
-	p.must("opening a tab", network.Enable(), log.Enable(), runtime.Enable(), page.Enable(),
+	p.must("opening a tab", network.Enable(), log.Enable(), cdpruntime.Enable(), page.Enable(),
 		page.SetLifecycleEventsEnabled(true), emulation.SetScriptExecutionDisabled(p.noJS), chromedp.ActionFunc(p.ownFrame))
 	p.View(1280, false)
 	return p

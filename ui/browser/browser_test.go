@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -44,6 +46,20 @@ func site(t *testing.T) string {
 	s := httptest.NewServer(serve.Headers(mux, false))
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// Chromium outlives the thread that asked for it.
+func TestOutlivesThread(t *testing.T) {
+	var b *browser.Browser
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		runtime.LockOSThread() // a goroutine that ends locked ends its thread
+		b = browser.Start(t)
+	})
+	ended.Wait()
+	if b != nil { // else it is skipped
+		b.Visitor(t).Goto(site(t) + "/form")
+	}
 }
 
 // The components as they are shown to whoever makes pages break no rule, in both

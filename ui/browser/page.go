@@ -26,11 +26,12 @@ import (
 
 // Page is what one visitor looks at. Its methods are called by one goroutine.
 type Page struct {
-	t     testing.TB
-	ctx   context.Context
-	noJS  bool
-	width int64
-	dark  bool
+	t       testing.TB
+	browser *Browser
+	ctx     context.Context
+	noJS    bool
+	width   int64
+	dark    bool
 
 	// Steps counts what the visitor did: a field filled, a thing clicked, an address
 	// typed.
@@ -125,6 +126,9 @@ func (p *Page) must(what string, actions ...chromedp.Action) {
 func (p *Page) fail(format string, args ...any) {
 	p.t.Helper()
 	said := fmt.Sprintf(format, args...)
+	if why := p.browser.died(); why != "" {
+		p.t.Fatal(said + "\n" + why)
+	}
 	at := ""
 	ctx, stop := context.WithTimeout(p.ctx, 5*time.Second)
 	defer stop()
