@@ -60,6 +60,7 @@ type Plane struct {
 	run        runner
 	names      names
 	edits      together
+	places     places
 	callDays   int
 	check      func(d *model.Definition, arn string) []model.Problem
 	policy     func(document string) error
