@@ -61,7 +61,7 @@ func (b *Billing) replay(ctx context.Context, id string) (differences []string, 
 			}
 		}
 		rows, err := tx.Query(ctx, `
-			select line, subscription_id, sheet_num, meter, quantity::bigint, exact::text, invoiced + amount
+			select line, subscription_id, coalesce(sheet_num, 0), meter, quantity::bigint, exact::text, invoiced + amount
 			from invoice_line where tenant_id = $1 and invoice_id = $2 order by line`, q.tenant, id)
 		if err != nil {
 			return err
