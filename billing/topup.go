@@ -99,7 +99,7 @@ func (b *Billing) Grant(ctx context.Context, s Scope, by By, g Grant) (granted b
 		if granted, err = b.post(ctx, tx, w, h, append([]side{{account: onGranted, amount: -g.Amount}}, in...)); err != nil {
 			return err
 		}
-		return audit(ctx, tx, w.Tenant, by, "credit.grant", or(g.Developer, "operator"), map[string]any{"currency": g.Currency, "amount": g.Amount, "reason": g.Reason})
+		return audit(ctx, tx, w.Tenant, by, "credit.grant", g.target(), map[string]any{"currency": g.Currency, "amount": g.Amount, "reason": g.Reason})
 	})
 	return granted, err
 }
@@ -142,7 +142,7 @@ func (b *Billing) Revoke(ctx context.Context, s Scope, by By, p Payer, id, reaso
 		if _, err := b.post(ctx, tx, w, h, []side{{onCredit, id, -l.remaining}, {account: onGranted, amount: l.remaining}}); err != nil {
 			return err
 		}
-		return audit(ctx, tx, p.Tenant, by, "credit.revoke", or(p.Developer, "operator"), map[string]any{"currency": currency, "amount": l.remaining, "reason": reason})
+		return audit(ctx, tx, p.Tenant, by, "credit.revoke", p.target(), map[string]any{"currency": currency, "amount": l.remaining, "reason": reason})
 	})
 }
 

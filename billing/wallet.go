@@ -37,6 +37,17 @@ func (p Payer) sells() string {
 	return BySeller
 }
 
+// seller is the scope of who sells to the payer.
+func (p Payer) seller() Scope {
+	if p.Developer == "" {
+		return Operator
+	}
+	return Scope{Tenant: p.Tenant}
+}
+
+// target is the payer in the audit trail.
+func (p Payer) target() string { return or(p.Developer, "the account") }
+
 // rows is the scope of the rows of a payer.
 func (p Payer) rows() Scope { return Scope{Tenant: p.Tenant} }
 
@@ -197,7 +208,7 @@ type left struct {
 }
 
 // inOrder is the order in which grants g are used.
-const inOrder = `g.priority, g.expires_at nulls last, g.kind = 'paid', g.created_at, g.grant_id`
+const inOrder = `g.priority, g.expires_at nulls last, g.kind = 'paid', g.serial`
 
 // draw makes the sides by which up to an amount goes out, in order; with an invoice, of
 // the grants first that it brought. drawn is how much there was.

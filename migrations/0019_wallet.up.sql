@@ -25,6 +25,7 @@ create table wallet (
 create table credit_grant (
   tenant_id integer not null,
   grant_id text not null,
+  serial bigint generated always as identity, -- of equals the older is used first
   wallet_id text not null,
   kind text not null check (kind in ('paid', 'granted')),
   amount bigint not null check (amount > 0),

@@ -484,6 +484,7 @@ ALTER TABLE ONLY public.coupon_use FORCE ROW LEVEL SECURITY;
 CREATE TABLE public.credit_grant (
     tenant_id integer NOT NULL,
     grant_id text NOT NULL,
+    serial bigint NOT NULL,
     wallet_id text NOT NULL,
     kind text NOT NULL,
     amount bigint NOT NULL,
@@ -502,6 +503,15 @@ CREATE TABLE public.credit_grant (
 );
 
 ALTER TABLE ONLY public.credit_grant FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.credit_grant ALTER COLUMN serial ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.credit_grant_serial_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.credit_note (
     tenant_id integer NOT NULL,
