@@ -450,3 +450,25 @@ func (b *Billing) History(ctx context.Context, s Scope, p Payer, currency string
 	}
 	return out, next, err
 }
+
+// Currencies are those that a payer's credit can be in: of the wallets there are, and of
+// what its seller charges.
+func (b *Billing) Currencies(ctx context.Context, s Scope, p Payer) (out []string, err error) {
+	if err := s.sees(p); err != nil {
+		return nil, err
+	}
+	err = b.read(ctx, p.rows(), func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select currency from wallet where tenant_id = $1 and developer_id is not distinct from nullif($2, '')
+			union select s.sheet->>'currency' from plan p join price_sheet s on (s.tenant_id, s.sheet_num) = (p.tenant_id, p.sheet_num)
+				where p.tenant_id = $1 and $2 <> '' and p.deleted_at is null
+			union (select sheet->>'currency' from price_sheet where tenant_id is null and $2 = '' and from_month <= $3::timestamptz order by from_month desc, sheet_num desc limit 1)
+			order by 1 limit 50`, p.Tenant, p.Developer, b.now())
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	return out, err
+}
