@@ -100,11 +100,12 @@ func TestWalletAgreesWithAnOracle(t *testing.T) {
 			}
 			return nil
 		}})
-	round := 0
+	round, failed := 0, false
 	rapid.Check(t, func(t *rapid.T) {
-		if round++; round > 12 { // each is many transactions
+		if round++; round > 6 && !failed { // each is many transactions
 			return
 		}
+		defer func() { failed = failed || t.Failed() }()
 		dev := b.newDeveloper(b.tenant, fmt.Sprintf("w%03d", round))
 		p := billing.Payer{Tenant: b.tenant, Developer: dev}
 		o := &purse{}

@@ -25,7 +25,7 @@ func TestCreditPages(t *testing.T) {
 	p = p.press("Grant", "grant-amount", "much", "grant-priority", "first", "grant-expires", "soon").want(422, "4 things", "is not an amount above zero such as 12.50", "Say why")
 	p = p.press("Grant", "grant-amount", "25", "grant-reason", "For the outage", "grant-expires", "", "grant-priority", "").want(200, "25.00 EUR are granted", "For the outage", "Granted", "+25.00 EUR")
 	p.press("Grant", "grant-amount", "10", "grant-reason", "Welcome", "grant-priority", "10").want(200, "10.00 EUR are granted", "priority 10", "35.00 EUR")
-	p = p.press("Give it", "code", "nosuch").want(422, "there is no code", "nosuch")
+	p = p.press("Give it", "code", "nosuch").want(422, "There is no code \"NOSUCH\"")
 	p = p.press("Give it", "code", "spring-20").want(200, "Code SPRING-20: 5.00 EUR off a month", "all plans")
 	p.press("Save", "refill-below", "5", "refill-by", "20").want(422, "not sold here")
 	b.get("/billing/coupons").want(200, "1 of 1", "Used up")
