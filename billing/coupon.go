@@ -334,9 +334,9 @@ func (b *Billing) UseCoupon(ctx context.Context, s Scope, by By, p Payer, code s
 		var expires, withdrawn *time.Time
 		use = model.CouponUse{ID: model.NewID(12), By: or(by.Name, by.Member), UsedAt: b.now()}
 		err := tx.QueryRow(ctx, `
-			select coupon_id, code, percent, amount, currency, months, coalesce(plan_id, ''), coalesce(most, 0), expires_at, withdrawn_at
+			select coupon_id, code, percent, amount, currency, months, coalesce(plan_id, ''), coalesce((select name from plan p where (p.tenant_id, p.plan_id) = (c.tenant_id, c.plan_id)), ''), coalesce(most, 0), expires_at, withdrawn_at
 			from coupon c where `+ofSeller+` and code = $2 for update`, seller.Tenant, code).
-			Scan(&id, &use.Code, &use.Percent, &use.Amount, &use.Currency, &months, &use.PlanID, &most, &expires, &withdrawn)
+			Scan(&id, &use.Code, &use.Percent, &use.Amount, &use.Currency, &months, &use.PlanID, &use.Plan, &most, &expires, &withdrawn)
 		if err == pgx.ErrNoRows || err == nil && (withdrawn != nil || expires != nil && !expires.After(b.now())) {
 			return none
 		}

@@ -150,5 +150,5 @@ func (v *visit) enterCode() error {
 	if v.Billing != nil {
 		u, err = v.Billing.UseCoupon(v.ctx(), v.books(), v.by(), v.payer(), c.Typed["code"])
 	}
-	return v.creditDone(c, "code", err, "Code "+u.Code+": "+money.Off(u.Percent, u.Amount, u.Currency)+", from this month on.", creditURL)
+	return v.creditDone(c, "code", err, "Code "+u.Code+": "+money.Off(u.Percent, u.Amount, u.Currency, u.Plan)+", from this month on.", creditURL)
 }

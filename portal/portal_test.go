@@ -365,7 +365,7 @@ func TestDeveloperJourney(t *testing.T) {
 	_, err = w.books.CreateCoupon(w.Context(), scope, billing.By{Member: "x"}, model.CustomerCoupon{Code: "SPRING", Percent: "10", Months: 2})
 	w.must(err)
 	eve.post("credit/code", "code", "winter").want(422, "There is no code")
-	eve.post("credit/code", "code", " spring").want(200, "Code SPRING: 10% off, from this month on", "all plans")
+	eve.post("credit/code", "code", " spring").want(200, "Code SPRING: 10% off all plans, from this month on")
 	eve.post("credit/top-up", "topup-amount", "0.001", "topup-currency", "USD").want(422, "is not an amount above zero such as 12.50")
 	for range 2 { // the button pressed twice
 		eve.post("credit/top-up", buy...).want(200, "Top-up TOP-000001", "No tax is charged on prepaid credit", "5.00 USD")

@@ -197,7 +197,7 @@ func (v *visit) setRefill(at creditPlace) error {
 func (v *visit) enterCode(at creditPlace) error {
 	c := v.typed("code")
 	u, err := v.Billing.UseCoupon(v.ctx(), v.books(), v.by(), at.payer, c.Typed["code"])
-	return v.creditDone(at, c, "code", err, "Code "+u.Code+": "+money.Off(u.Percent, u.Amount, u.Currency)+", from this month on.", at.at)
+	return v.creditDone(at, c, "code", err, "Code "+u.Code+": "+money.Off(u.Percent, u.Amount, u.Currency, u.Plan)+", from this month on.", at.at)
 }
 
 func (v *visit) grantCredit(at creditPlace) error {

@@ -19,20 +19,20 @@ func TestCreditPages(t *testing.T) {
 		press("Make the coupon", "code", "x", "amount", "20", "months", "some").want(422, "is not a whole number").
 		press("Make the coupon", "code", "x", "months", "3").want(422, "3 to 40 letters").
 		press("Make the coupon", "code", "spring-20", "kind", "amount", "amount", "5").want(422, "is not a currency").
-		press("Make the coupon", "currency", "EUR", "most", "1").want(200, "The coupon is made", "SPRING-20", "5.00 EUR off a month all plans", "for 3 months", "0 of 1", "Can be entered")
+		press("Make the coupon", "currency", "EUR", "most", "1").want(200, "The coupon is made", "SPRING-20", "5.00 EUR a month off all plans", "for 3 months", "0 of 1", "Can be entered")
 
-	p := b.get("/developers/" + s.developer).want(200, "Prepaid credit None").link("Credit, top-ups and coupons").want(200, "There is no prepaid credit yet")
+	p := b.get("/developers/"+s.developer).want(200, "Prepaid credit None").link("Credit, top-ups and coupons").want(200, "There is no prepaid credit yet")
 	p = p.press("Grant", "grant-amount", "much", "grant-priority", "first", "grant-expires", "soon").want(422, "4 things", "is not an amount above zero such as 12.50", "Say why")
 	p = p.press("Grant", "grant-amount", "25", "grant-reason", "For the outage", "grant-expires", "", "grant-priority", "").want(200, "25.00 EUR are granted", "For the outage", "Granted", "+25.00 EUR")
 	p.press("Grant", "grant-amount", "10", "grant-reason", "Welcome", "grant-priority", "10").want(200, "10.00 EUR are granted", "priority 10", "35.00 EUR")
 	p = p.press("Give it", "code", "nosuch").want(422, "There is no code \"NOSUCH\"")
-	p = p.press("Give it", "code", "spring-20").want(200, "Code SPRING-20: 5.00 EUR off a month", "all plans")
+	p = p.press("Give it", "code", "spring-20").want(200, "Code SPRING-20: 5.00 EUR a month off all plans")
 	p.press("Save", "refill-below", "5", "refill-by", "20").want(422, "not sold here")
 	b.get("/billing/coupons").want(200, "1 of 1", "Used up")
 
 	// A month that is owed: 50.50 less nothing, since the code is of this month on; 35.00 of credit pay the first part.
 	b.get("/billing?month="+s.last.Format("2006-01")).press("Make drafts").link("Make 1 draft final").press("Make it final").want(200, "1 invoice is final")
-	inv := b.get("/billing?month=" + s.last.Format("2006-01")).link("INV-000001").want(200, "Paid in part", "Paid from prepaid credit", "From credit", "Open 15.50 EUR")
+	inv := b.get("/billing?month="+s.last.Format("2006-01")).link("INV-000001").want(200, "Paid in part", "Paid from prepaid credit", "From credit", "Open 15.50 EUR")
 	inv.link("Void").want(200, "a credit note takes off all of it").press("Make it void", "reason", "made twice").want(200, "is void", "Given back to prepaid credit", "CN-000001")
 	p = b.get("/developers/"+s.developer+"/credit").want(200, "35.00 EUR", "Used for an invoice INV-000001", "Given back of an invoice INV-000001")
 	p.link("Take back").want(200, "are left of").press("Take it back", "reason", "").want(422, "Say why").

@@ -117,20 +117,15 @@ func until(t time.Time) string {
 	return ui.Date(t)
 }
 
-// Off is what a coupon takes off.
-func Off(percent, amount model.Decimal, currency string) string {
-	if percent != "" {
-		return string(percent) + "% off"
-	}
-	return ui.Amount(amount, currency) + " off a month"
-}
-
-// Of is what a coupon is off.
-func Of(plan string) string {
+// Off is what a coupon takes off: of a plan, or of all.
+func Off(percent, amount model.Decimal, currency, plan string) string {
 	if plan == "" {
-		return "all plans"
+		plan = "all plans"
 	}
-	return plan
+	if percent != "" {
+		return string(percent) + "% off " + plan
+	}
+	return ui.Amount(amount, currency) + " a month off " + plan
 }
 
 // For is for how long a coupon is.
