@@ -281,6 +281,8 @@ var isolation = map[string]any{
 	"ResumeTenant":     func(f foreign) error { return f.ResumeTenant(f.ctx, f.mine, f.other()) },
 	"MoveTenant":       func(f foreign) error { return f.MoveTenant(f.ctx, f.mine, f.other(), "shared") },
 	"CreateGateway":    func(f foreign) error { return second(f.CreateGateway(f.ctx, f.mine, "g", f.other())) },
+	"GatewayURL":       "the public address that callers of a tenant are told",
+	"PlaceGateway":     func(f foreign) error { return f.PlaceGateway(f.ctx, f.mine, "own", control.Place{}) },
 	"Gateways":         func(f foreign) error { return second(f.Gateways(f.ctx, f.mine)) },
 	"AdmitNodeToken":   func(f foreign) error { return f.AdmitNodeToken(f.ctx, f.mine, "shared", "n", control.NewNodeToken()) },
 	"CreateNodeToken":  func(f foreign) error { return second(f.CreateNodeToken(f.ctx, f.mine, "shared", "n")) },
@@ -514,7 +516,7 @@ var (
 	showNothing  = map[string]bool{"Calls": true, "FollowCalls": true, "TakeCalls": true, "KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "ServiceCredentials": true, "PutServiceCredential": true, "MissingCredentials": true, "Domains": true, "AccessAssociations": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true, "Limits": true}
 	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "CreateDomain": true, "RequestCertificate": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "SignUpInvitation": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
-		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "AdmitNodeToken": true, "RevokeNodeTokens": true,
+		"MoveTenant": true, "CreateGateway": true, "PlaceGateway": true, "Gateways": true, "CreateNodeToken": true, "AdmitNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true,
 		"GiveUpJournal": true, "Operators": true, "RemoveOperator": true}
 )

@@ -643,9 +643,14 @@ CREATE TABLE public.gateway (
     kind text NOT NULL,
     tenant_id integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    url text,
+    run_addr text,
+    run_tls_addr text,
     CONSTRAINT gateway_check CHECK (((kind = 'dedicated'::text) = (tenant_id IS NOT NULL))),
+    CONSTRAINT gateway_first CHECK (((gateway_id <> 1) OR ((url IS NULL) AND (run_addr IS NULL)))),
     CONSTRAINT gateway_kind_check CHECK ((kind = ANY (ARRAY['shared'::text, 'dedicated'::text]))),
-    CONSTRAINT gateway_name_check CHECK ((name ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
+    CONSTRAINT gateway_name_check CHECK ((name ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
+    CONSTRAINT gateway_run CHECK (((run_addr IS NOT NULL) OR (run_tls_addr IS NULL)))
 );
 
 ALTER TABLE public.gateway ALTER COLUMN gateway_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1754,6 +1759,12 @@ ALTER TABLE ONLY public.gateway
 
 ALTER TABLE ONLY public.gateway
     ADD CONSTRAINT gateway_pkey PRIMARY KEY (gateway_id);
+
+ALTER TABLE ONLY public.gateway
+    ADD CONSTRAINT gateway_run_addr_key UNIQUE (run_addr);
+
+ALTER TABLE ONLY public.gateway
+    ADD CONSTRAINT gateway_run_tls_addr_key UNIQUE (run_tls_addr);
 
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (one);
