@@ -84,7 +84,7 @@ func (v *visit) monthCrumbs(month time.Time) []ui.Crumb {
 }
 
 func billingTabs(current string) []ui.Tab {
-	out := []ui.Tab{{Label: "Developers", URL: "/billing"}, {Label: "Getting paid", URL: "/billing/payments"}, {Label: "Your own bill", URL: "/billing/account"}, {Label: "Terms and tax", URL: "/billing/terms"}, {Label: "Seller details", URL: "/billing/seller"}}
+	out := []ui.Tab{{Label: "Developers", URL: "/billing"}, {Label: "Getting paid", URL: "/billing/payments"}, {Label: "Your own bill", URL: "/billing/account"}, {Label: "Coupons", URL: "/billing/coupons"}, {Label: "Terms and tax", URL: "/billing/terms"}, {Label: "Seller details", URL: "/billing/seller"}}
 	for i := range out {
 		out[i].Current = out[i].URL == current
 	}
@@ -457,7 +457,11 @@ func (v *visit) ourBill() error {
 	if err != nil {
 		return err
 	}
-	return v.render(ourBillView(v.page("Your own bill"), month, now, l, v.next(next), pay))
+	wallets, err := v.Billing.Wallets(v.ctx(), v.books(), billing.Payer{Tenant: v.books().Tenant})
+	if err != nil {
+		return err
+	}
+	return v.render(ourBillView(v.page("Your own bill"), month, now, l, v.next(next), pay, creditLine(wallets)))
 }
 
 // sellerForm is who invoices are from, as it is edited.

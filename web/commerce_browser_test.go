@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/billing"
 	"tollgate/control"
 	"tollgate/model"
 	chromium "tollgate/ui/browser"
@@ -49,7 +50,29 @@ func (s *site) shop() (owner control.Actor, pages map[string]string) {
 	s.must(s.PublishAPI(s.Context(), owner, prod.APIID, "prod", "Everything about pets"))
 	_, err = s.UpsertPortal(s.Context(), owner, func(p *control.PortalSpec) error { p.Accent, p.Tagline = "#7a1fa2", "Pets on demand"; return nil })
 	s.must(err)
+	payer, scope, by := billing.Payer{Tenant: owner.Tenant, Developer: developer}, billing.Scope{Tenant: owner.Tenant}, billing.By{Name: "ada@pets.example"}
+	books := s.web.Billing
+	for n, c := range []model.CustomerCoupon{{Code: "SPRING-20", Percent: "20", Months: 3}, {Code: "LAUNCH", Amount: "5", Currency: "EUR", Months: 1, PlanID: gold.ID, Most: 100, ExpiresAt: time.Now().AddDate(0, 1, 0)}, {Code: "OLD", Percent: "50"}} {
+		id, err := books.CreateCoupon(s.Context(), scope, by, c)
+		s.must(err)
+		if n == 2 {
+			s.must(books.WithdrawCoupon(s.Context(), scope, by, id))
+			continue
+		}
+		_, err = books.UseCoupon(s.Context(), scope, by, payer, c.Code)
+		s.must(err)
+	}
+	_, err = books.Grant(s.Context(), scope, by, billing.Grant{Payer: payer, Currency: "EUR", Amount: 2500, Reason: "For the outage of 3 November", Priority: 10, ExpiresAt: time.Now().AddDate(0, 2, 0), Reference: "1"})
+	s.must(err)
+	top, err := books.TopUp(s.Context(), scope, by, billing.TopUp{Payer: payer, Currency: "EUR", Amount: 10_000})
+	s.must(err)
+	_, err = books.Paid(s.Context(), scope, by, billing.Receipt{Invoice: top, Kind: model.PaidByHand, Amount: 10_000, Reference: "transfer 17"})
+	s.must(err)
+	wallets, err := books.Wallets(s.Context(), scope, payer)
+	s.must(err)
 	return owner, map[string]string{
+		"credit": "/developers/" + developer + "/credit", "credit-revoke": "/developers/" + developer + "/credit/grants/" + wallets[0].Grants[0].ID + "/revoke",
+		"coupons": "/billing/coupons", "coupon-new": "/billing/coupons/new", "top-up": "/billing/invoices/" + top, "own-bill": "/billing/account",
 		"plans": "/plans", "plan": "/plans/" + gold.ID, "plan-edit": "/plans/" + gold.ID + "/edit", "plan-new": "/plans/new",
 		"plan-reprice": "/plans/" + gold.ID + "/reprice", "plan-delete": "/plans/" + free.ID + "/delete",
 		"keys": "/keys", "key-new": "/keys/new", "key": "/keys/" + own.ID, "key-of-app": "/keys/" + theirs.ID, "key-delete": "/keys/" + own.ID + "/delete", "key-import": "/keys/import",

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/model"
@@ -47,9 +48,17 @@ func (v *visit) developer() error {
 	if err != nil {
 		return err
 	}
+	credit := "" // who may not see the books sees no credit
+	if v.may(control.ToBill) {
+		wallets, err := v.Billing.Wallets(v.ctx(), v.books(), billing.Payer{Tenant: v.books().Tenant, Developer: c.ID})
+		if err != nil {
+			return err
+		}
+		credit = creditLine(wallets)
+	}
 	p := v.page(c.Email)
 	p.Crumbs = developerCrumbs
-	return v.render(developerPage(p, c, month, v.may(control.ToSell)))
+	return v.render(developerPage(p, c, month, v.may(control.ToSell), credit))
 }
 
 // developerPageOf is a page below a developer's.
