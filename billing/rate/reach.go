@@ -97,3 +97,18 @@ func turns(sheet *model.PriceSheet, u *Use, perCall, last int64) []int64 {
 	slices.Sort(out)
 	return out
 }
+
+// Floor is an amount in minor units of a currency, what is less than one left off; at
+// most what an invoice can be of.
+func Floor(amount model.Decimal, currency string) (int64, error) {
+	exact, err := fraction(amount)
+	if err != nil {
+		return 0, err
+	}
+	digits, _ := model.MinorDigits(currency)
+	v := new(big.Int).Mul(exact.Num(), pow10(digits))
+	if v.Quo(v, exact.Denom()); v.Cmp(mostMinor) > 0 {
+		v = mostMinor
+	}
+	return v.Int64(), nil
+}
