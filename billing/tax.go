@@ -181,7 +181,7 @@ func (b *Billing) SetRules(ctx context.Context, s Scope, by By, r model.BillingR
 		if _, err := tx.Exec(ctx, sql, r, s.Tenant); err != nil {
 			return err
 		}
-		detail := map[string]any{"termDays": r.TermDays, "reminders": r.Reminders, "graceDays": r.GraceDays, "unpaid": r.Unpaid, "taxes": r.Taxes, "mail": r.Mail}
+		detail := map[string]any{"termDays": r.TermDays, "reminders": r.Reminders, "graceDays": r.GraceDays, "unpaid": r.Unpaid, "taxes": r.Taxes, "mail": r.Mail, "topUps": r.TopUps}
 		return audit(ctx, tx, s.Tenant, by, "billing.rules", "terms and tax", detail)
 	})
 }

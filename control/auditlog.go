@@ -87,6 +87,8 @@ func (p *Plane) audits(ctx context.Context, s scope, whose string, tenant uint32
 				when 'subscription' then (select name from app x where (x.tenant_id, x.app_id) = (a.tenant_id, a.target))
 				when 'developer' then (select email from developer x where (x.tenant_id, x.developer_id) = (a.tenant_id, a.target))
 				when 'invoice' then a.detail->>'number'
+				when 'credit' then coalesce(a.detail->>'number', (select email from developer x where (x.tenant_id, x.developer_id) = (a.tenant_id, a.target)))
+				when 'coupon' then (select email from developer x where (x.tenant_id, x.developer_id) = (a.tenant_id, a.target))
 				when 'tenant' then (select name from tenant x where x.account_id = a.target)
 				end, '')
 			from audit a
@@ -155,6 +157,8 @@ var sentences = map[string]string{
 	"app.create": "made app *", "app.delete": "deleted app *", "app.rename": "renamed app * to {name}", "app.subscribe": "subscribed app *", "app.unsubscribe": "ended a subscription of app *", "app.plan": "changed the plan of app *",
 	"billing.run": "made invoice drafts for *", "billing.seller": "changed who invoices are from to *", "invoice.finalize": "made final invoice *",
 	"billing.rules": "changed * of invoices", "invoice.paid": "booked a payment of invoice *", "invoice.payment-failed": "booked a failed payment of invoice *",
+	"credit.grant": "gave credit to *", "credit.revoke": "took credit back from *", "credit.top-up": "made the top-up *", "credit.lapse": "let the top-up * lapse", "credit.refill": "changed the automatic top-up of *",
+	"coupon.create": "made the coupon *", "coupon.withdraw": "withdrew the coupon *", "coupon.use": "entered a coupon for *", "coupon.end": "took a coupon from *",
 	"invoice.paid-back": "booked money paid back of invoice *", "invoice.void": "made invoice * void", "invoice.uncollectible": "gave up invoice *",
 	"invoice.credit": "credited invoice * with {number}", "invoice.past-due": "found invoice * past due", "invoice.remind": "sent a reminder of invoice *",
 	"deployment.create": "made deployment {deployment} of API *", "deployment.delete": "deleted deployment {deployment} of API *", "deployment.update": "changed the description of deployment {deployment} of API *",
