@@ -48,7 +48,7 @@ var capped = []struct {
 	{1, "5.99", "a fee and 0.50 a call", model.PriceSheet{Currency: "USD", MonthlyFee: "5", Tiers: []model.PriceTier{{Price: "0.5"}}}},
 	{10, "0.45", "4 included, then 0.10, from the 4th on 0.05", model.PriceSheet{Currency: "USD", Included: 4, Tiers: []model.PriceTier{{UpTo: 3, Price: "0.1"}, {Price: "0.05"}}}},
 	{1000, "15", "0.01 for each of up to 1,000, else 0.02 for each", model.PriceSheet{Currency: "USD", Model: model.Volume, Tiers: []model.PriceTier{{UpTo: 1000, Price: "0.01"}, {Price: "0.02"}}}},
-	{100_000, "50", "0.50 for 1,000 begun, 20 at least", model.PriceSheet{Currency: "EUR", Model: model.Package, Minimum: "20", Tiers: []model.PriceTier{{Price: "0.5", Per: 1000}}}},
+	{10_000, "50", "0.50 for 100 begun, 20 at least", model.PriceSheet{Currency: "EUR", Model: model.Package, Minimum: "20", Tiers: []model.PriceTier{{Price: "0.5", Per: 100}}}},
 }
 
 // spendRuns uses caps up on one gateway by calls that its nodes get as balancing says.

@@ -34,6 +34,7 @@ type plane struct {
 	granted     map[string]int64
 	noLeases    bool // none are given
 	quotas      map[uint64]*model.Quota
+	money       map[uint64]int64 // calls that a month's money reaches for
 	calls       map[uint16]uint64
 	lines       []model.UsageLine
 	logged      []model.CallEntry
@@ -42,7 +43,7 @@ type plane struct {
 
 func newPlane() *plane {
 	return &plane{log: map[uint64]model.Changes{}, deployments: map[string]*model.DeploymentContent{}, wake: make(chan struct{}),
-		granted: map[string]int64{}, quotas: map[uint64]*model.Quota{}, calls: map[uint16]uint64{}, leftOut: map[uint32]model.CallsLeft{}}
+		granted: map[string]int64{}, quotas: map[uint64]*model.Quota{}, money: map[uint64]int64{}, calls: map[uint16]uint64{}, leftOut: map[uint32]model.CallsLeft{}}
 }
 
 func (p *plane) feed() follow.Feed {
@@ -109,14 +110,17 @@ func (p *plane) leases(_ context.Context, asked []model.LeaseRequest) ([]model.L
 	var out []model.Lease
 	for _, a := range asked {
 		q := p.quotas[a.Subscription]
+		if a.Kind == model.LedgerSpend {
+			q = &model.Quota{Limit: p.money[a.Subscription], Period: model.Month}
+		}
 		if q == nil {
 			out = append(out, model.Lease{Unlimited: true})
 			continue
 		}
 		start, end := q.Window(a.At)
-		k := fmt.Sprint(a.Subscription, start)
+		k := fmt.Sprint(a.Subscription, a.Kind, start)
 		p.granted[k] -= a.Return
-		n := min(a.Want, q.Limit-p.granted[k])
+		n := max(0, min(a.Want, q.Limit-p.granted[k]))
 		p.granted[k] += n
 		out = append(out, model.Lease{Granted: n, WindowStart: start, WindowEnd: end, Limit: q.Limit, Elsewhere: q.Limit - p.granted[k]})
 	}

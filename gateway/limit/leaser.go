@@ -35,8 +35,8 @@ type Leaser struct {
 	mu       sync.Mutex
 	queue    []*Quota
 	quotas   map[ledgerKey][]*Quota // open ones: a subscription may go on with another's
-	stopping bool                // only closed quotas may still ask
-	over     bool                // nobody may
+	stopping bool                   // only closed quotas may still ask
+	over     bool                   // nobody may
 
 	cancel context.CancelFunc // nil: not started
 	done   chan struct{}
