@@ -36,17 +36,14 @@ type bound struct {
 	ledger   uint64
 	cap      model.Decimal // empty: none
 	prepaid  bool
-	granted  int64 // net of what came back
-	most     int64
-	stale    bool
-	there    bool // its window is
-	running  uint64
+	granted  int64    // net of what came back
+	running  uint64   // the subscription that calls are made under; 0: none
 	subs     []uint64 // of the ledger, in the month
 	billable map[uint64]int64
 	free     int64 // granted calls that are in and cost nothing
 }
 
-// wallets are who pays for the asked windows.
+// payerMonth is a month of who pays.
 type payerMonth struct {
 	tenant    uint32
 	developer string
@@ -121,7 +118,7 @@ func (b *Billing) afford(ctx context.Context, tx pgx.Tx, p payerMonth, asked []i
 		if bd == nil {
 			continue
 		}
-		if err := b.reckon(ctx, tx, p, bd, used); err != nil {
+		if err := b.reckon(ctx, tx, p, bd, used, bounds); err != nil {
 			return err
 		}
 	}
@@ -133,7 +130,7 @@ func (b *Billing) afford(ctx context.Context, tx pgx.Tx, p payerMonth, asked []i
 func boundsOf(ctx context.Context, tx pgx.Tx, p payerMonth) (map[uint64]*bound, error) {
 	out := map[uint64]*bound{}
 	rows, err := tx.Query(ctx, `
-		select w.subscription_id, w.granted, coalesce(w.most, 0) from quota_window w
+		select w.subscription_id, w.granted from quota_window w
 		where w.tenant_id = $1 and w.kind = 1 and w.window_start = $3 and w.subscription_id in (
 			select s.ledger_id from subscription s join app a using (tenant_id, app_id) where s.tenant_id = $1 and a.developer_id = $2)
 		order by w.subscription_id for no key update of w`, p.tenant, p.developer, p.month)
@@ -141,9 +138,9 @@ func boundsOf(ctx context.Context, tx pgx.Tx, p payerMonth) (map[uint64]*bound, 
 		return nil, err
 	}
 	var ledger uint64
-	var granted, most int64
-	if _, err := pgx.ForEachRow(rows, []any{&ledger, &granted, &most}, func() error {
-		out[ledger] = &bound{ledger: ledger, granted: granted, most: most, billable: map[uint64]int64{}}
+	var granted int64
+	if _, err := pgx.ForEachRow(rows, []any{&ledger, &granted}, func() error {
+		out[ledger] = &bound{ledger: ledger, granted: granted, billable: map[uint64]int64{}}
 		return nil
 	}); err != nil {
 		return nil, err
@@ -185,7 +182,7 @@ func boundsOf(ctx context.Context, tx pgx.Tx, p payerMonth) (map[uint64]*bound, 
 }
 
 // reckon writes down how many calls a ledger's money reaches for.
-func (b *Billing) reckon(ctx context.Context, tx pgx.Tx, p payerMonth, bd *bound, used []use) error {
+func (b *Billing) reckon(ctx context.Context, tx pgx.Tx, p payerMonth, bd *bound, used []use, bounds map[uint64]*bound) error {
 	i := slices.IndexFunc(used, func(u use) bool { return u.subscription == bd.running })
 	if i < 0 || bd.running == 0 {
 		return nil
@@ -202,6 +199,20 @@ func (b *Billing) reckon(ctx context.Context, tx pgx.Tx, p payerMonth, bd *bound
 			return err
 		}
 		money = limit
+	}
+	if bd.prepaid {
+		purse, err := b.purse(ctx, tx, p, bd, run, used, bounds)
+		if err != nil {
+			return err
+		}
+		calls, err := bd.reach(run, used, purse)
+		if err != nil {
+			return err
+		}
+		most = min(most, calls)
+		if err := bd.alone(ctx, tx, p, bounds); err != nil {
+			return err
+		}
 	}
 	_, err := tx.Exec(ctx, `
 		update quota_window set most = $4, money = greatest(money, $5), computed_at = clock_timestamp()

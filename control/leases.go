@@ -35,11 +35,30 @@ func (p *Plane) Leases(ctx context.Context, n NodeIdentity, reqs []model.LeaseRe
 		if err := p.lease(ctx, n, reqs, turn, out); err != nil {
 			return nil, err
 		}
+		if err := p.leaseAgain(ctx, n, reqs, turn, out); err != nil {
+			return nil, err
+		}
 		if err := p.leaseDry(ctx, n, reqs, turn, out); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// leaseAgain asks once more for what was refused because a wallet's money had just been
+// promised to another subscription.
+func (p *Plane) leaseAgain(ctx context.Context, n NodeIdentity, reqs []model.LeaseRequest, turn []int, out []model.Lease) error {
+	var again []int
+	for _, i := range turn {
+		if r, l := &reqs[i], &out[i]; r.Kind == model.LedgerSpend && r.Want > 0 && l.Granted == 0 && !l.Unlimited && !l.WindowStart.IsZero() {
+			r.Return = 0 // that is back already
+			again = append(again, i)
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	return p.lease(ctx, n, reqs, again, out)
 }
 
 // leaseTurns puts the requests into lists of which each names a subscription

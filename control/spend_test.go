@@ -19,14 +19,13 @@ import (
 	"tollgate/model"
 )
 
-// moneyed is a world whose control plane knows what money reaches for.
-func moneyed(t testing.TB) *world {
+// moneyed is a world whose control plane knows what money reaches for, by its books.
+func moneyed(t testing.TB) (w *world, books *billing.Billing) {
 	t.Helper()
-	var books *billing.Billing
-	w := newWorldWith(t, control.Options{AckTimeout: 50 * time.Millisecond,
+	w = newWorldWith(t, control.Options{AckTimeout: 50 * time.Millisecond,
 		Afford: func(ctx context.Context, all []model.SpendWindow) error { return books.Afford(ctx, all) }})
 	books = billing.New(billing.Options{Pool: w.pool})
-	return w
+	return w, books
 }
 
 // spendPlan is a plan at a price with a cap.
@@ -111,7 +110,8 @@ func (w *world) spendRuns(in *intake.Intake, count int, balancing string) []*quo
 // journal is in. docs/limits.md has the figures: TOLLGATE_WRITE=1 writes them anew.
 func TestSpendAccuracy(t *testing.T) {
 	t.Parallel()
-	w := moneyed(t).started()
+	w, _ := moneyed(t)
+	w.started()
 	in := intake.New(intake.Options{Pool: w.pool, Log: slog.New(slog.DiscardHandler)})
 	var done [6][]*quotaRun
 	var wg sync.WaitGroup
@@ -173,14 +173,114 @@ func (w *world) handIn(in *intake.Intake, r model.LeaseRequest, flags uint16, ca
 // What a cap reaches for follows the cap, and what was used beside it.
 func TestSpendCaps(t *testing.T) {
 	t.Parallel()
-	w := moneyed(t)
+	w, _ := moneyed(t)
 	in := intake.New(intake.Options{Pool: w.pool, Log: slog.New(slog.DiscardHandler)})
 	a := w.tenant()
 	d := w.deployed(a, "prod")
 	cents := model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "0.01"}}}
-	r := w.bought(a, w.spendPlan(a, d, cents, model.Spending{SpendCap: "1"}))
-	if n := w.drain(r); n != 100 {
-		t.Fatalf("1.00 reaches for %d calls at 0.01", n)
+	plan := w.spendPlan(a, d, cents, model.Spending{SpendCap: "1", SpendMax: "3"})
+	r := w.bought(a, plan)
+	reaches := func(what string, r model.LeaseRequest, want int64) {
+		t.Helper()
+		if n := w.drain(r); n != want {
+			t.Errorf("%s: %d calls were granted, want %d", what, n, want)
+		}
 	}
-	_ = in
+	reaches("1.00 at 0.01", r, 100)
+	if l := w.lease(model.LeaseRequest{Boot: "boot-1", Tenant: a.Tenant, Subscription: r.Subscription, Kind: model.LedgerSpend, At: r.At, Want: 1, Return: 30})[0]; l.Granted != 1 {
+		t.Errorf("after 30 came back: %+v", l)
+	}
+	reaches("the rest of those", r, 29)
+	// Set for itself, by the tenant and by the developer.
+	dev := control.Actor{Tenant: a.Tenant, AccountID: a.AccountID, Role: control.RoleCustomer}
+	w.all(fmt.Sprintf(`select developer_id from subscription join app using (tenant_id, app_id) where subscription_id = %d`, r.Subscription), &dev.Member)
+	w.must(w.SetAppSpendLimit(w.ctx, dev, r.Subscription, control.SpendLimit{Cap: "1.505"}))
+	reaches("raised to 1.505", r, 50)
+	w.refused(w.SetAppSpendLimit(w.ctx, dev, r.Subscription, control.SpendLimit{Cap: "3.01"}), model.Invalid, "at most 3")
+	w.refused(w.SetSpendLimit(w.ctx, a, r.Subscription, control.SpendLimit{Cap: "0.0"}), model.Invalid, "0 makes no sense")
+	w.refused(w.SetSpendLimit(w.ctx, a, r.Subscription, control.SpendLimit{Alert: "-1"}), model.Invalid, "not an amount")
+	w.must(w.SetSpendLimit(w.ctx, a, r.Subscription, control.SpendLimit{Cap: "4"}))
+	reaches("raised to 4 by the tenant", r, 250)
+	// Of what was drawn, 20 were found to cost nothing, and what nobody granted counts.
+	w.handIn(in, r, model.FlagSpend, 20, 0)
+	reaches("20 that cost nothing", r, 20)
+	w.must(w.SetSpendLimit(w.ctx, a, r.Subscription, control.SpendLimit{Cap: "5"}))
+	w.handIn(in, r, model.FlagBillable, 60, 0)
+	w.handIn(in, r, model.FlagSpend|model.FlagBillable, 300, 0)
+	reaches("raised by 1.00, with 60 calls from before", r, 40)
+	// Lowered, nothing more; the month after has its own.
+	w.must(w.SetSpendLimit(w.ctx, a, r.Subscription, control.SpendLimit{}))
+	reaches("the plan's again", r, 0)
+	// The price changes: what was used costs what it cost, and what is still out is taken
+	// to cost what calls cost now, until it is in.
+	w.must(w.SetSpendLimit(w.ctx, a, r.Subscription, control.SpendLimit{Cap: "10"}))
+	w.reprice(a, plan.ID, &model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "0.1"}}})
+	_, err := w.MoveToCurrentPrice(w.ctx, a, plan.ID)
+	w.must(err)
+	reaches("a new price, with 140 calls out", r, 0)
+	w.handIn(in, r, model.FlagSpend|model.FlagBillable, 140, 0)
+	reaches("5.00 of 10 used at the old price", r, 50)
+
+	// Bytes have a price: calls are reckoned with more than they turn out to have.
+	bytesToo := cents
+	bytesToo.Meters = []model.MeterPrice{{Meter: model.MeterBytesOut, Tiers: []model.PriceTier{{Price: "0.99", Per: 16384}}}}
+	b := w.bought(a, w.spendPlan(a, d, bytesToo, model.Spending{SpendCap: "100"}))
+	reaches("1.00 a call, reckoned with 16 KiB", b, 100)
+	w.handIn(in, b, model.FlagSpend|model.FlagBillable, 100, 100*8192)
+	reaches("half of that was used, and answers are of 8 KiB", b, 49)
+}
+
+// A wallet is spent once, by whichever of its developer's subscriptions calls first.
+func TestPrepaid(t *testing.T) {
+	t.Parallel()
+	w, books := moneyed(t)
+	a := w.tenant()
+	d, e := w.deployed(a, "prod"), w.deployed(a, "dev")
+	cents := model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "0.01"}}}
+	one := w.bought(a, w.spendPlan(a, d, cents, model.Spending{Prepaid: true}))
+	var developer, app string
+	w.all(fmt.Sprintf(`select developer_id, app_id from subscription join app using (tenant_id, app_id) where subscription_id = %d`, one.Subscription), &developer, &app)
+	cents.MonthlyFee = "0.1"
+	s, err := control.SubscribeApp(w.ctx, w.Plane, a, app, w.spendPlan(a, e, cents, model.Spending{Prepaid: true, SpendCap: "0.8"}).ID)
+	w.must(err)
+	w.exec(`update subscription set started_at = $2 where subscription_id = $1`, s.ID, time.Now().AddDate(0, -2, 0))
+	two := one
+	two.Subscription = s.ID
+	reaches := func(what string, r model.LeaseRequest, want int64) {
+		t.Helper()
+		if n := w.drain(r); n != want {
+			t.Errorf("%s: %d calls were granted, want %d", what, n, want)
+		}
+	}
+	grant := func(cents int64) {
+		t.Helper()
+		_, err := books.Grant(w.ctx, billing.Scope{Tenant: a.Tenant}, billing.By{Member: a.Member}, billing.Grant{
+			Payer: billing.Payer{Tenant: a.Tenant, Developer: developer}, Currency: "USD", Amount: cents, Reason: "A test", Reference: model.NewID(8)})
+		w.must(err)
+	}
+	reaches("no wallet", one, 0)
+	grant(120)
+	// The fee of this month and of the one before, 0.10 each, is the other's.
+	reaches("1.20 less two fees", one, 100)
+	reaches("nothing is left", two, 0)
+	one.Return = 30
+	one.Want = 0
+	w.lease(one)
+	one.Want, one.Return = 1, 0
+	reaches("0.30 came back", two, 30)
+	reaches("and is used", one, 0)
+	grant(500)
+	reaches("its own cap is less than the wallet has", two, 40)
+	reaches("the rest", one, 460)
+	// Both at once, with little: no more than there is, and all of it.
+	grant(100)
+	var wg sync.WaitGroup
+	var got [2]int64
+	for i, r := range []model.LeaseRequest{one, two} {
+		wg.Go(func() { got[i] = w.drain(r) })
+	}
+	wg.Wait()
+	if sum := got[0] + got[1] + w.drain(one); sum != 100 {
+		t.Errorf("%d and %d of 1.00 were granted at once", got[0], got[1])
+	}
 }

@@ -61,6 +61,22 @@ func Reach(sheet *model.PriceSheet, u Use, perCall, most int64) (int64, error) {
 	return good, nil
 }
 
+// Worst is the most that the month costs with any number of calls from those of the use
+// up to so many, in minor units; each further one is reckoned as Reach does.
+func Worst(sheet *model.PriceSheet, u Use, perCall, calls int64) (int64, error) {
+	most := int64(0)
+	for _, n := range append(turns(sheet, &u, perCall, max(calls, u.Calls)), u.Calls) {
+		at := u
+		at.Calls, at.BytesOut = n, u.BytesOut+(n-u.Calls)*perCall
+		lines, err := Lines(sheet, at)
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, Total(lines))
+	}
+	return most, nil
+}
+
 // turns are the numbers of calls behind which a month can cost less, up to the last:
 // ends of the tiers of meters that all units have one price of.
 func turns(sheet *model.PriceSheet, u *Use, perCall, last int64) []int64 {
