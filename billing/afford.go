@@ -37,6 +37,7 @@ type bound struct {
 	cap      model.Decimal // empty: none
 	prepaid  bool
 	granted  int64    // net of what came back
+	money    int64    // the greatest cap it was ever reckoned by; 0: none
 	running  uint64   // the subscription that calls are made under; 0: none
 	subs     []uint64 // of the ledger, in the month
 	billable map[uint64]int64
@@ -101,7 +102,7 @@ func (b *Billing) afford(ctx context.Context, tx pgx.Tx, p payerMonth, asked []i
 		select $1, l, 1, $3 from unnest($2::bigint[]) l order by l on conflict do nothing`, p.tenant, asked, p.month); err != nil {
 		return err
 	}
-	bounds, err := boundsOf(ctx, tx, p)
+	bounds, err := boundsOf(ctx, tx, p, true)
 	if err != nil {
 		return err
 	}
@@ -125,22 +126,26 @@ func (b *Billing) afford(ctx context.Context, tx pgx.Tx, p payerMonth, asked []i
 	return nil
 }
 
-// boundsOf locks the windows of a payer's month, and reads what bounds them and what of
-// their grants is in.
-func boundsOf(ctx context.Context, tx pgx.Tx, p payerMonth) (map[uint64]*bound, error) {
+// boundsOf reads the windows of a payer's month, which it may lock, what bounds them and
+// what of their grants is in.
+func boundsOf(ctx context.Context, tx pgx.Tx, p payerMonth, lock bool) (map[uint64]*bound, error) {
 	out := map[uint64]*bound{}
+	locked := ""
+	if lock {
+		locked = " for no key update of w"
+	}
 	rows, err := tx.Query(ctx, `
-		select w.subscription_id, w.granted from quota_window w
+		select w.subscription_id, w.granted, coalesce(w.money, 0) from quota_window w
 		where w.tenant_id = $1 and w.kind = 1 and w.window_start = $3 and w.subscription_id in (
 			select s.ledger_id from subscription s join app a using (tenant_id, app_id) where s.tenant_id = $1 and a.developer_id = $2)
-		order by w.subscription_id for no key update of w`, p.tenant, p.developer, p.month)
+		order by w.subscription_id`+locked, p.tenant, p.developer, p.month)
 	if err != nil {
 		return nil, err
 	}
 	var ledger uint64
-	var granted int64
-	if _, err := pgx.ForEachRow(rows, []any{&ledger, &granted}, func() error {
-		out[ledger] = &bound{ledger: ledger, granted: granted, billable: map[uint64]int64{}}
+	var granted, money int64
+	if _, err := pgx.ForEachRow(rows, []any{&ledger, &granted, &money}, func() error {
+		out[ledger] = &bound{ledger: ledger, granted: granted, money: money, billable: map[uint64]int64{}}
 		return nil
 	}); err != nil {
 		return nil, err
