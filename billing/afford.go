@@ -87,11 +87,29 @@ func (b *Billing) Afford(ctx context.Context, all []model.SpendWindow) error {
 	}
 	for p, of := range asked {
 		err := b.in(ctx, Scope{Tenant: p.tenant}, pgx.TxOptions{}, func(tx pgx.Tx) error { return b.afford(ctx, tx, p, of) })
-		if err != nil {
+		if err == nil {
+			continue
+		}
+		// Others' leases are in the same question: they do not wait for this one's trouble.
+		b.log.Error("what a developer can afford could not be worked out: no more calls are let in by it", "tenant", p.tenant, "developer", p.developer, "err", err)
+		if err := b.stop(ctx, p, of); err != nil {
 			return fmt.Errorf("what developer %s can afford: %w", p.developer, err)
 		}
 	}
 	return nil
+}
+
+// stop keeps more from being granted of ledgers than was.
+func (b *Billing) stop(ctx context.Context, p payerMonth, ledgers []int64) error {
+	return b.in(ctx, Scope{Tenant: p.tenant}, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			with locked as materialized (
+				select subscription_id from quota_window where tenant_id = $1 and subscription_id = any($2) and kind = 1 and window_start = $3
+				order by subscription_id for no key update)
+			update quota_window w set most = granted, computed_at = null from locked l
+			where w.tenant_id = $1 and w.subscription_id = l.subscription_id and w.kind = 1 and w.window_start = $3`, p.tenant, ledgers, p.month)
+		return err
+	})
 }
 
 // afford works out the asked ledgers of one payer. Its windows are locked meanwhile, so
