@@ -264,6 +264,12 @@ func (r *rig) content(id, upstream string, methods ...string) model.StageConfig 
 // key tells the node of a key under a plan for abc:prod and returns its value.
 func (r *rig) key(num uint32, plan model.PlanConfig) string {
 	r.t.Helper()
+	return r.keyWith(num, plan, "")
+}
+
+// keyWith is key with money that bounds its calls.
+func (r *rig) keyWith(num uint32, plan model.PlanConfig, spend string) string {
+	r.t.Helper()
 	v := model.NewKeyValue(false)
 	h := model.KeyHash(v)
 	plan.Tenant, plan.Stages = tenantNum, []model.PlanStage{{APIID: "abc", Stage: "prod", Throttle: throttles(plan)}}
@@ -277,7 +283,7 @@ func (r *rig) key(num uint32, plan model.PlanConfig) string {
 		Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012"}},
 		Plans:   []model.PlanConfig{plan},
 		Keys: []model.KeyConfig{{Num: num, Tenant: tenantNum, Hash: h[:], Enabled: true,
-			Subscriptions: []model.SubscriptionConfig{{ID: sub, PlanID: plan.ID}}}},
+			Subscriptions: []model.SubscriptionConfig{{ID: sub, PlanID: plan.ID, Spend: spend}}}},
 	})
 	return v
 }
