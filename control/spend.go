@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/jackc/pgx/v5"
@@ -170,7 +171,7 @@ func (p *Plane) SetSpendAlert(ctx context.Context, actor Actor, amount model.Dec
 		if _, err := w.Exec(ctx, `update tenant set spend_alert = nullif($2, '')::text::numeric where tenant_id = $1`, w.tenant, string(amount)); err != nil {
 			return err
 		}
-		return w.audit(ctx, "account.spend-alert", string(amount), nil)
+		return w.audit(ctx, "account.spend-alert", cmp.Or(string(amount), "none"), nil)
 	})
 	return err
 }

@@ -1,7 +1,9 @@
 package portal
 
 import (
+	"cmp"
 	"net/http"
+	"strings"
 
 	"tollgate/billing"
 	"tollgate/control"
@@ -26,6 +28,18 @@ func spendOf(all []billing.Spend, subscription uint64) *billing.Spend {
 		}
 	}
 	return nil
+}
+
+// spendingText says what bounds the months of who subscribes to a plan.
+func spendingText(p control.CataloguePlan) string {
+	var out []string
+	if p.Spending.Prepaid {
+		out = append(out, "Prepaid")
+	}
+	if amount := cmp.Or(p.Spending.SpendCap, p.Spending.SpendMax); amount != "" && p.Price != nil {
+		out = append(out, "Spend cap of "+string(amount)+" "+p.Price.Currency+" a month, which you can change")
+	}
+	return strings.Join(out, " · ")
 }
 
 // spendForm is a subscription's limit, as it was typed.
