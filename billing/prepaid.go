@@ -85,7 +85,7 @@ func granted(u *use, bounds map[uint64]*bound) (int64, error) {
 func earlier(ctx context.Context, tx pgx.Tx, p payerMonth, currency string, r model.BillingRules) (sum int64, err error) {
 	rows, err := tx.Query(ctx, `
 		select distinct period_start from invoice where tenant_id = $1 and developer_id = $2 and seller = 'tenant' and state = 'draft' and period_start < $3
-		union select $3::timestamptz - interval '1 month' order by 1`, p.tenant, p.developer, p.month)
+		union select $4::timestamptz order by 1`, p.tenant, p.developer, p.month, p.month.AddDate(0, -1, 0))
 	if err != nil {
 		return 0, err
 	}

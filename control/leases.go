@@ -96,8 +96,8 @@ func leaseTurns(reqs []model.LeaseRequest) [][]int {
 const askedFor = `
 	with asked as (
 		select r.ord, r.tenant_id, r.subscription_id, r.kind, r.boot, greatest(r.want, 0) as want, greatest(r.back, 0) as back, greatest(r.held, 0) as held,
-			p.quota_limit, p.quota_period, case r.kind when 0 then q.start at time zone 'UTC' when 1 then m.start end as window_start,
-			case when r.kind = 1 then m.start + interval '1 month' else (q.start + case p.quota_period
+			p.quota_limit, p.quota_period, case r.kind when 0 then q.start at time zone 'UTC' when 1 then m.start at time zone 'UTC' end as window_start,
+			case when r.kind = 1 then (m.start + interval '1 month') at time zone 'UTC' else (q.start + case p.quota_period
 				when 'DAY' then interval '1 day' when 'WEEK' then interval '7 days' else
 				-- the month's length is that of the month before the offset
 				((q.start - q.shift) + interval '1 month') - (q.start - q.shift) end) at time zone 'UTC' end as window_end
@@ -112,7 +112,7 @@ const askedFor = `
 				else date_trunc('month', i.moved) end as start
 			from (select make_interval(days => p.quota_offset) as shift,
 				r.at at time zone 'UTC' - make_interval(days => p.quota_offset) as moved) i) q on p.quota_limit is not null
-		left join lateral (select date_trunc('month', r.at, 'UTC') as start where ` + moneyBound + `) m on r.kind = 1
+		left join lateral (select date_trunc('month', r.at at time zone 'UTC') as start where ` + moneyBound + `) m on r.kind = 1
 		where s.ended_at is null and t.gateway_id = $1)`
 
 // Rows first exist, then are locked: what the second statement reads under the

@@ -221,6 +221,12 @@ func TestSpendCaps(t *testing.T) {
 	w.handIn(in, r, model.FlagSpend|model.FlagBillable, 140, 0)
 	reaches("5.00 of 10 used at the old price", r, 50)
 
+	// A window is the calendar month in UTC.
+	l := w.lease(r)[0]
+	if from, to := rate.Month(r.At); !l.WindowStart.Equal(from) || !l.WindowEnd.Equal(to) {
+		t.Errorf("the window is from %s to %s", l.WindowStart, l.WindowEnd)
+	}
+
 	// Bytes have a price: calls are reckoned with more than they turn out to have.
 	bytesToo := cents
 	bytesToo.Meters = []model.MeterPrice{{Meter: model.MeterBytesOut, Tiers: []model.PriceTier{{Price: "0.99", Per: 16384}}}}
