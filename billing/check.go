@@ -40,6 +40,7 @@ var checks = []struct {
 	{"I13", "Owners", "Usage that is to be paid for belongs to a subscription", checkOwners},
 	{"I14", "Accounts", "What is on a tenant's Stripe account is that tenant's", checkAccounts},
 	{"I16", "Events", "Events of Stripe are worked on within 15 minutes", checkEvents},
+	{"I17", "Caps", "A month costs no more than its spend cap, but for what the cap could not bound", checkCaps},
 }
 
 func figure(c *model.Check, name string, n int64) {

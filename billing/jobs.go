@@ -42,6 +42,7 @@ func (b *Billing) AddWorkers(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[dunningArgs]) error { return b.Dun(ctx) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[calendarArgs]) error { return b.Calendar(ctx) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[accessArgs]) error { return b.access(ctx, j.Args) }))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[spendArgs]) error { return b.Alert(ctx) }))
 }
 
 // draftAll makes the drafts of a month in all books that have none of it yet. One
@@ -101,7 +102,11 @@ func (b *Billing) Periodic() []*river.PeriodicJob {
 	wallets := river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
 		return calendarArgs{}, &river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
 	}, &river.PeriodicJobOpts{RunOnStart: true})
-	return []*river.PeriodicJob{drafts, dunning, checks, wallets}
+	const often = 5 * time.Minute
+	spent := river.NewPeriodicJob(river.PeriodicInterval(often), func() (river.JobArgs, *river.InsertOpts) {
+		return spendArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: often}}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+	return []*river.PeriodicJob{drafts, dunning, checks, spent, wallets}
 }
 
 // monthly is the first of each month, 02:00 UTC: an hour after the last usage of

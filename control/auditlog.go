@@ -183,9 +183,9 @@ var sentences = map[string]string{
 	"service-credential.put": "stored service credential *", "service-credential.delete": "deleted service credential *",
 	"stage.create": "made stage {stage} of API *", "stage.update": "changed stage {stage} of API *",
 	"stage.delete": "deleted stage {stage} of API *", "stage.rollback": "rolled back stage {stage} of API *", "stage.throttle": "changed the throttle of stage {stage} of API *",
-	"subscription.end": "ended a subscription of app *",
-	"tags.change":      "changed the tags of *",
-	"vpc-link.create":  "made private link *", "vpc-link.delete": "deleted private link *", "vpc-link.update": "changed private link *",
+	"subscription.end": "ended a subscription of app *", "subscription.spend": "changed the spend cap of a subscription of app *", "account.spend-alert": "changed the monthly amount at which mails are wanted to *",
+	"tags.change":     "changed the tags of *",
+	"vpc-link.create": "made private link *", "vpc-link.delete": "deleted private link *", "vpc-link.update": "changed private link *",
 	"tenant.caps": "changed the caps of account *", "tenant.create": "made account *", "tenant.move": "moved account * to gateway {gateway}", "tenant.resume": "resumed account *",
 	"tenant.sign-up": "opened account *", "tenant.suspend": "suspended account *: {reason}",
 }

@@ -195,6 +195,7 @@ type PlanSpec struct {
 	// ProductCode is what a marketplace calls the plan's product.
 	ProductCode string `json:"productCode,omitempty"`
 	model.Exactness
+	model.Spending
 }
 
 // Plan is a usage plan.

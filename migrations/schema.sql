@@ -927,9 +927,15 @@ CREATE TABLE public.plan (
     hard boolean DEFAULT false NOT NULL,
     fail_open boolean DEFAULT false NOT NULL,
     soft_quota boolean DEFAULT false NOT NULL,
+    spend_cap numeric(24,12),
+    spend_max numeric(24,12),
+    prepaid boolean DEFAULT false NOT NULL,
     CONSTRAINT plan_check CHECK ((((quota_limit IS NULL) = (quota_period IS NULL)) AND ((quota_limit IS NULL) = (quota_offset IS NULL)))),
     CONSTRAINT plan_fail_open CHECK ((hard OR (NOT fail_open))),
     CONSTRAINT plan_quota_period_check CHECK ((quota_period = ANY (ARRAY['DAY'::text, 'WEEK'::text, 'MONTH'::text]))),
+    CONSTRAINT plan_spend_cap_check CHECK ((spend_cap > (0)::numeric)),
+    CONSTRAINT plan_spend_check CHECK ((spend_cap <= spend_max)),
+    CONSTRAINT plan_spend_max_check CHECK ((spend_max > (0)::numeric)),
     CONSTRAINT plan_unpaid_check CHECK ((unpaid = ANY (ARRAY[''::text, 'keep'::text, 'suspend'::text])))
 );
 
@@ -1040,6 +1046,7 @@ CREATE TABLE public.quota_lease (
     used bigint DEFAULT 0,
     recalled_at timestamp with time zone,
     settled_at timestamp with time zone,
+    kind smallint DEFAULT 0 NOT NULL,
     CONSTRAINT quota_lease_check CHECK (((returned >= 0) AND (returned <= granted))),
     CONSTRAINT quota_lease_held_check CHECK ((held >= 0)),
     CONSTRAINT quota_lease_used_check CHECK ((used >= 0))
@@ -1053,7 +1060,13 @@ CREATE TABLE public.quota_window (
     window_start timestamp with time zone NOT NULL,
     granted bigint DEFAULT 0 NOT NULL,
     extension bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT quota_window_granted_check CHECK ((granted >= 0))
+    kind smallint DEFAULT 0 NOT NULL,
+    most bigint,
+    money bigint,
+    computed_at timestamp with time zone,
+    CONSTRAINT quota_window_granted_check CHECK ((granted >= 0)),
+    CONSTRAINT quota_window_kind_check CHECK ((kind = ANY (ARRAY[0, 1]))),
+    CONSTRAINT quota_window_most_check CHECK ((most >= 0))
 );
 
 ALTER TABLE ONLY public.quota_window FORCE ROW LEVEL SECURITY;
@@ -1194,6 +1207,31 @@ CREATE TABLE public.session (
 
 ALTER TABLE ONLY public.session FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.spend_alert (
+    tenant_id integer NOT NULL,
+    developer_id text DEFAULT ''::text NOT NULL,
+    subscription_id bigint DEFAULT 0 NOT NULL,
+    month timestamp with time zone NOT NULL,
+    percent integer NOT NULL,
+    spent bigint NOT NULL,
+    sent_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT spend_alert_percent_check CHECK ((percent = ANY (ARRAY[50, 75, 100])))
+);
+
+ALTER TABLE ONLY public.spend_alert FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.spend_limit (
+    tenant_id integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    cap numeric(24,12),
+    alert numeric(24,12),
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT spend_limit_alert_check CHECK ((alert > (0)::numeric)),
+    CONSTRAINT spend_limit_cap_check CHECK ((cap > (0)::numeric))
+);
+
+ALTER TABLE ONLY public.spend_limit FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.stage (
     tenant_id integer NOT NULL,
     stage_num integer NOT NULL,
@@ -1326,7 +1364,9 @@ CREATE TABLE public.tenant (
     suspended_at timestamp with time zone,
     suspended_reason text DEFAULT ''::text NOT NULL,
     billing_rules jsonb DEFAULT '{}'::jsonb NOT NULL,
+    spend_alert numeric(24,12),
     CONSTRAINT tenant_account_id_check CHECK ((account_id ~ '^[1-9][0-9]{11}$'::text)),
+    CONSTRAINT tenant_spend_alert_check CHECK ((spend_alert > (0)::numeric)),
     CONSTRAINT tenant_suspended_check CHECK ((suspended = (suspended_at IS NOT NULL)))
 );
 
@@ -1863,10 +1903,10 @@ ALTER TABLE ONLY public.psp_object
     ADD CONSTRAINT psp_object_pkey PRIMARY KEY (tenant_id, account, kind, local_id);
 
 ALTER TABLE ONLY public.quota_lease
-    ADD CONSTRAINT quota_lease_pkey PRIMARY KEY (tenant_id, subscription_id, window_start, boot);
+    ADD CONSTRAINT quota_lease_pkey PRIMARY KEY (tenant_id, subscription_id, kind, window_start, boot);
 
 ALTER TABLE ONLY public.quota_window
-    ADD CONSTRAINT quota_window_pkey PRIMARY KEY (tenant_id, subscription_id, window_start);
+    ADD CONSTRAINT quota_window_pkey PRIMARY KEY (tenant_id, subscription_id, kind, window_start);
 
 ALTER TABLE ONLY public.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
@@ -1897,6 +1937,12 @@ ALTER TABLE ONLY public.service_credential
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (id_hash);
+
+ALTER TABLE ONLY public.spend_alert
+    ADD CONSTRAINT spend_alert_pkey PRIMARY KEY (tenant_id, developer_id, subscription_id, month, percent);
+
+ALTER TABLE ONLY public.spend_limit
+    ADD CONSTRAINT spend_limit_pkey PRIMARY KEY (tenant_id, subscription_id);
 
 ALTER TABLE ONLY public.stage_deployment
     ADD CONSTRAINT stage_deployment_pkey PRIMARY KEY (tenant_id, stage_num, deployment_id);
@@ -2389,7 +2435,7 @@ ALTER TABLE ONLY public.quota_lease
     ADD CONSTRAINT quota_lease_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
 ALTER TABLE ONLY public.quota_lease
-    ADD CONSTRAINT quota_lease_tenant_id_subscription_id_window_start_fkey FOREIGN KEY (tenant_id, subscription_id, window_start) REFERENCES public.quota_window(tenant_id, subscription_id, window_start) ON DELETE CASCADE;
+    ADD CONSTRAINT quota_lease_window_fkey FOREIGN KEY (tenant_id, subscription_id, kind, window_start) REFERENCES public.quota_window(tenant_id, subscription_id, kind, window_start) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.quota_window
     ADD CONSTRAINT quota_window_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
@@ -2405,6 +2451,12 @@ ALTER TABLE ONLY public.service_credential
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.spend_alert
+    ADD CONSTRAINT spend_alert_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.spend_limit
+    ADD CONSTRAINT spend_limit_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
 
 ALTER TABLE ONLY public.stage_deployment
     ADD CONSTRAINT stage_deployment_tenant_id_deployment_id_fkey FOREIGN KEY (tenant_id, deployment_id) REFERENCES public.deployment(tenant_id, deployment_id) ON DELETE CASCADE;
@@ -2571,6 +2623,10 @@ ALTER TABLE public.service_credential ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.session ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.spend_alert ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.spend_limit ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.stage ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.stage_deployment ENABLE ROW LEVEL SECURITY;
@@ -2680,6 +2736,10 @@ CREATE POLICY tenant_only ON public.routing_rule USING ((((tenant_id)::text = cu
 CREATE POLICY tenant_only ON public.service_credential USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.session USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.spend_alert USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.spend_limit USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.stage USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

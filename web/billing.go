@@ -25,6 +25,7 @@ func (s *Server) billingRoutes() []route {
 		{method: "GET", pattern: "/billing/finalize", who: mayBill, handle: (*visit).confirmFinalize},
 		{method: "POST", pattern: "/billing/finalize", who: mayBill, handle: (*visit).finalize},
 		{method: "GET", pattern: "/billing/account", who: mayBill, handle: (*visit).ourBill},
+		{method: "POST", pattern: "/billing/account/alert", who: mayBill, handle: (*visit).setSpendAlert},
 		{method: "GET", pattern: "/billing/seller", who: mayBill, handle: (*visit).seller},
 		{method: "POST", pattern: "/billing/seller", who: mayBill, handle: (*visit).saveSeller},
 		{method: "GET", pattern: "/billing/invoices/{invoice}", who: mayBill, handle: (*visit).invoice},
@@ -461,7 +462,11 @@ func (v *visit) ourBill() error {
 	if err != nil {
 		return err
 	}
-	return v.render(ourBillView(v.page("Your own bill"), month, now, l, v.next(next), pay, creditLine(wallets)))
+	alert, err := v.Plane.SpendAlert(v.ctx(), v.actor())
+	if err != nil {
+		return err
+	}
+	return v.render(ourBillView(v.page("Your own bill"), month, now, l, v.next(next), pay, creditLine(wallets), alert))
 }
 
 // sellerForm is who invoices are from, as it is edited.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tollgate/billing"
 	"tollgate/control"
 	"tollgate/model"
@@ -35,6 +37,7 @@ func (s *site) shop() (owner control.Actor, pages map[string]string) {
 	key("Old one")
 	_, err := s.UpdatePlan(s.Context(), owner, gold.ID, func(p *control.PlanSpec) error {
 		p.Throttle, p.Quota, p.Published = &model.Throttle{Rate: 50, Burst: 100}, &model.Quota{Limit: 1_000_000, Period: model.Month}, true
+		p.Spending = model.Spending{SpendCap: "250", SpendMax: "1000"}
 		p.Description, p.Price.MonthlyFee = "For teams that go live: a guaranteed rate and a price that falls as you grow.", "35"
 		p.Stages[0].Throttle = map[string]model.Throttle{"/pets/GET": {Rate: 1, Burst: 2}}
 		return nil
@@ -45,6 +48,14 @@ func (s *site) shop() (owner control.Actor, pages map[string]string) {
 	s.used(owner, own.Key, 200, 1200)
 	s.used(owner, theirs.Key, 429, 12)
 	s.must(s.SetKeyEnabled(s.Context(), owner, theirs.ID, false))
+	var subscription uint64
+	s.must(pgx.BeginFunc(s.Context(), s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(s.Context(), `select set_config('tollgate.tenant', '*', true)`); err != nil {
+			return err
+		}
+		return tx.QueryRow(s.Context(), `select subscription_id from subscription where tenant_id = $1 and app_id is not null`, owner.Tenant).Scan(&subscription)
+	}))
+	s.must(s.SetSpendLimit(s.Context(), owner, subscription, control.SpendLimit{Cap: "45"}))
 	_, err = s.Leases(s.Context(), control.SharedNode("n"), []model.LeaseRequest{{Boot: "b", Tenant: owner.Tenant, Subscription: own.Plans[0].Subscription, At: time.Now(), Want: 300_000}})
 	s.must(err)
 	s.must(s.PublishAPI(s.Context(), owner, prod.APIID, "prod", "Everything about pets"))
@@ -77,6 +88,7 @@ func (s *site) shop() (owner control.Actor, pages map[string]string) {
 		"plan-reprice": "/plans/" + gold.ID + "/reprice", "plan-delete": "/plans/" + free.ID + "/delete",
 		"keys": "/keys", "key-new": "/keys/new", "key": "/keys/" + own.ID, "key-of-app": "/keys/" + theirs.ID, "key-delete": "/keys/" + own.ID + "/delete", "key-import": "/keys/import",
 		"developers": "/developers", "developer": "/developers/" + developer, "developer-disable": "/developers/" + developer + "/disable",
+		"developer-spend": fmt.Sprint("/developers/", developer, "/subscriptions/", subscription, "/spend"),
 		"portal-settings": "/portal-settings",
 	}
 }

@@ -18,6 +18,8 @@ func (s *Server) developerRoutes() []route {
 		{method: "GET", pattern: "/developers/{developer}/disable", who: maySell, handle: (*visit).confirmDisableDeveloper},
 		{method: "POST", pattern: "/developers/{developer}/disable", who: maySell, handle: (*visit).disableDeveloper},
 		{method: "POST", pattern: "/developers/{developer}/enable", who: maySell, handle: (*visit).enableDeveloper},
+		{method: "GET", pattern: "/developers/{developer}/subscriptions/{subscription}/spend", who: maySell, handle: (*visit).spendPage},
+		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/spend", who: maySell, handle: (*visit).setSpend},
 		{method: "GET", pattern: "/developers/{developer}/subscriptions/{subscription}/end", who: maySell, handle: (*visit).confirmEndSubscription},
 		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/end", who: maySell, handle: (*visit).endSubscription},
 	}
@@ -58,7 +60,11 @@ func (v *visit) developer() error {
 	}
 	p := v.page(c.Email)
 	p.Crumbs = developerCrumbs
-	return v.render(developerPage(p, c, month, v.may(control.ToSell), credit))
+	spent, err := v.spends(c.ID)
+	if err != nil {
+		return err
+	}
+	return v.render(developerPage(p, c, month, spent, v.may(control.ToSell), credit))
 }
 
 // developerPageOf is a page below a developer's.

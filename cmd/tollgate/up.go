@@ -252,7 +252,7 @@ func (p *program) startControl(ctx context.Context) error {
 		return err
 	}
 	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log, Names: p.cfg.names(), CallLogDays: p.cfg.CallLogDays, HardLimits: p.cfg.RedisURL != "", Check: gateway.Check,
-		CheckPolicy: gateway.CheckIdentityPolicy, Region: p.cfg.Region})
+		CheckPolicy: gateway.CheckIdentityPolicy, Region: p.cfg.Region, Afford: billing.New(billing.Options{Pool: p.pool, Log: p.log}).Afford})
 	if err != nil {
 		return err
 	}
