@@ -72,12 +72,15 @@ const invoiced = `
 
 // developerUse is every subscription of a portal's developer that has a price and
 // was there in the month, with what it used. A subscription that another one
-// continued is charged its fee up to then; one that was ended, and whose quota a
-// later one only took over, is charged the month it had begun.
+// continued, at another price or as another plan, is charged its fee up to then; one
+// that was ended, and whose quota a later one only took over, is charged the month it
+// had begun, and so is one that was left for a lower fee.
 const developerUse = invoiced + `
 	select a.developer_id, d.email, d.name, d.billing, t.account_id, t.name, t.email, t.seller,
-		s.subscription_id, s.terms, ps.sheet, pl.name || ' · ' || a.name, least(s.started_at, o.started_at), s.started_at,
-		case when s.ended_at <= $2 or exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.started_at = s.ended_at)
+		s.subscription_id, s.terms, ps.sheet, pl.name || ' · ' || a.name, coalesce(s.first_at, least(s.started_at, o.started_at)), s.started_at,
+		case when s.ended_at <= $2 or not s.whole_fee and (
+				exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.started_at = s.ended_at)
+				or exists (select from subscription n where n.tenant_id = s.tenant_id and n.follows_id = s.subscription_id and n.started_at = s.ended_at))
 			then s.ended_at end,
 		coalesce(used.calls, 0)::bigint, coalesce(used.bytes_out, 0)::bigint, coalesce(w.meters, '{}'), s.plan_id, s.ended_at is not null
 	from subscription s

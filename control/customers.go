@@ -48,6 +48,7 @@ type AppSubscription struct {
 	Current   bool              `json:"current"`         // new ones would be charged by the same
 	StartedAt time.Time         `json:"startedAt"`
 	Keys      []AppKey          `json:"keys"`
+	Next      *PlanChange       `json:"next,omitempty"` // the plan it goes to; nil: it stays
 }
 
 // AppKey is a key of an app in a list.
@@ -114,6 +115,10 @@ const appsOf = `coalesce((
 					'subscriptions', coalesce((
 						select jsonb_agg(jsonb_build_object('id', s.subscription_id, 'planId', p.plan_id, 'plan', p.name,
 								'version', coalesce(ps.version, 0), 'price', ps.sheet, 'current', s.terms = coalesce(p.sheet_num, 0), 'startedAt', s.started_at,
+								'next', (select jsonb_build_object('planId', c.plan_id, 'plan', np.name, 'price', ns.sheet, 'at', c.at, 'problem', c.problem)
+									from plan_change c join plan np on (np.tenant_id, np.plan_id) = (c.tenant_id, c.plan_id)
+									left join price_sheet ns on (ns.tenant_id, ns.sheet_num) = (c.tenant_id, c.terms)
+									where (c.tenant_id, c.subscription_id) = (s.tenant_id, s.subscription_id)),
 								'keys', (select ` + appKeys + ` from subscription_key sk join api_key k using (tenant_id, key_num)
 									where (sk.tenant_id, sk.subscription_id) = (s.tenant_id, s.subscription_id) and k.deleted_at is null))
 							order by p.name, s.subscription_id)

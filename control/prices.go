@@ -82,12 +82,14 @@ func (p *Plane) MoveToCurrentPrice(ctx context.Context, actor Actor, planID stri
 			with old as (
 				update subscription set ended_at = now()
 				where tenant_id = $1 and plan_id = $2 and ended_at is null and terms <> $3
-				returning subscription_id, app_id, ledger_id),
+				returning subscription_id, app_id, ledger_id, first_at),
 			next as (
 				select old.*, nextval(pg_get_serial_sequence('subscription', 'subscription_id')) as id from old),
 			made as (
-				insert into subscription (tenant_id, subscription_id, plan_id, terms, app_id, origin_id) overriding system value
-				select $1, id, $2, $3, app_id, ledger_id from next),
+				insert into subscription (tenant_id, subscription_id, plan_id, terms, app_id, origin_id, first_at) overriding system value
+				select $1, id, $2, $3, app_id, ledger_id, first_at from next),
+			ahead as (
+				update plan_change c set subscription_id = n.id from next n where c.tenant_id = $1 and c.subscription_id = n.subscription_id),
 			held as (
 				insert into subscription_key (tenant_id, subscription_id, key_num)
 				select $1, n.id, sk.key_num from next n

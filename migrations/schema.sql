@@ -774,6 +774,19 @@ CREATE TABLE public.plan (
 
 ALTER TABLE ONLY public.plan FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.plan_change (
+    tenant_id integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    plan_id text NOT NULL,
+    terms integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    problem text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE ONLY public.plan_change FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE public.plan ALTER COLUMN plan_num ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.plan_plan_num_seq
     START WITH 1
@@ -1120,7 +1133,10 @@ CREATE TABLE public.subscription (
     ended_at timestamp with time zone,
     app_id text,
     origin_id bigint,
-    ledger_id bigint GENERATED ALWAYS AS (COALESCE(origin_id, subscription_id)) STORED
+    ledger_id bigint GENERATED ALWAYS AS (COALESCE(origin_id, subscription_id)) STORED,
+    follows_id bigint,
+    first_at timestamp with time zone,
+    whole_fee boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE ONLY public.subscription FORCE ROW LEVEL SECURITY;
@@ -1614,6 +1630,9 @@ ALTER TABLE ONLY public.period_close
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_pkey PRIMARY KEY (person_id);
 
+ALTER TABLE ONLY public.plan_change
+    ADD CONSTRAINT plan_change_pkey PRIMARY KEY (tenant_id, subscription_id);
+
 ALTER TABLE ONLY public.plan
     ADD CONSTRAINT plan_id_key UNIQUE (plan_id);
 
@@ -1828,6 +1847,8 @@ CREATE INDEX owned_name_waiting ON public.owned_name USING btree (checked_at) WH
 
 CREATE UNIQUE INDEX person_email_key ON public.person USING btree (lower(email));
 
+CREATE INDEX plan_change_due ON public.plan_change USING btree (at) WHERE (problem = ''::text);
+
 CREATE INDEX plan_list ON public.plan USING btree (tenant_id, name, plan_id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX plan_stage_stage ON public.plan_stage USING btree (tenant_id, stage_num);
@@ -1877,6 +1898,8 @@ CREATE UNIQUE INDEX stripe_account_one ON public.stripe_account USING btree (ten
 CREATE INDEX subscription_app ON public.subscription USING btree (app_id, tenant_id) WHERE (app_id IS NOT NULL);
 
 CREATE UNIQUE INDEX subscription_app_once ON public.subscription USING btree (app_id, plan_id, tenant_id) WHERE ((ended_at IS NULL) AND (app_id IS NOT NULL));
+
+CREATE INDEX subscription_follows ON public.subscription USING btree (follows_id, tenant_id) WHERE (follows_id IS NOT NULL);
 
 CREATE INDEX subscription_key_key ON public.subscription_key USING btree (key_num, subscription_id, tenant_id);
 
@@ -2071,6 +2094,12 @@ ALTER TABLE ONLY public.payment
 ALTER TABLE ONLY public.period_close
     ADD CONSTRAINT period_close_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.plan_change
+    ADD CONSTRAINT plan_change_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
+
+ALTER TABLE ONLY public.plan_change
+    ADD CONSTRAINT plan_change_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
+
 ALTER TABLE ONLY public.plan_stage
     ADD CONSTRAINT plan_stage_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
 
@@ -2157,6 +2186,9 @@ ALTER TABLE ONLY public.subscription_key
 
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_tenant_id_app_id_fkey FOREIGN KEY (tenant_id, app_id) REFERENCES public.app(tenant_id, app_id);
+
+ALTER TABLE ONLY public.subscription
+    ADD CONSTRAINT subscription_tenant_id_follows_id_fkey FOREIGN KEY (tenant_id, follows_id) REFERENCES public.subscription(tenant_id, subscription_id);
 
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_tenant_id_origin_id_fkey FOREIGN KEY (tenant_id, origin_id) REFERENCES public.subscription(tenant_id, subscription_id);
@@ -2250,6 +2282,8 @@ ALTER TABLE public.payment ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.period_close ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.plan ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.plan_change ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.plan_stage ENABLE ROW LEVEL SECURITY;
 
@@ -2350,6 +2384,8 @@ CREATE POLICY tenant_only ON public.payment USING ((((tenant_id)::text = current
 CREATE POLICY tenant_only ON public.period_close USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.plan USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.plan_change USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.plan_stage USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

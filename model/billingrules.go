@@ -18,6 +18,7 @@ type BillingRules struct {
 	GraceDays int       `json:"graceDays"` // after the due date, until Unpaid applies
 	Unpaid    string    `json:"unpaid"`    // KeepAccess or SuspendAccess
 	Taxes     []TaxRate `json:"taxes"`     // empty: none is charged
+	CardFirst bool      `json:"cardFirst"` // plans with a price need a saved card, where cards are taken
 }
 
 // What becomes of a developer's keys when an invoice stays unpaid.
@@ -98,7 +99,7 @@ func (t *TaxRate) validate() error {
 		return Errorf(Invalid, "%q is not a region's code such as CA", t.Region)
 	case t.Name == "" || utf8.RuneCountInString(t.Name) > 40 || strings.ContainsFunc(t.Name, func(r rune) bool { return r < ' ' || r == utf8.RuneError }):
 		return Errorf(Invalid, "a tax has a name of 1 to 40 characters, such as VAT, not %.60q", t.Name)
-	case t.Percent == "" || t.Percent.Validate() != nil || t.Percent.more("100"):
+	case t.Percent == "" || t.Percent.Validate() != nil || t.Percent.More("100"):
 		return Errorf(Invalid, "%q is not a percentage from 0 to 100", string(t.Percent))
 	}
 	return nil

@@ -116,7 +116,7 @@ func (s *PriceSheet) Validate() error {
 			return err
 		}
 	}
-	if s.Maximum != "" && s.Minimum.more(s.Maximum) {
+	if s.Maximum != "" && s.Minimum.More(s.Maximum) {
 		return Errorf(Invalid, "a month costs at least %s and at most %s; the minimum cannot be more than the maximum", s.Minimum, s.Maximum)
 	}
 	if err := percent("discount", s.Discount); err != nil {
@@ -212,7 +212,7 @@ func (m *MeterPrice) validate() error {
 }
 
 func percent(what string, d Decimal) error {
-	if err := d.Validate(); err != nil || d.more("100") {
+	if err := d.Validate(); err != nil || d.More("100") {
 		return Errorf(Invalid, "a %s of %q is not a percentage from 0 to 100, such as 12.5", what, string(d))
 	}
 	return nil

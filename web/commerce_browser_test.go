@@ -54,6 +54,7 @@ func (s *site) shop() (owner control.Actor, pages map[string]string) {
 		"plan-reprice": "/plans/" + gold.ID + "/reprice", "plan-delete": "/plans/" + free.ID + "/delete",
 		"keys": "/keys", "key-new": "/keys/new", "key": "/keys/" + own.ID, "key-of-app": "/keys/" + theirs.ID, "key-delete": "/keys/" + own.ID + "/delete", "key-import": "/keys/import",
 		"developers": "/developers", "developer": "/developers/" + developer, "developer-disable": "/developers/" + developer + "/disable",
+		"developer-move":  fmt.Sprintf("/developers/%s/subscriptions/%d/plan?plan=%s&whole=1", developer, theirs.Plans[0].Subscription, free.ID),
 		"portal-settings": "/portal-settings",
 	}
 }

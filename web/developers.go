@@ -19,6 +19,9 @@ func (s *Server) developerRoutes() []route {
 		{method: "POST", pattern: "/developers/{developer}/enable", who: maySell, handle: (*visit).enableDeveloper},
 		{method: "GET", pattern: "/developers/{developer}/subscriptions/{subscription}/end", who: maySell, handle: (*visit).confirmEndSubscription},
 		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/end", who: maySell, handle: (*visit).endSubscription},
+		{method: "GET", pattern: "/developers/{developer}/subscriptions/{subscription}/plan", who: maySell, handle: (*visit).moveSubscriptionPage},
+		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/plan", who: maySell, handle: (*visit).moveSubscription},
+		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/plan/keep", who: maySell, handle: (*visit).keepPlan},
 	}
 }
 
