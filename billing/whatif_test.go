@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,20 @@ func TestWhatIf(t *testing.T) {
 	}
 	if n := one[int](b, `select count(*) from invoice`); n != 0 {
 		t.Errorf("%d invoices were made", n)
+	}
+	// An announced price is told once, with what it would have cost.
+	var told []billing.Letter
+	posts := billing.New(billing.Options{Pool: b.pool, Now: func() time.Time { return b.now }, Mail: func(_ context.Context, _ pgx.Tx, l billing.Letter) error {
+		told = append(told, l)
+		return nil
+	}})
+	b.exec(`insert into price_sheet (tenant_id, plan_id, version, sheet, created_by) values ($1, $2, 2, $3, 'x')`, b.tenant, plan, candidate)
+	b.exec(`insert into price_change (tenant_id, plan_id, sheet_num, at, move, asked_by) select $1, $2, max(sheet_num), $3, true, 'x' from price_sheet`, b.tenant, plan, april.Truncate(24*time.Hour).AddDate(0, 1, 0))
+	b.must(posts.Announce(b.ctx))
+	b.must(posts.Announce(b.ctx))
+	if len(told) != 2 || told[0].To != "dev1@example.com" || !strings.Contains(told[0].Text, "a month would cost 5.50 USD instead of 1.00 USD") ||
+		!strings.Contains(told[1].Text, "6.00 USD instead of 0.00 USD") || !strings.Contains(told[0].Text, "0.05 USD a call up to 200; 0.02 USD a call") {
+		t.Errorf("%+v", told)
 	}
 	if _, err := b.WhatIf(b.ctx, b.scope(), plan, &model.PriceSheet{Currency: "EUR", MonthlyFee: "1"}, march); model.KindOf(err) != model.Invalid {
 		t.Errorf("two currencies were compared: %v", err)

@@ -174,6 +174,7 @@ var sentences = map[string]string{
 	"operator.create": "made operator *", "operator.remove": "removed operator *", "operator.password": "changed the password of operator *",
 	"person.password": "changed the password of *", "person.reset": "reset the password of *",
 	"plan.create": "made plan *", "plan.delete": "deleted plan *", "plan.reprice": "moved subscriptions to the present price of plan *", "plan.update": "changed plan *",
+	"plan.announce": "announced a price of plan * from {from} on", "plan.take-back": "took back the price of plan * from {from} on", "plan.price": "gave plan * its announced price",
 	"portal.publish-api": "published API * on the portal", "portal.unpublish-api": "took API * off the portal", "portal.update": "changed portal *",
 	"prices.add":             "added prices for tenants from *",
 	"service-credential.put": "stored service credential *", "service-credential.delete": "deleted service credential *",

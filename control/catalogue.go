@@ -59,7 +59,6 @@ type CataloguePlan struct {
 	Throttle    *model.Throttle
 	Quota       *model.Quota
 	Price       *model.PriceSheet // nil: free
-	Terms       uint32            // the price's number; 0: none
 	APIs        []string          // names of the APIs on the portal that it opens
 }
 
@@ -84,11 +83,11 @@ func (p *Plane) Catalogue(ctx context.Context, site Site) (out Catalogue, err er
 			var limit *int64
 			var period *string
 			var offset *int
-			err = r.Scan(&c.ID, &c.Name, &c.Description, &c.Throttle, &limit, &period, &offset, &c.Price, &c.Terms, &c.APIs)
+			err = r.Scan(&c.ID, &c.Name, &c.Description, &c.Throttle, &limit, &period, &offset, &c.Price, &c.APIs)
 			c.Quota = quotaOf(limit, period, offset)
 			return c, err
 		}, `
-			select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, s.sheet, coalesce(p.sheet_num, 0),
+			select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, s.sheet,
 				array(select a.name from plan_stage ps join portal_api pa using (tenant_id, stage_num) join api a on (a.tenant_id, a.api_id) = (pa.tenant_id, pa.api_id)
 					where ps.tenant_id = p.tenant_id and ps.plan_id = p.plan_id and a.deleted_at is null order by 1)
 			from plan p left join price_sheet s on (s.tenant_id, s.sheet_num) = (p.tenant_id, p.sheet_num)

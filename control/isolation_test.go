@@ -265,6 +265,10 @@ var isolation = map[string]any{
 	"DeleteApp":    func(f foreign) error { return f.DeleteApp(f.ctx, customer(f.mine), "x") },
 	"SubscribeApp": func(f foreign) error { return second(f.SubscribeApp(f.ctx, customer(f.mine), "x", f.plan2)) },
 	"ChangePlans":  "the process's own",
+	"AnnouncePrice": func(f foreign) error {
+		return f.AnnouncePrice(f.ctx, f.mine, f.plan2, model.PriceSheet{Currency: "USD", MonthlyFee: "1"}, time.Now().AddDate(0, 0, 2), true)
+	},
+	"TakeBackPrice": func(f foreign) error { return f.TakeBackPrice(f.ctx, f.mine, f.plan2) },
 	"TrySwitch": func(f foreign) error {
 		return pgx.BeginFunc(f.ctx, f.pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(f.ctx, `select set_config('tollgate.tenant', '*', true)`); err != nil { // the fence is the statement's
@@ -683,7 +687,7 @@ func (w *world) dump(a control.Actor) string {
 	w.Helper()
 	var out string
 	for _, table := range []string{"tenant", "member", "access_key", "api", "api_source", "api_method", "deployment", "stage",
-		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "plan_change", "quota_window", "quota_lease",
+		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "plan_change", "price_change", "quota_window", "quota_lease",
 		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "documentation_version", "account_settings", "client_certificate", "vpc_link", "service_credential", "tag", "period_close", "tenant_left", "call_log", "call_left", "invoice", "invoice_line", "audit"} {
 		var rows *string
 		w.all(fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, a.Tenant), &rows)

@@ -223,6 +223,7 @@ type StageName struct {
 type PlanDetail struct {
 	Plan
 	Versions []PriceVersion
+	Ahead    *PriceChange // the price it has from a day on; nil: it stays as it is
 	Choices  []StageName
 }
 

@@ -21,6 +21,7 @@ type PlanSwitch struct {
 	// developer who goes to a lower fee at once is always charged so: a plan for a day
 	// must not be had for a day's fee with all that it includes.
 	WholeFee bool
+	trying   bool // whatever the price is
 }
 
 // PreviewLife is how long a change can be made at the instant it was shown for.
@@ -30,6 +31,7 @@ const PreviewLife = 15 * time.Minute
 type SwitchEffect struct {
 	From, To     string            // names of the plans
 	ToPrice      *model.PriceSheet // nil: free
+	Terms        uint32            // its number
 	At           time.Time
 	Later        bool // at the end of the month
 	Lower        bool // the new plan's fee is lower, or it is free
@@ -57,7 +59,6 @@ type switching struct {
 	plan          string
 	published     bool
 	terms         uint32 // of the new plan
-	wasTerms      uint32
 	wasPrice      *model.PriceSheet
 	started       time.Time
 	first         time.Time // when the customer began
@@ -79,14 +80,14 @@ func (w *write) readSwitch(ctx context.Context, subscription uint64, planID stri
 	var oldPeriod, newPeriod *string
 	var oldOffset, newOffset *int
 	err = w.QueryRow(ctx, `
-		select s.app_id, coalesce(a.developer_id, ''), s.plan_id, p.name, s.terms, ps.sheet, s.started_at, s.ledger_id, coalesce(s.first_at, least(s.started_at, o.started_at)),
+		select s.app_id, coalesce(a.developer_id, ''), s.plan_id, p.name, ps.sheet, s.started_at, s.ledger_id, coalesce(s.first_at, least(s.started_at, o.started_at)),
 			p.quota_limit, p.quota_period, p.quota_offset
 		from subscription s join plan p using (tenant_id, plan_id)
 		join subscription o on (o.tenant_id, o.subscription_id) = (s.tenant_id, s.ledger_id)
 		left join app a on (a.tenant_id, a.app_id) = (s.tenant_id, s.app_id)
 		left join price_sheet ps on (ps.tenant_id, ps.sheet_num) = (s.tenant_id, s.terms)
 		where s.tenant_id = $1 and s.subscription_id = $2 and s.ended_at is null`, w.tenant, int64(subscription)).
-		Scan(&app, &c.developer, &c.was, &c.From, &c.wasTerms, &c.wasPrice, &c.started, &ledger, &c.first, &oldLimit, &oldPeriod, &oldOffset)
+		Scan(&app, &c.developer, &c.was, &c.From, &c.wasPrice, &c.started, &ledger, &c.first, &oldLimit, &oldPeriod, &oldOffset)
 	switch {
 	case err != nil:
 		return c, missing(err, "there is no running subscription %d", subscription)
@@ -124,16 +125,21 @@ func (w *write) allow(ctx context.Context, c *switching, s PlanSwitch, now time.
 	if buying && !c.published {
 		return model.Errorf(model.NotFound, "there is no plan %q", s.PlanID)
 	}
-	if c.terms != s.Terms {
+	if err := c.when(s, now); err != nil {
+		return err
+	}
+	if c.Later {
+		if err := w.priceBy(ctx, c); err != nil {
+			return err
+		}
+	}
+	if c.terms != s.Terms && !s.trying {
 		return model.Errorf(model.Conflict, "the price of plan %q changed meanwhile; look at the change again", c.To)
 	}
 	if err := c.payable(); err != nil {
 		return err
 	}
-	if err := c.when(s, now); err != nil {
-		return err
-	}
-	c.Lower = lowerFee(c.wasPrice, c.ToPrice)
+	c.Terms, c.Lower = c.terms, lowerFee(c.wasPrice, c.ToPrice)
 	c.WholeFee = !c.Later && c.wasPrice != nil && (s.WholeFee || buying && c.Lower)
 	if !buying {
 		return nil
@@ -147,6 +153,20 @@ func (w *write) allow(ctx context.Context, c *switching, s PlanSwitch, now time.
 		return nil
 	}
 	return w.notLeftThisMonth(ctx, c)
+}
+
+// priceBy makes the new plan's price the one that it has when the change takes effect.
+func (w *write) priceBy(ctx context.Context, c *switching) error {
+	var terms uint32
+	var sheet *model.PriceSheet
+	err := w.QueryRow(ctx, `
+		select c.sheet_num, ps.sheet from price_change c join price_sheet ps on (ps.tenant_id, ps.sheet_num) = (c.tenant_id, c.sheet_num)
+		where c.tenant_id = $1 and c.plan_id = $2 and c.at <= $3`, w.tenant, c.plan, c.At).Scan(&terms, &sheet)
+	if err == pgx.ErrNoRows {
+		return nil
+	}
+	c.terms, c.ToPrice = terms, sheet
+	return err
 }
 
 // when is the instant of a change: the one that was shown, if that is not long ago.
@@ -278,6 +298,7 @@ func (w *write) doSwitch(ctx context.Context, s PlanSwitch, now time.Time, buyin
 func (p *Plane) TrySwitch(actor Actor, s PlanSwitch, effect *SwitchEffect) func(context.Context, pgx.Tx) error {
 	return func(ctx context.Context, tx pgx.Tx) error {
 		w := &write{Tx: tx, actor: actor, tenant: actor.Tenant}
+		s.trying = true
 		buying := actor.Role == RoleCustomer
 		if buying {
 			if _, _, err := w.ownSubscription(ctx, s.Subscription); err != nil {
@@ -352,8 +373,9 @@ func (w *write) dropChange(ctx context.Context, subscription uint64, action, app
 	return w.audit(ctx, action, app, map[string]any{"plan": plan})
 }
 
-// ChangePlans makes the changes whose time has come, each at the instant it was agreed
-// for. One that cannot be made says why, and is not tried again.
+// ChangePlans makes the changes of plans and prices whose time has come, each at the
+// instant it was agreed for. A change of plan that cannot be made says why, and is not
+// tried again.
 func (p *Plane) ChangePlans(ctx context.Context) error {
 	type due struct {
 		tenant       uint32
@@ -380,7 +402,7 @@ func (p *Plane) ChangePlans(ctx context.Context) error {
 		}
 		troubles = errors.Join(troubles, err)
 	}
-	return troubles
+	return errors.Join(troubles, p.changePrices(ctx))
 }
 
 func (p *Plane) changePlan(ctx context.Context, tenant uint32, subscription uint64) error {

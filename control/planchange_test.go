@@ -134,6 +134,38 @@ func TestChangesOfPlan(t *testing.T) {
 		t.Errorf("after its time: %+v", down)
 	}
 
+	// A price announced for a day is the plan's from its first instant on, and of those that
+	// are moved; a change to it at the end of the month is agreed at the price then.
+	s.refused(s.AnnouncePrice(s.ctx, s.owner, tiny.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "3"}, now, true), model.Invalid, "day to come")
+	s.refused(s.AnnouncePrice(s.ctx, s.owner, tiny.ID, model.PriceSheet{Currency: "EUR", MonthlyFee: "3"}, now.AddDate(0, 0, 2), true), model.Conflict, "paid in USD")
+	s.refused(s.AnnouncePrice(s.ctx, s.owner, small.ID, *small.Price, now.AddDate(0, 0, 2), true), model.Conflict, "is the one")
+	day := end.AddDate(0, 0, 9)
+	s.must(s.AnnouncePrice(s.ctx, s.owner, tiny.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "3"}, day.Add(5*time.Hour), true))
+	s.refused(s.AnnouncePrice(s.ctx, s.owner, tiny.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "4"}, day, true), model.Conflict, "take it back first")
+	s.must(s.TakeBackPrice(s.ctx, s.owner, tiny.ID))
+	s.refused(s.TakeBackPrice(s.ctx, s.owner, tiny.ID), model.NotFound, "ahead")
+	s.must(s.AnnouncePrice(s.ctx, s.owner, tiny.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "3"}, day, true))
+	s.must(s.AnnouncePrice(s.ctx, s.owner, small.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "12"}, day, false))
+	s.must(s.ChangePlans(s.ctx))
+	if d, err := s.PlanDetail(s.ctx, s.owner, tiny.ID); err != nil || d.Ahead == nil || !d.Ahead.From.Equal(day) || d.Ahead.Told || d.Price.MonthlyFee != "2" || running().Price.MonthlyFee != "1" {
+		t.Errorf("before the day: %+v, %v", d, err)
+	}
+	c = s.to(down.ID, small)
+	c.At = end.AddDate(0, 1, 0)
+	s.refused(s.ChangeAppPlan(s.ctx, s.dev, c), model.Conflict, "changed meanwhile")
+	if effect, err := s.try(s.dev, c); err != nil || effect.ToPrice.MonthlyFee != "12" || effect.Terms == c.Terms {
+		t.Errorf("%+v, %v", effect, err)
+	}
+	now = day.Add(time.Minute)
+	s.must(s.ChangePlans(s.ctx))
+	if d, err := s.PlanDetail(s.ctx, s.owner, tiny.ID); err != nil || d.Ahead != nil || d.Price.MonthlyFee != "3" || d.OtherPrice != 0 {
+		t.Errorf("after the day: %+v, %v", d, err)
+	}
+	if got := running(); got.Price.MonthlyFee != "3" || !got.StartedAt.Equal(day) {
+		t.Errorf("after the day: %+v", got)
+	}
+	down = running()
+
 	// One that cannot be made says why. Ending the subscription drops what was ahead.
 	c = s.to(down.ID, daily)
 	c.At = end.AddDate(0, 1, 0)

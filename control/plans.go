@@ -278,6 +278,9 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 			where tenant_id = $1 and plan_id = $2 returning plan_num`, w.tenant, id).Scan(&num); err != nil {
 			return err
 		}
+		if _, err := w.Exec(ctx, `delete from price_change where tenant_id = $1 and plan_id = $2`, w.tenant, id); err != nil {
+			return err
+		}
 		if err := w.untag(ctx, "/usageplans/"+id); err != nil {
 			return err
 		}
@@ -368,6 +371,8 @@ func (p *Plane) PlanDetail(ctx context.Context, actor Actor, id string) (PlanDet
 			var plans []Plan
 			collect(b, &plans, scanPlan, planSelect+` and p.plan_id = $2`, actor.Tenant, id)
 			collect(b, &out.Versions, scanVersion, planVersions, actor.Tenant, id)
+			var ahead []PriceChange
+			collect(b, &ahead, scanPriceChange, priceAhead, actor.Tenant, id)
 			if err := tx.SendBatch(ctx, b).Close(); err != nil {
 				return err
 			}
@@ -375,6 +380,9 @@ func (p *Plane) PlanDetail(ctx context.Context, actor Actor, id string) (PlanDet
 				return model.Errorf(model.NotFound, "there is no plan %q", id)
 			}
 			out.Plan = plans[0]
+			if len(ahead) > 0 {
+				out.Ahead = &ahead[0]
+			}
 			return nil
 		}
 		return tx.SendBatch(ctx, b).Close()

@@ -28,11 +28,28 @@ create table plan_change (
 );
 create index plan_change_due on plan_change (at) where problem = '';
 
+-- A price that a plan has from a day on: the sheet is a version of the plan's, made when
+-- it was announced, and becomes the plan's own then.
+create table price_change (
+  tenant_id integer not null,
+  plan_id text not null,
+  sheet_num integer not null,
+  at timestamptz not null check (at = date_trunc('day', at, 'UTC')),
+  move boolean not null, -- running subscriptions go to it too; else they keep theirs
+  asked_by text not null,
+  asked_at timestamptz not null default now(),
+  told_at timestamptz, -- when customers were written to; null: they are yet to be
+  primary key (tenant_id, plan_id),
+  foreign key (tenant_id, plan_id) references plan
+);
+create index price_change_due on price_change (at);
+create index price_change_untold on price_change (asked_at) where told_at is null;
+
 do $$
 declare
   t text;
 begin
-  foreach t in array array['plan_change']
+  foreach t in array array['plan_change', 'price_change']
   loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);

@@ -833,6 +833,20 @@ CREATE TABLE public.portal_api (
 
 ALTER TABLE ONLY public.portal_api FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.price_change (
+    tenant_id integer NOT NULL,
+    plan_id text NOT NULL,
+    sheet_num integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    move boolean NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    told_at timestamp with time zone,
+    CONSTRAINT price_change_at_check CHECK ((at = date_trunc('day'::text, at, 'UTC'::text)))
+);
+
+ALTER TABLE ONLY public.price_change FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.price_sheet (
     sheet_num integer NOT NULL,
     tenant_id integer,
@@ -1654,6 +1668,9 @@ ALTER TABLE ONLY public.portal
 ALTER TABLE ONLY public.portal
     ADD CONSTRAINT portal_slug_key UNIQUE (slug);
 
+ALTER TABLE ONLY public.price_change
+    ADD CONSTRAINT price_change_pkey PRIMARY KEY (tenant_id, plan_id);
+
 ALTER TABLE ONLY public.price_sheet
     ADD CONSTRAINT price_sheet_pkey PRIMARY KEY (sheet_num);
 
@@ -1852,6 +1869,10 @@ CREATE INDEX plan_change_due ON public.plan_change USING btree (at) WHERE (probl
 CREATE INDEX plan_list ON public.plan USING btree (tenant_id, name, plan_id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX plan_stage_stage ON public.plan_stage USING btree (tenant_id, stage_num);
+
+CREATE INDEX price_change_due ON public.price_change USING btree (at);
+
+CREATE INDEX price_change_untold ON public.price_change USING btree (asked_at) WHERE (told_at IS NULL);
 
 CREATE UNIQUE INDEX price_sheet_version ON public.price_sheet USING btree (tenant_id, plan_id, version) NULLS NOT DISTINCT;
 
@@ -2121,6 +2142,9 @@ ALTER TABLE ONLY public.portal_api
 ALTER TABLE ONLY public.portal
     ADD CONSTRAINT portal_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.price_change
+    ADD CONSTRAINT price_change_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
+
 ALTER TABLE ONLY public.price_sheet
     ADD CONSTRAINT price_sheet_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
@@ -2291,6 +2315,8 @@ ALTER TABLE public.portal ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.portal_api ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.price_change ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.price_sheet ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.psp_object ENABLE ROW LEVEL SECURITY;
@@ -2392,6 +2418,8 @@ CREATE POLICY tenant_only ON public.plan_stage USING ((((tenant_id)::text = curr
 CREATE POLICY tenant_only ON public.portal USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.portal_api USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.price_change USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.price_sheet USING (((tenant_id IS NULL) OR ((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text))) WITH CHECK ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -77,12 +77,11 @@ func (v *visit) workOut(s control.AppSubscription, to control.CataloguePlan, f *
 			f.When = atEnd
 		}
 	}
-	ask := control.PlanSwitch{Subscription: s.ID, PlanID: to.ID, Terms: to.Terms}
+	ask := control.PlanSwitch{Subscription: s.ID, PlanID: to.ID}
 	month := v.Now()
 	if f.When == atEnd {
 		ask.At, month = end, end
 	}
-	f.Terms = to.Terms
 	var effect control.SwitchEffect
 	after, err := v.Billing.PreviewChange(v.ctx(), v.books(), month, v.Plane.TrySwitch(v.actor(), ask, &effect))
 	if err != nil {
@@ -92,7 +91,7 @@ func (v *visit) workOut(s control.AppSubscription, to control.CataloguePlan, f *
 	if err != nil {
 		return err
 	}
-	f.Change = shownChange(effect, before, after)
+	f.Terms, f.Change = effect.Terms, shownChange(effect, before, after)
 	return nil
 }
 

@@ -60,17 +60,8 @@ func (v *visit) movePageWith(status int, f planMove) error {
 
 // workOutMove fills in what a move to a plan comes to.
 func (v *visit) workOutMove(developer string, s control.AppSubscription, to *control.Plan, f *planMove) error {
-	detail, err := v.Plane.PlanDetail(v.ctx(), v.actor(), to.ID)
-	if err != nil {
-		return err
-	}
-	for _, p := range detail.Versions {
-		if p.Current {
-			f.Terms = p.Terms
-		}
-	}
 	_, end := rate.Month(v.Now())
-	ask, month := control.PlanSwitch{Subscription: s.ID, PlanID: to.ID, Terms: f.Terms, WholeFee: f.WholeFee}, v.Now()
+	ask, month := control.PlanSwitch{Subscription: s.ID, PlanID: to.ID, WholeFee: f.WholeFee}, v.Now()
 	if f.When == "end" {
 		ask.At, month = end, end
 	}
@@ -84,7 +75,7 @@ func (v *visit) workOutMove(developer string, s control.AppSubscription, to *con
 	if err != nil {
 		return err
 	}
-	f.Change = &money.Change{From: e.From, To: e.To, Price: e.ToPrice, At: e.At, Later: e.Later, WholeFee: e.WholeFee, QuotaCarried: e.QuotaCarried,
+	f.Terms, f.Change = e.Terms, &money.Change{From: e.From, To: e.To, Price: e.ToPrice, At: e.At, Later: e.Later, WholeFee: e.WholeFee, QuotaCarried: e.QuotaCarried,
 		OldQuota: e.OldQuota, NewQuota: e.NewQuota, Before: before, After: after}
 	return nil
 }
