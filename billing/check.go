@@ -179,7 +179,7 @@ func checkRated(ctx context.Context, b *Billing, c *model.Check) error {
 					return err
 				}
 				for _, l := range rated {
-					if !model.Used(l.Meter) {
+					if !model.Journaled(l.Meter) {
 						continue
 					}
 					lines++

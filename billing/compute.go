@@ -136,7 +136,8 @@ type question struct {
 	developer string // only of this one
 	month     time.Time
 	gen       int
-	free      bool // subscriptions without a price too
+	free      bool      // subscriptions without a price too
+	asOf      time.Time // of what a tenant has by the hour: up to then
 }
 
 // uses reads what there is to bill of a month.
@@ -153,7 +154,7 @@ func uses(ctx context.Context, tx pgx.Tx, q question) ([]use, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (u use, err error) {
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (u use, err error) {
 		var email, name, sellerName, sellerEmail string
 		var until *time.Time
 		u.Month = begin
@@ -165,6 +166,15 @@ func uses(ctx context.Context, tx pgx.Tx, q question) ([]use, error) {
 		u.from, u.to = party(u.from, sellerName, sellerEmail), party(u.to, name, email)
 		return u, err
 	})
+	if err != nil || q.seller != ByOperator {
+		return all, err
+	}
+	for i := range all {
+		if err := had(ctx, tx, q, &all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // tried fills in what was used before the end of a trial, where one reaches into

@@ -199,7 +199,7 @@ func (b *Billing) Preview(ctx context.Context, s Scope, month time.Time) ([]Invo
 	}
 	var bills []bill
 	err := b.read(ctx, scope, func(tx pgx.Tx) (err error) {
-		bills, err = compute(ctx, tx, question{tenant: s.Tenant, seller: seller, developer: s.Developer, month: begin, gen: everything})
+		bills, err = compute(ctx, tx, question{tenant: s.Tenant, seller: seller, developer: s.Developer, month: begin, gen: everything, asOf: b.now()})
 		return err
 	})
 	if err != nil {
@@ -447,15 +447,24 @@ func (b *Billing) OperatorSheets(ctx context.Context) (out []SheetVersion, err e
 	return out, err
 }
 
-// AmazonSheet is the shape and the prices of Amazon API Gateway's REST calls in
-// us-east-1, for an operator to begin with.
+// AmazonSheet is the shape and the prices of Amazon API Gateway's REST calls and caches
+// in us-east-1, for an operator to begin with.
 func AmazonSheet() model.PriceSheet {
 	return model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{
 		{UpTo: 333_000_000, Price: "3.50", Per: 1_000_000},
 		{UpTo: 1_000_000_000, Price: "2.80", Per: 1_000_000},
 		{UpTo: 20_000_000_000, Price: "2.38", Per: 1_000_000},
 		{Price: "1.51", Per: 1_000_000},
-	}}
+	}, Meters: amazonCaches()}
+}
+
+// amazonCaches are the prices of Amazon's caches by the hour, in the same region.
+func amazonCaches() (out []model.MeterPrice) {
+	prices := []model.Decimal{"0.02", "0.038", "0.2", "0.25", "0.5", "1", "1.9", "3.8"}
+	for i, size := range model.CacheClusterSizes {
+		out = append(out, model.MeterPrice{Meter: model.MeterCache(size), Tiers: []model.PriceTier{{Price: prices[i]}}})
+	}
+	return out
 }
 
 // AddOperatorSheet makes a version of what tenants are billed by, from a month on

@@ -36,8 +36,8 @@ func (b *Billing) replay(ctx context.Context, id string) (differences []string, 
 	again := map[line]rate.Line{}
 	err = b.read(ctx, Operator, func(tx pgx.Tx) error {
 		var q question
-		if err := tx.QueryRow(ctx, `select tenant_id, seller, coalesce(developer_id, ''), period_start, cut from invoice where invoice_id = $1`, id).
-			Scan(&q.tenant, &q.seller, &q.developer, &q.month, &q.gen); err != nil {
+		if err := tx.QueryRow(ctx, `select tenant_id, seller, coalesce(developer_id, ''), period_start, cut, finalized_at from invoice where invoice_id = $1`, id).
+			Scan(&q.tenant, &q.seller, &q.developer, &q.month, &q.gen, &q.asOf); err != nil {
 			return err
 		}
 		q.month = q.month.UTC()

@@ -53,6 +53,9 @@ func (s *PlanSpec) check(hard bool) error {
 	if err := s.Price.Validate(); err != nil {
 		return err
 	}
+	if err := s.Price.OfCalls(); err != nil {
+		return err
+	}
 	if err := s.checkHard(hard); err != nil {
 		return err
 	}

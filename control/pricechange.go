@@ -32,6 +32,9 @@ func (p *Plane) AnnouncePrice(ctx context.Context, actor Actor, planID string, s
 	if err := sheet.Validate(); err != nil {
 		return err
 	}
+	if err := sheet.OfCalls(); err != nil {
+		return err
+	}
 	y, m, d := from.UTC().Date()
 	from = time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 	if now := p.now(); !from.After(now) || from.After(now.AddDate(maxAhead, 0, 0)) {

@@ -45,11 +45,67 @@ create table price_change (
 create index price_change_due on price_change (at);
 create index price_change_untold on price_change (asked_at) where told_at is null;
 
+-- What a tenant has by the hour or the month: caches of stages, by their size, and custom
+-- domains. Triggers write it with what it is about, so nothing that changes either can
+-- leave it out, and a crash loses nothing. What was there before is there from now on.
+create table resource_interval (
+  tenant_id integer not null references tenant,
+  kind text not null check (kind in ('cache', 'domain')),
+  resource text not null, -- a stage's number, or a domain's key
+  size text not null, -- of a cache, in GB; of a domain empty
+  valid_from timestamptz not null,
+  valid_to timestamptz, -- null: it is there
+  primary key (tenant_id, kind, resource, valid_from),
+  check (valid_to > valid_from)
+);
+create unique index resource_interval_open on resource_interval (tenant_id, kind, resource) where valid_to is null;
+
+alter table invoice_line drop constraint invoice_line_meter_check,
+  add constraint invoice_line_meter_check check (
+    meter in ('fee', 'calls', 'bytes-out', 'minimum', 'maximum', 'discount', 'coupon', 'domain-months') or meter like 'cache-hours-%');
+
+-- From now on a resource has this size; null: it is gone.
+create function resource_is(of_tenant integer, of_kind text, named text, sized text) returns void language plpgsql as $$
+begin
+  if exists (select from resource_interval where tenant_id = of_tenant and kind = of_kind and resource = named and valid_to is null and size = sized) then
+    return;
+  end if;
+  delete from resource_interval where tenant_id = of_tenant and kind = of_kind and resource = named and valid_to is null and valid_from >= now();
+  update resource_interval set valid_to = now() where tenant_id = of_tenant and kind = of_kind and resource = named and valid_to is null;
+  if sized is not null then
+    insert into resource_interval (tenant_id, kind, resource, size, valid_from) values (of_tenant, of_kind, named, sized, now());
+  end if;
+end $$;
+
+create function stage_cache_is() returns trigger language plpgsql as $$
+begin
+  perform resource_is(new.tenant_id, 'cache', new.stage_num::text, case
+    when new.deleted_at is null and (new.settings->>'cacheClusterEnabled')::boolean then coalesce(nullif(new.settings->>'cacheClusterSize', ''), '0.5') end);
+  return null;
+end $$;
+create trigger stage_cache after insert or update of settings, deleted_at on stage for each row execute function stage_cache_is();
+
+create function domain_is() returns trigger language plpgsql as $$
+begin
+  if tg_op = 'DELETE' then
+    perform resource_is(old.tenant_id, 'domain', old.key, null);
+  else
+    perform resource_is(new.tenant_id, 'domain', new.key, '');
+  end if;
+  return null;
+end $$;
+create trigger domain_there after insert or delete on domain for each row execute function domain_is();
+
+insert into resource_interval (tenant_id, kind, resource, size, valid_from)
+  select tenant_id, 'cache', stage_num::text, coalesce(nullif(settings->>'cacheClusterSize', ''), '0.5'), now() from stage
+  where deleted_at is null and (settings->>'cacheClusterEnabled')::boolean
+  union all select tenant_id, 'domain', key, '', now() from domain;
+
 do $$
 declare
   t text;
 begin
-  foreach t in array array['plan_change', 'price_change']
+  foreach t in array array['plan_change', 'price_change', 'resource_interval']
   loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);

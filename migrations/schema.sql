@@ -21,6 +21,18 @@ begin
   return new;
 end $$;
 
+CREATE FUNCTION public.domain_is() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op = 'DELETE' then
+    perform resource_is(old.tenant_id, 'domain', old.key, null);
+  else
+    perform resource_is(new.tenant_id, 'domain', new.key, '');
+  end if;
+  return null;
+end $$;
+
 CREATE FUNCTION public.final_invoice_is_immutable() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -46,6 +58,20 @@ begin
   raise exception '% is never changed', tg_table_name;
 end $$;
 
+CREATE FUNCTION public.resource_is(of_tenant integer, of_kind text, named text, sized text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from resource_interval where tenant_id = of_tenant and kind = of_kind and resource = named and valid_to is null and size = sized) then
+    return;
+  end if;
+  delete from resource_interval where tenant_id = of_tenant and kind = of_kind and resource = named and valid_to is null and valid_from >= now();
+  update resource_interval set valid_to = now() where tenant_id = of_tenant and kind = of_kind and resource = named and valid_to is null;
+  if sized is not null then
+    insert into resource_interval (tenant_id, kind, resource, size, valid_from) values (of_tenant, of_kind, named, sized, now());
+  end if;
+end $$;
+
 CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -61,6 +87,15 @@ CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.rive
         ELSE 0
     END = 1;
 $$;
+
+CREATE FUNCTION public.stage_cache_is() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform resource_is(new.tenant_id, 'cache', new.stage_num::text, case
+    when new.deleted_at is null and (new.settings->>'cacheClusterEnabled')::boolean then coalesce(nullif(new.settings->>'cacheClusterSize', ''), '0.5') end);
+  return null;
+end $$;
 
 CREATE FUNCTION public.usage_fence(t regclass) RETURNS void
     LANGUAGE plpgsql
@@ -601,7 +636,7 @@ CREATE TABLE public.invoice_line (
     invoiced bigint NOT NULL,
     amount bigint NOT NULL,
     tax bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT invoice_line_meter_check CHECK ((meter = ANY (ARRAY['fee'::text, 'calls'::text, 'bytes-out'::text, 'minimum'::text, 'maximum'::text, 'discount'::text, 'coupon'::text])))
+    CONSTRAINT invoice_line_meter_check CHECK (((meter = ANY (ARRAY['fee'::text, 'calls'::text, 'bytes-out'::text, 'minimum'::text, 'maximum'::text, 'discount'::text, 'coupon'::text, 'domain-months'::text])) OR (meter ~~ 'cache-hours-%'::text)))
 );
 
 ALTER TABLE ONLY public.invoice_line FORCE ROW LEVEL SECURITY;
@@ -923,6 +958,19 @@ CREATE TABLE public.quota_window (
 );
 
 ALTER TABLE ONLY public.quota_window FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.resource_interval (
+    tenant_id integer NOT NULL,
+    kind text NOT NULL,
+    resource text NOT NULL,
+    size text NOT NULL,
+    valid_from timestamp with time zone NOT NULL,
+    valid_to timestamp with time zone,
+    CONSTRAINT resource_interval_check CHECK ((valid_to > valid_from)),
+    CONSTRAINT resource_interval_kind_check CHECK ((kind = ANY (ARRAY['cache'::text, 'domain'::text])))
+);
+
+ALTER TABLE ONLY public.resource_interval FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.river_job (
     id bigint NOT NULL,
@@ -1686,6 +1734,9 @@ ALTER TABLE ONLY public.quota_lease
 ALTER TABLE ONLY public.quota_window
     ADD CONSTRAINT quota_window_pkey PRIMARY KEY (tenant_id, subscription_id, window_start);
 
+ALTER TABLE ONLY public.resource_interval
+    ADD CONSTRAINT resource_interval_pkey PRIMARY KEY (tenant_id, kind, resource, valid_from);
+
 ALTER TABLE ONLY public.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
 
@@ -1886,6 +1937,8 @@ CREATE INDEX quota_lease_recalled ON public.quota_lease USING btree (boot) WHERE
 
 CREATE INDEX quota_window_age ON public.quota_window USING btree (window_start);
 
+CREATE UNIQUE INDEX resource_interval_open ON public.resource_interval USING btree (tenant_id, kind, resource) WHERE (valid_to IS NULL);
+
 CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
 
 CREATE INDEX river_job_kind ON public.river_job USING btree (kind);
@@ -1990,6 +2043,8 @@ CREATE TRIGGER credit_note_is_immutable BEFORE DELETE OR UPDATE ON public.credit
 
 CREATE TRIGGER deployment_is_immutable BEFORE UPDATE ON public.deployment FOR EACH ROW EXECUTE FUNCTION public.deployment_is_immutable();
 
+CREATE TRIGGER domain_there AFTER INSERT OR DELETE ON public.domain FOR EACH ROW EXECUTE FUNCTION public.domain_is();
+
 CREATE TRIGGER final_invoice_is_immutable BEFORE DELETE OR UPDATE ON public.invoice FOR EACH ROW EXECUTE FUNCTION public.final_invoice_is_immutable();
 
 CREATE TRIGGER final_line_is_immutable BEFORE INSERT OR DELETE OR UPDATE ON public.invoice_line FOR EACH ROW EXECUTE FUNCTION public.final_line_is_immutable();
@@ -1997,6 +2052,8 @@ CREATE TRIGGER final_line_is_immutable BEFORE INSERT OR DELETE OR UPDATE ON publ
 CREATE TRIGGER payment_is_immutable BEFORE DELETE OR UPDATE ON public.payment FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
 
 CREATE TRIGGER price_sheet_is_immutable BEFORE DELETE OR UPDATE ON public.price_sheet FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
+
+CREATE TRIGGER stage_cache AFTER INSERT OR UPDATE OF settings, deleted_at ON public.stage FOR EACH ROW EXECUTE FUNCTION public.stage_cache_is();
 
 ALTER TABLE ONLY public.access_association
     ADD CONSTRAINT access_association_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num);
@@ -2163,6 +2220,9 @@ ALTER TABLE ONLY public.quota_lease
 ALTER TABLE ONLY public.quota_window
     ADD CONSTRAINT quota_window_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
 
+ALTER TABLE ONLY public.resource_interval
+    ADD CONSTRAINT resource_interval_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.routing_rule
     ADD CONSTRAINT routing_rule_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
 
@@ -2325,6 +2385,8 @@ ALTER TABLE public.quota_lease ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.quota_window ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.resource_interval ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.routing_rule ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.service_credential ENABLE ROW LEVEL SECURITY;
@@ -2428,6 +2490,8 @@ CREATE POLICY tenant_only ON public.psp_object USING ((((tenant_id)::text = curr
 CREATE POLICY tenant_only ON public.quota_lease USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.quota_window USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.resource_interval USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.routing_rule USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

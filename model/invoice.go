@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Invoice is one, without its lines. Amounts are in minor units of Currency,
 // which has Digits of them.
@@ -131,10 +134,30 @@ const (
 	MeterMaximum  = "maximum"   // what was beyond the maximum
 	MeterDiscount = "discount"
 	MeterCoupon   = "coupon"
+	MeterDomains  = "domain-months" // custom domains, each for a month begun
+	meterCache    = "cache-hours-"  // of stages' caches, in front of the size: each for an hour begun
 )
 
+// MeterCache is the meter of caches of a size, one of CacheClusterSizes.
+func MeterCache(size string) string { return meterCache + size }
+
+// CacheOf is the size of the caches that a meter counts, in GB; empty: it counts others.
+func CacheOf(meter string) string {
+	size, _ := strings.CutPrefix(meter, meterCache)
+	if size == meter {
+		return ""
+	}
+	return size
+}
+
 // Used reports that a line's meter counts what was used.
-func Used(meter string) bool { return meter == MeterCalls || meter == MeterBytesOut }
+func Used(meter string) bool { return Journaled(meter) || Held(meter) }
+
+// Journaled reports that a meter counts calls, which are in the journals.
+func Journaled(meter string) bool { return meter == MeterCalls || meter == MeterBytesOut }
+
+// Held reports that a meter counts what a tenant has, by the time it has it.
+func Held(meter string) bool { return meter == MeterDomains || CacheOf(meter) != "" }
 
 // InvoiceLine is one amount and how it comes about.
 type InvoiceLine struct {

@@ -449,6 +449,10 @@ func (v *visit) ourBill() error {
 	if err != nil {
 		return err
 	}
+	ahead, err := v.Billing.Forecast(v.ctx(), v.books())
+	if err != nil {
+		return err
+	}
 	l, next, err := v.Billing.Invoices(v.ctx(), v.books(), billing.Filter{Seller: billing.ByOperator, After: v.query("after")})
 	if err != nil {
 		return err
@@ -457,7 +461,7 @@ func (v *visit) ourBill() error {
 	if err != nil {
 		return err
 	}
-	return v.render(ourBillView(v.page("Your own bill"), month, now, l, v.next(next), pay))
+	return v.render(ourBillView(v.page("Your own bill"), month, now, ahead, l, v.next(next), pay))
 }
 
 // sellerForm is who invoices are from, as it is edited.

@@ -52,7 +52,7 @@ func (s *site) shop() (owner control.Actor, pages map[string]string) {
 	s.must(err)
 	return owner, map[string]string{
 		"plans": "/plans", "plan": "/plans/" + gold.ID, "plan-edit": "/plans/" + gold.ID + "/edit", "plan-new": "/plans/new",
-		"plan-price": "/plans/" + gold.ID + "/price",
+		"plan-price":   "/plans/" + gold.ID + "/price",
 		"plan-reprice": "/plans/" + gold.ID + "/reprice", "plan-delete": "/plans/" + free.ID + "/delete",
 		"keys": "/keys", "key-new": "/keys/new", "key": "/keys/" + own.ID, "key-of-app": "/keys/" + theirs.ID, "key-delete": "/keys/" + own.ID + "/delete", "key-import": "/keys/import",
 		"developers": "/developers", "developer": "/developers/" + developer, "developer-disable": "/developers/" + developer + "/disable",

@@ -57,13 +57,19 @@ func rows(inv *model.InvoiceDetail) []row {
 var names = map[string]string{
 	model.MeterFee: "Monthly fee", model.MeterCalls: "Calls", model.MeterBytesOut: "Data out, bytes", model.MeterMinimum: "Up to the minimum of the month",
 	model.MeterMaximum: "Beyond the maximum of the month", model.MeterDiscount: "Discount", model.MeterCoupon: "Coupon",
+	model.MeterDomains: "Custom domains, months",
 }
 
 // LineName is what a line is called.
-func LineName(l *model.InvoiceLine) string { return names[l.Meter] }
+func LineName(l *model.InvoiceLine) string {
+	if size := model.CacheOf(l.Meter); size != "" {
+		return "Cache of " + size + " GB, hours"
+	}
+	return names[l.Meter]
+}
 
 func lineRows(inv *model.InvoiceDetail, l *model.InvoiceLine) []row {
-	head := row{kind: rowLine, text: names[l.Meter], amount: bare(l.Amount, &inv.Invoice)}
+	head := row{kind: rowLine, text: LineName(l), amount: bare(l.Amount, &inv.Invoice)}
 	if model.Used(l.Meter) {
 		head.quantity = ui.Quantity(l.Quantity)
 	}
