@@ -71,3 +71,43 @@ func TestWhatIsHeldIsBilled(t *testing.T) {
 		t.Errorf("what ended later changes the invoice: %v, %v", d, err)
 	}
 }
+
+// What falls out of the books has a value beside it, or the reason why there is none.
+func TestWhatIsNotBilledHasAValue(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	sub := b.subscribe(b.tenant, b.developer, cents, march)
+	b.must(b.AddOperatorSheet(b.ctx, by, model.PriceSheet{Currency: "EUR", Tiers: []model.PriceTier{{Price: "0.1"}}}, march))
+	own := one[uint64](b, `insert into subscription (tenant_id, plan_id, terms, started_at) select tenant_id, plan_id, terms, $2 from subscription where subscription_id = $1 returning subscription_id`, sub, march)
+	free := one[uint64](b, `insert into subscription (tenant_id, plan_id, terms, started_at) select tenant_id, plan_id, 0, $2 from subscription where subscription_id = $1 returning subscription_id`, sub, march)
+	b.use(b.tenant, sub, march, 5, model.FlagBillable)
+	b.use(b.tenant, own, march, 134, model.FlagBillable)
+	b.use(b.tenant, free, march, 7, model.FlagBillable)
+	b.use(b.tenant, 0, march, 3, model.FlagBillable)
+	bal, err := b.Balance(b.ctx, b.scope(), march)
+	b.must(err)
+	if len(bal.Unbilled) != 3 || bal.Unbilled[0].Calls != 134 || len(bal.Unbilled[0].Worth) != 1 || bal.Unbilled[0].Worth[0].Minor != 124 ||
+		bal.Unbilled[1].Calls != 7 || bal.Unbilled[1].Why == "" || bal.Unbilled[2].Calls != 3 || bal.Unbilled[2].Why == "" {
+		t.Errorf("%+v", bal.Unbilled)
+	}
+	// 5 of the included 10 are left: of 25 set aside, 20 would have been charged.
+	batch := &model.Batch{Boot: model.BootID{9}, Seq: 1, Lines: []model.UsageLine{
+		{Hour: march.Unix() / 3600, Tenant: b.tenant, Subscription: sub, Status: 200, Flags: model.FlagBillable, Calls: 25},
+		{Hour: march.Unix() / 3600, Tenant: b.tenant, Subscription: sub, Status: 429, Calls: 1000}}}
+	for i, encoded := range [][]byte{batch.Encode(), []byte("no batch")} {
+		b.exec(`insert into usage_quarantine (hash, gateway_id, reason, encoded) values (decode(repeat($1, 32), 'hex'), 1, 'x', $2)`, []string{"00", "01"}[i], encoded)
+	}
+	b.must(b.Check(b.ctx))
+	all, err := b.Checks(b.ctx)
+	b.must(err)
+	figures := map[string]int64{}
+	for _, f := range all[0].Figures {
+		figures[f.Name] = f.N
+	}
+	for name, want := range map[string]int64{"set aside": 2, "calls set aside": 25, "set aside that cannot be read, so without a value": 1,
+		"minor units of EUR that they are worth to the operator": 250, "minor units of USD that they are worth to tenants": 20} {
+		if figures[name] != want {
+			t.Errorf("%s: %d, want %d; %v", name, figures[name], want, figures)
+		}
+	}
+}

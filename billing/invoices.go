@@ -241,6 +241,7 @@ type Balance struct {
 	Sums     []Sum // of final invoices, by currency
 	Owed     []Sum // beyond those, as of now; Invoices is how many there would be
 	Money    []Money
+	Unbilled []Unbilled // billable calls that nobody is charged for
 }
 
 // Money is what became of a month's final invoices in one currency. Credited, Paid,
@@ -318,7 +319,11 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 			out.Money[i].Digits, _ = model.MinorDigits(out.Money[i].Currency)
 		}
 		bills, err := compute(ctx, tx, question{tenant: s.Tenant, seller: BySeller, month: begin, gen: everything})
+		if err != nil {
+			return err
+		}
 		out.Owed = sums(bills)
+		out.Unbilled, err = unbilled(ctx, tx, s.Tenant, begin)
 		return err
 	})
 	return out, err

@@ -21,7 +21,9 @@ func (v *visit) announcePage() error {
 		return err
 	}
 	y, m, _ := v.Now().UTC().Date()
-	f := &announceForm{newPlanForm(p, true), time.Date(y, m+1, 1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly), "move"}
+	plan := newPlanForm(p, true)
+	plan.Kept = 0 // whether they keep it is asked here
+	f := &announceForm{plan, time.Date(y, m+1, 1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly), "move"}
 	return v.render(announceView(v.announcePageOf(p), p, f))
 }
 
@@ -38,7 +40,9 @@ func (v *visit) announce() error {
 	if err != nil {
 		return err
 	}
-	f := &announceForm{v.readPlanForm(p), v.value("from"), v.value("move")}
+	plan := v.readPlanForm(p)
+	plan.Kept = 0
+	f := &announceForm{plan, v.value("from"), v.value("move")}
 	if act := v.value("act"); act != "" {
 		if act == "whatif" {
 			if err := v.tryOut(f.planForm); err != nil {
