@@ -36,13 +36,14 @@ type Filter struct {
 const invoiceColumns = `i.invoice_id, i.seller, t.account_id, coalesce(i.developer_id, ''), coalesce(i.number, ''), i.state = 'final',
 	i.period_start, i.period_end, i.currency, i.total, i.from_party, i.to_party, i.created_at, coalesce(i.finalized_at, '0001-01-01'),
 	i.tax, i.kind = 'adjustment', coalesce(c.state, ''), coalesce(c.due_at, '0001-01-01'), coalesce(c.amount_due, 0), coalesce(c.amount_paid, 0),
-	coalesce(c.by, ''), coalesce(c.attempts, 0), coalesce(c.last_error, '')`
+	coalesce(c.by, ''), coalesce(c.attempts, 0), coalesce(c.last_error, ''),
+	(select coalesce(sum(d.amount), 0)::bigint from dispute d where (d.tenant_id, d.invoice_id) = (i.tenant_id, i.invoice_id) and d.state = 'open')`
 
 const invoiceTables = `invoice i join tenant t using (tenant_id) left join collection c on (c.tenant_id, c.invoice_id) = (i.tenant_id, i.invoice_id)`
 
 func fields(i *Invoice) []any {
 	return []any{&i.ID, &i.Seller, &i.AccountID, &i.DeveloperID, &i.Number, &i.Final, &i.Begin, &i.End, &i.Currency, &i.Total, &i.From, &i.To, &i.CreatedAt, &i.FinalizedAt,
-		&i.Tax, &i.Adjustment, &i.State, &i.DueAt, &i.Due, &i.Paid, &i.By, &i.Attempts, &i.LastError}
+		&i.Tax, &i.Adjustment, &i.State, &i.DueAt, &i.Due, &i.Paid, &i.By, &i.Attempts, &i.LastError, &i.Disputed}
 }
 
 // settle completes what was read.
@@ -141,6 +142,15 @@ func settlement(ctx context.Context, tx pgx.Tx, d *InvoiceDetail) (err error) {
 		return err
 	}
 	if d.Payments, err = pgx.CollectRows(rows, pgx.RowToStructByPos[model.Payment]); err != nil {
+		return err
+	}
+	rows, err = tx.Query(ctx, `
+		select dispute_id, amount, reason, d.state, coalesce(answer_by, '0001-01-01'), at from dispute d join invoice using (tenant_id, invoice_id)
+		where invoice_id = $1 order by at, dispute_id`, d.ID)
+	if err != nil {
+		return err
+	}
+	if d.Disputes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[model.Dispute]); err != nil {
 		return err
 	}
 	d.Credits, err = creditsOf(ctx, tx, `n.invoice_id = $1 or n.adjustment_id = $1`, d.ID)

@@ -101,11 +101,27 @@ insert into resource_interval (tenant_id, kind, resource, size, valid_from)
   where deleted_at is null and (settings->>'cacheClusterEnabled')::boolean
   union all select tenant_id, 'domain', key, '', now() from domain;
 
+-- Payments that the card's holder disputes. While it is open, the invoice is as paid as it
+-- was, and says so; lost, the amount is booked as paid back.
+create table dispute (
+  tenant_id integer not null references tenant,
+  dispute_id text not null, -- dp_…, and the invoice's part of it where it is of several
+  invoice_id text not null,
+  amount bigint not null check (amount > 0), -- minor units
+  reason text not null,
+  state text not null check (state in ('open', 'won', 'lost')),
+  answer_by timestamptz, -- what shows that it is wrong has to be at Stripe
+  at timestamptz not null,
+  updated_at timestamptz not null,
+  primary key (tenant_id, invoice_id, dispute_id),
+  foreign key (tenant_id, invoice_id) references invoice
+);
+
 do $$
 declare
   t text;
 begin
-  foreach t in array array['plan_change', 'price_change', 'resource_interval']
+  foreach t in array array['plan_change', 'price_change', 'resource_interval', 'dispute']
   loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);

@@ -499,6 +499,22 @@ CREATE TABLE public.developer (
 
 ALTER TABLE ONLY public.developer FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.dispute (
+    tenant_id integer NOT NULL,
+    dispute_id text NOT NULL,
+    invoice_id text NOT NULL,
+    amount bigint NOT NULL,
+    reason text NOT NULL,
+    state text NOT NULL,
+    answer_by timestamp with time zone,
+    at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT dispute_amount_check CHECK ((amount > 0)),
+    CONSTRAINT dispute_state_check CHECK ((state = ANY (ARRAY['open'::text, 'won'::text, 'lost'::text])))
+);
+
+ALTER TABLE ONLY public.dispute FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.documentation_version (
     tenant_id integer NOT NULL,
     api_id text NOT NULL,
@@ -1614,6 +1630,9 @@ ALTER TABLE ONLY public.developer
 ALTER TABLE ONLY public.developer
     ADD CONSTRAINT developer_pkey PRIMARY KEY (tenant_id, developer_id);
 
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_pkey PRIMARY KEY (tenant_id, invoice_id, dispute_id);
+
 ALTER TABLE ONLY public.documentation_version
     ADD CONSTRAINT documentation_version_pkey PRIMARY KEY (tenant_id, api_id, version);
 
@@ -2115,6 +2134,12 @@ ALTER TABLE ONLY public.deployment
 ALTER TABLE ONLY public.developer
     ADD CONSTRAINT developer_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id);
+
 ALTER TABLE ONLY public.documentation_version
     ADD CONSTRAINT documentation_version_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
 
@@ -2345,6 +2370,8 @@ ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.developer ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.dispute ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.documentation_version ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.domain ENABLE ROW LEVEL SECURITY;
@@ -2450,6 +2477,8 @@ CREATE POLICY tenant_only ON public.credit_note USING ((((tenant_id)::text = cur
 CREATE POLICY tenant_only ON public.deployment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.developer USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.dispute USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.documentation_version USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -40,6 +40,7 @@ type Collection struct {
 	By        string    `json:"by,omitempty"`   // who collects it: "hand" or "stripe"
 	Attempts  int       `json:"attempts,omitempty"`
 	LastError string    `json:"lastError,omitempty"`
+	Disputed  int64     `json:"disputed,omitempty"` // of what was paid, what its payer disputes
 }
 
 // States of a final invoice.
@@ -69,7 +70,25 @@ type InvoiceDetail struct {
 	Taxes    []TaxLine     `json:"taxes,omitempty"`
 	Payments []Payment     `json:"payments,omitempty"`
 	Credits  []CreditNote  `json:"credits,omitempty"` // to it, or that stand for it
+	Disputes []Dispute     `json:"disputes,omitempty"`
 }
+
+// Dispute is a payment that the holder of the card disputes at the bank.
+type Dispute struct {
+	ID       string    `json:"id"`
+	Amount   int64     `json:"amount"`
+	Reason   string    `json:"reason"`            // in Stripe's words
+	State    string    `json:"state"`             // one of the DisputeStates
+	AnswerBy time.Time `json:"answerBy,omitzero"` // at Stripe
+	At       time.Time `json:"at"`
+}
+
+// States of a dispute.
+const (
+	DisputeOpen = "open"
+	DisputeWon  = "won"
+	DisputeLost = "lost" // the amount is paid back
+)
 
 // TaxLine is the tax of one rate on the sum of the lines.
 type TaxLine struct {

@@ -1,6 +1,8 @@
 package stripe_test
 
 import (
+	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -81,6 +83,41 @@ func TestPaid(t *testing.T) {
 	}
 	if n := len(r.at(account, "/v1/customers")["data"].([]any)); n != 1 {
 		t.Errorf("%d customers", n)
+	}
+}
+
+// A payment that is disputed is shown so; won, it stands; lost, it is paid back and
+// credited, once.
+func TestDisputes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	seller := billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	for i, c := range []struct {
+		evidence, state string
+		paid            int64
+	}{{"winning_evidence", model.DisputeWon, 2500}, {"none", model.DisputeLost, 0}} {
+		dev := r.newDeveloper(tenant, "dev"+strconv.Itoa(i))
+		r.pay(dev, "4000000000000259")
+		id := r.bill(dev, "25", "USD")
+		r.settle()
+		inv := r.invoice(seller, id)
+		if inv.State != model.StatePaid || inv.Disputed != 2500 || len(inv.Disputes) != 1 || inv.Disputes[0].State != model.DisputeOpen || inv.Disputes[0].AnswerBy.IsZero() {
+			t.Fatalf("disputed: %+v, %+v", inv.Collection, inv.Disputes)
+		}
+		r.post(account, "/v1/disputes/"+inv.Disputes[0].ID, url.Values{"evidence[uncategorized_text]": {c.evidence}, "submit": {"true"}})
+		r.settle()
+		r.exec(`update webhook_event set state = 'new', received_at = now() - interval '2 days'`)
+		r.must(r.Sweep(r.ctx))
+		r.settle()
+		inv = r.invoice(seller, id)
+		if inv.Disputed != 0 || inv.Disputes[0].State != c.state || inv.Paid != c.paid || inv.Due != c.paid || inv.State != model.StatePaid || len(inv.Credits) != i {
+			t.Errorf("%s: %+v, %+v, %+v", c.state, inv.Collection, inv.Disputes, inv.Credits)
+		}
+		if again, err := r.books.Dispute(r.ctx, seller, by, id, model.Dispute{ID: inv.Disputes[0].ID, Amount: 2500, State: model.DisputeOpen, At: r.now()}); again || err != nil {
+			t.Errorf("what ended is open again: %v, %v", again, err)
+		}
 	}
 }
 

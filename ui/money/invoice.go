@@ -227,6 +227,8 @@ func Standing(i *model.Invoice) (kind, word string) {
 	switch {
 	case !i.Final:
 		return "warn", "Draft"
+	case i.Disputed > 0:
+		return "danger", "Disputed"
 	case i.State == model.StateOpen && i.Paid > 0:
 		return "info", "Paid in part"
 	case i.State == model.StateOpen:
@@ -243,6 +245,22 @@ func Standing(i *model.Invoice) (kind, word string) {
 		return "ok", "Paid"
 	}
 	return "ok", "Final"
+}
+
+// disputeText says how a dispute stands.
+func disputeText(d *model.Dispute, i *model.Invoice) string {
+	about := "of " + Minor(d.Amount, i) + ", begun on " + ui.Date(d.At) + " (" + strings.ReplaceAll(d.Reason, "_", " ") + ")"
+	switch d.State {
+	case model.DisputeWon:
+		return "The dispute " + about + " was won: the payment stands."
+	case model.DisputeLost:
+		return "The dispute " + about + " was lost: the amount went back, and is credited."
+	}
+	out := "The holder of the card disputes the payment at the bank: a dispute " + about + ". No reminders are sent while it is open."
+	if !d.AnswerBy.IsZero() {
+		out += " What shows that it is wrong has to be at Stripe by " + ui.Date(d.AnswerBy) + "."
+	}
+	return out
 }
 
 // Minor is an amount in minor units of an invoice's currency, with it.
@@ -283,6 +301,7 @@ func settled(inv *model.InvoiceDetail) [][2]string {
 	add("Paid", inv.Paid)
 	add("Open", inv.Open())
 	add("To be paid back", inv.Surplus())
+	add("Disputed", inv.Disputed)
 	if inv.LastError != "" {
 		out = append(out, [2]string{"Last attempt to collect", inv.LastError})
 	}
