@@ -224,7 +224,9 @@ type PlanDetail struct {
 	Plan
 	Versions []PriceVersion
 	Ahead    *PriceChange // the price it has from a day on; nil: it stays as it is
-	Choices  []StageName
+	// NotSellable is why the plan cannot be offered with its price; empty: it can.
+	NotSellable string
+	Choices     []StageName
 }
 
 // NewKey asks for an API key. An empty Value is minted, for test or live use.

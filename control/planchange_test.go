@@ -57,7 +57,23 @@ func TestChangesOfPlan(t *testing.T) {
 	_, err = s.UpdatePlan(s.ctx, s.owner, large.ID, func(p *control.PlanSpec) error { p.Published = true; return nil })
 	s.must(err)
 	w.exec(`update tenant set billing_rules = '{"cardFirst": true}' where tenant_id = $1`, s.owner.Tenant)
-	w.exec(`insert into stripe_account (tenant_id, account, charges_enabled) values ($1, 'acct_1', true)`, s.owner.Tenant)
+	w.exec(`insert into stripe_account (tenant_id, account) values ($1, 'acct_1')`, s.owner.Tenant)
+	hidden, err := s.CreatePlan(s.ctx, s.owner, control.PlanSpec{Name: "Hidden", Price: priced("1", "1")})
+	s.must(err)
+	publish := func() error {
+		_, err := s.UpdatePlan(s.ctx, s.owner, hidden.ID, func(p *control.PlanSpec) error { p.Published = !p.Published; return nil })
+		return err
+	}
+	s.refused(publish(), model.Conflict, "takes no payments")
+	if d, err := s.PlanDetail(s.ctx, s.owner, hidden.ID); err != nil || d.NotSellable == "" {
+		t.Errorf("%+v, %v", d, err)
+	}
+	w.exec(`update tenant set billing_rules = '{"cardFirst": true, "byHand": true}' where tenant_id = $1`, s.owner.Tenant)
+	s.must(publish())
+	w.exec(`update tenant set billing_rules = '{"cardFirst": true}' where tenant_id = $1`, s.owner.Tenant)
+	s.must(publish()) // off the portal it goes always
+	w.exec(`update stripe_account set charges_enabled = true where tenant_id = $1`, s.owner.Tenant)
+	s.must(publish())
 	s.refused(s.ChangeAppPlan(s.ctx, s.dev, s.to(sub.ID, large)), model.Conflict, "save a card")
 	_, err = s.SubscribeApp(s.ctx, s.dev, app, large.ID)
 	s.refused(err, model.Conflict, "save a card")

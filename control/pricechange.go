@@ -51,6 +51,11 @@ func (p *Plane) AnnouncePrice(ctx context.Context, actor Actor, planID string, s
 		case move && was.Price != nil && was.Subscriptions > 0 && was.Price.Currency != sheet.Currency:
 			return model.Errorf(model.Conflict, "running subscriptions are paid in %s: a price in %s is for new ones only", was.Price.Currency, sheet.Currency)
 		}
+		if was.Published && was.Price == nil {
+			if err := sellable(ctx, w, w.tenant); err != nil {
+				return err
+			}
+		}
 		by := w.actor.Name
 		if by == "" {
 			by = w.actor.Member

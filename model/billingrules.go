@@ -19,6 +19,7 @@ type BillingRules struct {
 	Unpaid    string    `json:"unpaid"`    // KeepAccess or SuspendAccess
 	Taxes     []TaxRate `json:"taxes"`     // empty: none is charged
 	CardFirst bool      `json:"cardFirst"` // plans with a price need a saved card, where cards are taken
+	ByHand    bool      `json:"byHand"`    // priced plans are offered also while a connected Stripe account takes no payments
 }
 
 // What becomes of a developer's keys when an invoice stays unpaid.

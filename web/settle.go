@@ -289,6 +289,7 @@ type termsForm struct {
 	Grace     string
 	Unpaid    string
 	CardFirst bool
+	ByHand    bool
 	Taxes     []ui.RowValues
 	Country   string // of the seller; empty: not said
 	SellerURL string
@@ -313,7 +314,7 @@ func (v *visit) terms() error {
 	if err != nil {
 		return err
 	}
-	f := &termsForm{Days: strconv.Itoa(r.TermDays), Mail: r.Mail, Grace: strconv.Itoa(r.GraceDays), Unpaid: r.Unpaid, CardFirst: r.CardFirst}
+	f := &termsForm{Days: strconv.Itoa(r.TermDays), Mail: r.Mail, Grace: strconv.Itoa(r.GraceDays), Unpaid: r.Unpaid, CardFirst: r.CardFirst, ByHand: r.ByHand}
 	var days []string
 	for _, d := range r.Reminders {
 		days = append(days, strconv.Itoa(d))
@@ -330,11 +331,11 @@ func (v *visit) saveTerms() error {
 	if err != nil {
 		return err
 	}
-	f := &termsForm{Days: v.value("termDays"), Mail: v.checked("mail"), Reminders: v.value("reminders"), Grace: v.value("graceDays"), Unpaid: v.value("unpaid"), CardFirst: v.checked("cardFirst"), Taxes: v.rows("taxes", taxColumns)}
+	f := &termsForm{Days: v.value("termDays"), Mail: v.checked("mail"), Reminders: v.value("reminders"), Grace: v.value("graceDays"), Unpaid: v.value("unpaid"), CardFirst: v.checked("cardFirst"), ByHand: v.checked("byHand"), Taxes: v.rows("taxes", taxColumns)}
 	if v.more() {
 		return v.termsPage(200, f)
 	}
-	r := model.BillingRules{Mail: f.Mail, Unpaid: f.Unpaid, CardFirst: f.CardFirst, GraceDays: was.GraceDays, Reminders: []int{}, Taxes: []model.TaxRate{}}
+	r := model.BillingRules{Mail: f.Mail, Unpaid: f.Unpaid, CardFirst: f.CardFirst, ByHand: f.ByHand, GraceDays: was.GraceDays, Reminders: []int{}, Taxes: []model.TaxRate{}}
 	if v.realm == control.RealmOperator {
 		r.Unpaid = was.Unpaid // nothing of a tenant stops by itself
 	}
