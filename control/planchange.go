@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -265,13 +266,12 @@ func (w *write) switchNow(ctx context.Context, c *switching) (Subscription, erro
 }
 
 // doSwitch makes a change, or notes it for later.
-func (w *write) doSwitch(ctx context.Context, s PlanSwitch, now time.Time, buying bool, action string) error {
-	c, err := w.readSwitch(ctx, s.Subscription, s.PlanID)
-	if err != nil {
-		return err
+func (w *write) doSwitch(ctx context.Context, s PlanSwitch, now time.Time, buying bool, action string) (c switching, err error) {
+	if c, err = w.readSwitch(ctx, s.Subscription, s.PlanID); err != nil {
+		return c, err
 	}
 	if err := w.allow(ctx, &c, s, now, buying); err != nil {
-		return err
+		return c, err
 	}
 	detail := map[string]any{"from": c.was, "to": c.plan, "at": c.At.Format(time.RFC3339)}
 	if c.Later {
@@ -280,16 +280,16 @@ func (w *write) doSwitch(ctx context.Context, s PlanSwitch, now time.Time, buyin
 			on conflict (tenant_id, subscription_id) do update set
 				plan_id = excluded.plan_id, terms = excluded.terms, at = excluded.at, asked_by = excluded.asked_by, asked_at = now(), problem = ''`,
 			w.tenant, int64(c.id), c.plan, c.terms, c.At, w.actor.Member); err != nil {
-			return err
+			return c, err
 		}
-		return w.audit(ctx, action+"-later", c.app, detail)
+		return c, w.audit(ctx, action+"-later", c.app, detail)
 	}
 	next, err := w.switchNow(ctx, &c)
 	if err != nil {
-		return err
+		return c, err
 	}
 	detail["subscription"] = next.ID
-	return w.audit(ctx, action, c.app, detail)
+	return c, w.audit(ctx, action, c.app, detail)
 }
 
 // TrySwitch is a change of plan, now or at its time, to be made in a transaction that is
@@ -326,17 +326,39 @@ func (p *Plane) ChangeAppPlan(ctx context.Context, actor Actor, s PlanSwitch) er
 		if _, _, err := w.ownSubscription(ctx, s.Subscription); err != nil {
 			return err
 		}
-		return w.doSwitch(ctx, s, p.now(), true, "app.plan")
+		_, err := w.doSwitch(ctx, s, p.now(), true, "app.plan")
+		return err
 	})
 }
 
 // MoveSubscription moves a developer's subscription to another plan in the developer's
-// stead: at once, or at the end of the month.
+// stead, who is written to: at once, or at the end of the month.
 func (p *Plane) MoveSubscription(ctx context.Context, actor Actor, s PlanSwitch) error {
 	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
-		return w.doSwitch(ctx, s, p.now(), false, "subscription.plan")
+		c, err := w.doSwitch(ctx, s, p.now(), false, "subscription.plan")
+		if err != nil {
+			return err
+		}
+		when := "now"
+		if c.Later {
+			when = "with " + c.At.Format("2 January 2006") + ", 00:00 UTC; you can take that back in the portal until then"
+		}
+		return p.tellDeveloper(ctx, w, c.developer, "Your plan changes to "+c.To,
+			fmt.Sprintf("your app's subscription to plan %s goes over to plan %s %s. Your keys stay as they are.", c.From, c.To, when))
 	})
 	return err
+}
+
+// tellDeveloper writes to a developer in the account's name.
+func (p *Plane) tellDeveloper(ctx context.Context, w *write, developer, subject, text string) error {
+	var to, seller string
+	err := w.QueryRow(ctx, `
+		select coalesce(nullif(d.billing->>'email', ''), d.email), coalesce(nullif(t.seller->>'name', ''), t.name)
+		from developer d join tenant t using (tenant_id) where d.tenant_id = $1 and d.developer_id = $2`, w.tenant, developer).Scan(&to, &seller)
+	if err != nil {
+		return err
+	}
+	return p.post(ctx, w, w.tenant, to, "plan", subject, seller+" writes: "+text+"\n")
 }
 
 // KeepAppPlan takes back a change of the actor's that has not taken effect yet.
@@ -445,10 +467,23 @@ func (p *Plane) changePlan(ctx context.Context, tenant uint32, subscription uint
 	return err
 }
 
-// refuseChange keeps why a change could not be made.
+// refuseChange keeps why a change could not be made, and tells its developer.
 func (p *Plane) refuseChange(ctx context.Context, tenant uint32, subscription uint64, why string) error {
-	return p.in(ctx, Actor{Tenant: tenant}.scope(), pgx.TxOptions{}, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `update plan_change set problem = $3 where tenant_id = $1 and subscription_id = $2`, tenant, int64(subscription), why)
-		return err
+	a := system(Actor{Tenant: tenant})
+	_, err := p.writeTo(ctx, a, a.scope(), "", func(w *write) error {
+		var developer, plan string
+		err := w.QueryRow(ctx, `
+			with refused as (
+				update plan_change set problem = $3 where tenant_id = $1 and subscription_id = $2 and problem = '' returning subscription_id)
+			select a.developer_id, p.name from refused join subscription s on (s.tenant_id, s.subscription_id) = ($1, refused.subscription_id)
+			join app a using (tenant_id, app_id) join plan p using (tenant_id, plan_id)`, tenant, int64(subscription), why).Scan(&developer, &plan)
+		if err == pgx.ErrNoRows {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return p.tellDeveloper(ctx, w, developer, "Your plan has not changed", fmt.Sprintf("the change of plan that was to come could not be made: %s. Your app stays with plan %s.", why, plan))
 	})
+	return err
 }

@@ -158,6 +158,7 @@ func TestChangesOfPlan(t *testing.T) {
 	day := end.AddDate(0, 0, 9)
 	s.must(s.AnnouncePrice(s.ctx, s.owner, tiny.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "3"}, day.Add(5*time.Hour), true))
 	s.refused(s.AnnouncePrice(s.ctx, s.owner, tiny.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "4"}, day, true), model.Conflict, "take it back first")
+	w.exec(`update price_change set told_at = now()`)
 	s.must(s.TakeBackPrice(s.ctx, s.owner, tiny.ID))
 	s.refused(s.TakeBackPrice(s.ctx, s.owner, tiny.ID), model.NotFound, "ahead")
 	s.must(s.AnnouncePrice(s.ctx, s.owner, tiny.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "3"}, day, true))
@@ -194,6 +195,10 @@ func TestChangesOfPlan(t *testing.T) {
 	}
 	s.must(s.CancelAppSubscription(s.ctx, s.dev, down.ID))
 	var n int
+	// Moved in the console, a price that is taken back, and a change that could not be made.
+	if w.all(`select count(*) from mail where purpose = 'plan'`, &n); n != 3 {
+		t.Errorf("%d letters about plans", n)
+	}
 	if w.all(`select count(*) from plan_change`, &n); n != 0 {
 		t.Errorf("%d changes are left of what has ended", n)
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,21 +80,49 @@ func (p *Plane) AnnouncePrice(ctx context.Context, actor Actor, planID string, s
 	return err
 }
 
-// TakeBackPrice drops a change of price that has not taken effect yet. The version of the
-// price stays, unused.
+// TakeBackPrice drops a change of price that has not taken effect yet; who was told of it
+// is told of that. The version of the price stays, unused.
 func (p *Plane) TakeBackPrice(ctx context.Context, actor Actor, planID string) error {
 	if err := actor.May(ToBill); err != nil {
 		return err
 	}
 	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		var at time.Time
-		err := w.QueryRow(ctx, `delete from price_change where tenant_id = $1 and plan_id = $2 returning at`, w.tenant, planID).Scan(&at)
+		var told bool
+		err := w.QueryRow(ctx, `delete from price_change where tenant_id = $1 and plan_id = $2 returning at, move and told_at is not null`, w.tenant, planID).Scan(&at, &told)
 		if err != nil {
 			return missing(err, "no change of the price of plan %q is ahead", planID)
+		}
+		if told {
+			if err := p.tellNoChange(ctx, w, planID, at); err != nil {
+				return err
+			}
 		}
 		return w.audit(ctx, "plan.take-back", planID, map[string]any{"from": at.UTC().Format(time.DateOnly)})
 	})
 	return err
+}
+
+// tellNoChange writes to the developers of a plan that its price stays.
+func (p *Plane) tellNoChange(ctx context.Context, w *write, planID string, at time.Time) error {
+	rows, err := w.Query(ctx, `
+		select distinct a.developer_id, p.name from subscription s join app a using (tenant_id, app_id) join plan p using (tenant_id, plan_id)
+		where s.tenant_id = $1 and s.plan_id = $2 and s.ended_at is null order by 1`, w.tenant, planID)
+	if err != nil {
+		return err
+	}
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (x [2]string, err error) { return x, r.Scan(&x[0], &x[1]) })
+	if err != nil {
+		return err
+	}
+	for _, x := range all {
+		err := p.tellDeveloper(ctx, w, x[0], "The price of "+x[1]+" does not change",
+			fmt.Sprintf("the price of plan %s that was announced for %s is taken back. What you have stays as it is.", x[1], at.UTC().Format("2 January 2006")))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // priceAhead reads the change of a plan's price that is ahead.

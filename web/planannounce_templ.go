@@ -317,7 +317,7 @@ func priceAhead(d control.PlanDetail, may planMay) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					if c.Told && c.Move {
-						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 23, "<p class=\"small\">Who was written to is not told of that: write to them.</p>")
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 23, "<p class=\"small\">Who was written to is told of that too.</p>")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
