@@ -22,6 +22,7 @@ type bill struct {
 	series    string // of its number, once it is final
 	lines     []billLine
 	taxes     []model.TaxLine
+	untaxed   *TaxQuestion // what Stripe Tax has yet to say; nil: nothing
 }
 
 type billLine struct {
@@ -233,10 +234,10 @@ func compute(ctx context.Context, tx pgx.Tx, q question) ([]bill, error) {
 		return nil, err
 	}
 	out, err := bills(q.tenant, all)
-	for i := range out {
-		out[i].tax(r.Taxes)
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	return out, taxed(ctx, tx, q, &r, out)
 }
 
 // bills makes the bills of uses that are sorted by payer and currency. It is all

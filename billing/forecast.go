@@ -40,11 +40,10 @@ func (b *Billing) Forecast(ctx context.Context, s Scope) ([]InvoiceDetail, error
 			passed, whole := max(now.Unix()-since.Unix(), 1), end.Unix()-since.Unix()
 			u.Calls, u.BytesOut = grown(u.Calls, whole, passed), grown(u.BytesOut, whole, passed)
 		}
-		out, err = bills(q.tenant, all)
-		for i := range out {
-			out[i].tax(r.Taxes)
+		if out, err = bills(q.tenant, all); err != nil {
+			return err
 		}
-		return err
+		return taxed(ctx, tx, q, &r, out)
 	})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,6 +54,11 @@ func (b *Billing) tenants(ctx context.Context) (out []uint32, err error) {
 }
 
 func (b *Billing) run(ctx context.Context, tenant uint32, seller string, by By, month time.Time) (drafts int, err error) {
+	return b.runTaxed(ctx, tenant, seller, by, month, true)
+}
+
+// runTaxed is run that asks Stripe Tax for what it has not said yet, or leaves that.
+func (b *Billing) runTaxed(ctx context.Context, tenant uint32, seller string, by By, month time.Time, ask bool) (drafts int, err error) {
 	err = b.in(ctx, Scope{Tenant: tenant}, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := lockBooks(ctx, tx, tenant, seller); err != nil {
 			return err
@@ -66,6 +72,11 @@ func (b *Billing) run(ctx context.Context, tenant uint32, seller string, by By, 
 			id, err := b.draft(ctx, tx, seller, &bills[i], month)
 			if err != nil {
 				return err
+			}
+			if ask {
+				if err := b.askTax(ctx, tx, &bills[i]); err != nil {
+					return err
+				}
 			}
 			kept = append(kept, id)
 		}
@@ -151,6 +162,12 @@ func (b *Billing) Finalize(ctx context.Context, s Scope, by By, ids []string, go
 	var out []string
 	for _, d := range drafts {
 		done, err := b.finalize(ctx, d, by, goOn)
+		if errors.Is(err, errUntaxed) {
+			if _, again := b.run(ctx, d.tenant, d.seller, by, d.month); again != nil {
+				err = again
+			}
+			return out, err
+		}
 		out = append(out, done...)
 		if err != nil {
 			return out, err
@@ -300,6 +317,9 @@ func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bill
 		return "", err
 	}
 	bl := &bills[i]
+	if bl.untaxed != nil {
+		return "", errUntaxed
+	}
 	r, err := rules(ctx, tx, g.tenant, g.seller)
 	if err != nil {
 		return "", err

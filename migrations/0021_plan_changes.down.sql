@@ -5,6 +5,7 @@ drop trigger domain_there on domain;
 drop trigger stage_cache on stage;
 drop function domain_is, stage_cache_is, resource_is;
 drop table resource_interval;
+drop table tax_quote;
 drop table dispute;
 drop table price_change;
 drop table plan_change;

@@ -117,11 +117,23 @@ create table dispute (
   foreign key (tenant_id, invoice_id) references invoice
 );
 
+-- What Stripe Tax said of a bill as it stood: of the same net amount, seller and payer it
+-- is asked once.
+create table tax_quote (
+  tenant_id integer not null references tenant,
+  hash text not null, -- of the question
+  question jsonb not null,
+  taxes jsonb, -- null: not answered yet
+  problem text not null default '', -- why it is not
+  asked_at timestamptz not null,
+  primary key (tenant_id, hash)
+);
+
 do $$
 declare
   t text;
 begin
-  foreach t in array array['plan_change', 'price_change', 'resource_interval', 'dispute']
+  foreach t in array array['plan_change', 'price_change', 'resource_interval', 'dispute', 'tax_quote']
   loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);

@@ -1246,6 +1246,17 @@ CREATE TABLE public.tag (
 
 ALTER TABLE ONLY public.tag FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.tax_quote (
+    tenant_id integer NOT NULL,
+    hash text NOT NULL,
+    question jsonb NOT NULL,
+    taxes jsonb,
+    problem text DEFAULT ''::text NOT NULL,
+    asked_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.tax_quote FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.tenant (
     tenant_id integer NOT NULL,
     account_id text NOT NULL,
@@ -1822,6 +1833,9 @@ ALTER TABLE ONLY public.subscription
 ALTER TABLE ONLY public.tag
     ADD CONSTRAINT tag_pkey PRIMARY KEY (tenant_id, resource);
 
+ALTER TABLE ONLY public.tax_quote
+    ADD CONSTRAINT tax_quote_pkey PRIMARY KEY (tenant_id, hash);
+
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_account_key UNIQUE (account_id);
 
@@ -2308,6 +2322,9 @@ ALTER TABLE ONLY public.subscription
 ALTER TABLE ONLY public.tag
     ADD CONSTRAINT tag_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.tax_quote
+    ADD CONSTRAINT tax_quote_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
@@ -2436,6 +2453,8 @@ ALTER TABLE public.subscription_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tag ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.tax_quote ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.tenant ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenant_left ENABLE ROW LEVEL SECURITY;
@@ -2543,6 +2562,8 @@ CREATE POLICY tenant_only ON public.subscription USING ((((tenant_id)::text = cu
 CREATE POLICY tenant_only ON public.subscription_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.tag USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.tax_quote USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.tenant USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

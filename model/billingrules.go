@@ -18,6 +18,7 @@ type BillingRules struct {
 	GraceDays int       `json:"graceDays"` // after the due date, until Unpaid applies
 	Unpaid    string    `json:"unpaid"`    // KeepAccess or SuspendAccess
 	Taxes     []TaxRate `json:"taxes"`     // empty: none is charged
+	StripeTax bool      `json:"stripeTax"` // Stripe Tax works out the tax, and there are no Taxes
 	CardFirst bool      `json:"cardFirst"` // plans with a price need a saved card, where cards are taken
 	ByHand    bool      `json:"byHand"`    // priced plans are offered also while a connected Stripe account takes no payments
 }
@@ -73,6 +74,8 @@ func (r *BillingRules) Check() (field string, err error) {
 		return "unpaid", Errorf(Invalid, "access without payment is to %s or to %s, not to %q", KeepAccess, SuspendAccess, r.Unpaid)
 	case len(r.Reminders) > 10:
 		return "reminders", Errorf(Invalid, "there are %d reminders; at most 10 are sent", len(r.Reminders))
+	case r.StripeTax && len(r.Taxes) > 0:
+		return "taxes", Errorf(Invalid, "the tax is worked out by Stripe Tax or by these rates, not by both; take the rates out")
 	case len(r.Taxes) > 200:
 		return "taxes", Errorf(Invalid, "there are %d tax rates; at most 200 are kept", len(r.Taxes))
 	}

@@ -415,6 +415,10 @@ func termsView(p ui.Page, f *termsForm) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
+			templ_7745c5c3_Err = ui.Check("stripeTax", "1", "Stripe Tax works out the tax", "It is asked before an invoice becomes final, on the Stripe account that is paid. Then there are no rates of your own", f.StripeTax).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
 			templ_7745c5c3_Err = ui.Rows(ui.Field{Name: "taxes", Label: "Tax rates", Error: f.at("taxes"), Hint: "By where who pays is: a country's code such as DE, and a region's such as CA where it has its own. Several of one place are charged side by side. None: no tax is charged"}, taxColumns, "", f.Taxes).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -431,7 +435,7 @@ func termsView(p ui.Page, f *termsForm) templ.Component {
 				var templ_7745c5c3_Var15 templ.SafeURL
 				templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(f.SellerURL))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/settle.templ`, Line: 97, Col: 79}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/settle.templ`, Line: 98, Col: 79}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
 				if templ_7745c5c3_Err != nil {

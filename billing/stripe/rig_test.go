@@ -59,6 +59,8 @@ func newRig(t *testing.T, fee string) *rig {
 	r.hooks = hooks.URL
 	r.books = billing.New(billing.Options{Pool: r.pool, Now: r.now, Changed: func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error {
 		return r.Changed(ctx, tx, tenant, invoice, opened)
+	}, TaxAsked: func(ctx context.Context, tx pgx.Tx, tenant uint32, hash string) error {
+		return r.TaxAsked(ctx, tx, tenant, hash)
 	}})
 	r.o = stripe.Options{Pool: r.pool, Billing: r.books, Key: "sk_test_x", URL: api.URL, Fake: true, FeePercent: fee, Now: r.now}
 	r.o.WebhookSecret, r.o.ConnectSecret, err = stripe.Register(r.ctx, r.o, r.hooks)
