@@ -33,6 +33,9 @@ type Options struct {
 	// Changed is told, in the transaction that does it, that an invoice became final
 	// (opened) or stands otherwise than before; nil: nobody is.
 	Changed func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error
+	// TaxAsked is told, in the transaction that does it, that Stripe Tax is to be asked a
+	// question; nil: nobody asks it.
+	TaxAsked func(ctx context.Context, tx pgx.Tx, tenant uint32, hash string) error
 	// Mail puts a letter on its way with the transaction. Nil: none are written.
 	Mail func(context.Context, pgx.Tx, Letter) error
 	// Link is where an invoice is looked at: on the portal of the slug, or, without
@@ -53,6 +56,8 @@ type Billing struct {
 	mail    func(context.Context, pgx.Tx, Letter) error
 	link    func(slug, invoice string) string
 
+	taxAsked func(ctx context.Context, tx pgx.Tx, tenant uint32, hash string) error
+
 	setOverdue func(ctx context.Context, tenant uint32, developer string, overdue bool) error
 }
 
@@ -67,7 +72,7 @@ func New(o Options) *Billing {
 	if o.Changed == nil {
 		o.Changed = func(context.Context, pgx.Tx, uint32, string, bool) error { return nil }
 	}
-	return &Billing{pool: o.Pool, log: o.Log, now: o.Now, mail: o.Mail, link: o.Link, setOverdue: o.SetOverdue, changed: o.Changed}
+	return &Billing{pool: o.Pool, log: o.Log, now: o.Now, mail: o.Mail, link: o.Link, setOverdue: o.SetOverdue, changed: o.Changed, taxAsked: o.TaxAsked}
 }
 
 // Scope is whose books are asked for. Whoever makes one has checked that the

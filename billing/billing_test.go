@@ -287,7 +287,7 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 			}
 			b.use(b.tenant, s.id, anyTime().Truncate(time.Hour), uint64(n), flags)
 		}
-		switch s := subs[rnd.IntN(len(subs))]; rnd.IntN(4) {
+		switch s := subs[rnd.IntN(len(subs))]; rnd.IntN(6) {
 		case 0: // it ends: what was begun is paid
 			if s.until.IsZero() && s.ended.IsZero() {
 				s.ended = s.since.Add(time.Duration(rnd.IntN(40*24)) * time.Hour)
@@ -299,6 +299,18 @@ func TestInvoicesAgreeWithTheUsage(t *testing.T) {
 				b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, s.id, s.until)
 				next := &oracleSub{sheet: ratetest.Sheet(rnd.IntN), first: s.first, since: s.until}
 				next.id = b.follow(s.id, next.sheet, s.until)
+				subs = append(subs, next)
+			}
+		case 3, 4: // another plan takes its place, with a ledger of its own; the fee to its end, or whole
+			if s.until.IsZero() && s.ended.IsZero() {
+				at, whole := s.since.Add(time.Duration(rnd.IntN(40*24*3600))*time.Second), rnd.IntN(2) == 0
+				if s.until = at; whole {
+					s.until, s.ended = time.Time{}, at
+				}
+				b.exec(`update subscription set ended_at = $2, whole_fee = $3 where subscription_id = $1`, s.id, at, whole)
+				next := &oracleSub{sheet: ratetest.Sheet(rnd.IntN), first: s.first, since: at}
+				next.id = b.follow(s.id, next.sheet, at)
+				b.exec(`update subscription set origin_id = null, follows_id = $2, first_at = $3 where subscription_id = $1`, next.id, s.id, s.first)
 				subs = append(subs, next)
 			}
 		case 2: // it ends, and what is left of its quota is taken over later: no continuation

@@ -140,7 +140,7 @@ func (b *Billing) refillAll(ctx context.Context) error {
 			}
 			var used int64
 			for _, m := range []int{0, -1} {
-				bills, err := compute(ctx, tx, question{tenant: l.Tenant, seller: l.sells(), developer: l.Developer, month: month.AddDate(0, m, 0), gen: everything})
+				bills, err := compute(ctx, tx, question{tenant: l.Tenant, seller: l.sells(), developer: l.Developer, month: month.AddDate(0, m, 0), gen: everything, asOf: b.now()})
 				if err != nil {
 					return err
 				}

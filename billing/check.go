@@ -114,13 +114,21 @@ func checkBatches(ctx context.Context, b *Billing, c *model.Check) error {
 	figure(c, "starts of nodes", x.Boots)
 	figure(c, "batches", x.Batches)
 	figure(c, "set aside", x.Quarantined)
+	var missing int64
 	for _, g := range x.Gaps {
+		missing += g.Calls
 		wrong(c, "of node start %s batches up to %d are in, and %d is known of: its node has the others, or they are lost", g.Boot, g.Contiguous, g.Highest)
 	}
 	for _, w := range x.Wrong {
 		wrong(c, "the account of node start %s is not the sum of its batches", w)
 	}
-	return err
+	if len(x.Gaps) > 0 {
+		figure(c, "calls missing, by the average of their nodes; whose they are is not known, so they have no value", missing)
+	}
+	if err != nil || x.Quarantined == 0 {
+		return err
+	}
+	return b.setAside(ctx, c)
 }
 
 func checkUsage(ctx context.Context, b *Billing, c *model.Check) error {
@@ -181,7 +189,7 @@ func checkRated(ctx context.Context, b *Billing, c *model.Check) error {
 					return err
 				}
 				for _, l := range rated {
-					if !model.Used(l.Meter) {
+					if !model.Journaled(l.Meter) {
 						continue
 					}
 					lines++

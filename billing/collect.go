@@ -230,25 +230,31 @@ func (b *Billing) PaidBack(ctx context.Context, s Scope, by By, r Receipt) (book
 	if r.Amount <= 0 || r.Amount > 1<<53 {
 		return false, model.Errorf(model.Invalid, "what is paid back is an amount above zero")
 	}
-	back := r
-	back.Kind, back.Amount = model.PaidBack, -r.Amount
 	err = b.change(ctx, s, r.Invoice, func(tx pgx.Tx, c *standing) error {
-		if booked, err = b.book(ctx, tx, c, by, back); err != nil || !booked {
-			return err
-		}
-		if money := c.Paid - c.fromWallet; r.Amount > money {
-			return model.Errorf(model.Conflict, "%s was paid for invoice %s: no more than that can be paid back", amountText(money, c.currency), c.number)
-		}
-		if beyond := r.Amount - c.Surplus(); beyond > 0 {
-			n := note{kind: "refund", reference: "refund:" + r.Reference, reason: or(r.Note, "Paid back")}
-			if _, err := b.credit(ctx, tx, c, by, n, gross(beyond)); err != nil {
-				return err
-			}
-		}
-		c.Paid -= r.Amount
-		return audit(ctx, tx, c.tenant, by, "invoice.paid-back", c.invoice, map[string]any{"number": c.number, "amount": r.Amount, "reference": r.Reference})
+		booked, err = b.payBack(ctx, tx, c, by, r)
+		return err
 	})
 	return booked, err
+}
+
+// payBack is PaidBack of an invoice that is locked.
+func (b *Billing) payBack(ctx context.Context, tx pgx.Tx, c *standing, by By, r Receipt) (booked bool, err error) {
+	back := r
+	back.Kind, back.Amount = model.PaidBack, -r.Amount
+	if booked, err = b.book(ctx, tx, c, by, back); err != nil || !booked {
+		return false, err
+	}
+	if money := c.Paid - c.fromWallet; r.Amount > money {
+		return false, model.Errorf(model.Conflict, "%s was paid for invoice %s: no more than that can be paid back", amountText(money, c.currency), c.number)
+	}
+	if beyond := r.Amount - c.Surplus(); beyond > 0 {
+		n := note{kind: "refund", reference: "refund:" + r.Reference, reason: or(r.Note, "Paid back")}
+		if _, err := b.credit(ctx, tx, c, by, n, gross(beyond)); err != nil {
+			return false, err
+		}
+	}
+	c.Paid -= r.Amount
+	return true, audit(ctx, tx, c.tenant, by, "invoice.paid-back", c.invoice, map[string]any{"number": c.number, "amount": r.Amount, "reference": r.Reference})
 }
 
 // Void takes an invoice back as if it had not been made: a credit note takes off all

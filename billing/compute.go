@@ -23,6 +23,7 @@ type bill struct {
 	lines     []billLine
 	parts     []part // what coupons are of
 	taxes     []model.TaxLine
+	untaxed   *TaxQuestion // what Stripe Tax has yet to say; nil: nothing
 }
 
 type billLine struct {
@@ -74,12 +75,15 @@ const invoiced = `
 
 // developerUse is every subscription of a portal's developer that has a price and
 // was there in the month, with what it used. A subscription that another one
-// continued is charged its fee up to then; one that was ended, and whose quota a
-// later one only took over, is charged the month it had begun.
+// continued, at another price or as another plan, is charged its fee up to then; one
+// that was ended, and whose quota a later one only took over, is charged the month it
+// had begun, and so is one that was left for a lower fee.
 const developerUse = invoiced + `
 	select a.developer_id, d.email, d.name, d.billing, t.account_id, t.name, t.email, t.seller,
-		s.subscription_id, s.terms, ps.sheet, pl.name || ' · ' || a.name, least(s.started_at, o.started_at), s.started_at,
-		case when s.ended_at <= $2 or exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.started_at = s.ended_at)
+		s.subscription_id, s.terms, ps.sheet, pl.name || ' · ' || a.name, coalesce(s.first_at, least(s.started_at, o.started_at)), s.started_at,
+		case when s.ended_at <= $2 or not s.whole_fee and (
+				exists (select from subscription n where n.tenant_id = s.tenant_id and n.ledger_id = s.ledger_id and n.started_at = s.ended_at)
+				or exists (select from subscription n where n.tenant_id = s.tenant_id and n.follows_id = s.subscription_id and n.started_at = s.ended_at))
 			then s.ended_at end,
 		coalesce(used.calls, 0)::bigint, coalesce(used.bytes_out, 0)::bigint, coalesce(w.meters, '{}'), s.plan_id, s.ended_at is not null
 	from subscription s
@@ -135,7 +139,8 @@ type question struct {
 	developer string // only of this one
 	month     time.Time
 	gen       int
-	free      bool // subscriptions without a price too
+	free      bool      // subscriptions without a price too
+	asOf      time.Time // of what a tenant has by the hour: up to then
 }
 
 // uses reads what there is to bill of a month.
@@ -152,7 +157,7 @@ func uses(ctx context.Context, tx pgx.Tx, q question) ([]use, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (u use, err error) {
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (u use, err error) {
 		var email, name, sellerName, sellerEmail string
 		var until *time.Time
 		u.Month = begin
@@ -164,6 +169,15 @@ func uses(ctx context.Context, tx pgx.Tx, q question) ([]use, error) {
 		u.from, u.to = party(u.from, sellerName, sellerEmail), party(u.to, name, email)
 		return u, err
 	})
+	if err != nil || q.seller != ByOperator {
+		return all, err
+	}
+	for i := range all {
+		if err := had(ctx, tx, q, &all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // tried fills in what was used before the end of a trial, where one reaches into
@@ -226,10 +240,10 @@ func compute(ctx context.Context, tx pgx.Tx, q question) ([]bill, error) {
 		return nil, err
 	}
 	out, err := bills(q.tenant, all, off)
-	for i := range out {
-		out[i].tax(r.Taxes)
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	return out, taxed(ctx, tx, q, &r, out)
 }
 
 // bills makes the bills of uses that are sorted by payer and currency, with the coupons

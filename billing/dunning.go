@@ -112,7 +112,8 @@ func (b *Billing) dunOf(ctx context.Context, tenant uint32, seller string) error
 		}
 		rows, err := tx.Query(ctx, `
 			select invoice_id, c.state, c.due_at, c.reminders from collection c join invoice i using (tenant_id, invoice_id)
-			where tenant_id = $1 and i.seller = $2 and c.state in ('open', 'past_due') and c.due_at <= $3 and i.kind <> 'top-up' order by c.due_at, invoice_id`, tenant, seller, b.now())
+			where tenant_id = $1 and i.seller = $2 and c.state in ('open', 'past_due') and c.due_at <= $3 and i.kind <> 'top-up'
+				and not exists (select from dispute d where (d.tenant_id, d.invoice_id) = (c.tenant_id, c.invoice_id) and d.state = 'open') order by c.due_at, invoice_id`, tenant, seller, b.now())
 		if err != nil {
 			return err
 		}

@@ -36,13 +36,14 @@ type Filter struct {
 const invoiceColumns = `i.invoice_id, i.seller, t.account_id, coalesce(i.developer_id, ''), coalesce(i.number, ''), i.state = 'final',
 	i.period_start, i.period_end, i.currency, i.total, i.from_party, i.to_party, i.created_at, coalesce(i.finalized_at, '0001-01-01'),
 	i.tax, i.kind = 'adjustment', i.kind = 'top-up', coalesce(c.state, ''), coalesce(c.due_at, '0001-01-01'), coalesce(c.amount_due, 0), coalesce(c.amount_paid, 0),
-	coalesce(c.by, ''), coalesce(c.attempts, 0), coalesce(c.last_error, '')`
+	coalesce(c.by, ''), coalesce(c.attempts, 0), coalesce(c.last_error, ''),
+	(select coalesce(sum(d.amount), 0)::bigint from dispute d where (d.tenant_id, d.invoice_id) = (i.tenant_id, i.invoice_id) and d.state = 'open')`
 
 const invoiceTables = `invoice i join tenant t using (tenant_id) left join collection c on (c.tenant_id, c.invoice_id) = (i.tenant_id, i.invoice_id)`
 
 func fields(i *Invoice) []any {
 	return []any{&i.ID, &i.Seller, &i.AccountID, &i.DeveloperID, &i.Number, &i.Final, &i.Begin, &i.End, &i.Currency, &i.Total, &i.From, &i.To, &i.CreatedAt, &i.FinalizedAt,
-		&i.Tax, &i.Adjustment, &i.TopUp, &i.State, &i.DueAt, &i.Due, &i.Paid, &i.By, &i.Attempts, &i.LastError}
+		&i.Tax, &i.Adjustment, &i.TopUp, &i.State, &i.DueAt, &i.Due, &i.Paid, &i.By, &i.Attempts, &i.LastError, &i.Disputed}
 }
 
 // settle completes what was read.
@@ -143,6 +144,15 @@ func settlement(ctx context.Context, tx pgx.Tx, d *InvoiceDetail) (err error) {
 	if d.Payments, err = pgx.CollectRows(rows, pgx.RowToStructByPos[model.Payment]); err != nil {
 		return err
 	}
+	rows, err = tx.Query(ctx, `
+		select dispute_id, amount, reason, d.state, coalesce(answer_by, '0001-01-01'), at from dispute d join invoice using (tenant_id, invoice_id)
+		where invoice_id = $1 order by at, dispute_id`, d.ID)
+	if err != nil {
+		return err
+	}
+	if d.Disputes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[model.Dispute]); err != nil {
+		return err
+	}
 	d.Credits, err = creditsOf(ctx, tx, `n.invoice_id = $1 or n.adjustment_id = $1`, d.ID)
 	return err
 }
@@ -199,7 +209,7 @@ func (b *Billing) Preview(ctx context.Context, s Scope, month time.Time) ([]Invo
 	}
 	var bills []bill
 	err := b.read(ctx, scope, func(tx pgx.Tx) (err error) {
-		bills, err = compute(ctx, tx, question{tenant: s.Tenant, seller: seller, developer: s.Developer, month: begin, gen: everything})
+		bills, err = compute(ctx, tx, question{tenant: s.Tenant, seller: seller, developer: s.Developer, month: begin, gen: everything, asOf: b.now()})
 		return err
 	})
 	if err != nil {
@@ -241,6 +251,7 @@ type Balance struct {
 	Sums     []Sum // of final invoices without top-ups, by currency
 	Owed     []Sum // beyond those, as of now; Invoices is how many there would be
 	Money    []Money
+	Unbilled []Unbilled // billable calls that nobody is charged for
 }
 
 // Money is what became of a month's final invoices in one currency. Credited, Paid,
@@ -318,7 +329,11 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 			out.Money[i].Digits, _ = model.MinorDigits(out.Money[i].Currency)
 		}
 		bills, err := compute(ctx, tx, question{tenant: s.Tenant, seller: BySeller, month: begin, gen: everything})
+		if err != nil {
+			return err
+		}
 		out.Owed = sums(bills)
+		out.Unbilled, err = unbilled(ctx, tx, s.Tenant, begin)
 		return err
 	})
 	return out, err
@@ -447,15 +462,24 @@ func (b *Billing) OperatorSheets(ctx context.Context) (out []SheetVersion, err e
 	return out, err
 }
 
-// AmazonSheet is the shape and the prices of Amazon API Gateway's REST calls in
-// us-east-1, for an operator to begin with.
+// AmazonSheet is the shape and the prices of Amazon API Gateway's REST calls and caches
+// in us-east-1, for an operator to begin with.
 func AmazonSheet() model.PriceSheet {
 	return model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{
 		{UpTo: 333_000_000, Price: "3.50", Per: 1_000_000},
 		{UpTo: 1_000_000_000, Price: "2.80", Per: 1_000_000},
 		{UpTo: 20_000_000_000, Price: "2.38", Per: 1_000_000},
 		{Price: "1.51", Per: 1_000_000},
-	}}
+	}, Meters: amazonCaches()}
+}
+
+// amazonCaches are the prices of Amazon's caches by the hour, in the same region.
+func amazonCaches() (out []model.MeterPrice) {
+	prices := []model.Decimal{"0.02", "0.038", "0.2", "0.25", "0.5", "1", "1.9", "3.8"}
+	for i, size := range model.CacheClusterSizes {
+		out = append(out, model.MeterPrice{Meter: model.MeterCache(size), Tiers: []model.PriceTier{{Price: prices[i]}}})
+	}
+	return out
 }
 
 // AddOperatorSheet makes a version of what tenants are billed by, from a month on

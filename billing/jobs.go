@@ -39,6 +39,7 @@ func (b *Billing) AddWorkers(w *river.Workers) {
 		return b.draftAll(ctx, month)
 	}))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[checkArgs]) error { return b.Check(ctx) }))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[noticesArgs]) error { return b.Announce(ctx) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[dunningArgs]) error { return b.Dun(ctx) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[calendarArgs]) error { return b.Calendar(ctx) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[accessArgs]) error { return b.access(ctx, j.Args) }))
@@ -106,7 +107,10 @@ func (b *Billing) Periodic() []*river.PeriodicJob {
 	spent := river.NewPeriodicJob(river.PeriodicInterval(often), func() (river.JobArgs, *river.InsertOpts) {
 		return spendArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: often}}
 	}, &river.PeriodicJobOpts{RunOnStart: true})
-	return []*river.PeriodicJob{drafts, dunning, checks, spent, wallets}
+	notices := river.NewPeriodicJob(river.PeriodicInterval(time.Minute), func() (river.JobArgs, *river.InsertOpts) {
+		return noticesArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: time.Minute}}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+	return []*river.PeriodicJob{drafts, dunning, checks, notices, spent, wallets}
 }
 
 // monthly is the first of each month, 02:00 UTC: an hour after the last usage of

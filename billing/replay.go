@@ -37,8 +37,8 @@ func (b *Billing) replay(ctx context.Context, id string) (differences []string, 
 	err = b.read(ctx, Operator, func(tx pgx.Tx) error {
 		var q question
 		var currency string
-		if err := tx.QueryRow(ctx, `select tenant_id, seller, coalesce(developer_id, ''), period_start, cut, currency from invoice where invoice_id = $1`, id).
-			Scan(&q.tenant, &q.seller, &q.developer, &q.month, &q.gen, &currency); err != nil {
+		if err := tx.QueryRow(ctx, `select tenant_id, seller, coalesce(developer_id, ''), period_start, cut, finalized_at, currency from invoice where invoice_id = $1`, id).
+			Scan(&q.tenant, &q.seller, &q.developer, &q.month, &q.gen, &q.asOf, &currency); err != nil {
 			return err
 		}
 		q.month = q.month.UTC()

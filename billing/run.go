@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,11 +54,16 @@ func (b *Billing) tenants(ctx context.Context) (out []uint32, err error) {
 }
 
 func (b *Billing) run(ctx context.Context, tenant uint32, seller string, by By, month time.Time) (drafts int, err error) {
+	return b.runTaxed(ctx, tenant, seller, by, month, true)
+}
+
+// runTaxed is run that asks Stripe Tax for what it has not said yet, or leaves that.
+func (b *Billing) runTaxed(ctx context.Context, tenant uint32, seller string, by By, month time.Time, ask bool) (drafts int, err error) {
 	err = b.in(ctx, Scope{Tenant: tenant}, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := lockBooks(ctx, tx, tenant, seller); err != nil {
 			return err
 		}
-		bills, err := compute(ctx, tx, question{tenant: tenant, seller: seller, month: month, gen: everything})
+		bills, err := compute(ctx, tx, question{tenant: tenant, seller: seller, month: month, gen: everything, asOf: b.now()})
 		if err != nil {
 			return err
 		}
@@ -66,6 +72,11 @@ func (b *Billing) run(ctx context.Context, tenant uint32, seller string, by By, 
 			id, err := b.draft(ctx, tx, seller, &bills[i], month)
 			if err != nil {
 				return err
+			}
+			if ask {
+				if err := b.askTax(ctx, tx, &bills[i]); err != nil {
+					return err
+				}
 			}
 			kept = append(kept, id)
 		}
@@ -151,6 +162,12 @@ func (b *Billing) Finalize(ctx context.Context, s Scope, by By, ids []string, go
 	var out []string
 	for _, d := range drafts {
 		done, err := b.finalize(ctx, d, by, goOn)
+		if errors.Is(err, errUntaxed) {
+			if _, again := b.run(ctx, d.tenant, d.seller, by, d.month); again != nil {
+				err = again
+			}
+			return out, err
+		}
 		out = append(out, done...)
 		if err != nil {
 			return out, err
@@ -244,12 +261,13 @@ func (b *Billing) finalize(ctx context.Context, g group, by By, goOn bool) (done
 		if err != nil {
 			return err
 		}
-		bills, err := compute(ctx, tx, question{tenant: g.tenant, seller: g.seller, month: g.month, gen: cut})
+		at := b.now() // what is billed by the hour is up to then, and is found again by it
+		bills, err := compute(ctx, tx, question{tenant: g.tenant, seller: g.seller, month: g.month, gen: cut, asOf: at})
 		if err != nil {
 			return err
 		}
 		for _, id := range g.ids {
-			n, err := b.close(ctx, tx, g, id, bills, cut, by)
+			n, err := b.close(ctx, tx, g, id, bills, cut, at, by)
 			if err != nil {
 				return err
 			}
@@ -282,7 +300,7 @@ func (b *Billing) cut(ctx context.Context, tx pgx.Tx, g group) (gen int, err err
 // close makes one draft final, as the bill of its payer says, and returns its
 // number; empty: nothing was owed, and the draft is gone. What is owed less than
 // before is an adjustment, which credit notes stand for.
-func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bills []bill, cut int, by By) (string, error) {
+func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bills []bill, cut int, at time.Time, by By) (string, error) {
 	var developer, currency string
 	err := tx.QueryRow(ctx, `
 		select coalesce(developer_id, ''), currency from invoice where tenant_id = $1 and invoice_id = $2 and state = 'draft' for update`,
@@ -299,6 +317,9 @@ func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bill
 		return "", err
 	}
 	bl := &bills[i]
+	if bl.untaxed != nil {
+		return "", errUntaxed
+	}
 	r, err := rules(ctx, tx, g.tenant, g.seller)
 	if err != nil {
 		return "", err
@@ -325,7 +346,7 @@ func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bill
 	_, err = tx.Exec(ctx, `
 		update invoice set state = 'final', series = $13, serial = $3, number = $4, cut = $5, total = $6, from_party = $7, to_party = $8, finalized_at = $9,
 			tax = $10, taxes = $11, kind = $12
-		where tenant_id = $1 and invoice_id = $2`, g.tenant, id, serial, n, cut, bl.total(), bl.from, bl.to, b.now(), bl.taxed(), bl.taxes, bl.kind(), series)
+		where tenant_id = $1 and invoice_id = $2`, g.tenant, id, serial, n, cut, bl.total(), bl.from, bl.to, at, bl.taxed(), bl.taxes, bl.kind(), series)
 	if err != nil || bl.less() {
 		return n, err
 	}
@@ -333,7 +354,7 @@ func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bill
 	if err != nil {
 		return "", err
 	}
-	if err := b.open(ctx, tx, g.tenant, id, bl.total(), paid, b.now(), r.TermDays); err != nil || !r.Mail {
+	if err := b.open(ctx, tx, g.tenant, id, bl.total(), paid, at, r.TermDays); err != nil || !r.Mail {
 		return n, err
 	}
 	return n, b.announce(ctx, tx, g.scope(), id)

@@ -280,7 +280,7 @@ func (b *Billing) tellSpend(ctx context.Context, tx pgx.Tx, s Scope, sp *Spend, 
 
 func (b *Billing) alertTenant(ctx context.Context, tx pgx.Tx, tenant uint32) error {
 	month, _ := rate.Month(b.now())
-	q := question{tenant: tenant, seller: ByOperator, month: month, gen: everything}
+	q := question{tenant: tenant, seller: ByOperator, month: month, gen: everything, asOf: b.now()}
 	used, err := uses(ctx, tx, q)
 	if err != nil || len(used) == 0 {
 		return err

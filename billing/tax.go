@@ -15,7 +15,12 @@ import (
 // rate on the sum of the lines, rounded once, half away from zero; the lines hold
 // their parts of it.
 func (b *bill) tax(rates []model.TaxRate) {
-	b.taxes = taxesOf(rates, b.from, b.to, b.net())
+	b.share(taxesOf(rates, b.from, b.to, b.net()))
+}
+
+// share makes taxes those of the bill; its lines hold their parts of them.
+func (b *bill) share(taxes []model.TaxLine) {
+	b.taxes = taxes
 	var all int64
 	for _, t := range b.taxes {
 		all += t.Amount

@@ -3,6 +3,7 @@ package billing
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -108,57 +109,31 @@ func (c *WhatIfCustomer) compare(was, would *use) error {
 	return nil
 }
 
-// PreviewChange is what a developer owes for the month as of now if a running
-// subscription of it went on by another price from an instant of the month on; nil:
-// without a price. It is made as the invoice will be made: where nothing else
-// happens until the change is, the two are the same to the last digit.
-func (b *Billing) PreviewChange(ctx context.Context, s Scope, subscription uint64, sheet *model.PriceSheet, at time.Time) ([]InvoiceDetail, error) {
-	if s.Tenant == 0 {
-		return nil, model.Errorf(model.Invalid, "a preview is of one account")
+// errUndo undoes what was tried.
+var errUndo = errors.New("billing: undone")
+
+// PreviewChange is what the scope's developer owes for a month as of now, if something
+// were changed: change does it in a transaction that sees it and is undone. So the
+// preview is made as the invoice will be made, and where nothing else happens until the
+// change is, the two are the same to the last digit.
+func (b *Billing) PreviewChange(ctx context.Context, s Scope, month time.Time, change func(context.Context, pgx.Tx) error) ([]InvoiceDetail, error) {
+	if s.Tenant == 0 || s.Developer == "" {
+		return nil, model.Errorf(model.Invalid, "a preview of a change is of one developer")
 	}
-	if err := sheet.Validate(); err != nil {
-		return nil, err
-	}
-	month, _ := rate.Month(at)
-	q := question{tenant: s.Tenant, seller: BySeller, developer: s.Developer, month: month, gen: everything, free: true}
-	var all []use
-	var off []couponUse
-	var r model.BillingRules
-	err := b.read(ctx, s, func(tx pgx.Tx) (err error) {
-		if r, err = rules(ctx, tx, q.tenant, q.seller); err != nil {
+	begin, _ := rate.Month(month)
+	var out []bill
+	err := b.in(ctx, s, pgx.TxOptions{}, func(tx pgx.Tx) (err error) {
+		if err := change(ctx, tx); err != nil {
 			return err
 		}
-		if off, err = coupons(ctx, tx, q); err != nil {
-			return err
+		out, err = compute(ctx, tx, question{tenant: s.Tenant, seller: BySeller, developer: s.Developer, month: begin, gen: everything})
+		if err == nil {
+			err = errUndo
 		}
-		if all, err = uses(ctx, tx, q); err != nil {
-			return err
-		}
-		return tried(ctx, tx, q, all)
+		return err
 	})
-	if err != nil {
+	if !errors.Is(err, errUndo) {
 		return nil, err
 	}
-	i := slices.IndexFunc(all, func(u use) bool { return u.subscription == subscription })
-	if i < 0 {
-		return nil, model.Errorf(model.NotFound, "there is no running subscription %d", subscription)
-	}
-	if all[i].ended || at.Before(all[i].Since) {
-		return nil, model.Errorf(model.Conflict, "subscription %d does not run at %s", subscription, at.UTC().Format(time.RFC3339))
-	}
-	next := all[i]
-	all[i].Until = at
-	next.subscription, next.sheet, next.was = 0, sheet, nil
-	next.Since, next.Calls, next.BytesOut, next.Trial = at, 0, 0, rate.Trial{}
-	all = slices.Insert(all, i+1, next)
-	all = slices.DeleteFunc(all, func(u use) bool { return u.developer != next.developer || u.sheet == nil })
-	slices.SortStableFunc(all, func(a, b use) int { return cmp.Compare(a.sheet.Currency, b.sheet.Currency) })
-	out, err := bills(s.Tenant, all, off)
-	if err != nil {
-		return nil, err
-	}
-	for i := range out {
-		out[i].tax(r.Taxes)
-	}
-	return b.details(out, BySeller, month), nil
+	return b.details(out, BySeller, begin), nil
 }

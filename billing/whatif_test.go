@@ -1,11 +1,14 @@
 package billing_test
 
 import (
+	"context"
 	"encoding/json"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"tollgate/billing"
 	"tollgate/billing/rate/ratetest"
@@ -59,10 +62,32 @@ func TestPreviewsAreInvoices(t *testing.T) {
 		next := ratetest.Sheet(r.IntN)
 		was := one[string](b, `select sheet->>'currency' from price_sheet p join subscription s on s.terms = p.sheet_num where s.subscription_id = $1`, sub)
 		next.Currency = was
-		preview, err := b.PreviewChange(b.ctx, scope, sub, &next, at)
+		// The price changes, or the plan: then the quota's ledger may end, and the old fee be
+		// charged whole.
+		kind := r.IntN(3)
+		plan := model.NewID(6)
+		do := func(ctx context.Context, tx pgx.Tx) error {
+			changes := &pgx.Batch{}
+			changes.Queue(`insert into plan (tenant_id, plan_id, name) values ($1, $2, 'Other')`, b.tenant, plan)
+			changes.Queue(`insert into price_sheet (tenant_id, plan_id, version, sheet, created_by) values ($1, $2, 1, $3, 'x')`, b.tenant, plan, next)
+			changes.Queue(`update subscription set ended_at = $2, whole_fee = $3 where subscription_id = $1`, sub, at, kind == 2)
+			changes.Queue(`
+				insert into subscription (tenant_id, plan_id, app_id, terms, started_at, origin_id, follows_id, first_at)
+				select s.tenant_id, p.plan_id, s.app_id, p.sheet_num, s.ended_at, case when $3 then s.ledger_id end, s.subscription_id, least(s.started_at, o.started_at)
+				from subscription s join subscription o on o.subscription_id = s.ledger_id, price_sheet p where s.subscription_id = $1 and p.plan_id = $2`, sub, plan, kind == 0)
+			return tx.SendBatch(ctx, changes).Close()
+		}
+		preview, err := b.PreviewChange(b.ctx, scope, at, do)
 		b.must(err)
-		b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, sub, at)
-		b.follow(sub, next, at)
+		if n := one[int](b, `select count(*) from plan where plan_id = $1`, plan); n != 0 {
+			t.Fatal("a preview left something")
+		}
+		b.must(pgx.BeginFunc(b.ctx, b.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(b.ctx, `select set_config('tollgate.tenant', '*', true)`); err != nil {
+				return err
+			}
+			return do(b.ctx, tx)
+		}))
 		b.now = april
 		b.run()
 		drafts = nil
@@ -72,13 +97,11 @@ func TestPreviewsAreInvoices(t *testing.T) {
 		if lines(preview) != lines(drafts) {
 			t.Fatalf("seed %d: the preview of the change is\n%s\nthe invoice\n%s", seed, lines(preview), lines(drafts))
 		}
-		if _, err := b.PreviewChange(b.ctx, scope, sub, nil, at); model.KindOf(err) != model.Conflict {
-			t.Fatalf("a subscription that ended was changed: %v", err)
-		}
 	}
-	other := billing.Scope{Tenant: b.newTenant("333333333333")}
-	if _, err := b.PreviewChange(b.ctx, other, 1, nil, march); model.KindOf(err) != model.NotFound {
-		t.Errorf("another account's subscription: %v", err)
+	for _, s := range []billing.Scope{{}, b.scope()} {
+		if _, err := b.PreviewChange(b.ctx, s, march, nil); model.KindOf(err) != model.Invalid {
+			t.Errorf("a preview of %+v: %v", s, err)
+		}
 	}
 }
 
@@ -110,6 +133,20 @@ func TestWhatIf(t *testing.T) {
 	}
 	if n := one[int](b, `select count(*) from invoice`); n != 0 {
 		t.Errorf("%d invoices were made", n)
+	}
+	// An announced price is told once, with what it would have cost.
+	var told []billing.Letter
+	posts := billing.New(billing.Options{Pool: b.pool, Now: func() time.Time { return b.now }, Mail: func(_ context.Context, _ pgx.Tx, l billing.Letter) error {
+		told = append(told, l)
+		return nil
+	}})
+	b.exec(`insert into price_sheet (tenant_id, plan_id, version, sheet, created_by) values ($1, $2, 2, $3, 'x')`, b.tenant, plan, candidate)
+	b.exec(`insert into price_change (tenant_id, plan_id, sheet_num, at, move, asked_by) select $1, $2, max(sheet_num), $3, true, 'x' from price_sheet`, b.tenant, plan, april.Truncate(24*time.Hour).AddDate(0, 1, 0))
+	b.must(posts.Announce(b.ctx))
+	b.must(posts.Announce(b.ctx))
+	if len(told) != 2 || told[0].To != "dev1@example.com" || !strings.Contains(told[0].Text, "a month would cost 5.50 USD instead of 1.00 USD") ||
+		!strings.Contains(told[1].Text, "6.00 USD instead of 0.00 USD") || !strings.Contains(told[0].Text, "0.05 USD a call up to 200; 0.02 USD a call") {
+		t.Errorf("%+v", told)
 	}
 	if _, err := b.WhatIf(b.ctx, b.scope(), plan, &model.PriceSheet{Currency: "EUR", MonthlyFee: "1"}, march); model.KindOf(err) != model.Invalid {
 		t.Errorf("two currencies were compared: %v", err)

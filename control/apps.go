@@ -44,11 +44,10 @@ func (w *write) ownSubscription(ctx context.Context, id uint64) (app, plan strin
 	return app, plan, missing(err, "there is no running subscription %d", id)
 }
 
-// offered makes sure that a plan is on the portal.
-func (w *write) offered(ctx context.Context, planID string) error {
-	var one int
-	err := w.QueryRow(ctx, `select 1 from plan where tenant_id = $1 and plan_id = $2 and published and deleted_at is null`, w.tenant, planID).Scan(&one)
-	return missing(err, "there is no plan %q", planID)
+// offered makes sure that a plan is on the portal, and says whether it has a price.
+func (w *write) offered(ctx context.Context, planID string) (priced bool, err error) {
+	err = w.QueryRow(ctx, `select sheet_num is not null from plan where tenant_id = $1 and plan_id = $2 and published and deleted_at is null`, w.tenant, planID).Scan(&priced)
+	return priced, missing(err, "there is no plan %q", planID)
 }
 
 // CreateApp makes an app; with a plan, a subscription and a key with it, whose
@@ -86,8 +85,14 @@ func (p *Plane) CreateApp(ctx context.Context, actor Actor, name, planID string)
 }
 
 func (w *write) subscribeOwn(ctx context.Context, appID, planID string) (Subscription, error) {
-	if err := w.offered(ctx, planID); err != nil {
+	priced, err := w.offered(ctx, planID)
+	if err != nil {
 		return Subscription{}, err
+	}
+	if priced {
+		if err := w.cardFirst(ctx, w.actor.Member); err != nil {
+			return Subscription{}, err
+		}
 	}
 	s, err := w.subscribeApp(ctx, appID, planID)
 	if err != nil {
@@ -193,25 +198,6 @@ func (p *Plane) SubscribeApp(ctx context.Context, actor Actor, appID, planID str
 		return err
 	})
 	return key, err
-}
-
-// ChangeAppPlan moves a subscription of the actor's to another plan on the portal,
-// with its keys. The new plan has a quota of its own.
-func (p *Plane) ChangeAppPlan(ctx context.Context, actor Actor, subscription uint64, planID string) error {
-	return p.buy(ctx, actor, func(w *write) error {
-		app, was, err := w.ownSubscription(ctx, subscription)
-		if err != nil {
-			return err
-		}
-		if err := w.offered(ctx, planID); err != nil {
-			return err
-		}
-		s, err := w.switchPlan(ctx, subscription, planID)
-		if err != nil {
-			return err
-		}
-		return w.audit(ctx, "app.plan", app, map[string]any{"from": was, "to": planID, "subscription": s.ID})
-	})
 }
 
 // CancelAppSubscription ends a subscription of the actor's at once.

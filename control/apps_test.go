@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -51,6 +52,14 @@ func (s *shop) developer(email string) control.Actor {
 	return control.Actor{Tenant: s.site.Tenant, AccountID: s.site.AccountID, Member: d.ID, Name: email, Role: control.RoleCustomer}
 }
 
+// to is a change to a plan at the price it has.
+func (s *shop) to(subscription uint64, p control.Plan) control.PlanSwitch {
+	s.Helper()
+	out := control.PlanSwitch{Subscription: subscription, PlanID: p.ID}
+	s.all(fmt.Sprintf(`select coalesce(sheet_num, 0) from plan where plan_id = '%s'`, p.ID), &out.Terms)
+	return out
+}
+
 // A developer helps itself: an app with a subscription and a key, another key,
 // another plan, and the end of it.
 func TestDeveloperHelpsItself(t *testing.T) {
@@ -80,7 +89,10 @@ func TestDeveloperHelpsItself(t *testing.T) {
 			s.must(s.CancelAppSubscription(s.ctx, s.dev, x.ID))
 		}
 	}
-	s.must(s.ChangeAppPlan(s.ctx, s.dev, sub, silver.ID))
+	to := s.to(sub, silver)
+	s.refused(s.ChangeAppPlan(s.ctx, s.dev, to), model.Conflict, "left plan")
+	silver = s.offer("Copper", "0.02")
+	s.must(s.ChangeAppPlan(s.ctx, s.dev, s.to(sub, silver)))
 	apps, err = s.MyApps(s.ctx, s.dev)
 	s.must(err)
 	if got := apps[0].Subscriptions[0]; got.PlanID != silver.ID || len(got.Keys) < 2 {
@@ -98,7 +110,7 @@ func TestDeveloperHelpsItself(t *testing.T) {
 	}
 	c, err := s.Catalogue(s.ctx, s.site)
 	s.must(err)
-	if len(c.APIs) != 1 || len(c.APIs[0].Plans) != 2 || len(c.Plans) != 2 || len(c.Plans[0].APIs) != 1 {
+	if len(c.APIs) != 1 || len(c.APIs[0].Plans) != 3 || len(c.Plans) != 3 || len(c.Plans[0].APIs) != 1 {
 		t.Errorf("catalogue %+v", c)
 	}
 	if d, err := s.Documented(s.ctx, s.site, c.APIs[0].ID, c.APIs[0].DeploymentID); err != nil || string(d.Source) != petsDocument || d.Definition.MethodCount() != 3 {
@@ -121,7 +133,7 @@ func TestDevelopersAreApart(t *testing.T) {
 	for name, a := range map[string]control.Actor{"another developer": s.developer("eve@example.com"), "another portal's": other.dev} {
 		for what, err := range map[string]error{
 			"rename": s.RenameApp(s.ctx, a, app, "x"), "delete": s.DeleteApp(s.ctx, a, app), "key": second(s.CreateAppKey(s.ctx, a, sub, "x")),
-			"revoke": s.RevokeAppKey(s.ctx, a, key.ID), "plan": s.ChangeAppPlan(s.ctx, a, sub, s.plan.ID), "cancel": s.CancelAppSubscription(s.ctx, a, sub),
+			"revoke": s.RevokeAppKey(s.ctx, a, key.ID), "plan": s.ChangeAppPlan(s.ctx, a, s.to(sub, s.plan)), "cancel": s.CancelAppSubscription(s.ctx, a, sub),
 			"subscribe": second(s.SubscribeApp(s.ctx, a, app, s.plan.ID)), "hidden plan": func() error { _, _, err := s.CreateApp(s.ctx, a, "x", hidden.ID); return err }(),
 		} {
 			if model.KindOf(err) != model.NotFound {

@@ -49,6 +49,7 @@ type AppSubscription struct {
 	Current   bool              `json:"current"`         // new ones would be charged by the same
 	StartedAt time.Time         `json:"startedAt"`
 	Keys      []AppKey          `json:"keys"`
+	Next      *PlanChange       `json:"next,omitempty"` // the plan it goes to; nil: it stays
 
 	Limit    SpendLimit     `json:"limit"`    // what was set for it
 	Spending model.Spending `json:"spending"` // what its plan says
@@ -126,6 +127,10 @@ const appsOf = `coalesce((
 								'spending', jsonb_build_object('spendCap', coalesce(trim_scale(p.spend_cap)::text, ''), 'spendMax', coalesce(trim_scale(p.spend_max)::text, ''), 'prepaid', p.prepaid),
 								'limit', (select jsonb_build_object('cap', coalesce(trim_scale(max(l.cap))::text, ''), 'alert', coalesce(trim_scale(max(l.alert))::text, ''))
 									from spend_limit l where (l.tenant_id, l.subscription_id) = (s.tenant_id, s.ledger_id)),
+								'next', (select jsonb_build_object('planId', c.plan_id, 'plan', np.name, 'price', ns.sheet, 'at', c.at, 'problem', c.problem)
+									from plan_change c join plan np on (np.tenant_id, np.plan_id) = (c.tenant_id, c.plan_id)
+									left join price_sheet ns on (ns.tenant_id, ns.sheet_num) = (c.tenant_id, c.terms)
+									where (c.tenant_id, c.subscription_id) = (s.tenant_id, s.subscription_id)),
 								'keys', (select ` + appKeys + ` from subscription_key sk join api_key k using (tenant_id, key_num)
 									where (sk.tenant_id, sk.subscription_id) = (s.tenant_id, s.subscription_id) and k.deleted_at is null))
 							order by p.name, s.subscription_id)

@@ -31,7 +31,14 @@ func AddAppKey(ctx context.Context, p *Plane, a Actor, s Subscription) (k Create
 // SwitchPlan is the step of a developer's change of plan.
 func SwitchPlan(ctx context.Context, p *Plane, a Actor, id uint64, planID string) (s Subscription, err error) {
 	_, err = p.writeAs(ctx, a, ToSell, func(w *write) error {
-		s, err = w.switchPlan(ctx, id, planID)
+		c, err := w.readSwitch(ctx, id, planID)
+		if err != nil {
+			return err
+		}
+		if err := w.allow(ctx, &c, PlanSwitch{Subscription: id, PlanID: planID, Terms: c.terms}, p.now(), false); err != nil {
+			return err
+		}
+		s, err = w.switchNow(ctx, &c)
 		return err
 	})
 	return s, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tollgate/control"
@@ -263,8 +264,26 @@ var isolation = map[string]any{
 	"RenameApp":    func(f foreign) error { return f.RenameApp(f.ctx, customer(f.mine), "x", "x") },
 	"DeleteApp":    func(f foreign) error { return f.DeleteApp(f.ctx, customer(f.mine), "x") },
 	"SubscribeApp": func(f foreign) error { return second(f.SubscribeApp(f.ctx, customer(f.mine), "x", f.plan2)) },
+	"ChangePlans":  "the process's own",
+	"AnnouncePrice": func(f foreign) error {
+		return f.AnnouncePrice(f.ctx, f.mine, f.plan2, model.PriceSheet{Currency: "USD", MonthlyFee: "1"}, time.Now().AddDate(0, 0, 2), true)
+	},
+	"TakeBackPrice": func(f foreign) error { return f.TakeBackPrice(f.ctx, f.mine, f.plan2) },
+	"TrySwitch": func(f foreign) error {
+		return pgx.BeginFunc(f.ctx, f.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(f.ctx, `select set_config('tollgate.tenant', '*', true)`); err != nil { // the fence is the statement's
+				return err
+			}
+			return f.TrySwitch(f.mine, control.PlanSwitch{Subscription: f.sub2.ID, PlanID: f.plan}, new(control.SwitchEffect))(f.ctx, tx)
+		})
+	},
+	"MoveSubscription": func(f foreign) error {
+		return f.MoveSubscription(f.ctx, f.mine, control.PlanSwitch{Subscription: f.sub2.ID, PlanID: f.plan})
+	},
+	"KeepPlan":    func(f foreign) error { return f.KeepPlan(f.ctx, f.mine, f.sub2.ID) },
+	"KeepAppPlan": func(f foreign) error { return f.KeepAppPlan(f.ctx, customer(f.mine), f.sub2.ID) },
 	"ChangeAppPlan": func(f foreign) error {
-		return f.ChangeAppPlan(f.ctx, customer(f.mine), f.key2.Plans[0].Subscription, f.plan)
+		return f.ChangeAppPlan(f.ctx, customer(f.mine), control.PlanSwitch{Subscription: f.sub2.ID, PlanID: f.plan})
 	},
 	"CancelAppSubscription": func(f foreign) error {
 		return f.CancelAppSubscription(f.ctx, customer(f.mine), f.key2.Plans[0].Subscription)
@@ -678,7 +697,7 @@ func (w *world) dump(a control.Actor) string {
 	w.Helper()
 	var out string
 	for _, table := range []string{"tenant", "member", "access_key", "api", "api_source", "api_method", "deployment", "stage",
-		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "quota_window", "quota_lease", "spend_limit", "spend_alert",
+		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "plan_change", "price_change", "quota_window", "quota_lease", "spend_limit", "spend_alert",
 		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "documentation_version", "account_settings", "client_certificate", "vpc_link", "service_credential", "tag", "period_close", "tenant_left", "call_log", "call_left", "invoice", "invoice_line", "audit"} {
 		var rows *string
 		w.all(fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, a.Tenant), &rows)

@@ -108,7 +108,13 @@ func (p *Plane) AddWorkers(w *river.Workers) {
 		return p.send(ctx, job.Args.MailID)
 	}))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[checkNamesArgs]) error { return p.CheckNames(ctx) }))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[changePlansArgs]) error { return p.ChangePlans(ctx) }))
 }
+
+type changePlansArgs struct{}
+
+// Kind names the job.
+func (changePlansArgs) Kind() string { return "change_plans" }
 
 type checkNamesArgs struct{}
 
@@ -118,9 +124,13 @@ func (checkNamesArgs) Kind() string { return "check_names" }
 // Periodic is when work is due that nobody asks for.
 func (p *Plane) Periodic() []*river.PeriodicJob {
 	const every = 30 * time.Second
-	return []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(every), func() (river.JobArgs, *river.InsertOpts) {
-		return checkNamesArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: every}}
-	}, &river.PeriodicJobOpts{RunOnStart: true})}
+	var out []*river.PeriodicJob
+	for _, args := range []river.JobArgs{checkNamesArgs{}, changePlansArgs{}} {
+		out = append(out, river.NewPeriodicJob(river.PeriodicInterval(every), func() (river.JobArgs, *river.InsertOpts) {
+			return args, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: every}}
+		}, &river.PeriodicJobOpts{RunOnStart: true}))
+	}
+	return out
 }
 
 // send hands one mail to the mail server. It may come twice after a crash between

@@ -224,7 +224,10 @@ type StageName struct {
 type PlanDetail struct {
 	Plan
 	Versions []PriceVersion
-	Choices  []StageName
+	Ahead    *PriceChange // the price it has from a day on; nil: it stays as it is
+	// NotSellable is why the plan cannot be offered with its price; empty: it can.
+	NotSellable string
+	Choices     []StageName
 }
 
 // NewKey asks for an API key. An empty Value is minted, for test or live use.

@@ -53,6 +53,9 @@ func (s *PlanSpec) check(hard bool) error {
 	if err := s.Price.Validate(); err != nil {
 		return err
 	}
+	if err := s.Price.OfCalls(); err != nil {
+		return err
+	}
 	if err := s.checkHard(hard); err != nil {
 		return err
 	}
@@ -116,8 +119,27 @@ func (p *Plane) CreatePlan(ctx context.Context, actor Actor, spec PlanSpec) (Pla
 	return out, nil
 }
 
+// sellable refuses to offer a priced plan where nobody could pay for it: the account's own
+// Stripe account is connected and takes no payments, and bank transfers are not said to do.
+func sellable(ctx context.Context, tx pgx.Tx, tenant uint32) error {
+	var stuck bool
+	err := tx.QueryRow(ctx, `
+		select exists (select from stripe_account s where s.tenant_id = t.tenant_id and s.disconnected_at is null and not s.charges_enabled)
+			and not coalesce((t.billing_rules->>'byHand')::boolean, false)
+		from tenant t where t.tenant_id = $1`, tenant).Scan(&stuck)
+	if err == nil && stuck {
+		return model.Errorf(model.Conflict, "a plan with a price cannot be offered yet: your Stripe account takes no payments. Answer what Stripe still asks under Billing, Getting paid; or say under Billing, Terms and tax, that bank transfers do")
+	}
+	return err
+}
+
 // createPlan writes a plan that was checked.
 func (w *write) createPlan(ctx context.Context, spec PlanSpec) (Plan, error) {
+	if spec.Published && spec.Price != nil {
+		if err := sellable(ctx, w, w.tenant); err != nil {
+			return Plan{}, err
+		}
+	}
 	id := model.NewID(6)
 	limit, period, offset := quotaColumns(spec.Quota)
 	var num int64
@@ -163,6 +185,11 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 		}
 		if err := spec.check(p.hardLimits); err != nil {
 			return err
+		}
+		if spec.Published && spec.Price != nil && !(was.Published && was.Price != nil) { // what is offered stays so
+			if err := sellable(ctx, w, w.tenant); err != nil {
+				return err
+			}
 		}
 		limit, period, offset := quotaColumns(spec.Quota)
 		var num int64
@@ -290,6 +317,9 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 			where tenant_id = $1 and plan_id = $2 returning plan_num`, w.tenant, id).Scan(&num); err != nil {
 			return err
 		}
+		if _, err := w.Exec(ctx, `delete from price_change where tenant_id = $1 and plan_id = $2`, w.tenant, id); err != nil {
+			return err
+		}
 		if err := w.untag(ctx, "/usageplans/"+id); err != nil {
 			return err
 		}
@@ -381,6 +411,8 @@ func (p *Plane) PlanDetail(ctx context.Context, actor Actor, id string) (PlanDet
 			var plans []Plan
 			collect(b, &plans, scanPlan, planSelect+` and p.plan_id = $2`, actor.Tenant, id)
 			collect(b, &out.Versions, scanVersion, planVersions, actor.Tenant, id)
+			var ahead []PriceChange
+			collect(b, &ahead, scanPriceChange, priceAhead, actor.Tenant, id)
 			if err := tx.SendBatch(ctx, b).Close(); err != nil {
 				return err
 			}
@@ -388,6 +420,15 @@ func (p *Plane) PlanDetail(ctx context.Context, actor Actor, id string) (PlanDet
 				return model.Errorf(model.NotFound, "there is no plan %q", id)
 			}
 			out.Plan = plans[0]
+			if err := sellable(ctx, tx, actor.Tenant); err != nil && out.Price != nil {
+				if model.KindOf(err) != model.Conflict {
+					return err
+				}
+				out.NotSellable = model.MessageOf(err)
+			}
+			if len(ahead) > 0 {
+				out.Ahead = &ahead[0]
+			}
 			return nil
 		}
 		return tx.SendBatch(ctx, b).Close()

@@ -77,30 +77,40 @@ func (p *Plane) MoveToCurrentPrice(ctx context.Context, actor Actor, planID stri
 			w.tenant, planID).Scan(&terms); err != nil {
 			return missing(err, "there is no plan %q", planID)
 		}
-		var keys []int64
-		if err := w.QueryRow(ctx, `
-			with old as (
-				update subscription set ended_at = now()
-				where tenant_id = $1 and plan_id = $2 and ended_at is null and terms <> $3
-				returning subscription_id, app_id, ledger_id),
-			next as (
-				select old.*, nextval(pg_get_serial_sequence('subscription', 'subscription_id')) as id from old),
-			made as (
-				insert into subscription (tenant_id, subscription_id, plan_id, terms, app_id, origin_id) overriding system value
-				select $1, id, $2, $3, app_id, ledger_id from next),
-			held as (
-				insert into subscription_key (tenant_id, subscription_id, key_num)
-				select $1, n.id, sk.key_num from next n
-				join subscription_key sk on (sk.tenant_id, sk.subscription_id) = ($1, n.subscription_id)
-				join api_key k on (k.tenant_id, k.key_num) = (sk.tenant_id, sk.key_num) and k.deleted_at is null
-				returning key_num)
-			select (select count(*) from old), coalesce((select array_agg(key_num order by key_num) from held), '{}')`,
-			w.tenant, planID, terms).Scan(&moved, &keys); err != nil {
+		var err error
+		if moved, err = w.moveToPrice(ctx, planID, terms, nil); err != nil {
 			return err
 		}
-		w.changedKeys(keys)
 		return w.audit(ctx, "plan.reprice", planID, map[string]any{"subscriptions": moved, "terms": terms})
 	})
+	return moved, err
+}
+
+// moveToPrice ends every subscription of a plan at another price than terms, and has it
+// continued at that: at an instant that is over, nil: now.
+func (w *write) moveToPrice(ctx context.Context, planID string, terms uint32, at *time.Time) (moved int, err error) {
+	var keys []int64
+	err = w.QueryRow(ctx, `
+		with old as (
+			update subscription set ended_at = greatest(started_at, coalesce($4, now()))
+			where tenant_id = $1 and plan_id = $2 and ended_at is null and terms <> $3
+			returning subscription_id, app_id, ledger_id, first_at, ended_at),
+		next as (
+			select old.*, nextval(pg_get_serial_sequence('subscription', 'subscription_id')) as id from old),
+		made as (
+			insert into subscription (tenant_id, subscription_id, plan_id, terms, app_id, origin_id, first_at, started_at) overriding system value
+			select $1, id, $2, $3, app_id, ledger_id, first_at, ended_at from next),
+		ahead as (
+			update plan_change c set subscription_id = n.id from next n where c.tenant_id = $1 and c.subscription_id = n.subscription_id),
+		held as (
+			insert into subscription_key (tenant_id, subscription_id, key_num)
+			select $1, n.id, sk.key_num from next n
+			join subscription_key sk on (sk.tenant_id, sk.subscription_id) = ($1, n.subscription_id)
+			join api_key k on (k.tenant_id, k.key_num) = (sk.tenant_id, sk.key_num) and k.deleted_at is null
+			returning key_num)
+		select (select count(*) from old), coalesce((select array_agg(key_num order by key_num) from held), '{}')`,
+		w.tenant, planID, terms, at).Scan(&moved, &keys)
+	w.changedKeys(keys)
 	return moved, err
 }
 

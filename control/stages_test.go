@@ -148,3 +148,41 @@ func TestUnservedIsKeptOffStages(t *testing.T) {
 		t.Errorf("stages %+v", stages)
 	}
 }
+
+// Caches and domains are known by the time they are there, whatever changes them.
+func TestCachesAndDomainsAreKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.tenant()
+	d := w.deployed(a, "prod")
+	known := func() (out string) {
+		w.all(`select coalesce(string_agg(kind || ' ' || size || case when valid_to is null then '' else ' ended' end, ', ' order by valid_from, size), '') from resource_interval`, &out)
+		return out
+	}
+	set := func(on bool, size string) {
+		_, err := w.UpdateStage(w.ctx, a, d.Stage.APIID, "prod", func(s *control.StageEdit) error { s.CacheClusterEnabled, s.CacheClusterSize = on, size; return nil })
+		w.must(err)
+	}
+	for _, c := range []struct {
+		on         bool
+		size, want string
+	}{{false, "", ""}, {true, "0.5", "cache 0.5"}, {true, "0.5", "cache 0.5"}, {true, "6.1", "cache 0.5 ended, cache 6.1"}, {false, "6.1", "cache 0.5 ended, cache 6.1 ended"}} {
+		if set(c.on, c.size); known() != c.want {
+			t.Errorf("%v %s: %s, want %s", c.on, c.size, known(), c.want)
+		}
+	}
+	set(true, "0.5")
+	w.must(w.DeleteStage(w.ctx, a, d.Stage.APIID, "prod"))
+	w.exec(`delete from resource_interval`)
+	s, err := w.ImportCertificate(w.ctx, a, "", serverCertificate(t, otherDomain), nil)
+	w.must(err)
+	_, err = w.CreateDomain(w.ctx, a, control.NewDomain{Name: otherDomain, DomainEdit: control.DomainEdit{CertificateID: s.ID}})
+	w.must(err)
+	if known() != "domain " {
+		t.Error(known())
+	}
+	w.must(w.DeleteDomain(w.ctx, a, otherDomain))
+	if known() != "domain  ended" {
+		t.Error(known())
+	}
+}

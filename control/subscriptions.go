@@ -121,6 +121,7 @@ func (w *write) leftBehind(ctx context.Context, appID, planID string) (id, ledge
 // now on, on any node.
 func (w *write) endSubscription(ctx context.Context, id uint64) error {
 	tag, err := w.Exec(ctx, `
+		with dropped as (delete from plan_change where tenant_id = $1 and subscription_id = $2)
 		update subscription set ended_at = now() where tenant_id = $1 and subscription_id = $2 and ended_at is null`, w.tenant, id)
 	if err != nil {
 		return err
@@ -129,42 +130,6 @@ func (w *write) endSubscription(ctx context.Context, id uint64) error {
 		return model.Errorf(model.NotFound, "there is no running subscription %d", id)
 	}
 	return w.changedKeysOf(ctx, id)
-}
-
-// switchPlan ends an app's running subscription and begins one to another plan
-// with the same keys; no call falls between them. The new plan's quota starts unused,
-// or as the developer left it behind.
-func (w *write) switchPlan(ctx context.Context, id uint64, planID string) (Subscription, error) {
-	var app *string
-	var was string
-	if err := w.QueryRow(ctx, `
-		select app_id, plan_id from subscription where tenant_id = $1 and subscription_id = $2 and ended_at is null`,
-		w.tenant, id).Scan(&app, &was); err != nil {
-		return Subscription{}, missing(err, "there is no running subscription %d", id)
-	}
-	switch {
-	case app == nil:
-		return Subscription{}, model.Errorf(model.Conflict, "subscription %d is a key's own, not an app's; move the key instead", id)
-	case was == planID:
-		return Subscription{}, model.Errorf(model.Conflict, "the app is subscribed to this plan already")
-	}
-	if err := w.endSubscription(ctx, id); err != nil {
-		return Subscription{}, err
-	}
-	s, err := w.subscribeApp(ctx, *app, planID)
-	if err != nil {
-		return Subscription{}, err
-	}
-	if err := w.keepSpendLimit(ctx, id, s.ID); err != nil {
-		return Subscription{}, err
-	}
-	if _, err := w.Exec(ctx, `
-		insert into subscription_key (tenant_id, subscription_id, key_num)
-		select sk.tenant_id, $3, sk.key_num from subscription_key sk join api_key k using (tenant_id, key_num)
-		where sk.tenant_id = $1 and sk.subscription_id = $2 and k.deleted_at is null`, w.tenant, id, s.ID); err != nil {
-		return Subscription{}, err
-	}
-	return s, w.onePlanPerStage(ctx, planID, 0)
 }
 
 // changedKeysOf notes all keys of a subscription.

@@ -21,6 +21,18 @@ begin
   return new;
 end $$;
 
+CREATE FUNCTION public.domain_is() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op = 'DELETE' then
+    perform resource_is(old.tenant_id, 'domain', old.key, null);
+  else
+    perform resource_is(new.tenant_id, 'domain', new.key, '');
+  end if;
+  return null;
+end $$;
+
 CREATE FUNCTION public.final_invoice_is_immutable() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -83,6 +95,20 @@ begin
   return null;
 end $$;
 
+CREATE FUNCTION public.resource_is(of_tenant integer, of_kind text, named text, sized text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from resource_interval where tenant_id = of_tenant and kind = of_kind and resource = named and valid_to is null and size = sized) then
+    return;
+  end if;
+  delete from resource_interval where tenant_id = of_tenant and kind = of_kind and resource = named and valid_to is null and valid_from >= now();
+  update resource_interval set valid_to = now() where tenant_id = of_tenant and kind = of_kind and resource = named and valid_to is null;
+  if sized is not null then
+    insert into resource_interval (tenant_id, kind, resource, size, valid_from) values (of_tenant, of_kind, named, sized, now());
+  end if;
+end $$;
+
 CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -98,6 +124,15 @@ CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.rive
         ELSE 0
     END = 1;
 $$;
+
+CREATE FUNCTION public.stage_cache_is() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform resource_is(new.tenant_id, 'cache', new.stage_num::text, case
+    when new.deleted_at is null and (new.settings->>'cacheClusterEnabled')::boolean then coalesce(nullif(new.settings->>'cacheClusterSize', ''), '0.5') end);
+  return null;
+end $$;
 
 CREATE FUNCTION public.usage_fence(t regclass) RETURNS void
     LANGUAGE plpgsql
@@ -577,6 +612,22 @@ CREATE TABLE public.developer (
 
 ALTER TABLE ONLY public.developer FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.dispute (
+    tenant_id integer NOT NULL,
+    dispute_id text NOT NULL,
+    invoice_id text NOT NULL,
+    amount bigint NOT NULL,
+    reason text NOT NULL,
+    state text NOT NULL,
+    answer_by timestamp with time zone,
+    at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT dispute_amount_check CHECK ((amount > 0)),
+    CONSTRAINT dispute_state_check CHECK ((state = ANY (ARRAY['open'::text, 'won'::text, 'lost'::text])))
+);
+
+ALTER TABLE ONLY public.dispute FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.documentation_version (
     tenant_id integer NOT NULL,
     api_id text NOT NULL,
@@ -720,7 +771,7 @@ CREATE TABLE public.invoice_line (
     amount bigint NOT NULL,
     tax bigint DEFAULT 0 NOT NULL,
     use_id text,
-    CONSTRAINT invoice_line_meter_check CHECK ((meter = ANY (ARRAY['fee'::text, 'calls'::text, 'bytes-out'::text, 'minimum'::text, 'maximum'::text, 'discount'::text, 'coupon'::text, 'top-up'::text]))),
+    CONSTRAINT invoice_line_meter_check CHECK (((meter = ANY (ARRAY['fee'::text, 'calls'::text, 'bytes-out'::text, 'minimum'::text, 'maximum'::text, 'discount'::text, 'coupon'::text, 'top-up'::text, 'domain-months'::text])) OR (meter ~~ 'cache-hours-%'::text))),
     CONSTRAINT invoice_line_sheet_check CHECK (((sheet_num IS NULL) = ((use_id IS NOT NULL) OR (meter = 'top-up'::text))))
 );
 
@@ -941,6 +992,19 @@ CREATE TABLE public.plan (
 
 ALTER TABLE ONLY public.plan FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.plan_change (
+    tenant_id integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    plan_id text NOT NULL,
+    terms integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    problem text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE ONLY public.plan_change FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE public.plan ALTER COLUMN plan_num ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.plan_plan_num_seq
     START WITH 1
@@ -986,6 +1050,20 @@ CREATE TABLE public.portal_api (
 );
 
 ALTER TABLE ONLY public.portal_api FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.price_change (
+    tenant_id integer NOT NULL,
+    plan_id text NOT NULL,
+    sheet_num integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    move boolean NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    told_at timestamp with time zone,
+    CONSTRAINT price_change_at_check CHECK ((at = date_trunc('day'::text, at, 'UTC'::text)))
+);
+
+ALTER TABLE ONLY public.price_change FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.price_sheet (
     sheet_num integer NOT NULL,
@@ -1070,6 +1148,19 @@ CREATE TABLE public.quota_window (
 );
 
 ALTER TABLE ONLY public.quota_window FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.resource_interval (
+    tenant_id integer NOT NULL,
+    kind text NOT NULL,
+    resource text NOT NULL,
+    size text NOT NULL,
+    valid_from timestamp with time zone NOT NULL,
+    valid_to timestamp with time zone,
+    CONSTRAINT resource_interval_check CHECK ((valid_to > valid_from)),
+    CONSTRAINT resource_interval_kind_check CHECK ((kind = ANY (ARRAY['cache'::text, 'domain'::text])))
+);
+
+ALTER TABLE ONLY public.resource_interval FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.river_job (
     id bigint NOT NULL,
@@ -1319,7 +1410,10 @@ CREATE TABLE public.subscription (
     ended_at timestamp with time zone,
     app_id text,
     origin_id bigint,
-    ledger_id bigint GENERATED ALWAYS AS (COALESCE(origin_id, subscription_id)) STORED
+    ledger_id bigint GENERATED ALWAYS AS (COALESCE(origin_id, subscription_id)) STORED,
+    follows_id bigint,
+    first_at timestamp with time zone,
+    whole_fee boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE ONLY public.subscription FORCE ROW LEVEL SECURITY;
@@ -1350,6 +1444,17 @@ CREATE TABLE public.tag (
 );
 
 ALTER TABLE ONLY public.tag FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.tax_quote (
+    tenant_id integer NOT NULL,
+    hash text NOT NULL,
+    question jsonb NOT NULL,
+    taxes jsonb,
+    problem text DEFAULT ''::text NOT NULL,
+    asked_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.tax_quote FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.tenant (
     tenant_id integer NOT NULL,
@@ -1776,6 +1881,9 @@ ALTER TABLE ONLY public.developer
 ALTER TABLE ONLY public.developer
     ADD CONSTRAINT developer_pkey PRIMARY KEY (tenant_id, developer_id);
 
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_pkey PRIMARY KEY (tenant_id, invoice_id, dispute_id);
+
 ALTER TABLE ONLY public.documentation_version
     ADD CONSTRAINT documentation_version_pkey PRIMARY KEY (tenant_id, api_id, version);
 
@@ -1872,6 +1980,9 @@ ALTER TABLE ONLY public.period_close
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_pkey PRIMARY KEY (person_id);
 
+ALTER TABLE ONLY public.plan_change
+    ADD CONSTRAINT plan_change_pkey PRIMARY KEY (tenant_id, subscription_id);
+
 ALTER TABLE ONLY public.plan
     ADD CONSTRAINT plan_id_key UNIQUE (plan_id);
 
@@ -1893,6 +2004,9 @@ ALTER TABLE ONLY public.portal
 ALTER TABLE ONLY public.portal
     ADD CONSTRAINT portal_slug_key UNIQUE (slug);
 
+ALTER TABLE ONLY public.price_change
+    ADD CONSTRAINT price_change_pkey PRIMARY KEY (tenant_id, plan_id);
+
 ALTER TABLE ONLY public.price_sheet
     ADD CONSTRAINT price_sheet_pkey PRIMARY KEY (sheet_num);
 
@@ -1907,6 +2021,9 @@ ALTER TABLE ONLY public.quota_lease
 
 ALTER TABLE ONLY public.quota_window
     ADD CONSTRAINT quota_window_pkey PRIMARY KEY (tenant_id, subscription_id, kind, window_start);
+
+ALTER TABLE ONLY public.resource_interval
+    ADD CONSTRAINT resource_interval_pkey PRIMARY KEY (tenant_id, kind, resource, valid_from);
 
 ALTER TABLE ONLY public.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
@@ -1979,6 +2096,9 @@ ALTER TABLE ONLY public.subscription
 
 ALTER TABLE ONLY public.tag
     ADD CONSTRAINT tag_pkey PRIMARY KEY (tenant_id, resource);
+
+ALTER TABLE ONLY public.tax_quote
+    ADD CONSTRAINT tax_quote_pkey PRIMARY KEY (tenant_id, hash);
 
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_account_key UNIQUE (account_id);
@@ -2110,9 +2230,15 @@ CREATE INDEX owned_name_waiting ON public.owned_name USING btree (checked_at) WH
 
 CREATE UNIQUE INDEX person_email_key ON public.person USING btree (lower(email));
 
+CREATE INDEX plan_change_due ON public.plan_change USING btree (at) WHERE (problem = ''::text);
+
 CREATE INDEX plan_list ON public.plan USING btree (tenant_id, name, plan_id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX plan_stage_stage ON public.plan_stage USING btree (tenant_id, stage_num);
+
+CREATE INDEX price_change_due ON public.price_change USING btree (at);
+
+CREATE INDEX price_change_untold ON public.price_change USING btree (asked_at) WHERE (told_at IS NULL);
 
 CREATE UNIQUE INDEX price_sheet_version ON public.price_sheet USING btree (tenant_id, plan_id, version) NULLS NOT DISTINCT;
 
@@ -2125,6 +2251,8 @@ CREATE INDEX psp_object_remote ON public.psp_object USING btree (account, remote
 CREATE INDEX quota_lease_recalled ON public.quota_lease USING btree (boot) WHERE (recalled_at IS NOT NULL);
 
 CREATE INDEX quota_window_age ON public.quota_window USING btree (window_start);
+
+CREATE UNIQUE INDEX resource_interval_open ON public.resource_interval USING btree (tenant_id, kind, resource) WHERE (valid_to IS NULL);
 
 CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
 
@@ -2159,6 +2287,8 @@ CREATE UNIQUE INDEX stripe_account_one ON public.stripe_account USING btree (ten
 CREATE INDEX subscription_app ON public.subscription USING btree (app_id, tenant_id) WHERE (app_id IS NOT NULL);
 
 CREATE UNIQUE INDEX subscription_app_once ON public.subscription USING btree (app_id, plan_id, tenant_id) WHERE ((ended_at IS NULL) AND (app_id IS NOT NULL));
+
+CREATE INDEX subscription_follows ON public.subscription USING btree (follows_id, tenant_id) WHERE (follows_id IS NOT NULL);
 
 CREATE INDEX subscription_key_key ON public.subscription_key USING btree (key_num, subscription_id, tenant_id);
 
@@ -2228,6 +2358,8 @@ CREATE TRIGGER credit_note_is_immutable BEFORE DELETE OR UPDATE ON public.credit
 
 CREATE TRIGGER deployment_is_immutable BEFORE UPDATE ON public.deployment FOR EACH ROW EXECUTE FUNCTION public.deployment_is_immutable();
 
+CREATE TRIGGER domain_there AFTER INSERT OR DELETE ON public.domain FOR EACH ROW EXECUTE FUNCTION public.domain_is();
+
 CREATE TRIGGER final_invoice_is_immutable BEFORE DELETE OR UPDATE ON public.invoice FOR EACH ROW EXECUTE FUNCTION public.final_invoice_is_immutable();
 
 CREATE TRIGGER final_line_is_immutable BEFORE INSERT OR DELETE OR UPDATE ON public.invoice_line FOR EACH ROW EXECUTE FUNCTION public.final_line_is_immutable();
@@ -2247,6 +2379,8 @@ CREATE TRIGGER ledger_transaction_is_immutable BEFORE DELETE OR UPDATE ON public
 CREATE TRIGGER payment_is_immutable BEFORE DELETE OR UPDATE ON public.payment FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
 
 CREATE TRIGGER price_sheet_is_immutable BEFORE DELETE OR UPDATE ON public.price_sheet FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
+
+CREATE TRIGGER stage_cache AFTER INSERT OR UPDATE OF settings, deleted_at ON public.stage FOR EACH ROW EXECUTE FUNCTION public.stage_cache_is();
 
 ALTER TABLE ONLY public.access_association
     ADD CONSTRAINT access_association_tenant_id_domain_num_fkey FOREIGN KEY (tenant_id, domain_num) REFERENCES public.domain(tenant_id, domain_num);
@@ -2329,6 +2463,12 @@ ALTER TABLE ONLY public.deployment
 ALTER TABLE ONLY public.developer
     ADD CONSTRAINT developer_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id);
+
 ALTER TABLE ONLY public.documentation_version
     ADD CONSTRAINT documentation_version_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
 
@@ -2401,6 +2541,12 @@ ALTER TABLE ONLY public.payment
 ALTER TABLE ONLY public.period_close
     ADD CONSTRAINT period_close_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.plan_change
+    ADD CONSTRAINT plan_change_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
+
+ALTER TABLE ONLY public.plan_change
+    ADD CONSTRAINT plan_change_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
+
 ALTER TABLE ONLY public.plan_stage
     ADD CONSTRAINT plan_stage_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
 
@@ -2422,6 +2568,9 @@ ALTER TABLE ONLY public.portal_api
 ALTER TABLE ONLY public.portal
     ADD CONSTRAINT portal_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.price_change
+    ADD CONSTRAINT price_change_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
+
 ALTER TABLE ONLY public.price_sheet
     ADD CONSTRAINT price_sheet_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
@@ -2439,6 +2588,9 @@ ALTER TABLE ONLY public.quota_lease
 
 ALTER TABLE ONLY public.quota_window
     ADD CONSTRAINT quota_window_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
+
+ALTER TABLE ONLY public.resource_interval
+    ADD CONSTRAINT resource_interval_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.routing_rule
     ADD CONSTRAINT routing_rule_tenant_id_api_id_fkey FOREIGN KEY (tenant_id, api_id) REFERENCES public.api(tenant_id, api_id);
@@ -2495,6 +2647,9 @@ ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_tenant_id_app_id_fkey FOREIGN KEY (tenant_id, app_id) REFERENCES public.app(tenant_id, app_id);
 
 ALTER TABLE ONLY public.subscription
+    ADD CONSTRAINT subscription_tenant_id_follows_id_fkey FOREIGN KEY (tenant_id, follows_id) REFERENCES public.subscription(tenant_id, subscription_id);
+
+ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_tenant_id_origin_id_fkey FOREIGN KEY (tenant_id, origin_id) REFERENCES public.subscription(tenant_id, subscription_id);
 
 ALTER TABLE ONLY public.subscription
@@ -2502,6 +2657,9 @@ ALTER TABLE ONLY public.subscription
 
 ALTER TABLE ONLY public.tag
     ADD CONSTRAINT tag_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.tax_quote
+    ADD CONSTRAINT tax_quote_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
@@ -2577,6 +2735,8 @@ ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.developer ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.dispute ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.documentation_version ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.domain ENABLE ROW LEVEL SECURITY;
@@ -2603,11 +2763,15 @@ ALTER TABLE public.period_close ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.plan ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.plan_change ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.plan_stage ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.portal ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.portal_api ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.price_change ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.price_sheet ENABLE ROW LEVEL SECURITY;
 
@@ -2616,6 +2780,8 @@ ALTER TABLE public.psp_object ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.quota_lease ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.quota_window ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.resource_interval ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.routing_rule ENABLE ROW LEVEL SECURITY;
 
@@ -2642,6 +2808,8 @@ ALTER TABLE public.subscription ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscription_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tag ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tax_quote ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenant ENABLE ROW LEVEL SECURITY;
 
@@ -2691,6 +2859,8 @@ CREATE POLICY tenant_only ON public.deployment USING ((((tenant_id)::text = curr
 
 CREATE POLICY tenant_only ON public.developer USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.dispute USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.documentation_version USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.domain USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
@@ -2717,11 +2887,15 @@ CREATE POLICY tenant_only ON public.period_close USING ((((tenant_id)::text = cu
 
 CREATE POLICY tenant_only ON public.plan USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.plan_change USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.plan_stage USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.portal USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.portal_api USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.price_change USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.price_sheet USING (((tenant_id IS NULL) OR ((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text))) WITH CHECK ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -2730,6 +2904,8 @@ CREATE POLICY tenant_only ON public.psp_object USING ((((tenant_id)::text = curr
 CREATE POLICY tenant_only ON public.quota_lease USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.quota_window USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.resource_interval USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.routing_rule USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -2756,6 +2932,8 @@ CREATE POLICY tenant_only ON public.subscription USING ((((tenant_id)::text = cu
 CREATE POLICY tenant_only ON public.subscription_key USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.tag USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.tax_quote USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.tenant USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -19,6 +19,9 @@ type BillingRules struct {
 	Unpaid    string    `json:"unpaid"`    // KeepAccess or SuspendAccess
 	Taxes     []TaxRate `json:"taxes"`     // empty: none is charged
 	TopUps    bool      `json:"topUps"`    // who pays may buy prepaid credit
+	StripeTax bool      `json:"stripeTax"` // Stripe Tax works out the tax, and there are no Taxes
+	CardFirst bool      `json:"cardFirst"` // plans with a price need a saved card, where cards are taken
+	ByHand    bool      `json:"byHand"`    // priced plans are offered also while a connected Stripe account takes no payments
 }
 
 // What becomes of a developer's keys when an invoice stays unpaid.
@@ -72,6 +75,8 @@ func (r *BillingRules) Check() (field string, err error) {
 		return "unpaid", Errorf(Invalid, "access without payment is to %s or to %s, not to %q", KeepAccess, SuspendAccess, r.Unpaid)
 	case len(r.Reminders) > 10:
 		return "reminders", Errorf(Invalid, "there are %d reminders; at most 10 are sent", len(r.Reminders))
+	case r.StripeTax && len(r.Taxes) > 0:
+		return "taxes", Errorf(Invalid, "the tax is worked out by Stripe Tax or by these rates, not by both; take the rates out")
 	case len(r.Taxes) > 200:
 		return "taxes", Errorf(Invalid, "there are %d tax rates; at most 200 are kept", len(r.Taxes))
 	}
@@ -99,7 +104,7 @@ func (t *TaxRate) validate() error {
 		return Errorf(Invalid, "%q is not a region's code such as CA", t.Region)
 	case t.Name == "" || utf8.RuneCountInString(t.Name) > 40 || strings.ContainsFunc(t.Name, func(r rune) bool { return r < ' ' || r == utf8.RuneError }):
 		return Errorf(Invalid, "a tax has a name of 1 to 40 characters, such as VAT, not %.60q", t.Name)
-	case t.Percent == "" || t.Percent.Validate() != nil || t.Percent.more("100"):
+	case t.Percent == "" || t.Percent.Validate() != nil || t.Percent.More("100"):
 		return Errorf(Invalid, "%q is not a percentage from 0 to 100", string(t.Percent))
 	}
 	return nil

@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Invoice is one, without its lines. Amounts are in minor units of Currency,
 // which has Digits of them.
@@ -39,6 +42,7 @@ type Collection struct {
 	By        string    `json:"by,omitempty"`   // who collects it: "hand" or "stripe"
 	Attempts  int       `json:"attempts,omitempty"`
 	LastError string    `json:"lastError,omitempty"`
+	Disputed  int64     `json:"disputed,omitempty"` // of what was paid, what its payer disputes
 }
 
 // States of a final invoice.
@@ -68,7 +72,25 @@ type InvoiceDetail struct {
 	Taxes    []TaxLine     `json:"taxes,omitempty"`
 	Payments []Payment     `json:"payments,omitempty"`
 	Credits  []CreditNote  `json:"credits,omitempty"` // to it, or that stand for it
+	Disputes []Dispute     `json:"disputes,omitempty"`
 }
+
+// Dispute is a payment that the holder of the card disputes at the bank.
+type Dispute struct {
+	ID       string    `json:"id"`
+	Amount   int64     `json:"amount"`
+	Reason   string    `json:"reason"`            // in Stripe's words
+	State    string    `json:"state"`             // one of the DisputeStates
+	AnswerBy time.Time `json:"answerBy,omitzero"` // at Stripe
+	At       time.Time `json:"at"`
+}
+
+// States of a dispute.
+const (
+	DisputeOpen = "open"
+	DisputeWon  = "won"
+	DisputeLost = "lost" // the amount is paid back
+)
 
 // TaxLine is the tax of one rate on the sum of the lines.
 type TaxLine struct {
@@ -133,11 +155,31 @@ const (
 	MeterMaximum  = "maximum"   // what was beyond the maximum
 	MeterDiscount = "discount"
 	MeterCoupon   = "coupon"
-	MeterTopUp    = "top-up" // prepaid credit
+	MeterTopUp    = "top-up"        // prepaid credit
+	MeterDomains  = "domain-months" // custom domains, each for a month begun
+	meterCache    = "cache-hours-"  // of stages' caches, in front of the size: each for an hour begun
 )
 
+// MeterCache is the meter of caches of a size, one of CacheClusterSizes.
+func MeterCache(size string) string { return meterCache + size }
+
+// CacheOf is the size of the caches that a meter counts, in GB; empty: it counts others.
+func CacheOf(meter string) string {
+	size, _ := strings.CutPrefix(meter, meterCache)
+	if size == meter {
+		return ""
+	}
+	return size
+}
+
 // Used reports that a line's meter counts what was used.
-func Used(meter string) bool { return meter == MeterCalls || meter == MeterBytesOut }
+func Used(meter string) bool { return Journaled(meter) || Held(meter) }
+
+// Journaled reports that a meter counts calls, which are in the journals.
+func Journaled(meter string) bool { return meter == MeterCalls || meter == MeterBytesOut }
+
+// Held reports that a meter counts what a tenant has, by the time it has it.
+func Held(meter string) bool { return meter == MeterDomains || CacheOf(meter) != "" }
 
 // InvoiceLine is one amount and how it comes about.
 type InvoiceLine struct {

@@ -77,7 +77,7 @@ func (s Spending) Validate(priced bool) error {
 		}
 	}
 	switch {
-	case s.SpendCap != "" && s.SpendMax != "" && s.SpendCap.more(s.SpendMax):
+	case s.SpendCap != "" && s.SpendMax != "" && s.SpendCap.More(s.SpendMax):
 		return Errorf(Invalid, "the spend cap of %s is more than the highest one, %s", s.SpendCap, s.SpendMax)
 	case !priced && (s.SpendCap != "" || s.SpendMax != "" || s.Prepaid):
 		return Errorf(Invalid, "a spend cap and prepaid access need a price: without one, calls cost nothing")

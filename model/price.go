@@ -48,8 +48,8 @@ func (d Decimal) orNone() Decimal {
 	return d.Canonical()
 }
 
-// more reports that the amount is more than another; both are valid.
-func (d Decimal) more(than Decimal) bool {
+// More reports that the amount is more than another; both are valid.
+func (d Decimal) More(than Decimal) bool {
 	a, aPlaces, _ := strings.Cut(string(d.Canonical()), ".")
 	b, bPlaces, _ := strings.Cut(string(than.Canonical()), ".")
 	return len(a) > len(b) || len(a) == len(b) && (a > b || a == b && aPlaces > bPlaces)

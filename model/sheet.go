@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -66,18 +67,21 @@ type Coupon struct {
 	Months  int     `json:"months"`            // calendar months, that of the begin included; 1: once
 }
 
-// Meters that intake counts, with what their units are called. A sheet can price
-// no others.
+// Meters that are counted, with what their units are called, next to those of caches. A
+// sheet can price no others.
 var meterUnits = map[string][2]string{
 	MeterCalls:    {"call", "calls"},
 	MeterBytesOut: {"byte", "bytes"},
+	MeterDomains:  {"domain-month", "domain-months"},
 }
 
-// Meters that are sold elsewhere and that no usage is kept of: a price for them
-// would never charge anything, so it is refused.
-var uncounted = map[string]string{
-	"cache-hours":   "the hours a stage's cache is on",
-	"domain-months": "the months a custom domain is there",
+// unitsOf are the words for one unit of a meter and for several; ok is false where there
+// is no such meter.
+func unitsOf(meter string) (u [2]string, ok bool) {
+	if u, ok = meterUnits[meter]; !ok && slices.Contains(CacheClusterSizes, CacheOf(meter)) {
+		return [2]string{"hour", "hours"}, true
+	}
+	return u, ok
 }
 
 // Gigabyte is what bytes are priced by: 10^9 of them. Amazon's GB is a Gibibyte.
@@ -116,7 +120,7 @@ func (s *PriceSheet) Validate() error {
 			return err
 		}
 	}
-	if s.Maximum != "" && s.Minimum.more(s.Maximum) {
+	if s.Maximum != "" && s.Minimum.More(s.Maximum) {
 		return Errorf(Invalid, "a month costs at least %s and at most %s; the minimum cannot be more than the maximum", s.Minimum, s.Maximum)
 	}
 	if err := percent("discount", s.Discount); err != nil {
@@ -130,11 +134,8 @@ func (s *PriceSheet) Validate() error {
 	}
 	var seen []string
 	for i, m := range s.Metered() {
-		if why, ok := uncounted[m.Meter]; ok {
-			return Errorf(Invalid, "%s cannot be priced: %s are not counted, so that nothing would be charged; take the meter out", m.Meter, why)
-		}
-		if _, ok := meterUnits[m.Meter]; !ok {
-			return Errorf(Invalid, "%q is not a meter; a sheet prices calls, and %s under meters", m.Meter, MeterBytesOut)
+		if _, ok := unitsOf(m.Meter); !ok {
+			return Errorf(Invalid, "%q is not a meter; a sheet prices calls, and under meters %s, %s, and %s%s by size: %s", m.Meter, MeterBytesOut, MeterDomains, meterCache, CacheClusterSizes[0], strings.Join(CacheClusterSizes, ", "))
 		}
 		if i > 0 && m.Meter == MeterCalls {
 			return Errorf(Invalid, "calls are priced by the sheet's own tiers, not under meters")
@@ -154,7 +155,8 @@ func (s *PriceSheet) Validate() error {
 }
 
 func (m *MeterPrice) validate() error {
-	units := meterUnits[m.Meter][1]
+	words, _ := unitsOf(m.Meter)
+	units := words[1]
 	if m.Included < 0 || m.Included > MaxSheetCalls {
 		return Errorf(Invalid, "%d included %s are not between 0 and %d", m.Included, units, int64(MaxSheetCalls))
 	}
@@ -198,7 +200,7 @@ func (m *MeterPrice) validate() error {
 		last := i == len(m.Tiers)-1
 		switch {
 		case last && t.UpTo != 0:
-			return Errorf(Invalid, "the last tier has no end, so that every %s has a price; leave its end out", meterUnits[m.Meter][0])
+			return Errorf(Invalid, "the last tier has no end, so that every %s has a price; leave its end out", words[0])
 		case !last && t.UpTo <= before:
 			return Errorf(Invalid, "tier %d ends at %d %s, but must end after %d", i+1, t.UpTo, units, before)
 		case t.UpTo > MaxSheetCalls:
@@ -212,7 +214,7 @@ func (m *MeterPrice) validate() error {
 }
 
 func percent(what string, d Decimal) error {
-	if err := d.Validate(); err != nil || d.more("100") {
+	if err := d.Validate(); err != nil || d.More("100") {
 		return Errorf(Invalid, "a %s of %q is not a percentage from 0 to 100, such as 12.5", what, string(d))
 	}
 	return nil
@@ -232,6 +234,19 @@ func (c *Coupon) validate() error {
 		return err
 	}
 	return percent("coupon", c.Percent)
+}
+
+// OfCalls refuses meters of what a tenant has: a plan is sold to developers, who have none
+// of it.
+func (s *PriceSheet) OfCalls() error {
+	if s != nil {
+		for _, m := range s.Meters {
+			if Held(m.Meter) {
+				return Errorf(Invalid, "%s are charged by the operator to tenants; a plan is for calls", m.Meter)
+			}
+		}
+	}
+	return nil
 }
 
 // Canonical is the sheet in its one form: two that charge alike are then alike,
@@ -326,7 +341,7 @@ func MonthOf(first, month time.Time) int {
 
 // Units names a number of a meter's units.
 func Units(meter string, n int64) string {
-	u, ok := meterUnits[meter]
+	u, ok := unitsOf(meter)
 	if !ok {
 		return fmt.Sprint(n)
 	}

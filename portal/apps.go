@@ -25,6 +25,7 @@ func (s *Server) appRoutes() []route {
 		{"POST", "/subscriptions/{subscription}/plan", customer, (*visit).changePlan},
 		{"GET", "/subscriptions/{subscription}/spend", customer, (*visit).spendPage},
 		{"POST", "/subscriptions/{subscription}/spend", customer, (*visit).setSpend},
+		{"POST", "/subscriptions/{subscription}/plan/keep", customer, (*visit).keepPlan},
 		{"GET", "/subscriptions/{subscription}/cancel", customer, (*visit).confirmCancel},
 		{"POST", "/subscriptions/{subscription}/cancel", customer, (*visit).cancel},
 		{"GET", "/keys/{key}/revoke", customer, (*visit).confirmRevoke},
@@ -229,36 +230,6 @@ func (v *visit) createKey() error {
 		return err
 	}
 	return v.showKey(a.ID, a.Name, key)
-}
-
-func (v *visit) planPage() error {
-	a, s, err := v.mySubscription()
-	if err != nil {
-		return err
-	}
-	c, err := v.Plane.Catalogue(v.ctx(), v.site)
-	if err != nil {
-		return err
-	}
-	p := v.page("Change the plan")
-	p.Crumbs = []ui.Crumb{{Label: "Apps", URL: v.link("/apps")}, {Label: a.Name, URL: v.appURL(a.ID)}}
-	return v.render(planView(p, v, a, s, c.Plans))
-}
-
-func (v *visit) changePlan() error {
-	a, s, err := v.mySubscription()
-	if err != nil {
-		return err
-	}
-	err = v.Plane.ChangeAppPlan(v.ctx(), v.actor(), s.ID, v.value("plan"))
-	if invalid(err) {
-		v.say("danger", sentence(model.MessageOf(err)))
-		return v.redirect("/apps/" + a.ID)
-	}
-	if err != nil {
-		return err
-	}
-	return v.done("The plan is changed; your keys stay.", "/apps/"+a.ID)
 }
 
 func (v *visit) confirmCancel() error {

@@ -23,6 +23,7 @@ import (
 	"tollgate/migrations/pgtest"
 	"tollgate/model"
 	"tollgate/portal"
+	"tollgate/ui"
 )
 
 // world is the portals over a database of their own, with two tenants' on them.
@@ -390,6 +391,60 @@ func TestDeveloperJourney(t *testing.T) {
 	b.get("apps").want(200, "Sign in")
 	b.post("sign-in", "email", "dev@example.com", "password", "correct horse").want(401, "is wrong")
 	b.post("sign-in", "email", "dev@example.com", "password", "a new password").want(200, "Your apps")
+}
+
+var hiddenField = regexp.MustCompile(`type="hidden" name="(plan|when|terms|at)" value="([^"]*)"`)
+
+// A developer sees the lines of a change of plan, and the invoice has them.
+func TestChangeOfPlan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	plan := func(name string, fee model.Decimal) control.Plan {
+		p, err := w.CreatePlan(t.Context(), w.owner, control.PlanSpec{Name: name, Published: true, Quota: &model.Quota{Limit: 5000, Period: model.Month},
+			Price: &model.PriceSheet{Currency: "USD", MonthlyFee: fee, Tiers: []model.PriceTier{{Price: "0.01"}}}, Stages: []model.PlanStage{{APIID: w.api, Stage: "prod"}}})
+		w.must(err)
+		return p
+	}
+	small, large := plan("Small", "10"), plan("Large", "99")
+	b := w.signUp("dev@example.com")
+	b.post("apps/new", "name", "Shop", "plan", small.ID).want(200, "Shown once")
+	app := appLink.FindStringSubmatch(b.get("apps").body)[1]
+	sub := subLink.FindStringSubmatch(b.get("apps/" + app).body)[1]
+	w.exec(`update subscription set started_at = started_at - interval '40 days' where tenant_id = $1`)
+	at := "subscriptions/" + sub + "/plan"
+	b.get(at).want(200, "Large", "See what changes")
+	b.get(at + "?plan=" + small.ID).want(404)
+	b.post(at, "plan", large.ID).want(422, "Look at what changes")
+	fields := func(p *page) (out []string) {
+		for _, m := range hiddenField.FindAllStringSubmatch(p.body, -1) {
+			out = append(out, m[1], m[2])
+		}
+		return out
+	}
+	shown := b.get(at+"?plan="+large.ID).want(200, "At once, as of", "Small to Large", "counts on", "seconds", "Change to Large")
+	b.post(at, fields(shown)...).want(200, "The plan is changed")
+	num := w.scan("select tenant_id from tenant where account_id = '" + w.owner.AccountID + "'")
+	scope := billing.Scope{Tenant: uint32(num)}
+	if n, err := w.books.Run(t.Context(), scope, billing.By{}, time.Now()); err != nil || n != 1 {
+		t.Fatalf("%d drafts, %v", n, err)
+	}
+	drafts, _, err := w.books.Invoices(t.Context(), scope, billing.Filter{})
+	w.must(err)
+	if total := ui.Money(drafts[0].Total, "USD", 2); !strings.Contains(shown.body, total) {
+		t.Errorf("the invoice is of %s, which the page did not say", total)
+	}
+	sub = subLink.FindStringSubmatch(b.get("apps/"+app).want(200, "Large").body)[1]
+	at = "subscriptions/" + sub + "/plan"
+	b.get(at+"?plan="+small.ID+"&when=now").want(422, "You left plan")
+	down := b.get(at+"?plan="+small.ID).want(200, "until then it can be taken back", "10.00 USD")
+	b.post(at, fields(down)...).want(200, "The plan changes with")
+	b.get("apps/"+app).want(200, "It changes to Small", "Stay with Large")
+	if kept := b.post(at+"/keep").want(200, "stays with Large"); strings.Contains(kept.body, "It changes to Small") {
+		t.Error("the change is still ahead")
+	}
+	eve := w.signUp("eve@example.com")
+	eve.get(at).want(404)
+	eve.post(at + "/keep").want(404)
 }
 
 func (w *world) scan(sql string) (n int64) {

@@ -450,6 +450,10 @@ func (v *visit) ourBill() error {
 	if err != nil {
 		return err
 	}
+	ahead, err := v.Billing.Forecast(v.ctx(), v.books())
+	if err != nil {
+		return err
+	}
 	l, next, err := v.Billing.Invoices(v.ctx(), v.books(), billing.Filter{Seller: billing.ByOperator, After: v.query("after")})
 	if err != nil {
 		return err
@@ -466,7 +470,7 @@ func (v *visit) ourBill() error {
 	if err != nil {
 		return err
 	}
-	return v.render(ourBillView(v.page("Your own bill"), month, now, l, v.next(next), pay, creditLine(wallets), alert))
+	return v.render(ourBillView(v.page("Your own bill"), month, now, ahead, l, v.next(next), pay, creditLine(wallets), alert))
 }
 
 // sellerForm is who invoices are from, as it is edited.

@@ -43,6 +43,7 @@ func (s *site) shop() (owner control.Actor, pages map[string]string) {
 		return nil
 	})
 	s.must(err)
+	s.must(s.AnnouncePrice(s.Context(), owner, gold.ID, model.PriceSheet{Currency: "EUR", MonthlyFee: "45"}, time.Now().AddDate(0, 1, 0), true))
 	own := key("Production of Ships Ltd.")
 	developer, theirs := s.customer(owner, "bea@ships.example", gold)
 	s.used(owner, own.Key, 200, 1200)
@@ -85,10 +86,12 @@ func (s *site) shop() (owner control.Actor, pages map[string]string) {
 		"credit": "/developers/" + developer + "/credit", "credit-revoke": "/developers/" + developer + "/credit/grants/" + wallets[0].Grants[0].ID + "/revoke",
 		"coupons": "/billing/coupons", "coupon-new": "/billing/coupons/new", "top-up": "/billing/invoices/" + top, "own-bill": "/billing/account",
 		"plans": "/plans", "plan": "/plans/" + gold.ID, "plan-edit": "/plans/" + gold.ID + "/edit", "plan-new": "/plans/new",
+		"plan-price":   "/plans/" + gold.ID + "/price",
 		"plan-reprice": "/plans/" + gold.ID + "/reprice", "plan-delete": "/plans/" + free.ID + "/delete",
 		"keys": "/keys", "key-new": "/keys/new", "key": "/keys/" + own.ID, "key-of-app": "/keys/" + theirs.ID, "key-delete": "/keys/" + own.ID + "/delete", "key-import": "/keys/import",
 		"developers": "/developers", "developer": "/developers/" + developer, "developer-disable": "/developers/" + developer + "/disable",
 		"developer-spend": fmt.Sprint("/developers/", developer, "/subscriptions/", subscription, "/spend"),
+		"developer-move":  fmt.Sprintf("/developers/%s/subscriptions/%d/plan?plan=%s&whole=1", developer, theirs.Plans[0].Subscription, free.ID),
 		"portal-settings": "/portal-settings",
 	}
 }

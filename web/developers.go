@@ -22,6 +22,9 @@ func (s *Server) developerRoutes() []route {
 		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/spend", who: maySell, handle: (*visit).setSpend},
 		{method: "GET", pattern: "/developers/{developer}/subscriptions/{subscription}/end", who: maySell, handle: (*visit).confirmEndSubscription},
 		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/end", who: maySell, handle: (*visit).endSubscription},
+		{method: "GET", pattern: "/developers/{developer}/subscriptions/{subscription}/plan", who: maySell, handle: (*visit).moveSubscriptionPage},
+		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/plan", who: maySell, handle: (*visit).moveSubscription},
+		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/plan/keep", who: maySell, handle: (*visit).keepPlan},
 	}
 }
 
@@ -50,20 +53,19 @@ func (v *visit) developer() error {
 	if err != nil {
 		return err
 	}
-	credit := "" // who may not see the books sees no credit
+	credit, spent := "", []billing.Spend(nil) // who may not see the books sees neither
 	if v.may(control.ToBill) {
 		wallets, err := v.Billing.Wallets(v.ctx(), v.books(), billing.Payer{Tenant: v.books().Tenant, Developer: c.ID})
 		if err != nil {
 			return err
 		}
 		credit = creditLine(wallets)
+		if spent, err = v.spends(c.ID); err != nil {
+			return err
+		}
 	}
 	p := v.page(c.Email)
 	p.Crumbs = developerCrumbs
-	spent, err := v.spends(c.ID)
-	if err != nil {
-		return err
-	}
 	return v.render(developerPage(p, c, month, spent, v.may(control.ToSell), credit))
 }
 

@@ -1,8 +1,10 @@
 package web_test
 
 import (
+	"net/url"
 	"strconv"
 	"testing"
+	"time"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -45,10 +47,23 @@ func TestDeveloperPages(t *testing.T) {
 
 	sub := "/developers/" + id + "/subscriptions/" + strconv.FormatUint(k.Plans[0].Subscription, 10) + "/end"
 	b.get("/developers/" + id + "/subscriptions/99999999999999999999/end").want(404)
+	silver := s.plan(owner, "Silver", &model.PriceSheet{Currency: "EUR", MonthlyFee: "4"})
+	move := "/developers/" + id + "/subscriptions/" + strconv.FormatUint(k.Plans[0].Subscription, 10) + "/plan"
+	b.get("/developers/"+id).link("Move").want(200, "Silver", "See what changes")
+	b.get(move+"?plan="+silver.ID+"&whole=1").want(200, "Charged for the whole of", "9.00", "Move to Silver")
+	b.post(move, url.Values{"plan": {silver.ID}}).want(422, "Look at what changes")
+	b.get(move+"?plan="+silver.ID+"&when=end").want(200, "4.00 EUR", "It can be taken back").press("Move to Silver").
+		want(200, "The plan changes with", "It changes to Silver (4.00 EUR a month").press("Stay with Gold").want(200, "stays with Gold").without("It changes to Silver")
+	// The plan's price is announced for a day, and that is taken back.
+	day := time.Now().UTC().AddDate(0, 1, 0).Format(time.DateOnly)
+	b.get("/plans/"+plan.ID).link("Announce another price from a day on").want(200, "First day of the price", "Go to the new price").
+		press("Announce the price", "from", "soon").want(422, "is not a day").
+		press("Announce the price", "from", day, "fee", "12").want(200, "The price of Gold changes with", "12.00 EUR a month", "being written to").
+		press("Take it back").want(200, "The price stays as it is").without("being written to")
 	p = b.get("/developers/"+id).link("End").want(200, "1 key of Routing no longer opens what Gold opens")
 	viewer, other := s.as(s.member(owner, control.RoleViewer)), s.as(s.tenant())
 	viewer.get("/developers/"+id).want(200, "bea@example.com").without("End", "Disable")
-	for _, path := range []string{sub, "/developers/" + id + "/disable"} {
+	for _, path := range []string{sub, move, "/plans/" + plan.ID + "/price", "/developers/" + id + "/disable"} {
 		viewer.get(path).want(403)
 		viewer.post(path, nil).want(403)
 		other.get(path).want(404)

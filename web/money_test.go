@@ -245,7 +245,7 @@ func TestOwnBill(t *testing.T) {
 	operator := billing.By{Member: "op", Role: "operator"}
 	books := billing.New(billing.Options{Pool: s.pool})
 	s.must(books.AddOperatorSheet(t.Context(), operator, model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "10000", Per: 1_000_000}}}, s.last.AddDate(0, -1, 0)))
-	b.get("/billing/account").want(200, "So far in", "0.42 USD", "10,000.00 a million")
+	b.get("/billing/account").want(200, "So far in", "0.42 USD", "10,000.00 a million", "is to be expected for")
 	_, err := books.Run(t.Context(), billing.Operator, operator, s.last)
 	s.must(err)
 	drafts, err := books.Drafts(t.Context(), billing.Operator, s.last)

@@ -41,7 +41,7 @@ var tenantCalls = []int64{1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 25_
 
 func (v *visit) operatorPrices() error {
 	f := &planForm{priceForm: emptyPrice()}
-	f.samples = tenantCalls
+	f.samples, f.Held = tenantCalls, heldFields(nil)
 	sheets, err := v.Billing.OperatorSheets(v.ctx())
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (v *visit) pricesWith(status int, sheets []billing.SheetVersion, from strin
 // operatorPriceForm is a price for tenants as it was sent.
 func (v *visit) operatorPriceForm() *planForm {
 	f := &planForm{priceForm: v.readPrice()}
-	f.samples = tenantCalls
+	f.samples, f.Held = tenantCalls, heldFields(v.value)
 	return f
 }
 

@@ -23,6 +23,9 @@ func (s *Server) planRoutes() []route {
 		{method: "POST", pattern: "/plans/{plan}/publish", who: maySell, handle: (*visit).publishPlan},
 		{method: "GET", pattern: "/plans/{plan}/reprice", who: mayBill, handle: (*visit).confirmReprice},
 		{method: "POST", pattern: "/plans/{plan}/reprice", who: mayBill, handle: (*visit).repricePlan},
+		{method: "GET", pattern: "/plans/{plan}/price", who: mayBill, handle: (*visit).announcePage},
+		{method: "POST", pattern: "/plans/{plan}/price", who: mayBill, handle: (*visit).announce},
+		{method: "POST", pattern: "/plans/{plan}/price/take-back", who: mayBill, handle: (*visit).takeBackPrice},
 		{method: "GET", pattern: "/plans/{plan}/delete", who: maySell, handle: (*visit).confirmDeletePlan},
 		{method: "POST", pattern: "/plans/{plan}/delete", who: maySell, handle: (*visit).deletePlan},
 	}

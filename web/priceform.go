@@ -17,6 +17,7 @@ type priceForm struct {
 	Discount                string
 	CouponOff, CouponKind   string
 	CouponMonths, TrialDays string
+	Held                    []heldField // what tenants have by the hour or the month; nil: a plan has none
 
 	Problems []ui.Problem
 	Calls    string    // of a month, to see what a customer pays
@@ -126,6 +127,14 @@ func (f *priceForm) priced(s *model.PriceSheet) {
 		f.TrialDays = strconv.Itoa(s.TrialDays)
 	}
 	for _, p := range s.Metered() {
+		if model.Held(p.Meter) {
+			for i := range f.Held {
+				if f.Held[i].meter == p.Meter && len(p.Tiers) > 0 {
+					f.Held[i].Price = string(p.Tiers[0].Price)
+				}
+			}
+			continue
+		}
 		m := &f.Metered[0]
 		if p.Meter == model.MeterBytesOut {
 			m = &f.Metered[1]
@@ -260,6 +269,12 @@ func (f *priceForm) price() *model.PriceSheet {
 	if m := &f.Metered[1]; m.used() {
 		s.Meters = []model.MeterPrice{f.meter(m, model.MeterBytesOut)}
 	}
+	for _, h := range f.Held {
+		if h.Price != "" {
+			f.refused(h.Name, model.Decimal(h.Price).Validate())
+			s.Meters = append(s.Meters, model.MeterPrice{Meter: h.meter, Tiers: []model.PriceTier{{Price: model.Decimal(h.Price)}}})
+		}
+	}
 	if len(f.Problems) > before {
 		return nil
 	}
@@ -380,4 +395,26 @@ func (f *priceForm) tier(m *meterForm, i int, row tierRow, unit, per int64) mode
 		}
 	}
 	return t
+}
+
+// heldField is the price of what a tenant has by the hour or the month.
+type heldField struct{ meter, Name, Label, Unit, Price string }
+
+// heldPriced reports that something of that costs something, or is wrong.
+func (f *priceForm) heldPriced() bool {
+	return slices.ContainsFunc(f.Held, func(h heldField) bool { return h.Price != "" || f.at(h.Name) != "" })
+}
+
+// heldFields are the prices of caches and domains; a nil read leaves them empty.
+func heldFields(read func(string) string) []heldField {
+	out := []heldField{{meter: model.MeterDomains, Name: "domain", Label: "Custom domain", Unit: "a month"}}
+	for i, size := range model.CacheClusterSizes {
+		out = append(out, heldField{meter: model.MeterCache(size), Name: "cache" + strconv.Itoa(i), Label: "Cache of " + size + " GB", Unit: "an hour"})
+	}
+	for i := range out {
+		if read != nil {
+			out[i].Price = read(out[i].Name)
+		}
+	}
+	return out
 }

@@ -288,6 +288,9 @@ type termsForm struct {
 	Reminders string
 	Grace     string
 	Unpaid    string
+	CardFirst bool
+	ByHand    bool
+	StripeTax bool
 	Taxes     []ui.RowValues
 	Country   string // of the seller; empty: not said
 	SellerURL string
@@ -312,7 +315,7 @@ func (v *visit) terms() error {
 	if err != nil {
 		return err
 	}
-	f := &termsForm{Days: strconv.Itoa(r.TermDays), Mail: r.Mail, TopUps: r.TopUps, Grace: strconv.Itoa(r.GraceDays), Unpaid: r.Unpaid}
+	f := &termsForm{Days: strconv.Itoa(r.TermDays), Mail: r.Mail, TopUps: r.TopUps, Grace: strconv.Itoa(r.GraceDays), Unpaid: r.Unpaid, CardFirst: r.CardFirst, ByHand: r.ByHand, StripeTax: r.StripeTax}
 	var days []string
 	for _, d := range r.Reminders {
 		days = append(days, strconv.Itoa(d))
@@ -329,11 +332,11 @@ func (v *visit) saveTerms() error {
 	if err != nil {
 		return err
 	}
-	f := &termsForm{Days: v.value("termDays"), Mail: v.checked("mail"), TopUps: v.checked("topUps"), Reminders: v.value("reminders"), Grace: v.value("graceDays"), Unpaid: v.value("unpaid"), Taxes: v.rows("taxes", taxColumns)}
+	f := &termsForm{Days: v.value("termDays"), Mail: v.checked("mail"), TopUps: v.checked("topUps"), Reminders: v.value("reminders"), Grace: v.value("graceDays"), Unpaid: v.value("unpaid"), CardFirst: v.checked("cardFirst"), ByHand: v.checked("byHand"), StripeTax: v.checked("stripeTax"), Taxes: v.rows("taxes", taxColumns)}
 	if v.more() {
 		return v.termsPage(200, f)
 	}
-	r := model.BillingRules{Mail: f.Mail, TopUps: f.TopUps, Unpaid: f.Unpaid, GraceDays: was.GraceDays, Reminders: []int{}, Taxes: []model.TaxRate{}}
+	r := model.BillingRules{Mail: f.Mail, TopUps: f.TopUps, Unpaid: f.Unpaid, CardFirst: f.CardFirst, ByHand: f.ByHand, StripeTax: f.StripeTax, GraceDays: was.GraceDays, Reminders: []int{}, Taxes: []model.TaxRate{}}
 	if v.realm == control.RealmOperator {
 		r.Unpaid = was.Unpaid // nothing of a tenant stops by itself
 	}

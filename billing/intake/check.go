@@ -39,6 +39,11 @@ func check(b *model.Batch) error {
 	return nil
 }
 
+// Plausible reports that a line's sums and its hour are some that can be.
+func Plausible(l *model.UsageLine) bool {
+	return l.Hour >= firstHour && l.Hour < lastHour && l.Calls <= mostCalls && l.BytesOut <= mostMeasure
+}
+
 func plausible(micros int64) bool {
 	return micros >= firstHour*3600e6 && micros < lastHour*3600e6
 }

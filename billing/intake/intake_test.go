@@ -301,7 +301,7 @@ func TestGapIsKnown(t *testing.T) {
 		w.mustTake(batch(boot(1), s, w.ann, 1))
 	}
 	b := w.balance()
-	if len(b.Gaps) != 1 || b.Gaps[0] != (Gap{boot(1), 2, 5}) || b.Exact() {
+	if len(b.Gaps) != 1 || b.Gaps[0] != (Gap{boot(1), 2, 5, 1}) || b.Exact() {
 		t.Errorf("%+v", b)
 	}
 	if at := scan[time.Time](w, `select watermark from usage_boot`); !at.Equal(noon.Add(2 * time.Second)) {

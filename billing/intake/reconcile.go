@@ -28,6 +28,7 @@ type Gap struct {
 	Boot       model.BootID
 	Contiguous int64
 	Highest    int64
+	Calls      int64 // in what is missing, by the average of the boot's batches that are in
 }
 
 // Exact reports that every call handed in is in the usage, once, and nothing is missing.
@@ -72,14 +73,15 @@ func (in *Intake) Reconcile(ctx context.Context) (b Balance, err error) {
 
 func gaps(ctx context.Context, tx pgx.Tx, b *Balance) error {
 	rows, err := tx.Query(ctx, `
-		select u.boot, u.contiguous_seq, greatest(u.last_seq, max(b.seq))
+		select u.boot, u.contiguous_seq, greatest(u.last_seq, max(b.seq)),
+			((greatest(u.last_seq, max(b.seq)) - max(u.batches)) * max(u.calls)::numeric / greatest(max(u.batches), 1))::bigint
 		from usage_boot u join usage_batch b on b.boot = u.boot
 		group by u.boot having greatest(u.last_seq, max(b.seq)) > u.contiguous_seq order by 1`)
 	if err != nil {
 		return err
 	}
 	b.Gaps, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (g Gap, err error) {
-		err = r.Scan((*[16]byte)(&g.Boot), &g.Contiguous, &g.Highest)
+		err = r.Scan((*[16]byte)(&g.Boot), &g.Contiguous, &g.Highest, &g.Calls)
 		return g, err
 	})
 	return err

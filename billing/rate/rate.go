@@ -28,16 +28,25 @@ type Use struct {
 	Calls    int64     // billable
 	BytesOut int64     // of their answers
 	Trial    Trial     // the part of them before the trial's end
+	// Held is what a tenant had by the hour or the month, by meter; others have none.
+	Held map[string]Held
 }
+
+// Held is units of what was there, and the part of them before the trial's end.
+type Held struct{ Units, Trial int64 }
 
 // Trial is what was used before the end of a trial.
 type Trial struct{ Calls, BytesOut int64 }
 
 // of is how much of a meter was used, and how much of that in the trial.
 func (u *Use) of(meter string) (n, trial int64) {
-	n, trial = u.Calls, u.Trial.Calls
-	if meter == BytesOut {
+	switch meter {
+	case Calls:
+		n, trial = u.Calls, u.Trial.Calls
+	case BytesOut:
 		n, trial = u.BytesOut, u.Trial.BytesOut
+	default:
+		n, trial = u.Held[meter].Units, u.Held[meter].Trial
 	}
 	return n, min(trial, n)
 }

@@ -33,6 +33,8 @@ func (r *Rail) RunJob(ctx context.Context, kind string, args []byte) error {
 			}
 			return err
 		})
+	case taxArgs{}.Kind():
+		return with(args, func(a taxArgs) error { return r.askTax(ctx, a) })
 	case collectArgs{}.Kind():
 		return with(args, func(a collectArgs) error { return r.collect(ctx, a) })
 	case eventArgs{}.Kind():

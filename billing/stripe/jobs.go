@@ -75,6 +75,7 @@ func (r *Rail) AddWorkers(w *river.Workers) {
 		}
 		return errors.Join(err, r.park(ctx, j.Args, err))
 	}))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[taxArgs]) error { return r.askTax(ctx, j.Args) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[collectArgs]) error { return r.collect(ctx, j.Args) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[eventArgs]) error {
 		err := r.work(ctx, j.Args.Account, j.Args.Event)

@@ -59,6 +59,8 @@ func newRig(t *testing.T, fee string) *rig {
 	r.hooks = hooks.URL
 	r.books = billing.New(billing.Options{Pool: r.pool, Now: r.now, Changed: func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error {
 		return r.Changed(ctx, tx, tenant, invoice, opened)
+	}, TaxAsked: func(ctx context.Context, tx pgx.Tx, tenant uint32, hash string) error {
+		return r.TaxAsked(ctx, tx, tenant, hash)
 	}})
 	r.o = stripe.Options{Pool: r.pool, Billing: r.books, Key: "sk_test_x", URL: api.URL, Fake: true, FeePercent: fee, Now: r.now}
 	r.o.WebhookSecret, r.o.ConnectSecret, err = stripe.Register(r.ctx, r.o, r.hooks)
@@ -293,7 +295,13 @@ func (r *rig) invoices(account string) string {
 // refund is one that a person makes in Stripe's dashboard.
 func (r *rig) refund(account, charge, amount string) {
 	r.Helper()
-	req, err := http.NewRequest("POST", r.url+"/v1/refunds", strings.NewReader(url.Values{"charge": {charge}, "amount": {amount}}.Encode()))
+	r.post(account, "/v1/refunds", url.Values{"charge": {charge}, "amount": {amount}})
+}
+
+// post is what a person does in Stripe's dashboard.
+func (r *rig) post(account, path string, form url.Values) {
+	r.Helper()
+	req, err := http.NewRequest("POST", r.url+path, strings.NewReader(form.Encode()))
 	r.must(err)
 	req.Header.Set("Authorization", "Bearer sk_test_x")
 	req.Header.Set("Stripe-Account", account)
@@ -303,6 +311,6 @@ func (r *rig) refund(account, charge, amount string) {
 	defer resp.Body.Close()
 	if resp.StatusCode != 200 {
 		b, _ := io.ReadAll(resp.Body)
-		r.Fatalf("refund: %d %s", resp.StatusCode, b)
+		r.Fatalf("%s: %d %s", path, resp.StatusCode, b)
 	}
 }

@@ -316,7 +316,9 @@ func (r *Rail) takeOverInvoice(ctx context.Context, g *push, si *stripe.Invoice)
 		err = r.bookFailure(ctx, g, si)
 	case stripe.InvoiceStatusPaid:
 		if err = r.bookPaid(ctx, g, si); err == nil && si.Charge != nil {
-			err = r.bookBack(ctx, g, si)
+			if err = r.bookBack(ctx, g, si); err == nil {
+				err = r.bookDisputes(ctx, g, si.Charge)
+			}
 		}
 	case stripe.InvoiceStatusVoid, stripe.InvoiceStatusUncollectible:
 		for _, m := range g.members() {
@@ -417,7 +419,12 @@ func (r *Rail) bookBack(ctx context.Context, g *push, si *stripe.Invoice) error 
 		if re.Status == stripe.RefundStatusFailed || re.Status == stripe.RefundStatusCanceled {
 			continue
 		}
-		if err := r.bookRefund(ctx, g, re); err != nil {
+		err := r.eachPart(ctx, g, returned{re.ID, string(re.Currency), re.Amount}, func(m *model.InvoiceDetail, amount int64) error {
+			receipt := billing.Receipt{Invoice: m.ID, Amount: amount, Reference: re.ID, Note: "Refunded at Stripe", At: time.Unix(re.Created, 0)}
+			_, err := r.books.PaidBack(ctx, scopeOf(g.tenant, g.inv.Seller), atStripe, receipt)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -427,18 +434,25 @@ func (r *Rail) bookBack(ctx context.Context, g *push, si *stripe.Invoice) error 
 	return r.feeBack(ctx, g, si.Charge)
 }
 
-func (r *Rail) bookRefund(ctx context.Context, g *push, re *stripe.Refund) error {
-	left, exact := fromStripe(g.currency, re.Amount)
+// returned is what went back of a payment, and under which reference it is booked.
+type returned struct {
+	reference, currency string
+	amount              int64 // in Stripe's units
+}
+
+// eachPart has what went back of a payment booked: where too much was paid first, then to
+// the head.
+func (r *Rail) eachPart(ctx context.Context, g *push, back returned, book func(*model.InvoiceDetail, int64) error) error {
+	left, exact := fromStripe(g.currency, back.amount)
 	if !exact {
-		return model.Errorf(model.Conflict, "Stripe paid back %d %s of invoice %s, which is no whole amount of it", re.Amount, re.Currency, g.inv.Number)
+		return model.Errorf(model.Conflict, "Stripe paid back %d %s of invoice %s, which is no whole amount of it", back.amount, back.currency, g.inv.Number)
 	}
-	scope := scopeOf(g.tenant, g.inv.Seller)
 	if err := r.reload(ctx, g); err != nil { // what was paid may have been booked just now
 		return err
 	}
 	all := g.members()
 	for _, m := range all {
-		left += paidWith(m, model.PaidBack, re.ID) // it is below zero there
+		left += paidWith(m, model.PaidBack, back.reference) // it is below zero there
 	}
 	for pass := range 2 {
 		for i := len(all) - 1; i >= 0 && left > 0; i-- {
@@ -447,19 +461,64 @@ func (r *Rail) bookRefund(ctx context.Context, g *push, re *stripe.Refund) error
 			if pass == 1 {
 				amount = min(left, m.Paid-paidBy(m, model.PaidByWallet)) // what credit paid did not come from a card
 			}
-			if amount <= 0 || paidWith(m, model.PaidBack, re.ID) != 0 {
+			if amount <= 0 || paidWith(m, model.PaidBack, back.reference) != 0 {
 				continue
 			}
-			receipt := billing.Receipt{Invoice: m.ID, Amount: amount, Reference: re.ID, Note: "Refunded at Stripe", At: time.Unix(re.Created, 0)}
-			if _, err := r.books.PaidBack(ctx, scope, atStripe, receipt); err != nil {
+			if err := book(m, amount); err != nil {
 				return err
 			}
 			m.Paid -= amount
-			m.Payments = append(m.Payments, model.Payment{Kind: model.PaidBack, Reference: re.ID, Amount: -amount})
+			m.Payments = append(m.Payments, model.Payment{Kind: model.PaidBack, Reference: back.reference, Amount: -amount})
 			left -= amount
 		}
 	}
 	return nil
+}
+
+// bookDisputes takes over how disputes of a payment stand.
+func (r *Rail) bookDisputes(ctx context.Context, g *push, ch *stripe.Charge) error {
+	known := false
+	for _, m := range g.members() {
+		known = known || m.Disputed > 0
+	}
+	if !ch.Disputed && !known { // what was won is disputed no more
+		return nil
+	}
+	it := r.api.Disputes.List(&stripe.DisputeListParams{ListParams: list(ctx, g.account), Charge: &ch.ID})
+	for it.Next() {
+		d := it.Dispute()
+		state := disputeState(d.Status)
+		if state == "" {
+			continue
+		}
+		b := model.Dispute{ID: d.ID, Reason: cut(string(d.Reason)), State: state, At: time.Unix(d.Created, 0)}
+		if d.EvidenceDetails != nil && d.EvidenceDetails.DueBy > 0 && state == model.DisputeOpen {
+			b.AnswerBy = time.Unix(d.EvidenceDetails.DueBy, 0)
+		}
+		err := r.eachPart(ctx, g, returned{"dispute:" + d.ID, string(d.Currency), d.Amount}, func(m *model.InvoiceDetail, amount int64) error {
+			b.Amount = amount
+			_, err := r.books.Dispute(ctx, scopeOf(g.tenant, g.inv.Seller), atStripe, m.ID, b)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return it.Err()
+}
+
+// disputeState is how a dispute stands in the words of the books; empty: it is only asked
+// about, and no money went.
+func disputeState(s stripe.DisputeStatus) string {
+	switch s {
+	case stripe.DisputeStatusNeedsResponse, stripe.DisputeStatusUnderReview:
+		return model.DisputeOpen
+	case stripe.DisputeStatusWon:
+		return model.DisputeWon
+	case stripe.DisputeStatusLost:
+		return model.DisputeLost
+	}
+	return ""
 }
 
 // feeBack gives back of the operator's share as much as was paid back of the payment.

@@ -1,6 +1,9 @@
 package stripe_test
 
 import (
+	"net/url"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +84,107 @@ func TestPaid(t *testing.T) {
 	}
 	if n := len(r.at(account, "/v1/customers")["data"].([]any)); n != 1 {
 		t.Errorf("%d customers", n)
+	}
+}
+
+// Stripe Tax says the tax of a draft before it can be final; what Stripe then charges is
+// the same to the minor unit. What is missing for it is said on the draft.
+func TestStripeTax(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	seller := billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	rules := model.DefaultBillingRules()
+	rules.StripeTax = true
+	r.must(r.books.SetRules(r.ctx, seller, by, rules))
+	for i, c := range []struct {
+		payer      string
+		tax        int64 // below zero: the draft cannot be final
+		note, name string
+	}{
+		{`{"name": "Dev GmbH", "country": "DE"}`, 475, "", "VAT"},
+		{`{"name": "Dev GmbH", "country": "FR", "taxId": "FR12345678901"}`, 0, "Reverse charge", "VAT"},
+		{`{"name": "Dev", "country": "NO"}`, 0, "No tax is collected in NO", "Tax"},
+		{`{"name": "Dev", "country": "US", "region": "CA", "address": "1 Street\nSpringfield, CA 90210"}`, 200, "", "Sales tax (CA)"},
+		{`{"name": "Dev", "country": "US"}`, -1, "postal code", "Tax"},
+		{`{}`, -1, "has not said it yet", "Tax"},
+	} {
+		dev := r.newDeveloper(tenant, "dev"+strconv.Itoa(i))
+		r.exec(`update developer set billing = $2 where developer_id = $1`, dev.Developer, c.payer)
+		r.pay(dev, "4242424242424242")
+		r.subscribe(dev, "25", "USD")
+		draft := func() billing.InvoiceDetail {
+			drafts, err := r.books.Drafts(r.ctx, seller, r.month())
+			r.must(err)
+			for _, d := range drafts {
+				if d.DeveloperID == dev.Developer {
+					return r.invoice(seller, d.ID)
+				}
+			}
+			t.Fatal("there is no draft")
+			return billing.InvoiceDetail{}
+		}
+		_, err := r.books.Run(r.ctx, seller, by, r.month())
+		r.must(err)
+		if _, err := r.books.Finalize(r.ctx, seller, by, []string{draft().ID}, true); model.KindOf(err) != model.Unavailable {
+			t.Fatalf("%s: final without its tax: %v", c.payer, err)
+		}
+		r.settle()
+		d := draft()
+		if len(d.Taxes) != 1 || d.Taxes[0].Name != c.name || !strings.Contains(d.Taxes[0].Note, c.note) || d.Tax != max(c.tax, 0) {
+			t.Errorf("%s: %+v", c.payer, d.Taxes)
+		}
+		done, err := r.books.Finalize(r.ctx, seller, by, []string{d.ID}, true)
+		if c.tax < 0 {
+			if model.KindOf(err) != model.Unavailable {
+				t.Errorf("%s: %v", c.payer, err)
+			}
+			continue
+		}
+		r.must(err)
+		r.settle()
+		if inv := r.invoice(seller, done[0]); inv.State != model.StatePaid || inv.Total != 2500+c.tax || inv.Paid != inv.Total {
+			t.Errorf("%s: %+v", c.payer, inv.Collection)
+		}
+	}
+	if got := r.invoices(account); strings.Count(got, "paid 2975 paid 2975") != 1 || strings.Count(got, "paid 2500 paid 2500") != 2 || strings.Count(got, "paid 2700 paid 2700") != 1 {
+		t.Errorf("at Stripe: %s", got)
+	}
+}
+
+// A payment that is disputed is shown so; won, it stands; lost, it is paid back and
+// credited, once.
+func TestDisputes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	seller := billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	for i, c := range []struct {
+		evidence, state string
+		paid            int64
+	}{{"winning_evidence", model.DisputeWon, 2500}, {"none", model.DisputeLost, 0}} {
+		dev := r.newDeveloper(tenant, "dev"+strconv.Itoa(i))
+		r.pay(dev, "4000000000000259")
+		id := r.bill(dev, "25", "USD")
+		r.settle()
+		inv := r.invoice(seller, id)
+		if inv.State != model.StatePaid || inv.Disputed != 2500 || len(inv.Disputes) != 1 || inv.Disputes[0].State != model.DisputeOpen || inv.Disputes[0].AnswerBy.IsZero() {
+			t.Fatalf("disputed: %+v, %+v", inv.Collection, inv.Disputes)
+		}
+		r.post(account, "/v1/disputes/"+inv.Disputes[0].ID, url.Values{"evidence[uncategorized_text]": {c.evidence}, "submit": {"true"}})
+		r.settle()
+		r.exec(`update webhook_event set state = 'new', received_at = now() - interval '2 days'`)
+		r.must(r.Sweep(r.ctx))
+		r.settle()
+		inv = r.invoice(seller, id)
+		if inv.Disputed != 0 || inv.Disputes[0].State != c.state || inv.Paid != c.paid || inv.Due != c.paid || inv.State != model.StatePaid || len(inv.Credits) != i {
+			t.Errorf("%s: %+v, %+v, %+v", c.state, inv.Collection, inv.Disputes, inv.Credits)
+		}
+		if again, err := r.books.Dispute(r.ctx, seller, by, id, model.Dispute{ID: inv.Disputes[0].ID, Amount: 2500, State: model.DisputeOpen, At: r.now()}); again || err != nil {
+			t.Errorf("what ended is open again: %v, %v", again, err)
+		}
 	}
 }
 

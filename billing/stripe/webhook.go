@@ -25,7 +25,7 @@ var EventTypes = []string{
 	"checkout.session.completed", "customer.updated", "payment_method.attached", "payment_method.detached", "payment_method.automatically_updated",
 	"invoice.finalized", "invoice.finalization_failed", "invoice.paid", "invoice.payment_failed", "invoice.payment_action_required", "invoice.overdue",
 	"invoice.marked_uncollectible", "invoice.voided", "invoice.deleted", "credit_note.created", "credit_note.voided",
-	"charge.refunded", "charge.dispute.created", "charge.dispute.closed",
+	"charge.refunded", "charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
 }
 
 // maxEvent is how large an event may be, in bytes.

@@ -19,7 +19,7 @@ import (
 func (p *program) startIntake(context.Context) error {
 	p.intake = intake.New(intake.Options{Pool: p.pool, Log: p.log})
 	p.billing = billing.New(billing.Options{
-		Pool: p.pool, Log: p.log, Link: p.invoiceLink, SetOverdue: p.plane.SetOverdue, Changed: p.invoiceChanged,
+		Pool: p.pool, Log: p.log, Link: p.invoiceLink, SetOverdue: p.plane.SetOverdue, Changed: p.invoiceChanged, TaxAsked: p.taxAsked,
 		Mail: func(ctx context.Context, tx pgx.Tx, l billing.Letter) error {
 			return p.plane.Post(ctx, tx, l.Tenant, l.To, l.Purpose, l.Subject, l.Text)
 		},
@@ -52,6 +52,14 @@ func (p *program) invoiceChanged(ctx context.Context, tx pgx.Tx, tenant uint32, 
 		return nil
 	}
 	return p.stripe.Changed(ctx, tx, tenant, invoice, opened)
+}
+
+// taxAsked has Stripe Tax asked, where there is a way to Stripe.
+func (p *program) taxAsked(ctx context.Context, tx pgx.Tx, tenant uint32, hash string) error {
+	if p.stripe == nil {
+		return billing.NoStripeTax(ctx, tx, tenant, hash)
+	}
+	return p.stripe.TaxAsked(ctx, tx, tenant, hash)
 }
 
 // startWorker runs the background jobs of every part. Several processes share

@@ -57,13 +57,19 @@ func rows(inv *model.InvoiceDetail) []row {
 var names = map[string]string{
 	model.MeterFee: "Monthly fee", model.MeterCalls: "Calls", model.MeterBytesOut: "Data out, bytes", model.MeterMinimum: "Up to the minimum of the month",
 	model.MeterMaximum: "Beyond the maximum of the month", model.MeterDiscount: "Discount", model.MeterCoupon: "Coupon", model.MeterTopUp: "Top-up",
+	model.MeterDomains: "Custom domains, months",
 }
 
 // LineName is what a line is called.
-func LineName(l *model.InvoiceLine) string { return names[l.Meter] }
+func LineName(l *model.InvoiceLine) string {
+	if size := model.CacheOf(l.Meter); size != "" {
+		return "Cache of " + size + " GB, hours"
+	}
+	return names[l.Meter]
+}
 
 func lineRows(inv *model.InvoiceDetail, l *model.InvoiceLine) []row {
-	head := row{kind: rowLine, text: names[l.Meter], amount: bare(l.Amount, &inv.Invoice)}
+	head := row{kind: rowLine, text: LineName(l), amount: bare(l.Amount, &inv.Invoice)}
 	if model.Used(l.Meter) {
 		head.quantity = ui.Quantity(l.Quantity)
 	}
@@ -224,6 +230,8 @@ func Standing(i *model.Invoice) (kind, word string) {
 	switch {
 	case !i.Final:
 		return "warn", "Draft"
+	case i.Disputed > 0:
+		return "danger", "Disputed"
 	case i.State == model.StateOpen && i.Paid > 0:
 		return "info", "Paid in part"
 	case i.State == model.StateOpen:
@@ -248,6 +256,22 @@ func PaymentName(p *model.Payment) string {
 		return "Given back to prepaid credit"
 	}
 	return paid[p.Kind]
+}
+
+// disputeText says how a dispute stands.
+func disputeText(d *model.Dispute, i *model.Invoice) string {
+	about := "of " + Minor(d.Amount, i) + ", begun on " + ui.Date(d.At) + " (" + strings.ReplaceAll(d.Reason, "_", " ") + ")"
+	switch d.State {
+	case model.DisputeWon:
+		return "The dispute " + about + " was won: the payment stands."
+	case model.DisputeLost:
+		return "The dispute " + about + " was lost: the amount went back, and is credited."
+	}
+	out := "The holder of the card disputes the payment at the bank: a dispute " + about + ". No reminders are sent while it is open."
+	if !d.AnswerBy.IsZero() {
+		out += " What shows that it is wrong has to be at Stripe by " + ui.Date(d.AnswerBy) + "."
+	}
+	return out
 }
 
 // Minor is an amount in minor units of an invoice's currency, with it.
@@ -288,6 +312,7 @@ func settled(inv *model.InvoiceDetail) [][2]string {
 	add("Paid", inv.Paid)
 	add("Open", inv.Open())
 	add("To be paid back", inv.Surplus())
+	add("Disputed", inv.Disputed)
 	if inv.LastError != "" {
 		out = append(out, [2]string{"Last attempt to collect", inv.LastError})
 	}

@@ -134,6 +134,24 @@ func (b bed) paid(c *stripe.Customer, amounts ...int64) *stripe.Invoice {
 }
 
 var cases = map[string]func(bed){
+	"tax is worked out by where the customer is": func(b bed) {
+		ask := func(country, vat string) (*stripe.TaxCalculation, error) {
+			p := &stripe.TaxCalculationParams{Currency: stripe.String("eur"), CustomerDetails: &stripe.TaxCalculationCustomerDetailsParams{AddressSource: stripe.String("billing"),
+				Address: &stripe.AddressParams{Country: &country}}, LineItems: []*stripe.TaxCalculationLineItemParams{{Amount: stripe.Int64(1000), Reference: stripe.String("net"), TaxBehavior: stripe.String("exclusive")}}}
+			if vat != "" {
+				p.CustomerDetails.TaxIDs = []*stripe.TaxCalculationCustomerDetailsTaxIDParams{{Type: stripe.String("eu_vat"), Value: &vat}}
+			}
+			return b.api.TaxCalculations.New(p)
+		}
+		c := must(ask("DE", ""))(b)
+		if len(c.TaxBreakdown) == 0 || c.AmountTotal != 1000+c.TaxAmountExclusive {
+			b.Errorf("got %+v", c)
+		}
+		must(ask("FR", "FR12345678901"))(b)
+		if _, err := ask("US", ""); err == nil {
+			b.Error("tax was worked out for an address without a postal code")
+		}
+	},
 	"customers keep what they are told": func(b bed) {
 		c := must(b.api.Customers.New(&stripe.CustomerParams{Name: stripe.String("Ada"), Metadata: map[string]string{"tenant": "t1", "drop": "x"},
 			Address: &stripe.AddressParams{Country: stripe.String("DE"), City: stripe.String("Berlin")}}))(b)

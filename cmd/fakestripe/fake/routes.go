@@ -98,6 +98,8 @@ var routes = []*route{
 	on("POST /v1/disputes/{id}/close", ``, closeDisputeCall),
 	on("GET /v1/balance_transactions", `created:range currency source type`+paging, lister("balance_transaction", "/v1/balance_transactions", "created", "currency", "source", "type")),
 	on("GET /v1/balance_transactions/{id}", ``, getter("balance_transaction")),
+	on("POST /v1/tax/calculations", `currency! customer_details{address`+address+` address_source:billing|shipping tax_ids[]{type! value!}}
+		line_items[]!{amount:int! quantity:int reference tax_behavior:exclusive|inclusive tax_code}`, createCalculation),
 	on("GET /v1/application_fees", `charge created:range`+paging, lister("application_fee", "/v1/application_fees", "charge", "created")),
 	on("GET /v1/application_fees/{id}", ``, getter("application_fee")),
 	on("POST /v1/application_fees/{id}/refunds", `amount:int metadata:map`, createFeeRefund),
