@@ -169,6 +169,31 @@ func TestWallet(t *testing.T) {
 	if len(ws) != 1 || len(ws[0].Grants) != 4 {
 		t.Fatalf("wallets %+v", ws)
 	}
+	// An invoice that was open before there was credit is paid from it when somebody says so.
+	owing := b.newDeveloper(b.tenant, "dev7")
+	b.developer = owing
+	open := b.fee("10") // 11.90
+	late := billing.Payer{Tenant: b.tenant, Developer: owing}
+	theirs := billing.Scope{Tenant: b.tenant, Developer: owing}
+	if _, err := b.PayFromWallet(b.ctx, theirs, by, open); model.KindOf(err) != model.Conflict || !strings.Contains(err.Error(), "no prepaid credit") {
+		t.Errorf("paid from nothing: %v", err)
+	}
+	if _, err := b.PayFromWallet(b.ctx, theirs, by, b.topUp(late, 2000)); model.KindOf(err) != model.Conflict {
+		t.Errorf("a top-up paid from credit: %v", err)
+	}
+	for i, want := range []int64{1000, 190} {
+		b.must(grantOnly(b.Grant(b.ctx, b.scope(), by, billing.Grant{Payer: late, Currency: "EUR", Amount: 1000, Reason: "r", Reference: fmt.Sprint(i)})))
+		if n, err := b.PayFromWallet(b.ctx, theirs, by, open); err != nil || n != want {
+			t.Errorf("paid %d, %v; want %d", n, err, want)
+		}
+	}
+	b.stands(open, "paid due 1190 paid 1190 open 0 surplus 0")
+	b.wallet(late, "810 in 810, owed 0")
+	if _, err := b.PayFromWallet(b.ctx, billing.Scope{Tenant: b.tenant, Developer: p.Developer}, by, open); model.KindOf(err) != model.NotFound {
+		t.Errorf("another developer paid it: %v", err)
+	}
+	b.developer = p.Developer
+
 	b.must(b.Revoke(b.ctx, b.scope(), by, p, ws[0].Grants[1].ID, "by mistake"))
 	if err := b.Revoke(b.ctx, b.scope(), by, p, ws[0].Grants[3].ID, "x"); model.KindOf(err) != model.Conflict {
 		t.Errorf("revoking what was paid for: %v", err)
