@@ -65,6 +65,9 @@ func (b *Billing) announce(ctx context.Context, tx pgx.Tx, s Scope, invoice stri
 	if c.Open() > 0 {
 		how = fmt.Sprintf("%s is to be paid by %s. Give %s as the reference.", amountText(c.Open(), c.currency), day(c), c.number)
 	}
+	if c.fromWallet > 0 {
+		how = amountText(c.fromWallet, c.currency) + " of it is paid from your prepaid credit. " + how
+	}
 	return b.write(ctx, tx, c.tenant, invoice, "invoice", fmt.Sprintf("Invoice %s from %s", c.number, a.from.Name), a,
 		fmt.Sprintf("%s has made invoice %s of %s.", a.from.Name, c.number, amountText(c.total, c.currency)), how)
 }

@@ -267,6 +267,41 @@ func (b *Billing) cover(ctx context.Context, tx pgx.Tx, p Payer, invoice, number
 	return b.spend(ctx, tx, w, invoice, number, total, clockwork)
 }
 
+// PayFromWallet pays what is open of an invoice from its payer's wallet, as far as that
+// reaches, and returns how much that is. The payer may ask for it, and whoever sells.
+func (b *Billing) PayFromWallet(ctx context.Context, s Scope, by By, invoice string) (paid int64, err error) {
+	seller := s
+	if s.Developer != "" {
+		seller = Scope{Tenant: s.Tenant}
+	}
+	err = b.change(ctx, seller, invoice, func(tx pgx.Tx, c *standing) error {
+		switch {
+		case s.Developer != "" && s.Developer != c.developer:
+			return model.Errorf(model.NotFound, "there is no final invoice %q", invoice)
+		case c.topUp:
+			return model.Errorf(model.Conflict, "a top-up is not paid from credit")
+		case c.Open() == 0:
+			return model.Errorf(model.Conflict, "nothing is open of invoice %s", c.number)
+		}
+		w, err := b.lockWallet(ctx, tx, Payer{c.tenant, c.developer}, c.currency)
+		if err != nil {
+			return err
+		}
+		if w != nil {
+			if paid, err = b.spend(ctx, tx, w, invoice, c.number, c.Open(), by); err != nil {
+				return err
+			}
+		}
+		if w == nil || paid == 0 {
+			return model.Errorf(model.Conflict, "there is no prepaid credit in %s to pay invoice %s from", c.currency, c.number)
+		}
+		c.Paid += paid
+		c.fromWallet += paid
+		return nil
+	})
+	return paid, err
+}
+
 // spend pays up to an amount of an invoice. Who calls it sees to the collection.
 func (b *Billing) spend(ctx context.Context, tx pgx.Tx, w *wallet, invoice, number string, amount int64, by By) (int64, error) {
 	sides, drawn, err := draw(ctx, tx, w, amount, "")

@@ -169,6 +169,31 @@ func TestWallet(t *testing.T) {
 	if len(ws) != 1 || len(ws[0].Grants) != 4 {
 		t.Fatalf("wallets %+v", ws)
 	}
+	// An invoice that was open before there was credit is paid from it when somebody says so.
+	owing := b.newDeveloper(b.tenant, "dev7")
+	b.developer = owing
+	open := b.fee("10") // 11.90
+	late := billing.Payer{Tenant: b.tenant, Developer: owing}
+	theirs := billing.Scope{Tenant: b.tenant, Developer: owing}
+	if _, err := b.PayFromWallet(b.ctx, theirs, by, open); model.KindOf(err) != model.Conflict || !strings.Contains(err.Error(), "no prepaid credit") {
+		t.Errorf("paid from nothing: %v", err)
+	}
+	if _, err := b.PayFromWallet(b.ctx, theirs, by, b.topUp(late, 2000)); model.KindOf(err) != model.Conflict {
+		t.Errorf("a top-up paid from credit: %v", err)
+	}
+	for i, want := range []int64{1000, 190} {
+		b.must(grantOnly(b.Grant(b.ctx, b.scope(), by, billing.Grant{Payer: late, Currency: "EUR", Amount: 1000, Reason: "r", Reference: fmt.Sprint(i)})))
+		if n, err := b.PayFromWallet(b.ctx, theirs, by, open); err != nil || n != want {
+			t.Errorf("paid %d, %v; want %d", n, err, want)
+		}
+	}
+	b.stands(open, "paid due 1190 paid 1190 open 0 surplus 0")
+	b.wallet(late, "810 in 810, owed 0")
+	if _, err := b.PayFromWallet(b.ctx, billing.Scope{Tenant: b.tenant, Developer: p.Developer}, by, open); model.KindOf(err) != model.NotFound {
+		t.Errorf("another developer paid it: %v", err)
+	}
+	b.developer = p.Developer
+
 	b.must(b.Revoke(b.ctx, b.scope(), by, p, ws[0].Grants[1].ID, "by mistake"))
 	if err := b.Revoke(b.ctx, b.scope(), by, p, ws[0].Grants[3].ID, "x"); model.KindOf(err) != model.Conflict {
 		t.Errorf("revoking what was paid for: %v", err)
@@ -285,6 +310,36 @@ func TestWalletRefusals(t *testing.T) {
 	if l := b.list(own, billing.Filter{}); len(l) != 5 || l[0].Number != "TOP-000005" {
 		t.Errorf("%d top-ups, the last one %s", len(l), l[0].Number)
 	}
+	// Topped up by itself: by what is left after what was used, one at a time.
+	refilled := billing.Payer{Tenant: b.tenant, Developer: b.newDeveloper(b.tenant, "dev8")}
+	theirs := billing.Scope{Tenant: b.tenant, Developer: "dev8"}
+	b.must(grantOnly(b.Grant(b.ctx, b.scope(), by, billing.Grant{Payer: refilled, Currency: "EUR", Amount: 1500, Reason: "r", Reference: "1"})))
+	b.must(b.SetRefill(b.ctx, theirs, by, refilled, "EUR", model.Refill{Below: 1000, By: 2500}))
+	if err := b.SetRefill(b.ctx, billing.Scope{Tenant: other}, by, refilled, "EUR", model.Refill{}); err == nil {
+		t.Error("another tenant decided on it")
+	}
+	topUps := func(want int) (last billing.Invoice) {
+		t.Helper()
+		b.must(b.Calendar(b.ctx))
+		b.must(b.Calendar(b.ctx))
+		l := b.list(theirs, billing.Filter{})
+		if len(l) != want {
+			t.Fatalf("%d top-ups, want %d", len(l), want)
+		}
+		if want > 0 {
+			last = l[0]
+		}
+		return last
+	}
+	topUps(0)
+	b.subscribe(b.tenant, "dev8", model.PriceSheet{Currency: "EUR", MonthlyFee: "3"}, march) // of March and of April: 6.00
+	if i := topUps(1); i.Total != 2500 || !i.TopUp {
+		t.Errorf("topped up with %+v", i)
+	} else {
+		b.hand(i.ID, 2500, "t")
+	}
+	topUps(1)
+	b.must(b.SetRefill(b.ctx, theirs, by, refilled, "EUR", model.Refill{}))
 	// The tenant with the operator.
 	us := billing.Payer{Tenant: b.tenant}
 	b.must(grantOnly(b.Grant(b.ctx, billing.Operator, by, billing.Grant{Payer: us, Currency: "EUR", Amount: 42, Reason: "r", Reference: "1"})))

@@ -17,6 +17,7 @@ func (s *Server) creditRoutes() []route {
 		{"POST", "/credit/top-up", customer, (*visit).topUp},
 		{"POST", "/credit/refill", customer, (*visit).setRefill},
 		{"POST", "/credit/code", customer, (*visit).enterCode},
+		{"POST", "/invoices/{invoice}/pay-from-credit", customer, (*visit).payFromCredit},
 	}
 }
 
@@ -151,4 +152,30 @@ func (v *visit) enterCode() error {
 		u, err = v.Billing.UseCoupon(v.ctx(), v.books(), v.by(), v.payer(), c.Typed["code"])
 	}
 	return v.creditDone(c, "code", err, "Code "+u.Code+": "+money.Off(u.Percent, u.Amount, u.Currency, u.Plan)+", from this month on.", creditURL)
+}
+
+// fromCredit says whether an invoice can be paid from credit now, in a part at least.
+func (v *visit) fromCredit(i *billing.InvoiceDetail) (bool, error) {
+	if i.Open() == 0 || i.TopUp {
+		return false, nil
+	}
+	a, err := v.Billing.Available(v.ctx(), v.payer(), i.Currency)
+	return a.Balance > 0, err
+}
+
+func (v *visit) payFromCredit() error {
+	i, err := v.oneInvoice()
+	if err != nil {
+		return err
+	}
+	at := "/invoices/" + i.ID
+	n, err := v.Billing.PayFromWallet(v.ctx(), v.books(), v.by(), i.ID)
+	if invalid(err) {
+		v.say("danger", sentence(model.MessageOf(err))+".")
+		return v.redirect(at)
+	}
+	if err != nil {
+		return err
+	}
+	return v.done(money.Minor(n, &i.Invoice)+" is paid from your credit.", at)
 }

@@ -116,7 +116,11 @@ func (v *visit) invoice() error {
 	if err != nil {
 		return err
 	}
-	return v.render(invoiceView(p, v, &i, pay))
+	credit, err := v.fromCredit(&i)
+	if err != nil {
+		return err
+	}
+	return v.render(invoiceView(p, v, &i, pay, credit))
 }
 
 func (v *visit) invoicePDF() error {

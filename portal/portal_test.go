@@ -376,6 +376,14 @@ func TestDeveloperJourney(t *testing.T) {
 	_, err = w.books.Paid(w.Context(), scope, billing.By{Member: "x"}, billing.Receipt{Invoice: top, Kind: model.PaidByHand, Amount: 500, Reference: "t"})
 	w.must(err)
 	eve.get("credit").want(200, "Paid with TOP-000001", "5.00 USD", "Paid in", "Top up by itself")
+	eve.post("invoices/"+top+"/pay-from-credit").want(200, "A top-up is not paid from credit")
+	if strings.Contains(b.get("invoices/"+drafts[0].ID).body, "Pay from credit") {
+		t.Error("who has no credit can pay from it")
+	}
+	_, err = w.books.Grant(w.Context(), scope, billing.By{Member: "x"}, billing.Grant{Payer: billing.Payer{Tenant: uint32(num), Developer: drafts[0].DeveloperID}, Currency: "USD", Amount: 150, Reason: "for the outage", Reference: "1"})
+	w.must(err)
+	b.get("invoices/"+drafts[0].ID).want(200, "Pay from credit")
+	b.post("invoices/"+drafts[0].ID+"/pay-from-credit").want(200, "1.50 USD is paid from your credit", "From credit", "2.50 USD")
 	eve.post("credit/refill", "refill-below", "1", "refill-by", "", "refill-currency", "USD").want(422, "is not an amount above zero")
 	eve.post("credit/refill", "refill-below", "1", "refill-by", "5", "refill-currency", "USD").want(200, "Topped up by 5.00 USD when less than 1.00 USD is left")
 	eve.post("credit/refill", "refill-below", "", "refill-by", "", "refill-currency", "USD").want(200, "Not topped up by itself")

@@ -33,6 +33,7 @@ func TestCreditPages(t *testing.T) {
 	// A month that is owed: 50.50 less nothing, since the code is of this month on; 35.00 of credit pay the first part.
 	b.get("/billing?month="+s.last.Format("2006-01")).press("Make drafts").link("Make 1 draft final").press("Make it final").want(200, "1 invoice is final")
 	inv := b.get("/billing?month="+s.last.Format("2006-01")).link("INV-000001").want(200, "Paid in part", "Paid from prepaid credit", "From credit", "Open 15.50 EUR")
+	inv.link("Pay from credit").press("Pay it from credit").want(422, "There is no prepaid credit in EUR")
 	inv.link("Void").want(200, "a credit note takes off all of it").press("Make it void", "reason", "made twice").want(200, "is void", "Given back to prepaid credit", "CN-000001")
 	p = b.get("/developers/"+s.developer+"/credit").want(200, "35.00 EUR", "Used for an invoice INV-000001", "Given back of an invoice INV-000001")
 	p.link("Take back").want(200, "are left of").press("Take it back", "reason", "").want(422, "Say why").

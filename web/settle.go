@@ -41,6 +41,13 @@ var invoiceActs = []invoiceAct{
 			}
 			return ""
 		}, offer: func(i *billing.InvoiceDetail) int64 { return i.Open() }},
+	{name: "from-credit", title: "Pay from credit", button: "Pay it from credit", about: "What is open is paid from what its payer has prepaid, as far as that reaches. New invoices are by themselves.",
+		fits: func(i *billing.InvoiceDetail) string {
+			if i.Open() == 0 || i.TopUp {
+				return "Nothing of it is open that credit could pay."
+			}
+			return ""
+		}},
 	{name: "credit", title: "Credit", button: "Make the credit note", about: "A credit note takes an amount off the invoice: off what is open first; what was paid beyond that is owed back. It gets the next number of its series and cannot be changed.",
 		amount: "Amount with tax", reason: "Reason, printed on the credit note", lines: true, fits: func(i *billing.InvoiceDetail) string {
 			if i.Due == 0 {
@@ -211,6 +218,10 @@ func (v *visit) settle(a invoiceAct) error {
 		var n model.CreditNote
 		n, err = v.Billing.Credit(v.ctx(), s, by, billing.Credit{Invoice: id, Reference: named(f.Once, model.NewID(12)), Reason: f.Reason, Amount: amount, Lines: parts})
 		message = "Credit note " + n.Number + " of " + money.Minor(n.Amount, &f.Inv.Invoice) + " is made."
+	case "from-credit":
+		var n int64
+		n, err = v.Billing.PayFromWallet(v.ctx(), s, by, id)
+		message = money.Minor(n, &f.Inv.Invoice) + " is paid from credit."
 	case "void":
 		err = v.Billing.Void(v.ctx(), s, by, id, f.Reason)
 		message = "Invoice " + f.Inv.Number + " is void."
