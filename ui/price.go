@@ -143,6 +143,10 @@ func PerText(meter, kind string, per int64) string {
 		return a + "GB"
 	case meter == model.MeterBytesOut && per == model.Gibibyte:
 		return a + "GiB"
+	case per <= 1 && model.CacheOf(meter) != "":
+		return "an hour"
+	case per <= 1 && meter == model.MeterDomains:
+		return "a month"
 	case per <= 1:
 		return a + model.Units(meter, 1)
 	case per == 1_000_000:
@@ -216,7 +220,7 @@ func meterRows(m *model.MeterPrice, currency string, add func(what, price string
 		if m.Meter == model.MeterCalls {
 			add("Calls 1 to "+Quantity(m.Included), "included")
 		} else {
-			add("Data out up to "+unitText(m.Meter, m.Included), "included")
+			add(meterName(m.Meter)+" up to "+unitText(m.Meter, m.Included), "included")
 		}
 	}
 	for i := range m.Tiers {
@@ -225,14 +229,27 @@ func meterRows(m *model.MeterPrice, currency string, add func(what, price string
 	if len(m.Tiers) == 0 {
 		what := "Calls"
 		if m.Meter != model.MeterCalls {
-			what = "Data out"
+			what = meterName(m.Meter)
 		}
 		if m.Included > 0 {
-			what = "Further " + strings.ToLower(what[:1]) + what[1:]
+			what = "Further " + lowerFirst(what)
 		}
 		add(what, "nothing")
 	}
 }
+
+// meterName is what else than calls is priced.
+func meterName(meter string) string {
+	switch size := model.CacheOf(meter); {
+	case size != "":
+		return "Cache of " + size + " GB"
+	case meter == model.MeterDomains:
+		return "Custom domain"
+	}
+	return "Data out"
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 // tierRange writes which units of a month a tier is for, by their numbers.
 func tierRange(m *model.MeterPrice, i int) string {
@@ -248,7 +265,7 @@ func tierRange(m *model.MeterPrice, i int) string {
 		}
 		all := "All calls" + beyond + ", where they are "
 		if !calls {
-			all = "All data out" + beyond + ", where it is "
+			all = "All " + lowerFirst(meterName(m.Meter)) + beyond + ", where it is "
 		}
 		if up == 0 {
 			return all + "more than " + unitText(m.Meter, below)
@@ -258,11 +275,14 @@ func tierRange(m *model.MeterPrice, i int) string {
 	if !calls {
 		switch {
 		case up == 0 && m.Included+below == 0:
-			return "All data out"
+			if model.Held(m.Meter) {
+				return meterName(m.Meter)
+			}
+			return "All " + lowerFirst(meterName(m.Meter))
 		case up == 0:
-			return "Data out beyond " + unitText(m.Meter, m.Included+below)
+			return meterName(m.Meter) + " beyond " + unitText(m.Meter, m.Included+below)
 		}
-		return "Data out up to " + unitText(m.Meter, m.Included+up)
+		return meterName(m.Meter) + " up to " + unitText(m.Meter, m.Included+up)
 	}
 	from := m.Included + below + 1
 	if up == 0 {

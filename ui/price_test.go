@@ -96,3 +96,17 @@ func TestLimitText(t *testing.T) {
 		}
 	}
 }
+
+// What tenants have by the hour is named by its size.
+func TestPriceOfWhatIsHeld(t *testing.T) {
+	s := &model.PriceSheet{Currency: "USD", Meters: []model.MeterPrice{{Meter: model.MeterCache("6.1"), Tiers: []model.PriceTier{{Price: "0.2"}}}, {Meter: model.MeterDomains, Tiers: []model.PriceTier{{Price: "3"}}}}}
+	var b strings.Builder
+	if err := ui.Price(s).Render(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Cache of 6.1 GB", "0.20 USD an hour", "Custom domain", "3.00 USD a month"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in %s", want, b.String())
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"tollgate/control"
-	"tollgate/model"
 	"tollgate/ui"
 )
 
@@ -85,8 +84,5 @@ func (v *visit) announce() error {
 
 func (v *visit) takeBackPrice() error {
 	err := v.Plane.TakeBackPrice(v.ctx(), v.actor(), v.path("plan"))
-	if model.KindOf(err) == model.NotFound {
-		err = model.Errorf(model.Conflict, "no change of the price is ahead any more")
-	}
 	return v.outcome(err, "The price stays as it is.", planURL(v.path("plan")))
 }
