@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -31,14 +33,25 @@ type world struct {
 	relay    *relay
 	load     *load
 	books    *books
+	till     *till
 	api      string
+	addrs    []string // of the control planes
 
 	gateways []*member
 	controls []*member
 	workers  []*member
+	counters *member // of hard throttles
+	lines    []*line
+	clocks   []*clock // of the gateways
 
 	mu      sync.Mutex
 	crashes int
+
+	fast  sync.RWMutex // held while an hour passes within seconds
+	began time.Time    // the load
+
+	// What happened, by kind.
+	parted, filled, forgot, steps, hours atomic.Int64
 
 	fail context.CancelCauseFunc
 }
@@ -49,6 +62,7 @@ type member struct {
 	launch func() (*rig.Process, error)
 	ready  func(context.Context, *rig.Process) error
 	node   *rig.Node // of a gateway
+	disk   *disk     // that can be filled; nil: it is the machine's own
 
 	process  *rig.Process
 	kills    int
@@ -79,6 +93,12 @@ func run(ctx context.Context, o options, log func(string, ...any)) (*tally, erro
 	if w.relay != nil {
 		w.relay.close()
 	}
+	if w.till != nil {
+		w.till.close()
+	}
+	for _, n := range w.lines {
+		n.close()
+	}
 	if w.books != nil {
 		w.books.close()
 	}
@@ -89,6 +109,7 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 	if err := w.setUp(ctx); err != nil {
 		return nil, err
 	}
+	w.began = time.Now()
 	w.load.start(ctx, w.o.conns)
 	if err := w.accidents(ctx); err != nil {
 		return nil, err
@@ -105,7 +126,9 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	t := &tally{statuses: statuses, limited: w.load.limited.Load(), quota: w.o.quota, nodes: len(w.gateways)}
+	t := &tally{statuses: statuses, limited: w.load.limited.Load(), quota: w.o.quota, nodes: len(w.gateways), failedOpen: w.load.open.Load()}
+	// A server that forgets gives every bucket a full burst.
+	t.hardMost = int64(hardRate*time.Since(w.began).Seconds()) + hardBurst*(1+w.forgot.Load())
 	for kind, ms := range map[string][]*member{"gateways": w.gateways, "control planes": w.controls, "workers": w.workers} {
 		kills, restarts := 0, 0
 		for _, m := range ms {
@@ -117,6 +140,9 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 		w.log("%d %s: %d kills, %d times ended by themselves", len(ms), kind, kills, restarts)
 	}
 	w.log("%d crashes of Postgres; answers by status %v, %d calls cut; batches delivered %v", w.crashes, statuses, broken, w.relay)
+	w.log("%d partitions, %d full disks, %d steps of clocks, %d hours that passed at once, counters killed %d times, %d calls throttled by them",
+		w.parted.Load(), w.filled.Load(), w.steps.Load(), w.hours.Load(), w.forgot.Load(), w.load.throttled.Load())
+	w.log("Stripe: %d mishaps, %d restarts, %d forged events, %d of another account", w.till.mishaps.Load(), w.till.restarts.Load(), w.till.forged.Load(), w.till.crossed.Load())
 	w.relay.rest()
 	// A clean end seals the last boot's journal, the new start hands in what is left.
 	var ids []journal.CallID
@@ -140,39 +166,68 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 	if err := w.settle(ctx, t); err != nil {
 		return t, err
 	}
-	err := w.books.reconcile(ctx, t)
-	w.log("books reconciled")
-	return t, err
+	return t, w.judge(ctx, t)
 }
 
-// setUp starts Postgres, the control planes, workers, the relay, the upstream and
-// gateways that keep their journals.
+// judge brings the books to an end and looks whether they hold.
+func (w *world) judge(ctx context.Context, t *tally) error {
+	if err := w.books.reconcile(ctx, t); err != nil {
+		return err
+	}
+	w.log("books reconciled")
+	if err := w.till.rest(ctx); err != nil {
+		return err
+	}
+	if err := w.till.compare(ctx, t); err != nil {
+		return err
+	}
+	w.log("Stripe compared")
+	if err := w.books.check(ctx, t); err != nil {
+		return err
+	}
+	if err := w.books.isolate(ctx, t); err != nil {
+		return err
+	}
+	// Weeks later the same batches come once more: their names are pruned by then.
+	if err := w.books.age(ctx); err != nil {
+		return err
+	}
+	if err := w.relay.again(ctx); err != nil {
+		return err
+	}
+	lines, _, err := billed(ctx, w.tollgate.Postgres.URL())
+	t.aged = lines - t.billed
+	return err
+}
+
+// setUp starts Postgres, the control planes, workers, the counters, the imitation of
+// Stripe, the relay, the upstream and gateways that keep their journals.
 func (w *world) setUp(ctx context.Context) error {
+	var flags []string
 	var err error
-	if w.tollgate, err = w.rig.NewTollgate(ctx); err != nil {
+	if w.o.clocks {
+		if flags, err = clockFlags(w.rig); err != nil {
+			return err
+		}
+	}
+	if w.tollgate, err = w.rig.NewTollgate(ctx, flags...); err != nil {
 		return err
 	}
 	t := w.tollgate
-	var addrs []string
-	for i := range w.o.controls {
-		p, err := t.NewPart(fmt.Sprintf("control-%d", i+1), "control", "TOLLGATE_JOBS=false")
-		if err != nil {
-			return err
-		}
-		addrs = append(addrs, p.Addr)
-		w.controls = append(w.controls, &member{name: p.Name, launch: p.Launch, ready: p.Ready})
+	redis, err := w.rig.NewRedis()
+	if err != nil {
+		return err
 	}
-	for i := range w.o.workers {
-		p, err := t.NewPart(fmt.Sprintf("worker-%d", i+1), "worker")
-		if err != nil {
-			return err
-		}
-		w.workers = append(w.workers, &member{name: p.Name, launch: p.Launch, ready: p.Ready})
+	w.counters = &member{name: "redis", launch: redis.Launch, ready: redis.Ready}
+	if err := w.counters.start(ctx); err != nil {
+		return err
 	}
-	for _, m := range slices.Concat(w.controls, w.workers) {
-		if err := m.start(ctx); err != nil {
-			return err
-		}
+	if w.till, err = w.startTill(ctx); err != nil {
+		return err
+	}
+	t.Env = append(w.till.settings(), "TOLLGATE_REDIS_URL=redis://"+redis.Addr)
+	if err := w.startParts(ctx); err != nil {
+		return err
 	}
 	if err := t.CreateTenant(ctx); err != nil {
 		return err
@@ -188,32 +243,36 @@ func (w *world) setUp(ctx context.Context) error {
 	if w.api, err = t.Publish(ctx, "fault", doc); err != nil {
 		return err
 	}
-	keys := rig.Keys(201)
-	keys, limited := keys[:200], keys[200:]
+	keys := rig.Keys(202)
+	keys, limited, hard := keys[:200], keys[200:201], keys[201:]
 	if err := t.Plan(ctx, w.api, keys); err != nil {
 		return err
 	}
 	if err := t.LimitedPlan(ctx, "limited", w.api, w.o.quota, limited); err != nil {
 		return err
 	}
+	if err := t.HardPlan(ctx, "hard", w.api, hardRate, hardBurst, hard); err != nil {
+		return err
+	}
 	if w.books, err = openBooks(ctx, t.Postgres.URL(), w.log); err != nil {
 		return err
 	}
-	if w.relay, err = startRelay(addrs, w.o.seed); err != nil {
+	if err := w.till.open(ctx, w.books); err != nil {
+		return err
+	}
+	w.books.sellers = w.till.sellers
+	if w.relay, err = startRelay(w.addrs, w.o.seed); err != nil {
 		return err
 	}
 	w.load = &load{fail: w.fail}
+	counters, err := w.lineTo(redis.Addr)
+	if err != nil {
+		return err
+	}
 	for i := range w.o.gateways {
-		n, err := t.NewNode(ctx, fmt.Sprintf("fault-%d", i+1), w.relay.addr, rig.AnyCPU, "TOLLGATE_JOURNAL_KEEP=1099511627776")
-		if err != nil {
+		if err := w.startGateway(ctx, i, "TOLLGATE_REDIS_URL=redis://"+counters.addr); err != nil {
 			return err
 		}
-		m := &member{name: fmt.Sprintf("gateway-%d", i+1), launch: n.Launch, ready: n.Ready, node: n}
-		if err := m.start(ctx); err != nil {
-			return err
-		}
-		w.gateways = append(w.gateways, m)
-		w.load.targets = append(w.load.targets, &target{addr: n.Addr})
 	}
 	for _, q := range rig.Requests(1000, w.api, services, keys) {
 		w.load.requests = append(w.load.requests, []byte(q))
@@ -221,6 +280,94 @@ func (w *world) setUp(ctx context.Context) error {
 	for _, q := range rig.Requests(100, w.api, services, limited) {
 		w.load.scarce = append(w.load.scarce, []byte(q))
 	}
+	for _, q := range rig.Requests(100, w.api, services, hard) {
+		w.load.hard = append(w.load.hard, []byte(q))
+	}
+	return nil
+}
+
+// The throttle that is hard.
+const (
+	hardRate  = 20
+	hardBurst = 50
+)
+
+// lineTo is a line that can be cut, to an address.
+func (w *world) lineTo(addr string) (*line, error) {
+	n, err := startLine(addr)
+	if err == nil {
+		w.lines = append(w.lines, n)
+	}
+	return n, err
+}
+
+// startParts starts the control planes and workers, each with a line of its own to Postgres.
+func (w *world) startParts(ctx context.Context) error {
+	database, err := url.Parse(w.tollgate.Postgres.URL())
+	if err != nil {
+		return err
+	}
+	part := func(name, command string, env ...string) (*rig.Part, *member, error) {
+		n, err := w.lineTo(database.Host)
+		if err != nil {
+			return nil, nil, err
+		}
+		through := *database
+		through.Host = n.addr
+		p, err := w.tollgate.NewPart(name, command, append(env, "DATABASE_URL="+through.String())...)
+		if err != nil {
+			return nil, nil, err
+		}
+		m := &member{name: p.Name, launch: p.Launch, ready: p.Ready}
+		return p, m, m.start(ctx)
+	}
+	for i := range w.o.controls {
+		p, m, err := part(fmt.Sprintf("control-%d", i+1), "control", "TOLLGATE_JOBS=false")
+		if err != nil {
+			return err
+		}
+		w.addrs, w.controls = append(w.addrs, p.Addr), append(w.controls, m)
+	}
+	for i := range w.o.workers {
+		_, m, err := part(fmt.Sprintf("worker-%d", i+1), "worker")
+		if err != nil {
+			return err
+		}
+		w.workers = append(w.workers, m)
+	}
+	return nil
+}
+
+// startGateway starts one with a line of its own to the relay, and a clock of its own.
+func (w *world) startGateway(ctx context.Context, i int, env ...string) error {
+	feed, err := w.lineTo(w.relay.addr)
+	if err != nil {
+		return err
+	}
+	if w.o.clocks {
+		path := w.rig.Path(fmt.Sprintf("clock-%d", i+1))
+		c, err := newClock(path)
+		if err != nil {
+			return err
+		}
+		w.clocks = append(w.clocks, c)
+		env = append(env, clockFile+"="+path)
+	}
+	n, err := w.tollgate.NewNode(ctx, fmt.Sprintf("fault-%d", i+1), feed.addr, rig.AnyCPU, append(env, "TOLLGATE_JOURNAL_KEEP=1099511627776")...)
+	if err != nil {
+		return err
+	}
+	m := &member{name: fmt.Sprintf("gateway-%d", i+1), launch: n.Launch, ready: n.Ready, node: n}
+	if i == w.o.gateways-1 {
+		if err := w.smallDisk(m); err != nil {
+			return err
+		}
+	}
+	if err := m.start(ctx); err != nil {
+		return err
+	}
+	w.gateways = append(w.gateways, m)
+	w.load.targets = append(w.load.targets, &target{addr: n.Addr})
 	return nil
 }
 
@@ -248,16 +395,32 @@ func (w *world) accidents(ctx context.Context) error {
 		strike(func(ctx context.Context, rnd *rand.Rand) error { return w.keeper(ctx, rnd, m) })
 	}
 	strike(w.crasher)
+	strike(w.forgetter)
 	strike(w.books.bill)
+	strike(w.till.trade)
+	strike(w.till.misbehave)
+	strike(w.till.forge)
+	for _, n := range w.lines {
+		strike(func(ctx context.Context, rnd *rand.Rand) error { return w.part(ctx, rnd, n) })
+	}
+	for _, c := range w.clocks {
+		strike(func(ctx context.Context, rnd *rand.Rand) error { return w.stepper(ctx, rnd, c) })
+	}
+	for _, m := range w.gateways {
+		if m.disk != nil {
+			strike(func(ctx context.Context, rnd *rand.Rand) error { return w.filler(ctx, rnd, m.disk) })
+		}
+	}
 	began, last := time.Now(), time.Now()
 	err := rig.Poll(ctx, nil, "enough calls and accidents", func() bool {
 		n := w.load.served.Load()
-		kills, enough := w.killed()
+		kills, each := w.killed()
+		enough, missing := w.enough()
 		if time.Since(last) > 10*time.Second {
 			last = time.Now()
-			w.log("%d calls served, %d kills, %d crashes, %d invoices", n, kills, w.crashed(), w.books.made())
+			w.log("%d calls served, %d kills, %d crashes, %d invoices %s", n, kills, w.crashed(), w.books.made(), missing)
 		}
-		return n >= w.o.calls && kills >= w.o.kills && enough && w.crashed() >= w.o.crashes
+		return n >= w.o.calls && kills >= w.o.kills && each && enough && w.crashed() >= w.o.crashes
 	})
 	w.log("accidents lasted %v", time.Since(began).Round(time.Second))
 	stop()
@@ -299,10 +462,8 @@ func (w *world) kill(m *member) (err error) {
 func (w *world) killer(ctx context.Context, rnd *rand.Rand, m *member, at *target) error {
 	for pause(ctx, random(rnd, time.Duration(len(w.gateways))*w.o.killEvery)) {
 		for {
-			select {
-			case <-m.process.Done():
+			if ended(m.process) {
 				return fmt.Errorf("%s ended before it was killed\n%s", m.name, m.process.Tail())
-			default:
 			}
 			if err := w.kill(m); err != nil {
 				return err
@@ -313,7 +474,7 @@ func (w *world) killer(ctx context.Context, rnd *rand.Rand, m *member, at *targe
 		}
 		// Not the accidents' context: their end must not leave it half started.
 		before := at.served.Load()
-		if err := m.ready(context.WithoutCancel(ctx), m.process); err != nil {
+		if err := w.up(context.WithoutCancel(ctx), m); err != nil {
 			return err
 		}
 		// What is struck down next has something to lose then, however slow the machine is.
@@ -336,11 +497,18 @@ func (w *world) crasher(ctx context.Context, rnd *rand.Rand) error {
 		if err := w.tollgate.Postgres.Crash(); err != nil {
 			return err
 		}
+		back := func() error { return nil }
+		if w.crashed() == 1 {
+			var err error
+			if back, err = w.hour(ctx); err != nil {
+				return err
+			}
+		}
 		pause(ctx, random(rnd, w.o.outage))
 		if err := w.turnBack(); err != nil {
 			return err
 		}
-		if err := w.tollgate.StartPostgres(context.WithoutCancel(ctx)); err != nil {
+		if err := errors.Join(w.tollgate.StartPostgres(context.WithoutCancel(ctx)), back()); err != nil {
 			return err
 		}
 		w.mu.Lock()

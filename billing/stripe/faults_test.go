@@ -50,7 +50,7 @@ func TestCrashMatrix(t *testing.T) {
 	for _, path := range []string{"/v1/customers", "/v1/invoices", "/v1/invoices/*/add_lines", "/v1/invoices/*/finalize", "/v1/invoices/*", "/v1/invoices/*/lines"} {
 		for _, f := range []fake.Fault{
 			{Kind: fake.FaultDrop}, {Kind: fake.FaultServerError}, {Kind: fake.FaultServerError, After: true}, {Kind: fake.FaultRateLimit},
-			{Kind: fake.FaultLockTimeout}, {Kind: fake.FaultOutage}, {Kind: fake.FaultDrop, Times: 3}, {Kind: fake.FaultDrop, Skip: 1},
+			{Kind: fake.FaultLockTimeout}, {Kind: fake.FaultConflict}, {Kind: fake.FaultOutage}, {Kind: fake.FaultDrop, Times: 3}, {Kind: fake.FaultDrop, Skip: 1},
 		} {
 			n++
 			dev := r.newDeveloper(tenant, fmt.Sprintf("dev%d", n))

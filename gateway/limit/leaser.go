@@ -22,9 +22,10 @@ type LeaseFunc func(context.Context, []model.LeaseRequest) ([]model.Lease, error
 // Leaser fetches the units of all quotas of a node. One call to the ledger is
 // under way at a time; what is asked for meanwhile goes into the next.
 type Leaser struct {
-	boot  string
-	lease LeaseFunc
-	wake  chan struct{}
+	boot    string
+	lease   LeaseFunc
+	wake    chan struct{}
+	started time.Time // what waits are counted from
 
 	mu       sync.Mutex
 	queue    []*Quota
@@ -38,7 +39,7 @@ type Leaser struct {
 
 // NewLeaser is a leaser for the node's process boot.
 func NewLeaser(boot string, lease LeaseFunc) *Leaser {
-	return &Leaser{boot: boot, lease: lease, wake: make(chan struct{}, 1), done: make(chan struct{}), quotas: map[uint64][]*Quota{}}
+	return &Leaser{boot: boot, lease: lease, started: time.Now(), wake: make(chan struct{}, 1), done: make(chan struct{}), quotas: map[uint64][]*Quota{}}
 }
 
 // Quota is a subscription's quota on this node. It asks for nothing before its

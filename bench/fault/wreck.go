@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"tollgate/bench/rig"
+)
+
+// part holds a line for a while now and then, and ends that in one of the ways.
+func (w *world) part(ctx context.Context, rnd *rand.Rand, n *line) error {
+	for pause(ctx, random(rnd, 3*time.Duration(len(w.lines))*w.o.killEvery)) {
+		n.hold()
+		pause(ctx, random(rnd, w.o.outage))
+		n.heal(rnd.IntN(endings))
+		w.parted.Add(1)
+	}
+	return nil
+}
+
+// filler fills a gateway's disk now and then.
+func (w *world) filler(ctx context.Context, rnd *rand.Rand, d *disk) error {
+	for pause(ctx, random(rnd, 4*w.o.killEvery)) {
+		if err := d.fill(); err != nil {
+			return err
+		}
+		pause(ctx, random(rnd, w.o.outage))
+		if err := d.free(); err != nil {
+			return err
+		}
+		w.filled.Add(1)
+	}
+	return nil
+}
+
+// forgetter kills the counters of hard throttles, which forget everything by it, and lets
+// nobody count for a while.
+func (w *world) forgetter(ctx context.Context, rnd *rand.Rand) error {
+	for pause(ctx, random(rnd, 4*w.o.killEvery)) {
+		w.counters.process.Kill()
+		w.load.away.Add(1)
+		w.counters.kills++
+		pause(ctx, random(rnd, w.o.outage))
+		w.load.away.Add(1)
+		if err := w.counters.start(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		w.forgot.Add(1)
+	}
+	return nil
+}
+
+// up waits until a gateway serves. One that finds no room on its disk may end, and is
+// started again, as a service manager does.
+func (w *world) up(ctx context.Context, m *member) error {
+	for {
+		err := m.ready(ctx, m.process)
+		if err == nil || m.disk == nil || !ended(m.process) || !strings.Contains(m.process.Tail(), "no room in") {
+			return err
+		}
+		w.mu.Lock()
+		m.restarts++
+		w.mu.Unlock()
+		if !pause(ctx, 200*time.Millisecond) {
+			return ctx.Err()
+		}
+		if m.process, err = m.launch(); err != nil {
+			return err
+		}
+	}
+}
+
+func ended(p *rig.Process) bool {
+	select {
+	case <-p.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// smallDisk gives the last gateway a disk that can be filled, where the right to mount is
+// there.
+func (w *world) smallDisk(m *member) error {
+	if !w.o.disks {
+		return nil
+	}
+	dir := w.rig.Path("disk")
+	d, err := newDisk(dir, w.rig.Path("disk.image"))
+	if err != nil {
+		return errors.Join(errors.New("no disk can be made that is filled; run as root, or with -disks=false, and know that a full disk is not tried then"), err)
+	}
+	w.rig.OnClose(d.close)
+	m.disk = d
+	m.node.Keep(dir + "/node")
+	return nil
+}
+
+// enough says whether there was every kind of accident, and what is missing.
+func (w *world) enough() (bool, string) {
+	for _, k := range []struct {
+		what       string
+		had, least int64
+	}{
+		{"partitions", w.parted.Load(), 3},
+		{"kills of the counters", w.forgot.Load(), 1},
+		{"full disks", w.filled.Load(), one(w.o.disks)},
+		{"steps of clocks", w.steps.Load(), one(w.o.clocks)},
+		{"mishaps of Stripe", w.till.mishaps.Load(), 3},
+		{"restarts of Stripe", w.till.restarts.Load(), one(w.o.calls >= 100_000)},
+		{"forged events", w.till.forged.Load(), 3},
+	} {
+		if k.had < k.least {
+			return false, fmt.Sprintf("%d %s of %d", k.had, k.what, k.least)
+		}
+	}
+	return true, ""
+}
+
+func one(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
