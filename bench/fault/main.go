@@ -32,6 +32,7 @@ type options struct {
 	killEvery  time.Duration // on average
 	crashEvery time.Duration
 	outage     time.Duration // of Postgres, on average
+	partEvery  time.Duration // a line is held, on average
 	tradeEvery time.Duration // a developer comes, on average
 	clocks     bool          // are stepped
 	disks      bool          // are filled
@@ -50,13 +51,14 @@ func main() {
 	flag.Int64Var(&o.quota, "quota", 0, "calls that one key may make; 0: a twentieth of calls")
 	flag.DurationVar(&o.outage, "outage", time.Second, "mean time that Postgres is away")
 	flag.BoolVar(&o.restore, "restore", false, "at its third crash Postgres is restored from a copy made at its first; what quotas were granted meanwhile is forgotten with it, so I12 is not judged")
+	flag.DurationVar(&o.partEvery, "part-every", 8*time.Second, "mean time between partitions")
 	flag.DurationVar(&o.tradeEvery, "trade-every", 700*time.Millisecond, "mean time between new developers, who pay through Stripe")
 	flag.BoolVar(&o.clocks, "clocks", true, "step the gateways' clocks; takes a build of Go's library, a minute the first time")
 	flag.BoolVar(&o.disks, "disks", true, "fill a gateway's disk; takes the right to mount one")
 	flag.IntVar(&o.kills, "kills", 20, "kill -9 of gateways, at least")
 	flag.IntVar(&o.crashes, "crashes", 4, "crashes of Postgres, at least")
 	flag.IntVar(&o.conns, "conns", 16, "client connections")
-	flag.DurationVar(&o.killEvery, "kill-every", 1500*time.Millisecond, "mean time between kills")
+	flag.DurationVar(&o.killEvery, "kill-every", 2*time.Second, "mean time between kills")
 	flag.DurationVar(&o.crashEvery, "crash-every", 6*time.Second, "mean time between crashes")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "seed of the accidents")
 	flag.Parse()

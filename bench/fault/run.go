@@ -460,6 +460,12 @@ func (w *world) kill(m *member) (err error) {
 func (w *world) killer(ctx context.Context, rnd *rand.Rand, m *member, at *target) error {
 	for pause(ctx, random(rnd, time.Duration(len(w.gateways))*w.o.killEvery)) {
 		for {
+			if again, err := w.roomless(ctx, m); again || err != nil {
+				if err != nil {
+					return err
+				}
+				break
+			}
 			if ended(m.process) {
 				return fmt.Errorf("%s ended before it was killed\n%s", m.name, m.process.Tail())
 			}

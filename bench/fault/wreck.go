@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -12,7 +13,7 @@ import (
 
 // part holds a line for a while now and then, and ends that in one of the ways.
 func (w *world) part(ctx context.Context, rnd *rand.Rand, n *line) error {
-	for pause(ctx, random(rnd, 3*time.Duration(len(w.lines))*w.o.killEvery)) {
+	for pause(ctx, random(rnd, time.Duration(len(w.lines))*w.o.partEvery)) {
 		n.hold()
 		pause(ctx, random(rnd, w.o.outage))
 		n.heal(rnd.IntN(endings))
@@ -53,22 +54,30 @@ func (w *world) forgetter(ctx context.Context, rnd *rand.Rand) error {
 	return nil
 }
 
-// up waits until a gateway serves. One that finds no room on its disk may end, and is
-// started again, as a service manager does.
+// roomless says that a gateway ended because its disk had no room to start on, and starts
+// it again after a while, as a service manager does.
+func (w *world) roomless(ctx context.Context, m *member) (bool, error) {
+	if m.disk == nil || !ended(m.process) || !strings.Contains(m.process.Tail(), "no room in") {
+		return false, nil
+	}
+	w.mu.Lock()
+	m.restarts++
+	w.mu.Unlock()
+	pause(ctx, 200*time.Millisecond)
+	var err error
+	m.process, err = m.launch()
+	return true, err
+}
+
+// up waits until a gateway serves.
 func (w *world) up(ctx context.Context, m *member) error {
 	for {
 		err := m.ready(ctx, m.process)
-		if err == nil || m.disk == nil || !ended(m.process) || !strings.Contains(m.process.Tail(), "no room in") {
-			return err
+		if err == nil {
+			return nil
 		}
-		w.mu.Lock()
-		m.restarts++
-		w.mu.Unlock()
-		if !pause(ctx, 200*time.Millisecond) {
-			return ctx.Err()
-		}
-		if m.process, err = m.launch(); err != nil {
-			return err
+		if again, e := w.roomless(ctx, m); !again || e != nil {
+			return errors.Join(e, err)
 		}
 	}
 }
