@@ -71,6 +71,15 @@ func (b *books) bill(ctx context.Context, rnd *rand.Rand) error {
 	return nil
 }
 
+// month is the one that it is.
+func (b *books) month() time.Time {
+	last := b.months[len(b.months)-1]
+	if last.After(time.Now()) {
+		return b.months[0]
+	}
+	return last
+}
+
 // once makes the drafts of all books and makes them final, and says how many there were.
 func (b *books) once(ctx context.Context) (n int, err error) {
 	scopes := []billing.Scope{billing.Operator}

@@ -246,7 +246,7 @@ func (t *till) subscribe(ctx context.Context, s seller, rnd *rand.Rand) error {
 		_, err := tx.Exec(ctx, `
 			with p as (insert into price_sheet (tenant_id, plan_id, version, sheet, created_by) values ($1, $2, 1, $3, 'fault') returning sheet_num)
 			insert into subscription (tenant_id, plan_id, app_id, terms, started_at) select $1, $2, 'app-' || $4, sheet_num, $5 from p`,
-			s.tenant, plan, model.PriceSheet{Currency: "USD", MonthlyFee: fee}, dev, b.months[len(b.months)-1])
+			s.tenant, plan, model.PriceSheet{Currency: "USD", MonthlyFee: fee}, dev, b.month())
 		return err
 	})
 }
