@@ -77,15 +77,24 @@ func readAPI(ctx context.Context, tx pgx.Tx, tenant uint32, id string) (APIDetai
 
 // queueAPI is readAPI in a batch.
 func queueAPI(b *pgx.Batch, tenant uint32, id string, into *APIDetail) {
+	var doc []byte
+	queueDocument(b, tenant, id, &into.API, &doc, func() error {
+		into.Definition = model.Definition{}
+		return json.Unmarshal(doc, &into.Definition)
+	})
+}
+
+// queueDocument reads an API with its definition in its stored form, in a batch; then
+// runs then.
+func queueDocument(b *pgx.Batch, tenant uint32, id string, into *API, doc *[]byte, then func() error) {
 	b.Queue(`
 		select `+apiColumns+`, a.definition from api a
 		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null`, tenant, id).QueryRow(func(r pgx.Row) error {
-		*into = APIDetail{}
-		var doc []byte
-		if err := r.Scan(append(into.fields(), &doc)...); err != nil {
+		*into = API{}
+		if err := r.Scan(append(into.fields(), doc)...); err != nil {
 			return missing(err, "there is no API %q", id)
 		}
-		return json.Unmarshal(doc, &into.Definition)
+		return then()
 	})
 }
 
@@ -142,60 +151,39 @@ func (w *write) createAPI(ctx context.Context, d *model.Definition) (API, error)
 // replaceDefinition writes an API's next revision.
 func (w *write) replaceDefinition(ctx context.Context, id string, d *model.Definition) (API, error) {
 	var a API
-	b := &pgx.Batch{}
-	if err := w.queueDefinition(b, id, d, &a); err != nil {
-		return a, err
-	}
-	return a, w.SendBatch(ctx, b).Close()
-}
-
-// queueDefinition is replaceDefinition in a batch.
-func (w *write) queueDefinition(b *pgx.Batch, id string, d *model.Definition, into *API) error {
 	d.OwnModels(id)
 	doc, hash, err := encodeDefinition(d)
 	if err != nil {
-		return err
+		return a, err
 	}
-	into.Hash = hash
-	b.Queue(`
-		update api a set name = $3, definition = $4, hash = $5, methods = $6, about = $7, revision = a.revision + 1, updated_at = now()
-		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null
-		returning `+apiColumns, w.tenant, id, d.Name, doc, hash, d.MethodCount(), d.About()).QueryRow(func(r pgx.Row) error {
-		return missing(r.Scan(into.fields()...), "there is no API %q", id)
-	})
-	return nil
+	b := &pgx.Batch{}
+	w.queueDefinition(b, id, d, doc, hash, 1, &a)
+	return a, w.SendBatch(ctx, b).Close()
 }
 
-// UpdateDefinition changes an API's definition as a whole: edit gets the present
+// queueDefinition writes what a number of changes made of a definition, and its stored
+// form with that's hash, in a batch.
+func (w *write) queueDefinition(b *pgx.Batch, id string, d *model.Definition, doc []byte, hash string, changes int, into *API) {
+	b.Queue(`
+		update api a set name = $3, definition = $4, hash = $5, methods = $6, about = $7, revision = a.revision + $8, updated_at = now()
+		where a.tenant_id = $1 and a.api_id = $2 and a.deleted_at is null
+		returning `+apiColumns, w.tenant, id, d.Name, doc, hash, d.MethodCount(), d.About(), changes).QueryRow(func(r pgx.Row) error {
+		return missing(r.Scan(into.fields()...), "there is no API %q", id)
+	})
+}
+
+// UpdateDefinition changes an API's definition as a whole: change gets the present
 // one, the result is validated and becomes the next revision. A revision other
 // than 0 must be the present one. Nothing is served differently until a deploy.
-func (p *Plane) UpdateDefinition(ctx context.Context, actor Actor, id string, revision int64, edit func(*model.Definition) error) (APIDetail, error) {
-	var out APIDetail
+// It may be made in one transaction with others that came at the same time: change may
+// run in another goroutine, and again where the database asks for that.
+func (p *Plane) UpdateDefinition(ctx context.Context, actor Actor, id string, revision int64, change func(*model.Definition) error) (APIDetail, error) {
 	if err := actor.May(ToBuild); err != nil {
 		return APIDetail{}, err
 	}
-	first := func(b *pgx.Batch) { queueAPI(b, actor.Tenant, id, &out) }
-	_, err := p.writeAfter(ctx, actor, actor.scope(), actor.AccountID, first, func(w *write) error {
-		if revision != 0 && revision != out.Revision {
-			return model.Errorf(model.Conflict, "API %s was changed meanwhile: it is at revision %d, not %d; look at it again", id, out.Revision, revision)
-		}
-		if err := edit(&out.Definition); err != nil {
-			return err
-		}
-		b := &pgx.Batch{}
-		next := out.Revision + 1 // nobody else changes it meanwhile: the account is locked
-		if err := w.queueDefinition(b, id, &out.Definition, &out.API); err != nil {
-			return err
-		}
-		if err := w.queueAudit(b, "api.update", id, map[string]any{"revision": next, "hash": out.Hash}); err != nil {
-			return err
-		}
-		return w.SendBatch(ctx, b).Close()
-	})
-	if err != nil {
-		return APIDetail{}, err
-	}
-	return out, nil
+	e := &edit{ctx: ctx, actor: actor, revision: revision, apply: change}
+	p.change(id, e)
+	return e.out, e.err
 }
 
 // DeleteAPI removes an API with its deployments. While stages serve it that needs

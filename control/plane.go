@@ -59,6 +59,7 @@ type Plane struct {
 	consoleURL atomic.Pointer[string]
 	run        runner
 	names      names
+	edits      together
 	callDays   int
 	check      func(d *model.Definition, arn string) []model.Problem
 	policy     func(document string) error

@@ -2,6 +2,7 @@ package vtl
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -15,7 +16,9 @@ var (
 // ParseJSON reads a JSON text, with objects in order and numbers exact. It takes what
 // encoding/json takes; texts without escapes are parts of the one that was read.
 func ParseJSON(text string) (any, error) {
-	p := jsonReader{text: text}
+	p := jsonReader{text: text, keys: make([]string, 0, 16), values: make([]any, 0, 16)}
+	// A guess of what a text of this length has in it.
+	p.ownKeys.size, p.ownValues.size, p.maps.size, p.lists.size = len(text)/48, len(text)/32, len(text)/128, len(text)/192
 	v, err := p.value(0)
 	if err != nil {
 		return nil, err
@@ -29,6 +32,31 @@ func ParseJSON(text string) (any, error) {
 type jsonReader struct {
 	text string
 	at   int
+	// The members of what is being read, the innermost last. When their number is known
+	// they move to their own place, many to a piece of memory.
+	keys      []string
+	values    []any
+	ownKeys   pieces[string]
+	ownValues pieces[any]
+	maps      pieces[Map]
+	lists     pieces[List]
+}
+
+// pieces hands out parts of larger pieces of memory.
+type pieces[T any] struct {
+	rest []T
+	size int // of the next, about
+}
+
+// take is n of them; what is appended to it goes elsewhere.
+func (p *pieces[T]) take(n int) []T {
+	if n > len(p.rest) {
+		p.size = min(max(p.size, 4), 256)
+		p.rest = make([]T, max(n, p.size))
+	}
+	out := p.rest[:n:n]
+	p.rest = p.rest[n:]
+	return out
 }
 
 // space skips what may stand between tokens.
@@ -45,6 +73,9 @@ func (p *jsonReader) space() {
 
 // next is the next byte that is no space; 0 at the end.
 func (p *jsonReader) next() byte {
+	if p.at < len(p.text) && p.text[p.at] > ' ' {
+		return p.text[p.at]
+	}
 	if p.space(); p.at < len(p.text) {
 		return p.text[p.at]
 	}
@@ -83,10 +114,10 @@ func (p *jsonReader) value(depth int) (any, error) {
 
 func (p *jsonReader) object(depth int) (any, error) {
 	p.at++
-	m := &Map{keys: make([]string, 0, searched), values: make([]any, 0, searched)}
+	baseKeys, baseValues := len(p.keys), len(p.values)
 	if p.next() == '}' {
 		p.at++
-		return m, nil
+		return &p.maps.take(1)[0], nil
 	}
 	for {
 		if p.next() != '"' {
@@ -100,16 +131,20 @@ func (p *jsonReader) object(depth int) (any, error) {
 			return nil, errJSON
 		}
 		p.at++
+		p.keys = append(p.keys, k)
 		v, err := p.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		m.Set(k, v)
+		p.values = append(p.values, v)
 		switch p.next() {
 		case ',':
 			p.at++
 		case '}':
 			p.at++
+			m := &p.maps.take(1)[0]
+			p.fill(m, p.keys[baseKeys:], p.values[baseValues:])
+			p.keys, p.values = p.keys[:baseKeys], p.values[:baseValues]
 			return m, nil
 		default:
 			return nil, errJSON
@@ -117,24 +152,55 @@ func (p *jsonReader) object(depth int) (any, error) {
 	}
 }
 
+// fill gives a new map its members: of those with one key, the last one's value stands
+// in the first one's place.
+func (p *jsonReader) fill(m *Map, keys []string, values []any) {
+	if len(keys) > searched {
+		m.keys, m.values, m.at = make([]string, 0, len(keys)), make([]any, 0, len(keys)), make(map[string]int, len(keys))
+		for i, k := range keys {
+			m.Set(k, values[i])
+		}
+		return
+	}
+	m.keys, m.values = p.ownKeys.take(len(keys)), p.ownValues.take(len(keys))
+	n := 0
+	for i, k := range keys {
+		at := 0
+		for at < n && m.keys[at] != k {
+			at++
+		}
+		if at == n {
+			m.keys[n] = k
+			n++
+		}
+		m.values[at] = values[i]
+	}
+	m.keys, m.values = m.keys[:n:n], m.values[:n:n]
+}
+
 func (p *jsonReader) array(depth int) (any, error) {
 	p.at++
-	l := &List{JSON: true, Items: make([]any, 0, 4)}
+	l := &p.lists.take(1)[0]
+	l.JSON = true
 	if p.next() == ']' {
 		p.at++
 		return l, nil
 	}
+	base := len(p.values)
 	for {
 		v, err := p.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		l.Items = append(l.Items, v)
+		p.values = append(p.values, v)
 		switch p.next() {
 		case ',':
 			p.at++
 		case ']':
 			p.at++
+			l.Items = p.ownValues.take(len(p.values) - base)
+			copy(l.Items, p.values[base:])
+			p.values = p.values[:base]
 			return l, nil
 		default:
 			return nil, errJSON
@@ -148,7 +214,11 @@ func (p *jsonReader) string() (string, error) {
 	start := p.at
 	ascii := true
 	for i := start; i < len(p.text); i++ {
-		switch c := p.text[i]; {
+		c := p.text[i]
+		if ordinary[c] {
+			continue
+		}
+		switch {
 		case c == '"':
 			s := p.text[start:i]
 			p.at = i + 1
@@ -166,6 +236,14 @@ func (p *jsonReader) string() (string, error) {
 	}
 	return "", errJSON
 }
+
+// ordinary are the bytes of a text that mean themselves.
+var ordinary = func() (out [256]bool) {
+	for c := range out {
+		out[c] = c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\'
+	}
+	return out
+}()
 
 // unescaped reads a text that is not as it is written: with escapes, or with bytes that
 // are no UTF-8, each of which is U+FFFD.
@@ -249,6 +327,7 @@ func (p *jsonReader) is(c byte) bool { return p.at < len(p.text) && p.text[p.at]
 
 func (p *jsonReader) number() (any, error) {
 	start := p.at
+	whole := true
 	if p.is('-') {
 		p.at++
 	}
@@ -258,11 +337,13 @@ func (p *jsonReader) number() (any, error) {
 		return nil, errJSON
 	}
 	if p.is('.') {
+		whole = false
 		if p.at++; !p.digits() {
 			return nil, errJSON
 		}
 	}
 	if p.is('e') || p.is('E') {
+		whole = false
 		if p.at++; p.is('+') || p.is('-') {
 			p.at++
 		}
@@ -270,5 +351,10 @@ func (p *jsonReader) number() (any, error) {
 			return nil, errJSON
 		}
 	}
-	return number(p.text[start:p.at]), nil
+	text := p.text[start:p.at]
+	if whole {
+		return number(text), nil
+	}
+	f, _ := strconv.ParseFloat(text, 64) // ErrRange: infinite
+	return f, nil
 }

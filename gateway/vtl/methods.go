@@ -120,8 +120,22 @@ func (a *arguments) int(i int) (int, bool) {
 }
 
 // method calls one of Java's; what there is none of is nothing.
-func (r *renderer) method(v any, name string, args []any) (out any, ok bool, err error) {
-	a := &arguments{r: r, all: args}
+func (r *renderer) method(v any, name string, args []any) (any, bool, error) {
+	var a *arguments
+	if n := len(r.free); n > 0 {
+		a, r.free = r.free[n-1], r.free[:n-1]
+	} else {
+		a = new(arguments)
+	}
+	*a = arguments{r: r, all: args}
+	out, ok, err := r.invoke(v, name, a)
+	*a = arguments{}
+	r.free = append(r.free, a)
+	return out, ok, err
+}
+
+func (r *renderer) invoke(v any, name string, a *arguments) (out any, ok bool, err error) {
+	args := a.all
 	switch v := v.(type) {
 	case inputObject:
 		out, ok, err = r.inputMethod(name, a)
@@ -294,40 +308,52 @@ func urlEncode(s string) string {
 // escapeJavaScript is StringEscapeUtils.escapeJavaScript: quotes of both kinds, slashes
 // and all that is not ASCII.
 func escapeJavaScript(s string) string {
-	plain := true
-	for i := 0; i < len(s) && plain; i++ {
-		c := s[i]
-		plain = c >= ' ' && c <= '~' && c != '\'' && c != '"' && c != '\\' && c != '/'
+	i := 0
+	for i < len(s) && !escaped[s[i]] {
+		i++
 	}
-	if plain {
+	if i == len(s) {
 		return s
 	}
-	var b strings.Builder
-	b.Grow(len(s) + 8)
-	for _, c := range s {
-		switch {
-		case c == '\b':
-			b.WriteString(`\b`)
-		case c == '\n':
-			b.WriteString(`\n`)
-		case c == '\t':
-			b.WriteString(`\t`)
-		case c == '\f':
-			b.WriteString(`\f`)
-		case c == '\r':
-			b.WriteString(`\r`)
-		case c == '\'' || c == '"' || c == '\\' || c == '/':
-			b.WriteByte('\\')
-			b.WriteRune(c)
-		case c < ' ' || c > '~':
-			for _, u := range utf16.Encode([]rune{c}) {
-				fmt.Fprintf(&b, `\u%04X`, u)
-			}
-		default:
-			b.WriteRune(c)
+	b := make([]byte, 0, len(s)+32)
+	start := 0 // of what is as it was
+	for i < len(s) {
+		c := s[i]
+		if !escaped[c] {
+			i++
+			continue
 		}
+		b = append(b, s[start:i]...)
+		n := 1
+		if short := strings.IndexByte("\b\n\t\f\r'\"\\/", c); short >= 0 {
+			b = append(b, '\\', `bntfr'"\/`[short])
+		} else {
+			var r rune
+			r, n = utf8.DecodeRuneInString(s[i:])
+			if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+				b = unicode4(unicode4(b, high), low)
+			} else {
+				b = unicode4(b, r)
+			}
+		}
+		i += n
+		start = i
 	}
-	return b.String()
+	return string(append(b, s[start:]...))
+}
+
+// escaped are the bytes that escapeJavaScript does not leave as they are.
+var escaped = func() (out [256]bool) {
+	for c := range out {
+		out[c] = c < ' ' || c > '~' || strings.IndexByte(`'"\/`, byte(c)) >= 0
+	}
+	return out
+}()
+
+// unicode4 appends \u and the four digits of a unit of UTF-16.
+func unicode4(dst []byte, u rune) []byte {
+	const digits = "0123456789ABCDEF"
+	return append(dst, '\\', 'u', digits[u>>12&15], digits[u>>8&15], digits[u>>4&15], digits[u&15])
 }
 
 // javaText is a text by its characters, as Java counts them (UTF-16).

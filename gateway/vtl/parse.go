@@ -27,8 +27,9 @@ func (e *SyntaxError) Error() string {
 type Template struct {
 	body   []node
 	macros map[string]*macro
-	plain  bool   // it is a text without references and directives
-	text   string // the template as it was written
+	names  map[string]int // of its variables, each with its slot
+	plain  bool           // it is a text without references and directives
+	text   string         // the template as it was written
 }
 
 // node is one piece of a template and where it begins in it.
@@ -50,12 +51,12 @@ type (
 	}
 	ifNode      struct{ branches []branch }
 	foreachNode struct {
-		name string
+		slot int
 		in   expr
 		body []node
 	}
 	defineNode struct {
-		name string
+		slot int
 		body []node
 	}
 	evaluateNode struct{ of expr }
@@ -64,21 +65,40 @@ type (
 		args []expr
 		raw  string
 		body []node // of #@name
+		slot int    // of $bodyContent
 	}
 	stopNode  struct{}
 	breakNode struct{}
 )
 
 type macro struct {
-	params []string
+	params []int // slots
 	body   []node
 }
 
 // reference is $name with what follows it.
 type reference struct {
-	name  string
+	slot  int
+	given given
 	steps []step
 }
+
+// given says that a name means something where no variable has it.
+type given byte
+
+const (
+	givenNothing given = iota
+	givenInput
+	givenUtil
+	givenContext
+	givenStageVariables
+	givenForeach
+	givenCount
+	givenHasNext
+)
+
+var givens = map[string]given{"input": givenInput, "util": givenUtil, "context": givenContext, "stageVariables": givenStageVariables,
+	"foreach": givenForeach, "velocityCount": givenCount, "velocityHasNext": givenHasNext}
 
 type step struct {
 	name   string // of a property or a method
@@ -103,20 +123,23 @@ type (
 )
 
 // Parse compiles a template.
-func Parse(src string) (*Template, error) {
+func Parse(src string) (*Template, error) { return parse(src, map[string]int{}) }
+
+// parse compiles a template whose variables are those of names, to which it adds.
+func parse(src string, names map[string]int) (*Template, error) {
 	if len(src) > MaxTemplate {
 		return nil, &SyntaxError{1, 1, fmt.Sprintf("the template has %d bytes; at most %d are allowed", len(src), MaxTemplate)}
 	}
 	if !strings.ContainsAny(src, "$#") {
 		return &Template{plain: true, text: src}, nil
 	}
-	p := &parser{src: src, macros: map[string]*macro{}, origin: src}
+	p := &parser{src: src, macros: map[string]*macro{}, names: names, origin: src}
 	p.findMacros()
 	body, err := p.block(false)
 	if err != nil {
 		return nil, err
 	}
-	return &Template{body: body, macros: p.macros, text: src}, nil
+	return &Template{body: body, macros: p.macros, names: p.names, text: src}, nil
 }
 
 // Plain says that the template is a text: nothing in it depends on the call.
@@ -126,6 +149,7 @@ type parser struct {
 	src    string
 	at     int
 	macros map[string]*macro
+	names  map[string]int
 	depth  int
 	origin string // the whole template, for places
 	base   int    // where src begins in it
@@ -418,16 +442,26 @@ func (p *parser) end(of string) error {
 	return p.fail("#%s has no #end", of)
 }
 
-// variable is a bare $name or ${name}.
-func (p *parser) variable(of string) (string, error) {
+// slot is where a variable's value is kept.
+func (p *parser) slot(name string) int {
+	at, ok := p.names[name]
+	if !ok {
+		at = len(p.names)
+		p.names[name] = at
+	}
+	return at
+}
+
+// variable is the slot of a bare $name or ${name}.
+func (p *parser) variable(of string) (int, error) {
 	ref, err := p.reference()
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	if ref == nil || len(ref.steps) > 0 {
-		return "", p.fail("#%s needs the name of a variable", of)
+		return 0, p.fail("#%s needs the name of a variable", of)
 	}
-	return ref.name, nil
+	return ref.slot, nil
 }
 
 func (p *parser) statement(name string, start int, block bool) (any, error) {
@@ -613,6 +647,7 @@ func (p *parser) call(name string, start int, block bool) (any, error) {
 	c.raw = p.src[start:p.at]
 	if block {
 		p.line()
+		c.slot = p.slot("bodyContent")
 		var err error
 		if c.body, err = p.block(true); err != nil {
 			return nil, err
@@ -636,7 +671,8 @@ func (p *parser) reference() (*reference, error) {
 		p.at = start
 		return nil, nil
 	}
-	r := &reference{name: p.src[p.at : p.at+n]}
+	name := p.src[p.at : p.at+n]
+	r := &reference{slot: p.slot(name), given: givens[name]}
 	p.at += n
 	for p.at < len(p.src) {
 		c := p.src[p.at]
@@ -677,7 +713,7 @@ func (p *parser) reference() (*reference, error) {
 			}
 			if err != nil || !p.take("]") {
 				if braced {
-					return nil, p.fail("the index of $%s is not closed", r.name)
+					return nil, p.fail("the index of $%s is not closed", name)
 				}
 				p.at = back // "$a[" is a reference and a text
 				break
@@ -688,7 +724,7 @@ func (p *parser) reference() (*reference, error) {
 		break
 	}
 	if braced && !p.take("}") {
-		return nil, p.fail("the reference ${%s is not closed", r.name)
+		return nil, p.fail("the reference ${%s is not closed", name)
 	}
 	return r, nil
 }
@@ -866,7 +902,7 @@ func (p *parser) quote(q byte) (expr, error) {
 	if q == '\'' || !strings.ContainsAny(s, "$#") {
 		return literal{s}, nil
 	}
-	inner := &parser{src: s, macros: p.macros, depth: p.depth, origin: p.origin, base: p.base + begin}
+	inner := &parser{src: s, macros: p.macros, names: p.names, depth: p.depth, origin: p.origin, base: p.base + begin}
 	body, err := inner.block(false)
 	if err != nil {
 		return nil, err

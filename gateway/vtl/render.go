@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -53,7 +55,7 @@ func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 	if t.plain {
 		return append(dst, t.text...), nil
 	}
-	r := &renderer{in: in, macros: t.macros, vars: map[string]any{}, limits: in.Limits}
+	r := &renderer{in: in, macros: t.macros, names: t.names, vars: make([]variable, len(t.names)), limits: in.Limits}
 	if r.limits.Output == 0 {
 		r.limits.Output = DefaultOutput
 	}
@@ -79,7 +81,11 @@ func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 type renderer struct {
 	in     *Input
 	macros map[string]*macro
-	vars   map[string]any
+	names  map[string]int // the template's; own: with those of what it evaluated
+	own    bool
+	vars   []variable // by slot
+	args   []any      // of the methods being called, the innermost last
+	free   []*arguments
 	limits Limits
 	out    []byte
 	most   int
@@ -89,6 +95,12 @@ type renderer struct {
 	json   any // the body, read once
 	read   bool
 	memory int // bytes of texts and members that were made
+}
+
+// variable is the value that a template gave a name, if it did.
+type variable struct {
+	v   any
+	set bool
 }
 
 // loop is $foreach.
@@ -120,6 +132,30 @@ func (r *renderer) put(s string) error {
 		return errOutput
 	}
 	r.out = append(r.out, s...)
+	return nil
+}
+
+// print puts a value out as Java prints it.
+func (r *renderer) print(v any) error {
+	switch v := v.(type) {
+	case string:
+		return r.put(v)
+	case int64:
+		r.out = strconv.AppendInt(r.out, v, 10)
+	case bool:
+		r.out = strconv.AppendBool(r.out, v)
+	case float64:
+		r.out = appendDouble(r.out, v)
+	default:
+		s, err := r.text(v)
+		if err != nil {
+			return err
+		}
+		return r.put(s)
+	}
+	if len(r.out) > r.most {
+		return errOutput
+	}
 	return nil
 }
 
@@ -186,11 +222,7 @@ func (r *renderer) node(what any) error {
 			r.depth--
 			return err
 		}
-		s, err := r.text(v)
-		if err != nil {
-			return err
-		}
-		return r.put(s)
+		return r.print(v)
 	case setNode:
 		v, err := r.eval(n.value)
 		if err != nil {
@@ -213,7 +245,7 @@ func (r *renderer) node(what any) error {
 	case foreachNode:
 		return r.foreach(n)
 	case defineNode:
-		r.vars[n.name] = &block{n.body}
+		r.vars[n.slot] = variable{&block{n.body}, true}
 	case callNode:
 		return r.call(n)
 	case evaluateNode:
@@ -225,8 +257,11 @@ func (r *renderer) node(what any) error {
 		if err != nil {
 			return err
 		}
-		t, err := Parse(s)
+		t, err := r.parse(s)
 		if err != nil {
+			return err
+		}
+		if t == nil {
 			return nil // as what is not there
 		}
 		if t.plain {
@@ -247,6 +282,21 @@ func (r *renderer) node(what any) error {
 		return errBreak
 	}
 	return nil
+}
+
+// parse compiles what #evaluate has; nil: it is no template. Its variables are those of
+// the template around it.
+func (r *renderer) parse(src string) (*Template, error) {
+	if !r.own { // others render the same template
+		r.names, r.own = maps.Clone(r.names), true
+	}
+	t, err := parse(src, r.names)
+	more := len(r.names) - len(r.vars)
+	r.vars = append(r.vars, make([]variable, more)...)
+	if err != nil {
+		t = nil
+	}
+	return t, r.made(more * 64)
 }
 
 // truth is what Velocity takes for true: all but false. What is not there is the empty
@@ -270,22 +320,18 @@ func (r *renderer) foreach(n foreachNode) error {
 	default:
 		return nil
 	}
-	before, had := r.vars[n.name]
+	before := r.vars[n.slot]
 	r.loop = &loop{size: len(items), parent: r.loop}
 	defer func() {
 		r.loop = r.loop.parent
-		if had {
-			r.vars[n.name] = before
-		} else {
-			delete(r.vars, n.name)
-		}
+		r.vars[n.slot] = before
 	}()
 	for i, x := range items {
 		if i >= r.limits.Iterations {
 			return fmt.Errorf("#foreach has more than %d iterations", r.limits.Iterations)
 		}
 		r.loop.index = i
-		r.vars[n.name] = x
+		r.vars[n.slot] = variable{x, true}
 		if err := r.run(n.body); err == errBreak {
 			return nil
 		} else if err != nil {
@@ -306,15 +352,13 @@ func (r *renderer) call(n callNode) error {
 	}
 	defer func() { r.depth-- }()
 	type saved struct {
-		name string
-		v    any
-		had  bool
+		slot int
+		variable
 	}
 	var before []saved
-	bind := func(name string, v any) {
-		old, had := r.vars[name]
-		before = append(before, saved{name, old, had})
-		r.vars[name] = v
+	bind := func(slot int, v any) {
+		before = append(before, saved{slot, r.vars[slot]})
+		r.vars[slot] = variable{v, true}
 	}
 	args := make([]any, len(n.args))
 	for i, a := range n.args {
@@ -332,15 +376,11 @@ func (r *renderer) call(n callNode) error {
 		}
 	}
 	if n.body != nil {
-		bind("bodyContent", &block{n.body})
+		bind(n.slot, &block{n.body})
 	}
 	err := r.run(m.body)
 	for i := len(before) - 1; i >= 0; i-- {
-		if before[i].had {
-			r.vars[before[i].name] = before[i].v
-		} else {
-			delete(r.vars, before[i].name)
-		}
+		r.vars[before[i].slot] = before[i].variable
 	}
 	return err
 }
@@ -351,15 +391,15 @@ func (r *renderer) set(ref *reference, v any) error {
 		return err
 	}
 	if len(ref.steps) == 0 {
-		switch ref.name {
-		case "input", "util", "context", "stageVariables":
+		switch ref.given {
+		case givenInput, givenUtil, givenContext, givenStageVariables:
 			return nil // they are the rendering's
 		}
-		r.vars[ref.name] = v
+		r.vars[ref.slot] = variable{v, true}
 		return nil
 	}
 	last := ref.steps[len(ref.steps)-1]
-	of, err := r.value(&reference{ref.name, ref.steps[:len(ref.steps)-1]})
+	of, err := r.follow(ref, ref.steps[:len(ref.steps)-1])
 	if err != nil {
 		return err
 	}
@@ -388,16 +428,18 @@ func (r *renderer) set(ref *reference, v any) error {
 }
 
 // value is what a reference comes to; the empty text when it comes to nothing.
-func (r *renderer) value(ref *reference) (any, error) {
-	v, ok := r.variable(ref.name)
-	for i := range ref.steps {
+func (r *renderer) value(ref *reference) (any, error) { return r.follow(ref, ref.steps) }
+
+func (r *renderer) follow(ref *reference, steps []step) (any, error) {
+	v, ok := r.variable(ref)
+	for i := range steps {
 		if err := r.step(); err != nil {
 			return nil, err
 		}
 		if !ok || v == nil {
 			return "", nil
 		}
-		s := &ref.steps[i]
+		s := &steps[i]
 		var err error
 		switch {
 		case s.index != nil:
@@ -407,13 +449,16 @@ func (r *renderer) value(ref *reference) (any, error) {
 			}
 			v, ok, err = r.member(v, key)
 		case s.method:
-			args := make([]any, len(s.args))
-			for j, a := range s.args {
-				if args[j], err = r.eval(a); err != nil {
+			base := len(r.args)
+			for _, a := range s.args {
+				x, err := r.eval(a)
+				if err != nil {
 					return nil, err
 				}
+				r.args = append(r.args, x)
 			}
-			v, ok, err = r.method(v, s.name, args)
+			v, ok, err = r.method(v, s.name, r.args[base:])
+			r.args = r.args[:base]
 		default:
 			v, ok, err = r.property(v, s.name)
 		}
@@ -427,26 +472,26 @@ func (r *renderer) value(ref *reference) (any, error) {
 	return v, nil
 }
 
-func (r *renderer) variable(name string) (any, bool) {
-	if v, ok := r.vars[name]; ok {
-		return v, true
+func (r *renderer) variable(ref *reference) (any, bool) {
+	if v := &r.vars[ref.slot]; v.set {
+		return v.v, true
 	}
-	switch name {
-	case "input":
+	switch ref.given {
+	case givenInput:
 		return inputObject{}, true
-	case "util":
+	case givenUtil:
 		return utilObject{}, true
-	case "context":
+	case givenContext:
 		return r.in.Context, r.in.Context != nil
-	case "stageVariables":
+	case givenStageVariables:
 		return r.in.StageVariables, r.in.StageVariables != nil
-	case "foreach":
+	case givenForeach:
 		return r.loop, r.loop != nil
-	case "velocityCount":
+	case givenCount:
 		if r.loop != nil {
 			return int64(r.loop.index + 1), true
 		}
-	case "velocityHasNext":
+	case givenHasNext:
 		if r.loop != nil {
 			return r.loop.index+1 < r.loop.size, true
 		}

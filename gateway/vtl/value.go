@@ -1,6 +1,7 @@
 package vtl
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -338,34 +339,38 @@ func quoted(s string) string {
 }
 
 // javaDouble prints a double as Double.toString does.
-func javaDouble(f float64) string {
+func javaDouble(f float64) string { return string(appendDouble(nil, f)) }
+
+func appendDouble(dst []byte, f float64) []byte {
 	switch {
 	case math.IsNaN(f):
-		return "NaN"
+		return append(dst, "NaN"...)
 	case math.IsInf(f, 1):
-		return "Infinity"
+		return append(dst, "Infinity"...)
 	case math.IsInf(f, -1):
-		return "-Infinity"
+		return append(dst, "-Infinity"...)
 	case f == 0:
 		if math.Signbit(f) {
-			return "-0.0"
+			return append(dst, "-0.0"...)
 		}
-		return "0.0"
+		return append(dst, "0.0"...)
 	}
+	start := len(dst)
 	if a := math.Abs(f); a >= 1e-3 && a < 1e7 {
-		s := strconv.FormatFloat(f, 'f', -1, 64)
-		if !strings.Contains(s, ".") {
-			s += ".0"
+		dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
+		if bytes.IndexByte(dst[start:], '.') < 0 {
+			dst = append(dst, ".0"...)
 		}
-		return s
+		return dst
 	}
 	s := strconv.FormatFloat(f, 'e', -1, 64)
 	mantissa, exponent, _ := strings.Cut(s, "e")
+	dst = append(dst, mantissa...)
 	if !strings.Contains(mantissa, ".") {
-		mantissa += ".0"
+		dst = append(dst, ".0"...)
 	}
 	n, _ := strconv.Atoi(exponent)
-	return mantissa + "E" + strconv.Itoa(n)
+	return strconv.AppendInt(append(dst, 'E'), int64(n), 10)
 }
 
 // AppendJSON appends a value as JSON; one that nests too deeply, or is too large, as null.
