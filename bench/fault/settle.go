@@ -82,7 +82,7 @@ func (t *till) quiet(ctx context.Context) error {
 		} else {
 			still++
 		}
-		return still > 20
+		return still > 5
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %d jobs and %d events are left, %d invoices do not go on", err, jobs, events, lined)
