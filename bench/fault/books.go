@@ -29,9 +29,10 @@ type books struct {
 	log     func(format string, a ...any)
 }
 
-// The price of a call is no whole number of cents, and of the first million another.
+// The price of a call is no whole number of cents, and of the first million another. It is
+// more than a cent, so that not even the last call is left off for being worth nothing.
 var sheet = model.PriceSheet{Currency: "USD", MonthlyFee: "9.90", Included: 1000, Tiers: []model.PriceTier{
-	{UpTo: 100_000, Price: "3.57", Per: 1_000_000}, {UpTo: 1_000_000, Price: "0.000001001"}, {Price: "0.0000003"}}}
+	{UpTo: 100_000, Price: "13.57", Per: 1000}, {UpTo: 1_000_000, Price: "0.010010001"}, {Price: "0.0123"}}}
 
 var biller = billing.By{Name: "fault", Role: "operator", Source: "fault"}
 
