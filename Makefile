@@ -100,8 +100,13 @@ fuzz: go ## run every fuzz target for FUZZTIME (20s)
 	    echo "$$f in $$dir"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null; done; done
 
 .PHONY: bench
-bench: build postgres ## compare with nginx, haproxy and caddy on this machine, step by step, with Velocity, and measure memory and start
+bench: build postgres bench-meter ## compare with nginx, haproxy and caddy on this machine, step by step, with Velocity, and measure memory and start
 	@go run ./bench/compare
+
+.PHONY: bench-meter
+bench-meter: postgres ## what quota, throttle, meter and template cost a call, and how fast usage goes in beside COPY
+	@go test -run '^$$' -bench 'QuotaAndThrottle|BenchmarkAppend$$|BenchmarkOrder' -benchmem ./gateway/limit ./gateway/journal ./gateway/vtl | grep -E '^(pkg|Benchmark)'
+	@go test -run '^$$' -bench 'Ingest' -benchtime 20x ./billing/intake | grep -E '^(pkg|Benchmark)'
 
 .PHONY: fault
 fault: build postgres ## kill gateways, control planes, workers and Postgres under load of a million calls, and count every one

@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -95,12 +96,16 @@ func (c *call) domainARN(key string) string {
 	return fmt.Sprintf("arn:aws:apigateway:%s:%s:/domainnames/%s", c.Region, account, key)
 }
 
+// gateway is the public address that the account's calls go to; nil: it is not known.
+func (c *call) gateway() *url.URL { return c.Plane.GatewayURL(c.ctx, c.actor.Tenant, c.Gateway) }
+
 // gatewayHost is the name that the gateway's hosts end in.
 func (c *call) gatewayHost() string {
-	if c.Gateway == nil {
+	at := c.gateway()
+	if at == nil {
 		return "localhost"
 	}
-	return c.Gateway.Hostname()
+	return at.Hostname()
 }
 
 func (c *call) certificateARN(id string) string {

@@ -24,8 +24,8 @@ func (c *call) getExport() (any, error) {
 	}
 	id := c.args["restapi_id"]
 	o.Host = id + ".execute-api." + c.Region + ".amazonaws.com"
-	if c.Gateway != nil {
-		o.Host, o.Scheme = id+".execute-api."+c.Gateway.Host, c.Gateway.Scheme
+	if at := c.gateway(); at != nil {
+		o.Host, o.Scheme = id+".execute-api."+at.Host, at.Scheme
 	}
 	out, err := c.Plane.ExportStage(c.ctx, c.actor, id, c.args["stage_name"], o)
 	if err != nil {

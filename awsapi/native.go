@@ -49,8 +49,8 @@ func (c *call) native() (any, error) {
 		return nil, failure{status: http.StatusMethodNotAllowed, message: "methods are called with POST, not " + c.r.Method}
 	}
 	gateway := ""
-	if c.Gateway != nil {
-		gateway = c.Gateway.String()
+	if at := c.gateway(); at != nil {
+		gateway = at.String()
 	}
 	out, ok, err := remote.Call(c.ctx, remote.Host{Plane: c.Plane, Gateway: gateway}, c.actor, name, c.body)
 	if !ok {

@@ -94,8 +94,8 @@ func (c *call) getSDK() (any, error) {
 	}
 	id, stage := c.args["restapi_id"], c.args["stage_name"]
 	o := sdk.Options{Language: l.ID, Parameters: map[string]string{}, BaseURL: "https://" + id + ".execute-api." + c.Region + ".amazonaws.com/" + stage}
-	if c.Gateway != nil { // by path, which every client resolves
-		o.BaseURL = c.Gateway.String() + "/_aws/execute-api/" + id + "/" + stage
+	if at := c.gateway(); at != nil { // by path, which every client resolves
+		o.BaseURL = at.String() + "/_aws/execute-api/" + id + "/" + stage
 	}
 	for _, p := range l.Parameters {
 		o.Parameters[p.Name] = cmp.Or(c.query.Get(p.Name), c.query.Get(p.Also))

@@ -36,9 +36,11 @@ var checks = []struct {
 	{"I7", "Totals", "An invoice's lines and tax are its total, and credit notes are no more than that", checkTotals},
 	{"I8", "Stripe", "Every invoice that Stripe collects is there as it is here", checkStripe},
 	{"I9", "Numbers", "Numbers of invoices and credit notes have no gap", checkNumbers},
+	{"I10", "Prepaid credit", "Every transaction of the ledger comes to nothing, and wallets hold what it says: never less than nothing, never more than was put in", checkLedger},
 	{"I13", "Owners", "Usage that is to be paid for belongs to a subscription", checkOwners},
 	{"I14", "Accounts", "What is on a tenant's Stripe account is that tenant's", checkAccounts},
 	{"I16", "Events", "Events of Stripe are worked on within 15 minutes", checkEvents},
+	{"I17", "Caps", "A month costs no more than its spend cap, but for what the cap could not bound", checkCaps},
 }
 
 func figure(c *model.Check, name string, n int64) {
@@ -149,7 +151,7 @@ func checkRated(ctx context.Context, b *Billing, c *model.Check) error {
 		from, _ := rate.Month(b.now())
 		rows, err := tx.Query(ctx, `
 			select tenant_id, seller, coalesce(developer_id, ''), period_start, max(cut) from invoice
-			where state = 'final' and period_start >= $1 group by 1, 2, 3, 4 order by max(finalized_at) desc limit $2`, from.AddDate(0, 1-checkedMonths, 0), checkedPayers)
+			where state = 'final' and kind <> 'top-up' and period_start >= $1 group by 1, 2, 3, 4 order by max(finalized_at) desc limit $2`, from.AddDate(0, 1-checkedMonths, 0), checkedPayers)
 		if err != nil {
 			return err
 		}
@@ -202,8 +204,8 @@ func checkReplay(ctx context.Context, b *Billing, c *model.Check) error {
 	err := b.read(ctx, Operator, func(tx pgx.Tx) error {
 		// The newest half, and others by lot.
 		rows, err := tx.Query(ctx, `
-			(select invoice_id, number from invoice where state = 'final' order by finalized_at desc limit $1)
-			union (select invoice_id, number from invoice where state = 'final' order by random() limit $1)`, checkedInvoices/2)
+			(select invoice_id, number from invoice where state = 'final' and kind <> 'top-up' order by finalized_at desc limit $1)
+			union (select invoice_id, number from invoice where state = 'final' and kind <> 'top-up' order by random() limit $1)`, checkedInvoices/2)
 		if err != nil {
 			return err
 		}
@@ -269,6 +271,41 @@ func checkNumbers(ctx context.Context, b *Billing, c *model.Check) error {
 		select 'series ' || series || ' has ' || count(*) || ' numbers up to ' || max(serial) from (
 			select series, serial from invoice where serial is not null union all select series, serial from credit_note) x
 		group by series having count(*) <> max(serial) order by 1 limit 10000`)
+}
+
+// checkLedger adds up what the database keeps as it goes, and compares it with the
+// payments of invoices that it stands for.
+func checkLedger(ctx context.Context, b *Billing, c *model.Check) error {
+	return found(ctx, b, c, "transactions", `select count(*) from ledger_transaction`, `
+		with e as (
+			select tenant_id, wallet_id, transaction_id, sum(amount) as off, count(*) as sides from ledger_entry group by 1, 2, 3),
+		w as (
+			select w.tenant_id, w.wallet_id, w.currency, w.balance, w.owed, coalesce(sum(x.amount) filter (where x.account = 'credit'), 0) as credit,
+				coalesce(-sum(x.amount) filter (where x.account = 'owed'), 0) as owes
+			from wallet w left join ledger_entry x using (tenant_id, wallet_id) group by 1, 2, 3, 4, 5),
+		g as (
+			select g.tenant_id, g.grant_id, g.amount, g.remaining, coalesce(sum(x.amount), 0) as left_over
+			from credit_grant g left join ledger_entry x using (tenant_id, grant_id) group by 1, 2, 3, 4),
+		t as (
+			select t.tenant_id, t.invoice_id, coalesce(sum(x.amount) filter (where x.account = 'spent'), 0) as spent, coalesce(-sum(x.amount) filter (where x.account = 'paid-in'), 0) as paid_in
+			from ledger_transaction t join ledger_entry x using (tenant_id, transaction_id) where t.invoice_id is not null group by 1, 2),
+		p as (
+			select i.tenant_id, i.invoice_id, i.number, case when i.kind = 'top-up' then least(c.amount_due, c.amount_paid) else 0 end as bought,
+				(select coalesce(sum(amount), 0) from payment y where (y.tenant_id, y.invoice_id) = (i.tenant_id, i.invoice_id) and y.kind = 'wallet') as used
+			from invoice i join collection c using (tenant_id, invoice_id))
+		select 'account ' || t.account_id || ': ' || x.text from (
+			select tenant_id, 'transaction ' || l.transaction_id || ' has ' || coalesce(e.sides, 0) || ' sides that come to ' || coalesce(e.off, 0) as text
+			from ledger_transaction l left join e using (tenant_id, transaction_id) where coalesce(e.sides, 0) < 2 or e.off <> 0
+			union all
+			select tenant_id, 'wallet ' || wallet_id || ' says ' || balance || ' and ' || owed || ' owed in ' || currency || ', and its entries say ' || credit || ' and ' || owes
+			from w where balance <> credit or owed <> owes or credit < 0 or owes < 0
+			union all
+			select tenant_id, 'of grant ' || grant_id || ' of ' || amount || ' are ' || remaining || ' left, and its entries say ' || left_over
+			from g where remaining <> left_over or left_over < 0 or left_over > amount
+			union all
+			select tenant_id, 'invoice ' || p.number || ' took ' || p.used || ' from a wallet and brought ' || p.bought || ', and the ledger says ' || coalesce(t.spent, 0) || ' and ' || coalesce(t.paid_in, 0)
+			from p left join t using (tenant_id, invoice_id) where p.used <> coalesce(t.spent, 0) or p.bought <> coalesce(t.paid_in, 0)) x join tenant t using (tenant_id)
+		order by 1 limit 10000`)
 }
 
 func checkOwners(ctx context.Context, b *Billing, c *model.Check) error {

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -30,18 +31,21 @@ type standing struct {
 	currency  string
 	total     int64
 	net, tax  int64
+	topUp     bool
 	model.Collection
+	fromWallet int64 // the part of what was paid that prepaid credit was
 }
 
-// open makes the collection of an invoice that became final.
-func (b *Billing) open(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, total int64, at time.Time, termDays int) error {
+// open makes the collection of an invoice that became final, of which so much is paid
+// already.
+func (b *Billing) open(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, total, paid int64, at time.Time, termDays int) error {
 	state := model.StateOpen
-	if total == 0 {
+	if paid == total {
 		state = model.StatePaid
 	}
 	_, err := tx.Exec(ctx, `
-		insert into collection (tenant_id, invoice_id, state, due_at, amount_due, updated_at) values ($1, $2, $3, $4, $5, $6)
-		on conflict do nothing`, tenant, invoice, state, at.AddDate(0, 0, termDays), total, b.now())
+		insert into collection (tenant_id, invoice_id, state, due_at, amount_due, amount_paid, updated_at) values ($1, $2, $3, $4, $5, $6, $7)
+		on conflict do nothing`, tenant, invoice, state, at.AddDate(0, 0, termDays), total, paid, b.now())
 	if err != nil {
 		return err
 	}
@@ -56,14 +60,16 @@ func standingOf(ctx context.Context, tx pgx.Tx, s Scope, invoice string) (*stand
 	c := &standing{invoice: invoice}
 	err := tx.QueryRow(ctx, `
 		select i.tenant_id, coalesce(i.developer_id, ''), i.number, i.series, i.currency, i.total, i.total - i.tax, i.tax,
-			c.state, c.due_at, c.amount_due, c.amount_paid, c.by, c.attempts, c.last_error
+			i.kind = 'top-up', c.state, c.due_at, c.amount_due, c.amount_paid, c.by, c.attempts, c.last_error,
+			(select coalesce(sum(p.amount), 0)::bigint from payment p where (p.tenant_id, p.invoice_id) = (c.tenant_id, c.invoice_id) and p.kind = 'wallet')
 		from collection c join invoice i using (tenant_id, invoice_id)
-		where invoice_id = $1 and i.seller = $2 and i.kind = 'invoice' and ($3 = 0 or i.tenant_id = $3) for update of c`,
+		where invoice_id = $1 and i.seller = $2 and i.kind <> 'adjustment' and ($3 = 0 or i.tenant_id = $3) for update of c`,
 		invoice, s.sells(), s.Tenant).Scan(&c.tenant, &c.developer, &c.number, &c.series, &c.currency, &c.total, &c.net, &c.tax,
-		&c.State, &c.DueAt, &c.Due, &c.Paid, &c.By, &c.Attempts, &c.LastError)
+		&c.topUp, &c.State, &c.DueAt, &c.Due, &c.Paid, &c.By, &c.Attempts, &c.LastError, &c.fromWallet)
 	if err == pgx.ErrNoRows {
 		return nil, model.Errorf(model.NotFound, "there is no final invoice %q", invoice)
 	}
+	c.series = strings.TrimSuffix(c.series, topUpSeries) // credit notes have one series of each seller
 	return c, err
 }
 
@@ -83,6 +89,11 @@ func (b *Billing) keep(ctx context.Context, tx pgx.Tx, c *standing) error {
 		c.tenant, c.invoice, c.State, c.Due, c.Paid, c.By, c.Attempts, c.LastError, b.now())
 	if err != nil {
 		return err
+	}
+	if c.topUp {
+		if err := b.alignTopUp(ctx, tx, c); err != nil {
+			return err
+		}
 	}
 	if err := b.changed(ctx, tx, c.tenant, c.invoice, false); err != nil {
 		return err
@@ -225,8 +236,8 @@ func (b *Billing) PaidBack(ctx context.Context, s Scope, by By, r Receipt) (book
 		if booked, err = b.book(ctx, tx, c, by, back); err != nil || !booked {
 			return err
 		}
-		if r.Amount > c.Paid {
-			return model.Errorf(model.Conflict, "%s was paid for invoice %s: no more than that can be paid back", amountText(c.Paid, c.currency), c.number)
+		if money := c.Paid - c.fromWallet; r.Amount > money {
+			return model.Errorf(model.Conflict, "%s was paid for invoice %s: no more than that can be paid back", amountText(money, c.currency), c.number)
 		}
 		if beyond := r.Amount - c.Surplus(); beyond > 0 {
 			n := note{kind: "refund", reference: "refund:" + r.Reference, reason: or(r.Note, "Paid back")}
@@ -241,8 +252,8 @@ func (b *Billing) PaidBack(ctx context.Context, s Scope, by By, r Receipt) (book
 }
 
 // Void takes an invoice back as if it had not been made: a credit note takes off all
-// of it. Nothing may have been paid; its number stays, and what it was for is not
-// billed again.
+// of it. No money may have been paid, and prepaid credit goes back; its number stays,
+// and what it was for is not billed again.
 func (b *Billing) Void(ctx context.Context, s Scope, by By, invoice, reason string) error {
 	if err := checkText("reason", reason, true, 500); err != nil {
 		return err
@@ -251,8 +262,8 @@ func (b *Billing) Void(ctx context.Context, s Scope, by By, invoice, reason stri
 		switch {
 		case c.State == model.StateVoid:
 			return nil
-		case c.Paid > 0:
-			return model.Errorf(model.Conflict, "%s was paid for invoice %s: it cannot be void; credit it and pay that back", amountText(c.Paid, c.currency), c.number)
+		case c.Paid > c.fromWallet:
+			return model.Errorf(model.Conflict, "%s was paid for invoice %s: it cannot be void; credit it and pay that back", amountText(c.Paid-c.fromWallet, c.currency), c.number)
 		case c.Due == 0:
 			return model.Errorf(model.Conflict, "nothing is open of invoice %s: there is nothing to take back", c.number)
 		}

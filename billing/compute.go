@@ -21,6 +21,7 @@ type bill struct {
 	from, to  model.Party
 	series    string // of its number, once it is final
 	lines     []billLine
+	parts     []part // what coupons are of
 	taxes     []model.TaxLine
 }
 
@@ -29,6 +30,7 @@ type billLine struct {
 	subscription uint64
 	sheet        uint32
 	title        string
+	use          string // of a customer's coupon: the line is of no subscription
 	invoiced     int64
 	before       bool // an earlier invoice of the month holds this line
 	known        int64
@@ -219,16 +221,21 @@ func compute(ctx context.Context, tx pgx.Tx, q question) ([]bill, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := bills(q.tenant, all)
+	off, err := coupons(ctx, tx, q)
+	if err != nil {
+		return nil, err
+	}
+	out, err := bills(q.tenant, all, off)
 	for i := range out {
 		out[i].tax(r.Taxes)
 	}
 	return out, err
 }
 
-// bills makes the bills of uses that are sorted by payer and currency. It is all
-// that makes amounts: of drafts, of what is final, and of every preview.
-func bills(tenant uint32, all []use) ([]bill, error) {
+// bills makes the bills of uses that are sorted by payer and currency, with the coupons
+// that payers have. It is all that makes amounts: of drafts, of what is final, and of
+// every preview.
+func bills(tenant uint32, all []use, off []couponUse) ([]bill, error) {
 	var out []bill
 	for n := range all {
 		u := &all[n]
@@ -241,6 +248,7 @@ func bills(tenant uint32, all []use) ([]bill, error) {
 			out = append(out, bill{tenant: tenant, developer: u.developer, currency: u.sheet.Currency, series: u.account, from: u.from, to: u.to})
 			i++
 		}
+		out[i].parts = append(out[i].parts, part{u.subscription, u.plan, rate.Total(lines)})
 		for _, l := range lines {
 			w, before := u.was[l.Meter]
 			bl := billLine{Line: l, subscription: u.subscription, sheet: u.num, title: u.title, invoiced: w.Amount, before: before, known: w.Quantity}
@@ -256,6 +264,9 @@ func bills(tenant uint32, all []use) ([]bill, error) {
 	}
 	owed := out[:0]
 	for _, b := range out {
+		if err := b.take(off); err != nil {
+			return nil, err
+		}
 		if b.due() {
 			owed = append(owed, b)
 		}

@@ -184,6 +184,11 @@ func (b *Billing) credit(ctx context.Context, tx pgx.Tx, c *standing, by By, n n
 		return out, err
 	}
 	c.Due -= amount
+	if back := min(amount, c.Surplus(), c.fromWallet); back > 0 && n.kind != "refund" { // what goes with a refund is paid back in money
+		if err := b.giveBack(ctx, tx, c, back, out.Number, by); err != nil {
+			return out, err
+		}
+	}
 	if err := b.tellCredit(ctx, tx, c, &out); err != nil {
 		return out, err
 	}
@@ -291,8 +296,10 @@ func (b *Billing) adjust(ctx context.Context, tx pgx.Tx, g group, bl *bill, id, 
 	return tax, nil
 }
 
+func decimalOf(minor int64, digits int) decimal.Decimal { return decimal.New(minor, int32(-digits)) }
+
 // amountText writes an amount for people, without grouping: "12.50 EUR".
 func amountText(minor int64, currency string) string {
 	digits, _ := model.MinorDigits(currency)
-	return decimal.New(minor, int32(-digits)).StringFixed(int32(digits)) + " " + currency
+	return decimalOf(minor, digits).StringFixed(int32(digits)) + " " + currency
 }

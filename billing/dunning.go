@@ -69,7 +69,7 @@ func (b *Billing) Dun(ctx context.Context) error {
 	err := b.read(ctx, Operator, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select distinct c.tenant_id, i.seller from collection c join invoice i using (tenant_id, invoice_id)
-			where c.state in ('open', 'past_due') and c.due_at <= $1
+			where c.state in ('open', 'past_due') and c.due_at <= $1 and i.kind <> 'top-up'
 			union select tenant_id, 'tenant' from developer where overdue_at is not null order by 1, 2`, b.now())
 		if err != nil {
 			return err
@@ -112,7 +112,7 @@ func (b *Billing) dunOf(ctx context.Context, tenant uint32, seller string) error
 		}
 		rows, err := tx.Query(ctx, `
 			select invoice_id, c.state, c.due_at, c.reminders from collection c join invoice i using (tenant_id, invoice_id)
-			where tenant_id = $1 and i.seller = $2 and c.state in ('open', 'past_due') and c.due_at <= $3 order by c.due_at, invoice_id`, tenant, seller, b.now())
+			where tenant_id = $1 and i.seller = $2 and c.state in ('open', 'past_due') and c.due_at <= $3 and i.kind <> 'top-up' order by c.due_at, invoice_id`, tenant, seller, b.now())
 		if err != nil {
 			return err
 		}

@@ -35,14 +35,14 @@ type Filter struct {
 
 const invoiceColumns = `i.invoice_id, i.seller, t.account_id, coalesce(i.developer_id, ''), coalesce(i.number, ''), i.state = 'final',
 	i.period_start, i.period_end, i.currency, i.total, i.from_party, i.to_party, i.created_at, coalesce(i.finalized_at, '0001-01-01'),
-	i.tax, i.kind = 'adjustment', coalesce(c.state, ''), coalesce(c.due_at, '0001-01-01'), coalesce(c.amount_due, 0), coalesce(c.amount_paid, 0),
+	i.tax, i.kind = 'adjustment', i.kind = 'top-up', coalesce(c.state, ''), coalesce(c.due_at, '0001-01-01'), coalesce(c.amount_due, 0), coalesce(c.amount_paid, 0),
 	coalesce(c.by, ''), coalesce(c.attempts, 0), coalesce(c.last_error, '')`
 
 const invoiceTables = `invoice i join tenant t using (tenant_id) left join collection c on (c.tenant_id, c.invoice_id) = (i.tenant_id, i.invoice_id)`
 
 func fields(i *Invoice) []any {
 	return []any{&i.ID, &i.Seller, &i.AccountID, &i.DeveloperID, &i.Number, &i.Final, &i.Begin, &i.End, &i.Currency, &i.Total, &i.From, &i.To, &i.CreatedAt, &i.FinalizedAt,
-		&i.Tax, &i.Adjustment, &i.State, &i.DueAt, &i.Due, &i.Paid, &i.By, &i.Attempts, &i.LastError}
+		&i.Tax, &i.Adjustment, &i.TopUp, &i.State, &i.DueAt, &i.Due, &i.Paid, &i.By, &i.Attempts, &i.LastError}
 }
 
 // settle completes what was read.
@@ -238,7 +238,7 @@ type Balance struct {
 	Priced   int64 // billable, under a subscription with a price
 	Invoiced int64 // on final invoices
 	Drafts   int64 // drafts there are
-	Sums     []Sum // of final invoices, by currency
+	Sums     []Sum // of final invoices without top-ups, by currency
 	Owed     []Sum // beyond those, as of now; Invoices is how many there would be
 	Money    []Money
 }
@@ -289,7 +289,7 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 		}
 		rows, err := tx.Query(ctx, `
 			select currency, sum(total)::bigint, count(*)::integer from invoice
-			where tenant_id = $1 and period_start = $2 and seller = 'tenant' and state = 'final' group by 1 order by 1`, s.Tenant, begin)
+			where tenant_id = $1 and period_start = $2 and seller = 'tenant' and state = 'final' and kind <> 'top-up' group by 1 order by 1`, s.Tenant, begin)
 		if err != nil {
 			return err
 		}
@@ -359,13 +359,13 @@ func (b *Billing) Unpaid(ctx context.Context, s Scope) (out Unpaid, err error) {
 }
 
 // OperatorSums are the amounts of a month's drafts and of its final invoices to
-// tenants, by currency.
+// tenants, by currency, without top-ups.
 func (b *Billing) OperatorSums(ctx context.Context, month time.Time) (drafts, final []Sum, err error) {
 	begin, _ := rate.Month(month)
 	err = b.read(ctx, Operator, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select state, currency, sum(total)::bigint, count(*)::integer from invoice
-			where seller = 'operator' and period_start = $1 group by 1, 2 order by 2`, begin)
+			where seller = 'operator' and period_start = $1 and kind <> 'top-up' group by 1, 2 order by 2`, begin)
 		if err != nil {
 			return err
 		}
@@ -471,7 +471,7 @@ func (b *Billing) AddOperatorSheet(ctx context.Context, by By, sheet model.Price
 			return err
 		}
 		var billed *time.Time
-		if err := tx.QueryRow(ctx, `select max(period_start) from invoice where seller = 'operator' and state = 'final'`).Scan(&billed); err != nil {
+		if err := tx.QueryRow(ctx, `select max(period_start) from invoice where seller = 'operator' and state = 'final' and kind <> 'top-up'`).Scan(&billed); err != nil {
 			return err
 		}
 		if billed != nil && !month.After(*billed) {

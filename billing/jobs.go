@@ -40,7 +40,9 @@ func (b *Billing) AddWorkers(w *river.Workers) {
 	}))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[checkArgs]) error { return b.Check(ctx) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[dunningArgs]) error { return b.Dun(ctx) }))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[calendarArgs]) error { return b.Calendar(ctx) }))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, j *river.Job[accessArgs]) error { return b.access(ctx, j.Args) }))
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[spendArgs]) error { return b.Alert(ctx) }))
 }
 
 // draftAll makes the drafts of a month in all books that have none of it yet. One
@@ -71,7 +73,7 @@ func (b *Billing) undrafted(ctx context.Context, seller string, month time.Time)
 	err = b.read(ctx, Operator, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select t.tenant_id from tenant t
-			where not exists (select from invoice i where i.tenant_id = t.tenant_id and i.seller = $1 and i.period_start = $2::timestamptz) and `+charged+`
+			where not exists (select from invoice i where i.tenant_id = t.tenant_id and i.seller = $1 and i.period_start = $2::timestamptz and i.kind <> 'top-up') and `+charged+`
 			order by 1`, seller, month)
 		if err != nil {
 			return err
@@ -85,7 +87,7 @@ func (b *Billing) undrafted(ctx context.Context, seller string, month time.Time)
 // Periodic is when the drafts of a month are made: once it is over, and usage had
 // time to come in; at a start too, in case nobody was there at that hour. They stay
 // drafts until somebody makes them final. Every hour it is looked at what is past
-// due, and the books are checked.
+// due and what becomes of wallets, and the books are checked.
 func (b *Billing) Periodic() []*river.PeriodicJob {
 	drafts := river.NewPeriodicJob(monthly{}, func() (river.JobArgs, *river.InsertOpts) {
 		last, _ := rate.Month(b.now())
@@ -97,7 +99,14 @@ func (b *Billing) Periodic() []*river.PeriodicJob {
 	checks := river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
 		return checkArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
 	}, &river.PeriodicJobOpts{RunOnStart: true})
-	return []*river.PeriodicJob{drafts, dunning, checks}
+	wallets := river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
+		return calendarArgs{}, &river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+	const often = 5 * time.Minute
+	spent := river.NewPeriodicJob(river.PeriodicInterval(often), func() (river.JobArgs, *river.InsertOpts) {
+		return spendArgs{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByPeriod: often}}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+	return []*river.PeriodicJob{drafts, dunning, checks, spent, wallets}
 }
 
 // monthly is the first of each month, 02:00 UTC: an hour after the last usage of

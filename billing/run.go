@@ -128,9 +128,9 @@ func storeLines(ctx context.Context, tx pgx.Tx, bl *bill, id string) error {
 			steps = []rate.Step{}
 		}
 		batch.Queue(`
-			insert into invoice_line (tenant_id, invoice_id, line, subscription_id, sheet_num, meter, title, quantity, steps, exact, invoiced, amount, tax)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::numeric, $11, $12, $13)`,
-			bl.tenant, id, i+1, int64(l.subscription), l.sheet, l.Meter, l.title, l.Quantity, steps, l.Exact.Round(rate.ShownDigits).String(), l.invoiced, l.amount(), l.tax)
+			insert into invoice_line (tenant_id, invoice_id, line, subscription_id, sheet_num, meter, title, quantity, steps, exact, invoiced, amount, tax, use_id)
+			values ($1, $2, $3, $4, nullif($5, 0), $6, $7, $8, $9, $10::text::numeric, $11, $12, $13, nullif($14, ''))`,
+			bl.tenant, id, i+1, int64(l.subscription), l.sheet, l.Meter, l.title, l.Quantity, steps, l.Exact.Round(rate.ShownDigits).String(), l.invoiced, l.amount(), l.tax, l.use)
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }
@@ -329,7 +329,11 @@ func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bill
 	if err != nil || bl.less() {
 		return n, err
 	}
-	if err := b.open(ctx, tx, g.tenant, id, bl.total(), b.now(), r.TermDays); err != nil || !r.Mail {
+	paid, err := b.cover(ctx, tx, Payer{g.tenant, developer}, id, n, currency, bl.total())
+	if err != nil {
+		return "", err
+	}
+	if err := b.open(ctx, tx, g.tenant, id, bl.total(), paid, b.now(), r.TermDays); err != nil || !r.Mail {
 		return n, err
 	}
 	return n, b.announce(ctx, tx, g.scope(), id)

@@ -146,6 +146,15 @@ func (b *Billing) Rules(ctx context.Context, s Scope) (r model.BillingRules, err
 	return r, err
 }
 
+// RulesOf are what a payer's seller has decided.
+func (b *Billing) RulesOf(ctx context.Context, p Payer) (r model.BillingRules, err error) {
+	err = b.read(ctx, p.rows(), func(tx pgx.Tx) error {
+		r, err = rules(ctx, tx, p.Tenant, p.sells())
+		return err
+	})
+	return r, err
+}
+
 // SetRules decides about invoices from now on. Those that are final keep their due
 // dates and their tax; drafts take the tax when they are made anew, or final.
 func (b *Billing) SetRules(ctx context.Context, s Scope, by By, r model.BillingRules) error {
@@ -181,7 +190,7 @@ func (b *Billing) SetRules(ctx context.Context, s Scope, by By, r model.BillingR
 		if _, err := tx.Exec(ctx, sql, r, s.Tenant); err != nil {
 			return err
 		}
-		detail := map[string]any{"termDays": r.TermDays, "reminders": r.Reminders, "graceDays": r.GraceDays, "unpaid": r.Unpaid, "taxes": r.Taxes, "mail": r.Mail}
+		detail := map[string]any{"termDays": r.TermDays, "reminders": r.Reminders, "graceDays": r.GraceDays, "unpaid": r.Unpaid, "taxes": r.Taxes, "mail": r.Mail, "topUps": r.TopUps}
 		return audit(ctx, tx, s.Tenant, by, "billing.rules", "terms and tax", detail)
 	})
 }

@@ -122,9 +122,13 @@ func (b *Billing) PreviewChange(ctx context.Context, s Scope, subscription uint6
 	month, _ := rate.Month(at)
 	q := question{tenant: s.Tenant, seller: BySeller, developer: s.Developer, month: month, gen: everything, free: true}
 	var all []use
+	var off []couponUse
 	var r model.BillingRules
 	err := b.read(ctx, s, func(tx pgx.Tx) (err error) {
 		if r, err = rules(ctx, tx, q.tenant, q.seller); err != nil {
+			return err
+		}
+		if off, err = coupons(ctx, tx, q); err != nil {
 			return err
 		}
 		if all, err = uses(ctx, tx, q); err != nil {
@@ -149,7 +153,7 @@ func (b *Billing) PreviewChange(ctx context.Context, s Scope, subscription uint6
 	all = slices.Insert(all, i+1, next)
 	all = slices.DeleteFunc(all, func(u use) bool { return u.developer != next.developer || u.sheet == nil })
 	slices.SortStableFunc(all, func(a, b use) int { return cmp.Compare(a.sheet.Currency, b.sheet.Currency) })
-	out, err := bills(s.Tenant, all)
+	out, err := bills(s.Tenant, all, off)
 	if err != nil {
 		return nil, err
 	}

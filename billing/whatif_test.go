@@ -3,6 +3,7 @@ package billing_test
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,12 @@ func TestPreviewsAreInvoices(t *testing.T) {
 		at := march.AddDate(0, 0, 10).Add(time.Duration(r.IntN(10*86400)) * time.Second)
 		b.now = at
 		b.use(b.tenant, sub, march.Add(time.Duration(r.IntN(200))*time.Hour), uint64(1+r.IntN(6000)), model.FlagBillable)
+		for _, c := range []model.CustomerCoupon{{Percent: "12.5"}, {Amount: "3.33", Currency: "EUR"}}[r.IntN(3)%2:] {
+			c.Code = "P-" + strings.ToUpper(model.NewID(8))
+			b.coupon(b.scope(), c)
+			_, err := b.UseCoupon(b.ctx, b.scope(), by, billing.Payer{Tenant: b.tenant, Developer: dev}, c.Code)
+			b.must(err)
+		}
 		now, err := b.Preview(b.ctx, scope, march)
 		b.must(err)
 		if n, err := b.Run(b.ctx, b.scope(), by, march); err != nil || n < len(now) {

@@ -211,7 +211,10 @@ func (w *world) use(r *quotaRun, nodes []*limitNode, until int64) {
 func (n *limitNode) take(ctx context.Context, r *quotaRun) limit.Result {
 	q := n.quotas[r.limit]
 	if q == nil {
-		q = n.leaser.Quota(r.req.Tenant, r.req.Subscription)
+		if q = n.leaser.Quota(r.req.Tenant, r.req.Subscription); r.req.Kind == model.LedgerSpend {
+			q.Close()
+			q = n.leaser.Money(r.req.Tenant, r.req.Subscription)
+		}
 		n.quotas[r.limit] = q
 	}
 	_, res := q.Take(ctx, time.Now())
@@ -243,9 +246,13 @@ func (w *world) journal(in *intake.Intake, n *limitNode, runs []*quotaRun) {
 	now := time.Now()
 	b := model.Batch{Boot: n.boot, Seq: 1, First: now.UnixMicro(), Last: now.UnixMicro(), Watermark: now.UnixMicro(), Final: true}
 	for _, r := range runs {
+		flags := model.FlagQuota | model.FlagBillable
+		if r.req.Kind == model.LedgerSpend {
+			flags = model.FlagSpend | model.FlagBillable
+		}
 		if n.used[r.limit] > 0 {
 			b.Lines = append(b.Lines, model.UsageLine{Hour: now.Unix() / 3600, Tenant: r.req.Tenant, Subscription: r.req.Subscription, Status: 200,
-				Flags: model.FlagQuota | model.FlagBillable, Calls: uint64(n.used[r.limit])})
+				Flags: flags, Calls: uint64(n.used[r.limit])})
 		}
 	}
 	if _, err := in.Ingest(w.ctx, n.id.Gateway, 0, b.Encode()); err != nil {

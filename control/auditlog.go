@@ -87,6 +87,8 @@ func (p *Plane) audits(ctx context.Context, s scope, whose string, tenant uint32
 				when 'subscription' then (select name from app x where (x.tenant_id, x.app_id) = (a.tenant_id, a.target))
 				when 'developer' then (select email from developer x where (x.tenant_id, x.developer_id) = (a.tenant_id, a.target))
 				when 'invoice' then a.detail->>'number'
+				when 'credit' then coalesce(a.detail->>'number', (select email from developer x where (x.tenant_id, x.developer_id) = (a.tenant_id, a.target)))
+				when 'coupon' then (select email from developer x where (x.tenant_id, x.developer_id) = (a.tenant_id, a.target))
 				when 'tenant' then (select name from tenant x where x.account_id = a.target)
 				end, '')
 			from audit a
@@ -155,6 +157,8 @@ var sentences = map[string]string{
 	"app.create": "made app *", "app.delete": "deleted app *", "app.rename": "renamed app * to {name}", "app.subscribe": "subscribed app *", "app.unsubscribe": "ended a subscription of app *", "app.plan": "changed the plan of app *",
 	"billing.run": "made invoice drafts for *", "billing.seller": "changed who invoices are from to *", "invoice.finalize": "made final invoice *",
 	"billing.rules": "changed * of invoices", "invoice.paid": "booked a payment of invoice *", "invoice.payment-failed": "booked a failed payment of invoice *",
+	"credit.grant": "gave credit to *", "credit.revoke": "took credit back from *", "credit.top-up": "made the top-up *", "credit.lapse": "let the top-up * lapse", "credit.refill": "changed the automatic top-up of *",
+	"coupon.create": "made the coupon *", "coupon.withdraw": "withdrew the coupon *", "coupon.use": "entered a coupon for *", "coupon.end": "took a coupon from *",
 	"invoice.paid-back": "booked money paid back of invoice *", "invoice.void": "made invoice * void", "invoice.uncollectible": "gave up invoice *",
 	"invoice.credit": "credited invoice * with {number}", "invoice.past-due": "found invoice * past due", "invoice.remind": "sent a reminder of invoice *",
 	"deployment.create": "made deployment {deployment} of API *", "deployment.delete": "deleted deployment {deployment} of API *", "deployment.update": "changed the description of deployment {deployment} of API *",
@@ -164,7 +168,7 @@ var sentences = map[string]string{
 	"documentation.describe": "changed the description of documentation version {version} of API *",
 	"developer.sign-up":      "signed up as developer *", "developer.disable": "disabled developer *", "developer.enable": "enabled developer *", "developer.update": "changed developer *", "developer.password": "set the password of developer *",
 	"developer.overdue": "found developer * overdue", "developer.paid": "found that developer * has paid",
-	"gateway.create": "made gateway *", "journal.give-up": "gave up waiting for journal *",
+	"gateway.create": "made gateway *", "gateway.place": "said where gateway * is", "journal.give-up": "gave up waiting for journal *",
 	"installation.mail": "changed mail settings to *", "installation.seller": "changed who invoices are from", "installation.sign-up": "changed who may sign up",
 	"installation.invite": "invited * to sign up", "installation.uninvite": "took back the invitation of * to sign up",
 	"key.create": "made key *", "key.delete": "deleted key *", "key.disable": "disabled key *", "key.enable": "enabled key *", "key.update": "changed key *", "key.extend": "extended the quota of key *", "key.import": "imported keys into plan *",
@@ -179,9 +183,9 @@ var sentences = map[string]string{
 	"service-credential.put": "stored service credential *", "service-credential.delete": "deleted service credential *",
 	"stage.create": "made stage {stage} of API *", "stage.update": "changed stage {stage} of API *",
 	"stage.delete": "deleted stage {stage} of API *", "stage.rollback": "rolled back stage {stage} of API *", "stage.throttle": "changed the throttle of stage {stage} of API *",
-	"subscription.end": "ended a subscription of app *",
-	"tags.change":      "changed the tags of *",
-	"vpc-link.create":  "made private link *", "vpc-link.delete": "deleted private link *", "vpc-link.update": "changed private link *",
+	"subscription.end": "ended a subscription of app *", "subscription.spend": "changed the spend cap of a subscription of app *", "account.spend-alert": "changed the monthly amount at which mails are wanted to *",
+	"tags.change":     "changed the tags of *",
+	"vpc-link.create": "made private link *", "vpc-link.delete": "deleted private link *", "vpc-link.update": "changed private link *",
 	"tenant.caps": "changed the caps of account *", "tenant.create": "made account *", "tenant.move": "moved account * to gateway {gateway}", "tenant.resume": "resumed account *",
 	"tenant.sign-up": "opened account *", "tenant.suspend": "suspended account *: {reason}",
 }

@@ -60,6 +60,7 @@ type CataloguePlan struct {
 	Quota       *model.Quota
 	Price       *model.PriceSheet // nil: free
 	APIs        []string          // names of the APIs on the portal that it opens
+	Spending    model.Spending
 }
 
 // Catalogue is what a portal offers.
@@ -83,13 +84,14 @@ func (p *Plane) Catalogue(ctx context.Context, site Site) (out Catalogue, err er
 			var limit *int64
 			var period *string
 			var offset *int
-			err = r.Scan(&c.ID, &c.Name, &c.Description, &c.Throttle, &limit, &period, &offset, &c.Price, &c.APIs)
+			err = r.Scan(&c.ID, &c.Name, &c.Description, &c.Throttle, &limit, &period, &offset, &c.Price, &c.APIs, &c.Spending.SpendCap, &c.Spending.SpendMax, &c.Spending.Prepaid)
 			c.Quota = quotaOf(limit, period, offset)
 			return c, err
 		}, `
 			select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, s.sheet,
 				array(select a.name from plan_stage ps join portal_api pa using (tenant_id, stage_num) join api a on (a.tenant_id, a.api_id) = (pa.tenant_id, pa.api_id)
-					where ps.tenant_id = p.tenant_id and ps.plan_id = p.plan_id and a.deleted_at is null order by 1)
+					where ps.tenant_id = p.tenant_id and ps.plan_id = p.plan_id and a.deleted_at is null order by 1),
+				coalesce(trim_scale(p.spend_cap)::text, ''), coalesce(trim_scale(p.spend_max)::text, ''), p.prepaid
 			from plan p left join price_sheet s on (s.tenant_id, s.sheet_num) = (p.tenant_id, p.sheet_num)
 			where p.tenant_id = $1 and p.published and p.deleted_at is null
 			order by coalesce((s.sheet->>'monthlyFee')::numeric, 0), p.name limit 100`, site.Tenant)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -48,6 +49,14 @@ type AppSubscription struct {
 	Current   bool              `json:"current"`         // new ones would be charged by the same
 	StartedAt time.Time         `json:"startedAt"`
 	Keys      []AppKey          `json:"keys"`
+
+	Limit    SpendLimit     `json:"limit"`    // what was set for it
+	Spending model.Spending `json:"spending"` // what its plan says
+}
+
+// Cap is what a month of it may cost, by what was set or by the plan; empty: what it will.
+func (s *AppSubscription) Cap() model.Decimal {
+	return cmp.Or(s.Limit.Cap, s.Spending.SpendCap, s.Spending.SpendMax)
 }
 
 // AppKey is a key of an app in a list.
@@ -114,6 +123,9 @@ const appsOf = `coalesce((
 					'subscriptions', coalesce((
 						select jsonb_agg(jsonb_build_object('id', s.subscription_id, 'planId', p.plan_id, 'plan', p.name,
 								'version', coalesce(ps.version, 0), 'price', ps.sheet, 'current', s.terms = coalesce(p.sheet_num, 0), 'startedAt', s.started_at,
+								'spending', jsonb_build_object('spendCap', coalesce(trim_scale(p.spend_cap)::text, ''), 'spendMax', coalesce(trim_scale(p.spend_max)::text, ''), 'prepaid', p.prepaid),
+								'limit', (select jsonb_build_object('cap', coalesce(trim_scale(max(l.cap))::text, ''), 'alert', coalesce(trim_scale(max(l.alert))::text, ''))
+									from spend_limit l where (l.tenant_id, l.subscription_id) = (s.tenant_id, s.ledger_id)),
 								'keys', (select ` + appKeys + ` from subscription_key sk join api_key k using (tenant_id, key_num)
 									where (sk.tenant_id, sk.subscription_id) = (s.tenant_id, s.subscription_id) and k.deleted_at is null))
 							order by p.name, s.subscription_id)

@@ -245,13 +245,14 @@ const (
 	// A disabled developer's keys are as if disabled one by one. One who is overdue has
 	// no subscription but those to plans that let it go on.
 	keyColumns = `select k.key_num, k.tenant_id, k.hash, k.enabled and d.disabled is not true, k.deleted_at is not null or t.gateway_id <> $1,
-			s.subscription_id, s.plan_id, s.terms, coalesce(s.origin_id, 0)
+			s.subscription_id, s.plan_id, s.terms, coalesce(s.origin_id, 0), ` + moneyOf + `
 		from api_key k join tenant t using (tenant_id)
 		left join (app a join developer d using (tenant_id, developer_id)) on (a.tenant_id, a.app_id) = (k.tenant_id, k.app_id)
 		left join (subscription_key sk join subscription s using (tenant_id, subscription_id))
 			on (sk.tenant_id, sk.key_num) = (k.tenant_id, k.key_num) and s.ended_at is null
 				and (d.overdue_at is null or exists (select from plan u where (u.tenant_id, u.plan_id) = (s.tenant_id, s.plan_id)
-					and (u.unpaid = 'keep' or u.unpaid = '' and t.billing_rules->>'unpaid' = 'keep')))`
+					and (u.unpaid = 'keep' or u.unpaid = '' and t.billing_rules->>'unpaid' = 'keep')))
+		left join plan p on (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)`
 	keyOrder = ` order by k.tenant_id, k.key_num, s.subscription_id`
 )
 
@@ -359,7 +360,8 @@ func readKeys(rows pgx.Rows, c *model.Changes) error {
 	var plan *string
 	var terms *uint32
 	var ledger uint64
-	_, err := pgx.ForEachRow(rows, []any{&k.Num, &k.Tenant, &k.Hash, &k.Enabled, &k.Deleted, &id, &plan, &terms, &ledger}, func() error {
+	var spend string
+	_, err := pgx.ForEachRow(rows, []any{&k.Num, &k.Tenant, &k.Hash, &k.Enabled, &k.Deleted, &id, &plan, &terms, &ledger, &spend}, func() error {
 		i := len(c.Keys) - 1
 		if i < 0 || c.Keys[i].Num != k.Num {
 			if k.Deleted {
@@ -369,7 +371,7 @@ func readKeys(rows pgx.Rows, c *model.Changes) error {
 			i++
 		}
 		if id != nil && !k.Deleted {
-			c.Keys[i].Subscriptions = append(c.Keys[i].Subscriptions, model.SubscriptionConfig{ID: *id, PlanID: *plan, Terms: *terms, Ledger: ledger})
+			c.Keys[i].Subscriptions = append(c.Keys[i].Subscriptions, model.SubscriptionConfig{ID: *id, PlanID: *plan, Terms: *terms, Ledger: ledger, Spend: spend})
 		}
 		k.Hash = nil // must not be shared
 		return nil

@@ -269,6 +269,14 @@ var isolation = map[string]any{
 	"CancelAppSubscription": func(f foreign) error {
 		return f.CancelAppSubscription(f.ctx, customer(f.mine), f.key2.Plans[0].Subscription)
 	},
+	"SetAppSpendLimit": func(f foreign) error {
+		return f.SetAppSpendLimit(f.ctx, customer(f.mine), f.sub2.ID, control.SpendLimit{Cap: "1"})
+	},
+	"SetSpendLimit": func(f foreign) error {
+		return f.SetSpendLimit(f.ctx, f.mine, f.sub2.ID, control.SpendLimit{Cap: "1"})
+	},
+	"SpendAlert":    func(f foreign) error { return second(f.SpendAlert(f.ctx, f.mine)) },
+	"SetSpendAlert": func(f foreign) error { return f.SetSpendAlert(f.ctx, f.mine, "7") },
 	"CreateAppKey": func(f foreign) error {
 		return second(f.CreateAppKey(f.ctx, customer(f.mine), f.key2.Plans[0].Subscription, "x"))
 	},
@@ -281,6 +289,8 @@ var isolation = map[string]any{
 	"ResumeTenant":     func(f foreign) error { return f.ResumeTenant(f.ctx, f.mine, f.other()) },
 	"MoveTenant":       func(f foreign) error { return f.MoveTenant(f.ctx, f.mine, f.other(), "shared") },
 	"CreateGateway":    func(f foreign) error { return second(f.CreateGateway(f.ctx, f.mine, "g", f.other())) },
+	"GatewayURL":       "the public address that callers of a tenant are told",
+	"PlaceGateway":     func(f foreign) error { return f.PlaceGateway(f.ctx, f.mine, "own", control.Place{}) },
 	"Gateways":         func(f foreign) error { return second(f.Gateways(f.ctx, f.mine)) },
 	"AdmitNodeToken":   func(f foreign) error { return f.AdmitNodeToken(f.ctx, f.mine, "shared", "n", control.NewNodeToken()) },
 	"CreateNodeToken":  func(f foreign) error { return second(f.CreateNodeToken(f.ctx, f.mine, "shared", "n")) },
@@ -511,10 +521,10 @@ var isolation = map[string]any{
 // Methods that show nothing instead of refusing, and those whose entry
 // asks in a role that may not.
 var (
-	showNothing  = map[string]bool{"Calls": true, "FollowCalls": true, "TakeCalls": true, "KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "ServiceCredentials": true, "PutServiceCredential": true, "MissingCredentials": true, "Domains": true, "AccessAssociations": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true, "Limits": true}
+	showNothing  = map[string]bool{"SpendAlert": true, "SetSpendAlert": true, "Calls": true, "FollowCalls": true, "TakeCalls": true, "KeyValues": true, "AccountSettings": true, "ClientCertificates": true, "VPCLinks": true, "ServiceCredentials": true, "PutServiceCredential": true, "MissingCredentials": true, "Domains": true, "AccessAssociations": true, "Certificates": true, "SetUp": true, "Members": true, "StageNames": true, "AccessKeys": true, "Audit": true, "APIs": true, "Plans": true, "Customers": true, "Portal": true, "Await": true, "Changes": true, "Leases": true, "Limits": true}
 	operatorOnly = map[string]bool{"SetLogRole": true, "GenerateClientCertificate": true, "CreateVPCLink": true, "CreateDomain": true, "RequestCertificate": true, "AddAPI": true, "ChangeDeveloperPassword": true, "CreateAPI": true, "Invite": true, "InviteToSignUp": true, "SignUpInvitations": true, "SignUpInvitation": true, "RevokeSignUpInvitation": true, "RenameAccount": true, "OperatorAudit": true, "CreateOperator": true, "ResetOperatorPassword": true, "ChangeOperatorPassword": true, "MailSettings": true, "SetMailSettings": true,
 		"TestMail": true, "Mails": true, "RetryMail": true, "CreateTenant": true, "Tenants": true, "SetTenantCaps": true, "SuspendTenant": true, "ResumeTenant": true,
-		"MoveTenant": true, "CreateGateway": true, "Gateways": true, "CreateNodeToken": true, "AdmitNodeToken": true, "RevokeNodeTokens": true,
+		"MoveTenant": true, "CreateGateway": true, "PlaceGateway": true, "Gateways": true, "CreateNodeToken": true, "AdmitNodeToken": true, "RevokeNodeTokens": true,
 		"Installation": true, "SetSignUp": true, "SetSeller": true, "TenantDetail": true, "DataPlane": true, "OperatorOverview": true, "ForgetNode": true,
 		"GiveUpJournal": true, "Operators": true, "RemoveOperator": true}
 )
@@ -668,7 +678,7 @@ func (w *world) dump(a control.Actor) string {
 	w.Helper()
 	var out string
 	for _, table := range []string{"tenant", "member", "access_key", "api", "api_source", "api_method", "deployment", "stage",
-		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "quota_window", "quota_lease",
+		"stage_deployment", "plan", "plan_stage", "api_key", "subscription", "subscription_key", "quota_window", "quota_lease", "spend_limit", "spend_alert",
 		"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "session", "mail", "documentation_version", "account_settings", "client_certificate", "vpc_link", "service_credential", "tag", "period_close", "tenant_left", "call_log", "call_left", "invoice", "invoice_line", "audit"} {
 		var rows *string
 		w.all(fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, a.Tenant), &rows)

@@ -358,7 +358,7 @@ const keyUses = `
 			from plan_stage x join stage st using (tenant_id, stage_num) join api a using (tenant_id, api_id)
 			where (x.tenant_id, x.plan_id) = (p.tenant_id, p.plan_id)), '[]'),
 		coalesce((select jsonb_object_agg(extract(epoch from w.window_start)::bigint, w.granted) from quota_window w
-			where (w.tenant_id, w.subscription_id) = (s.tenant_id, s.ledger_id) and w.window_start > now() - interval '70 days'), '{}')
+			where (w.tenant_id, w.subscription_id) = (s.tenant_id, s.ledger_id) and w.kind = 0 and w.window_start > now() - interval '70 days'), '{}')
 	from api_key k join subscription_key sk using (tenant_id, key_num) join subscription s using (tenant_id, subscription_id)
 	join plan p using (tenant_id, plan_id) left join price_sheet ps on (ps.tenant_id, ps.sheet_num) = (s.tenant_id, s.terms)
 	where k.tenant_id = $1 and k.key_id = $2 and k.deleted_at is null and s.ended_at is null order by p.name, p.plan_id`

@@ -35,11 +35,30 @@ func (p *Plane) Leases(ctx context.Context, n NodeIdentity, reqs []model.LeaseRe
 		if err := p.lease(ctx, n, reqs, turn, out); err != nil {
 			return nil, err
 		}
+		if err := p.leaseAgain(ctx, n, reqs, turn, out); err != nil {
+			return nil, err
+		}
 		if err := p.leaseDry(ctx, n, reqs, turn, out); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// leaseAgain asks once more for what was refused because a wallet's money had just been
+// promised to another subscription.
+func (p *Plane) leaseAgain(ctx context.Context, n NodeIdentity, reqs []model.LeaseRequest, turn []int, out []model.Lease) error {
+	var again []int
+	for _, i := range turn {
+		if r, l := &reqs[i], &out[i]; r.Kind == model.LedgerSpend && r.Want > 0 && l.Granted == 0 && !l.Unlimited && !l.WindowStart.IsZero() {
+			r.Return = 0 // that is back already
+			again = append(again, i)
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	return p.lease(ctx, n, reqs, again, out)
 }
 
 // leaseTurns puts the requests into lists of which each names a subscription
@@ -49,11 +68,12 @@ func leaseTurns(reqs []model.LeaseRequest) [][]int {
 	type of struct {
 		tenant       uint32
 		subscription uint64
+		kind         uint8
 	}
 	var turns [][]int
 	times := make(map[of]int, len(reqs))
 	for i := range reqs {
-		key := of{reqs[i].Tenant, reqs[i].Subscription}
+		key := of{reqs[i].Tenant, reqs[i].Subscription, reqs[i].Kind}
 		t := times[key]
 		times[key]++
 		if t == len(turns) {
@@ -64,23 +84,25 @@ func leaseTurns(reqs []model.LeaseRequest) [][]int {
 	// Every transaction takes its locks in one order.
 	for _, turn := range turns {
 		slices.SortFunc(turn, func(a, b int) int {
-			return cmp.Or(cmp.Compare(reqs[a].Tenant, reqs[b].Tenant), cmp.Compare(reqs[a].Subscription, reqs[b].Subscription))
+			return cmp.Or(cmp.Compare(reqs[a].Tenant, reqs[b].Tenant), cmp.Compare(reqs[a].Subscription, reqs[b].Subscription), cmp.Compare(reqs[a].Kind, reqs[b].Kind))
 		})
 	}
 	return turns
 }
 
 // askedFor is the requests that may be answered, each with its quota and window:
-// model.Quota.Window in SQL.
+// model.Quota.Window in SQL. A month's money has the calendar month; without a window
+// there is no limit.
 const askedFor = `
 	with asked as (
-		select r.ord, r.tenant_id, r.subscription_id, r.boot, greatest(r.want, 0) as want, greatest(r.back, 0) as back, greatest(r.held, 0) as held,
-			p.quota_limit, p.quota_period, q.start at time zone 'UTC' as window_start, (q.start + case p.quota_period
+		select r.ord, r.tenant_id, r.subscription_id, r.kind, r.boot, greatest(r.want, 0) as want, greatest(r.back, 0) as back, greatest(r.held, 0) as held,
+			p.quota_limit, p.quota_period, case r.kind when 0 then q.start at time zone 'UTC' when 1 then m.start at time zone 'UTC' end as window_start,
+			case when r.kind = 1 then (m.start + interval '1 month') at time zone 'UTC' else (q.start + case p.quota_period
 				when 'DAY' then interval '1 day' when 'WEEK' then interval '7 days' else
 				-- the month's length is that of the month before the offset
-				((q.start - q.shift) + interval '1 month') - (q.start - q.shift) end) at time zone 'UTC' as window_end
-		from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[], $9::bigint[])
-			as r(ord, tenant_id, subscription_id, boot, want, back, at, held)
+				((q.start - q.shift) + interval '1 month') - (q.start - q.shift) end) at time zone 'UTC' end as window_end
+		from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[], $9::bigint[], $10::smallint[])
+			as r(ord, tenant_id, subscription_id, boot, want, back, at, held, kind)
 		join subscription s on (s.tenant_id, s.ledger_id) = (r.tenant_id, r.subscription_id)
 		join plan p on (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)
 		join tenant t on t.tenant_id = s.tenant_id
@@ -90,6 +112,7 @@ const askedFor = `
 				else date_trunc('month', i.moved) end as start
 			from (select make_interval(days => p.quota_offset) as shift,
 				r.at at time zone 'UTC' - make_interval(days => p.quota_offset) as moved) i) q on p.quota_limit is not null
+		left join lateral (select date_trunc('month', r.at at time zone 'UTC') as start where ` + moneyBound + `) m on r.kind = 1
 		where s.ended_at is null and t.gateway_id = $1)`
 
 // Rows first exist, then are locked: what the second statement reads under the
@@ -97,13 +120,13 @@ const askedFor = `
 // two leases of one window would wait for each other.
 const leaseRows = askedFor + `,
 	windows as (
-		insert into quota_window (tenant_id, subscription_id, window_start)
-		select tenant_id, subscription_id, window_start from asked where window_start is not null
-		order by tenant_id, subscription_id
+		insert into quota_window (tenant_id, subscription_id, kind, window_start)
+		select tenant_id, subscription_id, kind, window_start from asked where window_start is not null
+		order by tenant_id, subscription_id, kind
 		on conflict do nothing)
-	insert into quota_lease (tenant_id, subscription_id, window_start, boot, gateway_id)
-	select tenant_id, subscription_id, window_start, boot, $1 from asked where window_start is not null
-	order by tenant_id, subscription_id
+	insert into quota_lease (tenant_id, subscription_id, kind, window_start, boot, gateway_id)
+	select tenant_id, subscription_id, kind, window_start, boot, $1 from asked where window_start is not null
+	order by tenant_id, subscription_id, kind
 	on conflict do nothing`
 
 // A node gives back at most what its boot holds, before it is granted anew, and nothing of
@@ -113,26 +136,26 @@ const leaseRows = askedFor + `,
 const leaseGrant = askedFor + `,
 	nodes as materialized (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
 	locked as (
-		select a.*, w.granted, w.extension, case when l.settled_at is null then least(a.back, l.granted - l.returned) else 0 end as comes_back, l.granted - l.returned as out
+		select a.*, w.granted, case a.kind when 0 then a.quota_limit + w.extension else coalesce(w.most, 0) end as limit_, case when l.settled_at is null then least(a.back, l.granted - l.returned) else 0 end as comes_back, l.granted - l.returned as out
 		from asked a
-		join quota_window w using (tenant_id, subscription_id, window_start)
-		join quota_lease l using (tenant_id, subscription_id, window_start, boot)
-		order by tenant_id, subscription_id
+		join quota_window w using (tenant_id, subscription_id, kind, window_start)
+		join quota_lease l using (tenant_id, subscription_id, kind, window_start, boot)
+		order by tenant_id, subscription_id, kind
 		for no key update of w, l),
 	computed as (
 		select locked.*, left_, greatest(0, least(case when want > 0 then greatest(want, left_ / 1000) else 0 end, greatest(1, left_ / (2 * live)), left_)) as grant_
-		from locked, nodes, lateral (select quota_limit + extension - (granted - comes_back) as left_) x),
+		from locked, nodes, lateral (select limit_ - (granted - comes_back) as left_) x),
 	windows as (
 		update quota_window w set granted = c.granted - c.comes_back + c.grant_ from computed c
-		where (w.tenant_id, w.subscription_id, w.window_start) = (c.tenant_id, c.subscription_id, c.window_start)),
+		where (w.tenant_id, w.subscription_id, w.kind, w.window_start) = (c.tenant_id, c.subscription_id, c.kind, c.window_start)),
 	leases as (
 		update quota_lease l set granted = l.granted + c.grant_, returned = l.returned + c.comes_back, updated_at = now(),
 			held = least(c.held, c.out - c.comes_back) + c.grant_, recalled_at = null
 		from computed c
-		where (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (c.tenant_id, c.subscription_id, c.window_start, c.boot))
-	select a.ord, coalesce(c.grant_, 0), a.window_start, a.window_end, a.quota_limit is null, coalesce(a.quota_limit + c.extension, 0),
+		where (l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot) = (c.tenant_id, c.subscription_id, c.kind, c.window_start, c.boot))
+	select a.ord, coalesce(c.grant_, 0), a.window_start, a.window_end, a.window_start is null, coalesce(c.limit_, 0),
 		coalesce(greatest(c.left_, 0) - c.grant_ + (select coalesce(sum(o.held), 0)::bigint from quota_lease o
-			where (o.tenant_id, o.subscription_id, o.window_start) = (c.tenant_id, c.subscription_id, c.window_start) and o.boot <> c.boot), 0)
+			where (o.tenant_id, o.subscription_id, o.kind, o.window_start) = (c.tenant_id, c.subscription_id, c.kind, c.window_start) and o.boot <> c.boot), 0)
 	from asked a left join computed c using (ord)`
 
 // lease answers one turn in one round trip: a pipelined batch is one transaction.
@@ -141,23 +164,33 @@ func (p *Plane) lease(ctx context.Context, n NodeIdentity, reqs []model.LeaseReq
 	var tenants []uint32
 	var boots []string
 	var at []time.Time
+	var kinds []int16
+	var money []model.SpendWindow
 	now := p.now()
 	for _, i := range turn {
 		r := &reqs[i]
 		foreign := n.Tenant != 0 && r.Tenant != n.Tenant
-		wrong := r.Boot == "" || len(r.Boot) > 64 || r.Subscription > 1<<62 || r.Tenant > 1<<31-1
+		wrong := r.Boot == "" || len(r.Boot) > 64 || r.Subscription > 1<<62 || r.Tenant > 1<<31-1 || r.Kind > model.LedgerSpend
 		early, late := r.At.After(now.Add(leaseAhead)), r.At.Before(now.Add(-leaseBehind))
 		if foreign || wrong || early || late {
 			continue
 		}
 		ord, subs, tenants = append(ord, int64(i)), append(subs, int64(r.Subscription)), append(tenants, r.Tenant)
 		want, back, boots, at = append(want, r.Want), append(back, r.Return), append(boots, r.Boot), append(at, r.At)
-		held = append(held, r.Held)
+		held, kinds = append(held, r.Held), append(kinds, int16(r.Kind))
+		if r.Kind == model.LedgerSpend && r.Want > 0 {
+			money = append(money, model.SpendWindow{Tenant: r.Tenant, Ledger: r.Subscription, At: r.At})
+		}
 	}
 	if len(ord) == 0 {
 		return nil
 	}
-	args := []any{n.Gateway, ord, tenants, subs, boots, want, back, at, held}
+	if len(money) > 0 && p.afford != nil {
+		if err := p.afford(ctx, money); err != nil {
+			return err
+		}
+	}
+	args := []any{n.Gateway, ord, tenants, subs, boots, want, back, at, held, kinds}
 	return retry(ctx, func() error {
 		b := &pgx.Batch{}
 		b.Queue(setScope, string(everyTenant))
@@ -188,7 +221,7 @@ func (p *Plane) QuotaExtension(ctx context.Context, actor Actor, planID, keyID s
 			return err
 		}
 		err = tx.QueryRow(ctx, `
-			select extension from quota_window where tenant_id = $1 and subscription_id = $2 and window_start = $3`,
+			select extension from quota_window where tenant_id = $1 and subscription_id = $2 and kind = 0 and window_start = $3`,
 			actor.Tenant, subscription, start).Scan(&extension)
 		if err == pgx.ErrNoRows {
 			return nil
@@ -212,7 +245,7 @@ func (p *Plane) ExtendQuota(ctx context.Context, actor Actor, planID, keyID stri
 		}
 		if _, err := w.Exec(ctx, `
 			insert into quota_window (tenant_id, subscription_id, window_start, extension) values ($1, $2, $3, $4)
-			on conflict (tenant_id, subscription_id, window_start) do update set extension = excluded.extension`,
+			on conflict (tenant_id, subscription_id, kind, window_start) do update set extension = excluded.extension`,
 			w.tenant, subscription, start, extension); err != nil {
 			return err
 		}

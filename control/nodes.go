@@ -2,7 +2,12 @@ package control
 
 import (
 	"context"
+	"net/netip"
+	"net/url"
 	"regexp"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,8 +19,11 @@ const (
 	sharedGateway   = 1
 	sharedName      = "shared"
 	kindOfShared    = "shared"
-	kindOfDedicated = "dedicated"
+	kindOfDedicated = KindDedicated
 )
+
+// KindDedicated is the kind of gateways that serve one account.
+const KindDedicated = "dedicated"
 
 // SharedNode is a node of the shared gateway within this process.
 func SharedNode(name string) NodeIdentity {
@@ -59,15 +67,130 @@ func (p *Plane) Gateways(ctx context.Context, operator Actor) ([]Gateway, error)
 	var out []Gateway
 	err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select g.gateway_id, g.name, g.kind, coalesce(t.account_id, '')
-			from gateway g left join tenant t using (tenant_id) order by g.name`)
+			select `+gatewayColumns+` from gateway g left join tenant t on t.tenant_id = g.tenant_id order by g.name`)
 		if err != nil {
 			return err
 		}
-		out, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Gateway])
+		out, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (g Gateway, err error) { return g, r.Scan(g.fields()...) })
 		return err
 	})
 	return out, err
+}
+
+const gatewayColumns = `g.gateway_id, g.name, g.kind, coalesce(t.account_id, ''), coalesce(g.url, ''), coalesce(g.run_addr, ''), coalesce(g.run_tls_addr, '')`
+
+func (g *Gateway) fields() []any {
+	return []any{&g.ID, &g.Name, &g.Kind, &g.AccountID, &g.URL, &g.Addr, &g.TLSAddr}
+}
+
+// PlaceGateway says where a gateway is: at which address callers find it, and whether
+// tollgate runs a node of it. The first gateway is in tollgate itself, and its address is
+// the installation's setting.
+func (p *Plane) PlaceGateway(ctx context.Context, operator Actor, gateway string, to Place) error {
+	if err := operator.May(ToOperate); err != nil {
+		return err
+	}
+	if err := to.check(); err != nil {
+		return err
+	}
+	err := p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		id, err := gatewayID(ctx, tx, gateway)
+		if err != nil {
+			return err
+		}
+		if id == sharedGateway && to != (Place{}) {
+			return model.Errorf(model.Invalid, "gateway %s runs in tollgate itself: its address is the setting TOLLGATE_GATEWAY_URL", gateway)
+		}
+		var other string
+		err = tx.QueryRow(ctx, `
+			select coalesce((select name from gateway where gateway_id <> $1 and (run_addr in ($2, $3) or run_tls_addr in ($2, $3)) limit 1), '')`,
+			id, to.Addr, to.TLSAddr).Scan(&other)
+		if err != nil {
+			return err
+		}
+		if other != "" {
+			return model.Errorf(model.Conflict, "gateway %s listens there already; choose another port", other)
+		}
+		if _, err := tx.Exec(ctx, `
+			update gateway set url = nullif($2, ''), run_addr = nullif($3, ''), run_tls_addr = nullif($4, '') where gateway_id = $1`,
+			id, to.URL, to.Addr, to.TLSAddr); err != nil {
+			return err
+		}
+		return audit(ctx, tx, operator, nil, "gateway.place", gateway, map[string]any{"url": to.URL, "addr": to.Addr, "tlsAddr": to.TLSAddr})
+	})
+	if err == nil {
+		p.places.forget()
+	}
+	return err
+}
+
+func (to Place) check() error {
+	if to.URL != "" {
+		if u, err := url.Parse(to.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || len(to.URL) > 300 {
+			return model.Errorf(model.Invalid, "%.300q is not an address such as https://acme.example.com", to.URL)
+		}
+	}
+	for _, a := range []string{to.Addr, to.TLSAddr} {
+		if a == "" {
+			continue
+		}
+		at, err := netip.ParseAddrPort(a)
+		if err != nil || at.Port() == 0 {
+			return model.Errorf(model.Invalid, "%.60q is not an address and a port, such as 127.0.0.1:8091", a)
+		}
+	}
+	if to.TLSAddr != "" && (to.Addr == "" || to.Addr == to.TLSAddr) {
+		return model.Errorf(model.Invalid, "a node that tollgate runs listens at an address without TLS, and may at another one with it")
+	}
+	return nil
+}
+
+// places is what GatewayURL knows: the addresses of gateways that have their own, by the
+// tenants that they serve.
+type places struct {
+	mu    sync.Mutex
+	read  time.Time
+	known map[uint32]*url.URL
+}
+
+// placesFor is how long they are believed: a change shows within.
+const placesFor = 2 * time.Second
+
+func (s *places) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.read = time.Time{}
+}
+
+// GatewayURL is the public address of the gateway that serves a tenant; the one given where
+// the gateway has none of its own.
+func (p *Plane) GatewayURL(ctx context.Context, tenant uint32, otherwise *url.URL) *url.URL {
+	p.places.mu.Lock()
+	defer p.places.mu.Unlock()
+	if now := time.Now(); now.Sub(p.places.read) > placesFor {
+		known := map[uint32]*url.URL{}
+		err := p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `select t.tenant_id, g.url from tenant t join gateway g using (gateway_id) where g.url is not null`)
+			if err != nil {
+				return err
+			}
+			var tenant uint32
+			var at string
+			_, err = pgx.ForEachRow(rows, []any{&tenant, &at}, func() error {
+				u, err := url.Parse(strings.TrimSuffix(at, "/"))
+				known[tenant] = u
+				return err
+			})
+			return err
+		})
+		if err == nil { // else what was known a moment ago
+			p.places.known, p.places.read = known, now
+		}
+	}
+	if u := p.places.known[tenant]; u != nil {
+		return u
+	}
+	return otherwise
 }
 
 var nodeName = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,126}[a-zA-Z0-9])?$`)

@@ -195,6 +195,7 @@ type PlanSpec struct {
 	// ProductCode is what a marketplace calls the plan's product.
 	ProductCode string `json:"productCode,omitempty"`
 	model.Exactness
+	model.Spending
 }
 
 // Plan is a usage plan.
@@ -348,6 +349,16 @@ type Gateway struct {
 	Name      string `json:"name"`
 	Kind      string `json:"kind"`                // shared or dedicated
 	AccountID string `json:"accountId,omitempty"` // a dedicated gateway's tenant
+	Place     `json:"place"`
+}
+
+// Place is where a gateway is.
+type Place struct {
+	URL string `json:"url,omitempty"` // that callers name; empty: the installation's
+	// Addr and TLSAddr are where a node listens that tollgate runs beside itself, in a
+	// process of its own; empty: its nodes are started by others.
+	Addr    string `json:"addr,omitempty"`
+	TLSAddr string `json:"tlsAddr,omitempty"`
 }
 
 // NodeIdentity is a gateway node whose token was checked, or one in this process.

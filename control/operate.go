@@ -196,11 +196,11 @@ func (p *Plane) DataPlane(ctx context.Context, operator Actor) (DataPlane, error
 		b := &pgx.Batch{}
 		b.Queue(`select rev from feed_head`).QueryRow(func(r pgx.Row) error { return r.Scan(&d.Revision) })
 		b.Queue(`
-			select g.gateway_id, g.name, g.kind, coalesce(t.account_id, ''), (select count(*) from tenant o where o.gateway_id = g.gateway_id)
+			select ` + gatewayColumns + `, (select count(*) from tenant o where o.gateway_id = g.gateway_id)
 			from gateway g left join tenant t on t.tenant_id = g.tenant_id order by g.name`).Query(func(rows pgx.Rows) error {
 			var err error
 			d.Gateways, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (g GatewayNodes, err error) {
-				err = r.Scan(&g.ID, &g.Name, &g.Kind, &g.AccountID, &g.Tenants)
+				err = r.Scan(append(g.fields(), &g.Tenants)...)
 				return g, err
 			})
 			for i := range d.Gateways {

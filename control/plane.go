@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"fmt"
@@ -43,6 +44,9 @@ type Options struct {
 	Region string
 	// HardLimits says that the gateways have counters for hard throttles.
 	HardLimits bool
+	// Afford brings what months' money reaches for up to date in the ledger, before nodes
+	// are granted of it; nil: nothing is granted where a cap is set.
+	Afford func(context.Context, []model.SpendWindow) error
 }
 
 // Plane is the control plane over one database. Its methods may be called from
@@ -60,11 +64,13 @@ type Plane struct {
 	run        runner
 	names      names
 	edits      together
+	places     places
 	callDays   int
 	check      func(d *model.Definition, arn string) []model.Problem
 	policy     func(document string) error
 	region     string
 	hardLimits bool
+	afford     func(context.Context, []model.SpendWindow) error
 }
 
 // New checks the options. It does not touch the database.
@@ -85,7 +91,7 @@ func New(o Options) (*Plane, error) {
 	}
 	p := &Plane{pool: o.Pool, now: o.Now, log: o.Log, seal: seal, ackTimeout: o.AckTimeout,
 		hashing: make(chan struct{}, 4), wake: newWaiters(), names: newNames(o.Names, o.SecretKey), check: o.Check, policy: o.CheckPolicy,
-		region: cmp.Or(o.Region, "us-east-1"), hardLimits: o.HardLimits}
+		region: cmp.Or(o.Region, "us-east-1"), hardLimits: o.HardLimits, afford: o.Afford}
 	if p.jobs, err = river.NewClient(riverpgxv5.New(o.Pool), &river.Config{}); err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}

@@ -56,6 +56,9 @@ func (s *PlanSpec) check(hard bool) error {
 	if err := s.checkHard(hard); err != nil {
 		return err
 	}
+	if err := s.Spending.Validate(s.Price != nil); err != nil {
+		return err
+	}
 	if utf8.RuneCountInString(s.Description) > maxDescription {
 		return model.Errorf(model.Invalid, "the description has %d characters; at most %d are allowed", utf8.RuneCountInString(s.Description), maxDescription)
 	}
@@ -119,9 +122,11 @@ func (w *write) createPlan(ctx context.Context, spec PlanSpec) (Plan, error) {
 	limit, period, offset := quotaColumns(spec.Quota)
 	var num int64
 	err := w.QueryRow(ctx, `
-		insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code, unpaid, hard, fail_open, soft_quota)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning plan_num`,
-		w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid, spec.Hard, spec.FailOpen, spec.SoftQuota).Scan(&num)
+		insert into plan (tenant_id, plan_id, name, description, throttle, quota_limit, quota_period, quota_offset, published, product_code, unpaid, hard, fail_open, soft_quota,
+			spend_cap, spend_max, prepaid)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, nullif($15, '')::text::numeric, nullif($16, '')::text::numeric, $17) returning plan_num`,
+		w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid, spec.Hard, spec.FailOpen, spec.SoftQuota,
+		string(spec.SpendCap), string(spec.SpendMax), spec.Prepaid).Scan(&num)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -163,9 +168,11 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 		var num int64
 		err = w.QueryRow(ctx, `
 			update plan set name = $3, description = $4, throttle = $5, quota_limit = $6, quota_period = $7, quota_offset = $8,
-				published = $9, product_code = $10, unpaid = $11, hard = $12, fail_open = $13, soft_quota = $14, updated_at = now()
+				published = $9, product_code = $10, unpaid = $11, hard = $12, fail_open = $13, soft_quota = $14,
+				spend_cap = nullif($15, '')::text::numeric, spend_max = nullif($16, '')::text::numeric, prepaid = $17, updated_at = now()
 			where tenant_id = $1 and plan_id = $2 returning plan_num`,
-			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid, spec.Hard, spec.FailOpen, spec.SoftQuota).Scan(&num)
+			w.tenant, id, spec.Name, spec.Description, spec.Throttle, limit, period, offset, spec.Published, spec.ProductCode, spec.Unpaid, spec.Hard, spec.FailOpen, spec.SoftQuota,
+			string(spec.SpendCap), string(spec.SpendMax), spec.Prepaid).Scan(&num)
 		if err != nil {
 			return err
 		}
@@ -179,6 +186,11 @@ func (p *Plane) UpdatePlan(ctx context.Context, actor Actor, id string, edit fun
 			return err
 		}
 		w.changed(kindPlan, num)
+		if spec.Spending != was.Spending { // what money bounds is told with the keys
+			if err := w.changedMoneyOf(ctx, id); err != nil {
+				return err
+			}
+		}
 		if spec.Unpaid != was.Unpaid { // what overdue developers' keys open
 			rows, err := w.Query(ctx, `
 				select distinct sk.key_num::bigint from subscription s join app a using (tenant_id, app_id) join developer d using (tenant_id, developer_id)
@@ -291,6 +303,7 @@ func (p *Plane) DeletePlan(ctx context.Context, actor Actor, id string) error {
 // through once: a plan may have a hundred thousand.
 const planSelect = `
 	select p.plan_id, p.name, p.description, p.throttle, p.quota_limit, p.quota_period, p.quota_offset, p.created_at, p.updated_at, p.product_code, p.unpaid, p.hard, p.fail_open, p.soft_quota,
+		coalesce(trim_scale(p.spend_cap)::text, ''), coalesce(trim_scale(p.spend_max)::text, ''), p.prepaid,
 		coalesce((select tags from tag g where g.tenant_id = p.tenant_id and g.resource = '/usageplans/' || p.plan_id), '{}'),
 		r.own + (select count(*) from subscription s join subscription_key sk using (tenant_id, subscription_id) join api_key k using (tenant_id, key_num)
 			where s.tenant_id = p.tenant_id and s.plan_id = p.plan_id and s.ended_at is null and s.app_id is not null and k.deleted_at is null),
@@ -315,7 +328,7 @@ func scanPlan(r pgx.CollectableRow) (Plan, error) {
 	var limit *int64
 	var period *string
 	var offset *int
-	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.ProductCode, &p.Unpaid, &p.Hard, &p.FailOpen, &p.SoftQuota, &p.Tags, &p.Keys, &p.Stages,
+	err := r.Scan(&p.ID, &p.Name, &p.Description, &p.Throttle, &limit, &period, &offset, &p.CreatedAt, &p.UpdatedAt, &p.ProductCode, &p.Unpaid, &p.Hard, &p.FailOpen, &p.SoftQuota, &p.SpendCap, &p.SpendMax, &p.Prepaid, &p.Tags, &p.Keys, &p.Stages,
 		&p.Published, &p.Price, &p.Version, &p.Subscriptions, &p.OtherPrice, &p.Opens)
 	p.Quota = quotaOf(limit, period, offset)
 	return p, err

@@ -43,6 +43,7 @@ func (p *Plane) prune(ctx context.Context) error {
 			`delete from ticket where expires_at < now()`,
 			`delete from attempt where full_at < now()`,
 			`delete from mail where created_at < now() - interval '30 days'`,
+			`delete from spend_alert where month < now() - interval '400 days'`,
 			// Two months: the longest window, and as long again for its late usage.
 			`delete from quota_window where window_start < now() - interval '70 days'`,
 		} {

@@ -29,9 +29,10 @@ func (p *Plane) leaseDry(ctx context.Context, n NodeIdentity, reqs []model.Lease
 	var subs []int64
 	var starts []time.Time
 	var boots []string
+	var kinds []int16
 	for _, i := range dry {
 		tenants, subs, boots = append(tenants, reqs[i].Tenant), append(subs, int64(reqs[i].Subscription)), append(boots, reqs[i].Boot)
-		starts = append(starts, out[i].WindowStart)
+		starts, kinds = append(starts, out[i].WindowStart), append(kinds, int16(reqs[i].Kind))
 	}
 	var found map[int]int // what of dry has units again, by its index
 	err := retry(ctx, func() error {
@@ -41,12 +42,12 @@ func (p *Plane) leaseDry(ctx context.Context, n NodeIdentity, reqs []model.Lease
 		}
 		b := &pgx.Batch{}
 		b.Queue(setScope, string(everyTenant))
-		b.Queue(settleLost, tenants, subs, starts, boots).Query(func(rows pgx.Rows) error {
+		b.Queue(settleLost, tenants, subs, starts, boots, kinds).Query(func(rows pgx.Rows) error {
 			var ord int
 			_, err := pgx.ForEachRow(rows, []any{&ord}, func() error { found[dry[ord-1]]++; return nil })
 			return err
 		})
-		b.Queue(recallHeld, tenants, subs, starts, boots).Query(func(rows pgx.Rows) error {
+		b.Queue(recallHeld, tenants, subs, starts, boots, kinds).Query(func(rows pgx.Rows) error {
 			var ord, told int
 			_, err := pgx.ForEachRow(rows, []any{&ord, &told}, func() error { out[dry[ord-1]].Recalling = true; return nil })
 			return err
@@ -69,9 +70,9 @@ func (p *Plane) leaseDry(ctx context.Context, n NodeIdentity, reqs []model.Lease
 // askedDry is the windows that ran dry, in the order of locks.
 const askedDry = `
 	with asked as materialized (
-		select * from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::text[]) with ordinality
-			as a(tenant_id, subscription_id, window_start, boot, ord)
-		order by tenant_id, subscription_id, window_start)`
+		select * from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::text[], $5::smallint[]) with ordinality
+			as a(tenant_id, subscription_id, window_start, boot, kind, ord)
+		order by tenant_id, subscription_id, kind, window_start)`
 
 // settleLost takes back what lost nodes hold of windows. Once a start's journal is in, or
 // given up, the units that no call in it drew are unused: how many it drew is what it drew
@@ -79,32 +80,32 @@ const askedDry = `
 // soft plan does not wait for the journal, but for as long as a live node may be silent.
 const settleLost = askedDry + `,
 	windows as materialized (
-		select a.ord, w.tenant_id, w.subscription_id, w.window_start from asked a
-		join quota_window w using (tenant_id, subscription_id, window_start)
-		order by w.tenant_id, w.subscription_id, w.window_start for no key update of w),
+		select a.ord, w.tenant_id, w.subscription_id, w.kind, w.window_start from asked a
+		join quota_window w using (tenant_id, subscription_id, kind, window_start)
+		order by w.tenant_id, w.subscription_id, w.kind, w.window_start for no key update of w),
 	lost as materialized (
-		select w.ord, l.tenant_id, l.subscription_id, l.window_start, l.boot, l.granted - l.returned - (
+		select w.ord, l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot, l.granted - l.returned - (
 				select sum(u.used) from quota_lease u
-				where (u.tenant_id, u.subscription_id, u.boot) = (l.tenant_id, l.subscription_id, l.boot) and u.window_start >= l.window_start
+				where (u.tenant_id, u.subscription_id, u.kind, u.boot) = (l.tenant_id, l.subscription_id, l.kind, l.boot) and u.window_start >= l.window_start
 				having bool_and(u.used is not null)) as unused
-		from windows w join quota_lease l using (tenant_id, subscription_id, window_start)
+		from windows w join quota_lease l using (tenant_id, subscription_id, kind, window_start)
 		cross join lateral (
 			select bool_and(p.soft_quota) as soft from subscription s join plan p using (tenant_id, plan_id)
 			where (s.tenant_id, s.ledger_id) = (l.tenant_id, l.subscription_id) and s.ended_at is null) p
 		left join usage_boot b on b.boot = case when l.boot ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then l.boot::uuid end
 		where l.granted > l.returned and (
 			b.state in ('closed', 'abandoned')
-			or p.soft and l.held > 0 and l.updated_at < now() - interval '` + liveFor + `' and not exists (
+			or p.soft and l.kind = 0 and l.held > 0 and l.updated_at < now() - interval '` + liveFor + `' and not exists (
 				select from node n where n.gateway_id = l.gateway_id and n.boot = l.boot and n.seen_at > now() - interval '` + liveFor + `'))
-		order by l.tenant_id, l.subscription_id, l.window_start, l.boot for no key update of l),
+		order by l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot for no key update of l),
 	leases as (
 		update quota_lease l set returned = l.returned + o.unused, held = 0, recalled_at = null, settled_at = now()
 		from lost o where o.unused > 0
-			and (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (o.tenant_id, o.subscription_id, o.window_start, o.boot)),
+			and (l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot) = (o.tenant_id, o.subscription_id, o.kind, o.window_start, o.boot)),
 	back as (
 		update quota_window w set granted = w.granted - o.unused
-		from (select tenant_id, subscription_id, window_start, sum(unused) as unused from lost where unused > 0 group by 1, 2, 3) o
-		where (w.tenant_id, w.subscription_id, w.window_start) = (o.tenant_id, o.subscription_id, o.window_start))
+		from (select tenant_id, subscription_id, kind, window_start, sum(unused) as unused from lost where unused > 0 group by 1, 2, 3, 4) o
+		where (w.tenant_id, w.subscription_id, w.kind, w.window_start) = (o.tenant_id, o.subscription_id, o.kind, o.window_start))
 	select distinct ord from lost where unused > 0`
 
 // liveBoot says that the node which holds lease l follows.
@@ -114,13 +115,13 @@ const liveBoot = `exists (select from node n where n.gateway_id = l.gateway_id a
 // which windows there is somebody to wait for.
 const recallHeld = askedDry + `,
 	holders as materialized (
-		select a.ord, l.tenant_id, l.subscription_id, l.window_start, l.boot from asked a
-		join quota_lease l using (tenant_id, subscription_id, window_start)
+		select a.ord, l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot from asked a
+		join quota_lease l using (tenant_id, subscription_id, kind, window_start)
 		where l.boot <> a.boot and l.held > 0 and ` + liveBoot + `
-		order by l.tenant_id, l.subscription_id, l.window_start, l.boot for no key update of l),
+		order by l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot for no key update of l),
 	recalled as (
 		update quota_lease l set recalled_at = now() from holders h
-		where (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (h.tenant_id, h.subscription_id, h.window_start, h.boot)
+		where (l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot) = (h.tenant_id, h.subscription_id, h.kind, h.window_start, h.boot)
 			and (l.recalled_at is null or l.recalled_at < now() - interval '1 second')
 		returning l.gateway_id),
 	told as materialized (
@@ -160,7 +161,7 @@ func (p *Plane) recalls(ctx context.Context, n NodeIdentity, boot string) (a mod
 		b := &pgx.Batch{}
 		b.Queue(`select `+nodesOf, n.Gateway).QueryRow(func(r pgx.Row) error { return r.Scan(&a.Nodes) })
 		b.Queue(`
-			select tenant_id, subscription_id, window_start from quota_lease
+			select tenant_id, subscription_id, kind, window_start from quota_lease
 			where boot = $2 and gateway_id = $1 and recalled_at is not null limit $3`, n.Gateway, boot, maxRecalls).
 			Query(func(rows pgx.Rows) (err error) {
 				a.Recalls, err = pgx.CollectRows(rows, pgx.RowToStructByPos[model.Recall])

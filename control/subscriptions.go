@@ -155,6 +155,9 @@ func (w *write) switchPlan(ctx context.Context, id uint64, planID string) (Subsc
 	if err != nil {
 		return Subscription{}, err
 	}
+	if err := w.keepSpendLimit(ctx, id, s.ID); err != nil {
+		return Subscription{}, err
+	}
 	if _, err := w.Exec(ctx, `
 		insert into subscription_key (tenant_id, subscription_id, key_num)
 		select sk.tenant_id, $3, sk.key_num from subscription_key sk join api_key k using (tenant_id, key_num)

@@ -47,6 +47,7 @@ const (
 	notFound
 	circuitOpen
 	methodTooLong
+	spendLimit
 	kinds
 )
 
@@ -96,6 +97,7 @@ var answers = func() (t [kinds]answer) {
 	set(notFound, "RESOURCE_NOT_FOUND", 404, "Not Found", "NotFoundException")
 	set(circuitOpen, "CIRCUIT_OPEN", 503, "Service Unavailable", "ServiceUnavailableException")
 	set(methodTooLong, "METHOD_TOO_LONG", 414, "Request URI Too Long", "BadRequestException")
+	set(spendLimit, "SPEND_LIMIT_REACHED", 402, "Spend Limit Reached", "SpendLimitReachedException")
 	for _, k := range []kind{authorizerFailure, authorizerConfiguration} {
 		t[k].body = []byte(`{"message":null}`) // as recorded
 	}

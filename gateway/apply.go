@@ -273,6 +273,9 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 				sub.bucket.Share(g.shares, limit.BucketID("plan "+strconv.FormatUint(s.ID, 10)))
 				g.reg.subs[s.ID] = sub
 			}
+			if s.Spend != "" || sub.spend.Load() != nil {
+				sub.bound(g, s.Spend)
+			}
 			k.subs = append(k.subs, sub)
 			sub.keys++
 		}

@@ -98,6 +98,7 @@ func TestGoldenTraces(t *testing.T) {
 		r.tellStage(s)
 	}
 	key := r.key(5, model.PlanConfig{ID: "p", Quota: &model.Quota{Limit: 1, Period: model.Day}})
+	capped, prepaid := r.keyWith(7, model.PlanConfig{ID: "c"}, model.SpendCap), r.keyWith(8, model.PlanConfig{ID: "d"}, model.SpendPrepaid)
 	r.signers(tenantNum, signerOf(keyID, keySecret, time.Now()))
 
 	send := func(path, body string, head ...string) *http.Request {
@@ -136,6 +137,8 @@ func TestGoldenTraces(t *testing.T) {
 		{"no key", nil, send("/keyed", ""), 403},
 		{"a key of nobody", nil, send("/keyed", "", "X-Api-Key", "wrong-wrong-wrong-wrong"), 403},
 		{"quota used up", send("/keyed", "", "X-Api-Key", key), send("/keyed", "", "X-Api-Key", key), 429},
+		{"a spend cap that is reached", nil, send("/keyed", "", "X-Api-Key", capped), 402},
+		{"a prepaid balance that is used up", nil, send("/keyed", "", "X-Api-Key", prepaid), 402},
 		{"throttle", send("/throttled", ""), send("/throttled", ""), 429},
 		{"no identity", nil, send("/guarded/1", ""), 401},
 		{"the authorizer denies", nil, send("/guarded/1", "", "Authorization", "Deny"), 403},

@@ -34,6 +34,7 @@ type plane struct {
 	granted     map[string]int64
 	noLeases    bool // none are given
 	quotas      map[uint64]*model.Quota
+	money       map[uint64]int64 // calls that a month's money reaches for
 	calls       map[uint16]uint64
 	lines       []model.UsageLine
 	logged      []model.CallEntry
@@ -42,7 +43,7 @@ type plane struct {
 
 func newPlane() *plane {
 	return &plane{log: map[uint64]model.Changes{}, deployments: map[string]*model.DeploymentContent{}, wake: make(chan struct{}),
-		granted: map[string]int64{}, quotas: map[uint64]*model.Quota{}, calls: map[uint16]uint64{}, leftOut: map[uint32]model.CallsLeft{}}
+		granted: map[string]int64{}, quotas: map[uint64]*model.Quota{}, money: map[uint64]int64{}, calls: map[uint16]uint64{}, leftOut: map[uint32]model.CallsLeft{}}
 }
 
 func (p *plane) feed() follow.Feed {
@@ -109,14 +110,17 @@ func (p *plane) leases(_ context.Context, asked []model.LeaseRequest) ([]model.L
 	var out []model.Lease
 	for _, a := range asked {
 		q := p.quotas[a.Subscription]
+		if a.Kind == model.LedgerSpend {
+			q = &model.Quota{Limit: p.money[a.Subscription], Period: model.Month}
+		}
 		if q == nil {
 			out = append(out, model.Lease{Unlimited: true})
 			continue
 		}
 		start, end := q.Window(a.At)
-		k := fmt.Sprint(a.Subscription, start)
+		k := fmt.Sprint(a.Subscription, a.Kind, start)
 		p.granted[k] -= a.Return
-		n := min(a.Want, q.Limit-p.granted[k])
+		n := max(0, min(a.Want, q.Limit-p.granted[k]))
 		p.granted[k] += n
 		out = append(out, model.Lease{Granted: n, WindowStart: start, WindowEnd: end, Limit: q.Limit, Elsewhere: q.Limit - p.granted[k]})
 	}
@@ -260,6 +264,12 @@ func (r *rig) content(id, upstream string, methods ...string) model.StageConfig 
 // key tells the node of a key under a plan for abc:prod and returns its value.
 func (r *rig) key(num uint32, plan model.PlanConfig) string {
 	r.t.Helper()
+	return r.keyWith(num, plan, "")
+}
+
+// keyWith is key with money that bounds its calls.
+func (r *rig) keyWith(num uint32, plan model.PlanConfig, spend string) string {
+	r.t.Helper()
 	v := model.NewKeyValue(false)
 	h := model.KeyHash(v)
 	plan.Tenant, plan.Stages = tenantNum, []model.PlanStage{{APIID: "abc", Stage: "prod", Throttle: throttles(plan)}}
@@ -273,7 +283,7 @@ func (r *rig) key(num uint32, plan model.PlanConfig) string {
 		Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012"}},
 		Plans:   []model.PlanConfig{plan},
 		Keys: []model.KeyConfig{{Num: num, Tenant: tenantNum, Hash: h[:], Enabled: true,
-			Subscriptions: []model.SubscriptionConfig{{ID: sub, PlanID: plan.ID}}}},
+			Subscriptions: []model.SubscriptionConfig{{ID: sub, PlanID: plan.ID, Spend: spend}}}},
 	})
 	return v
 }

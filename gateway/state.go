@@ -169,9 +169,34 @@ type subscription struct {
 	plan    *planRef
 	applied atomic.Pointer[plan] // the form that bucket, quota and methods have
 	quota   atomic.Pointer[limit.Quota]
+	spend   atomic.Pointer[spending] // nil: no money bounds its calls
 	mu      sync.Mutex
 	methods map[methodOf]*limit.Bucket
 	bucket  limit.Bucket
+}
+
+// spending is what a subscription's money reaches for.
+type spending struct {
+	*limit.Quota
+	prepaid bool
+}
+
+// bound brings it to what money bounds the subscription's calls now. Where it is what it
+// was, a cap may have been changed: what is held goes back.
+func (s *subscription) bound(g *Gateway, by string) {
+	was := s.spend.Load()
+	switch {
+	case by == "":
+		s.spend.Store(nil)
+	case was != nil && was.prepaid == (by == model.SpendPrepaid):
+		was.Reset()
+		return
+	default:
+		s.spend.Store(&spending{g.leaser.Money(s.tenant, s.ledger), by == model.SpendPrepaid})
+	}
+	if was != nil {
+		was.Close()
+	}
 }
 
 type methodOf struct {
@@ -213,6 +238,9 @@ func (s *subscription) close() {
 	if q := s.quota.Swap(nil); q != nil {
 		q.Close()
 	}
+	if m := s.spend.Swap(nil); m != nil {
+		m.Close()
+	}
 }
 
 // methodBucket is the bucket of the plan's throttle for one method, if any.
@@ -242,12 +270,19 @@ func (s *subscription) unit(c *call, u limit.Unit) {
 	c.flags |= flagQuota
 }
 
-// quotaRefund gives back the unit of a call that a later step refused.
-func (s *subscription) quotaRefund(c *call) {
-	if q := s.quota.Load(); q != nil {
-		q.Refund(c.unit)
+// refund gives back the units of a call that a later step refused.
+func (s *subscription) refund(c *call) {
+	if c.flags&flagQuota != 0 {
+		if q := s.quota.Load(); q != nil {
+			q.Refund(c.unit)
+		}
 	}
-	c.flags &^= flagQuota
+	if c.flags&flagSpend != 0 {
+		if m := s.spend.Load(); m != nil {
+			m.Refund(c.paid)
+		}
+	}
+	c.flags &^= flagDrawn
 }
 
 func hashOf(b []byte) (h [32]byte, ok bool) {

@@ -32,8 +32,9 @@ type call struct {
 	sub     *subscription
 	plan    *plan
 	cover   *planStage
-	at      int // the step it is at
-	unit    limit.Unit
+	at      int        // the step it is at
+	unit    limit.Unit // of the quota
+	paid    limit.Unit // of what the money reaches for
 	flags   uint8
 	hard    bool // the counters were asked, and counted is what they said
 	counted counter.Answer
@@ -70,6 +71,8 @@ const (
 	flagKeyed    = uint8(model.FlagKeyed)
 	flagQuota    = uint8(model.FlagQuota)
 	flagAborted  = uint8(model.FlagAborted)
+	flagSpend    = uint8(model.FlagSpend)
+	flagDrawn    = flagQuota | flagSpend // units to be given back where the call is refused
 )
 
 // step continues (proceed), leaves the call for later, or fails with the kind of
@@ -90,6 +93,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
 	c.flags, c.noRec, c.counts, c.unit, c.hard = 0, false, [2]int64{}, limit.Unit{}, false
+	c.paid = limit.Unit{}
 	c.decoded = false
 	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by = nil, "", "", "", "", "", nil, nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
@@ -167,6 +171,8 @@ var order = []struct {
 	{usesKey, "API key", (*call).apiKey},
 	// The plan's, before rates, as on Amazon API Gateway.
 	{usesKey, "quota", (*call).quota},
+	// What the developer's money reaches for; gives the quota's unit back.
+	{usesKey, "spend", (*call).spend},
 	// Narrow to wide, so that one caller's flood is stopped before it drains what
 	// others share; gives the quota's unit back when it refuses.
 	{usesKey | usesThrottle, "throttle", (*call).throttle},
@@ -462,6 +468,49 @@ func (c *call) quota(x *http1.Exchange) kind {
 	return unavailable
 }
 
+// spend takes a unit of what the subscription's money reaches for, where it is bounded.
+func (c *call) spend(x *http1.Exchange) kind {
+	m := c.sub.spend.Load()
+	if m == nil {
+		return proceed
+	}
+	unit, res, ok := m.Try(c.now)
+	if !ok {
+		if !x.MayBlock() {
+			x.Block()
+			return later
+		}
+		unit, res = m.Take(context.Background(), c.now)
+	}
+	if res == limit.Admitted {
+		c.paid = unit
+		c.flags |= flagSpend
+		if c.trace != nil {
+			c.trace.say("Spend check succeeded: the subscription's money reaches for a call")
+		}
+		return proceed
+	}
+	if c.flags&flagDrawn != 0 {
+		c.sub.refund(c)
+	}
+	switch {
+	case res != limit.Exceeded:
+		c.why = "the control plane could not be asked what the subscription's money still reaches for"
+		return unavailable
+	case m.prepaid:
+		c.why, c.message = "the developer's prepaid balance does not reach for another call", prepaidUsedUp
+	default:
+		c.why, c.message = "the subscription's spend cap of the month is reached", capReached
+	}
+	return spendLimit
+}
+
+// What callers are told to do.
+const (
+	capReached    = "The spend cap of this subscription is reached until the end of the month (UTC): raise it on the developer portal to go on"
+	prepaidUsedUp = "The prepaid balance of this subscription is used up: top it up on the developer portal to go on"
+)
+
 // throttle takes a token from every bucket of the call, narrow to wide.
 func (c *call) throttle(x *http1.Exchange) kind {
 	if c.sub != nil && c.plan.exact.Hard {
@@ -495,8 +544,8 @@ func (c *call) throttleHere(x *http1.Exchange) kind {
 		return proceed
 	}
 	c.why = whose[full]
-	if c.flags&flagQuota != 0 {
-		c.sub.quotaRefund(c)
+	if c.flags&flagDrawn != 0 {
+		c.sub.refund(c)
 	}
 	return throttled
 }
@@ -509,8 +558,8 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	x.Asked, x.Got = 0, 0                            // not of an authorizer
 	if c.g.journal != nil && c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
 		c.why = "the node's journal has no room for the call"
-		if c.flags&flagQuota != 0 {
-			c.sub.quotaRefund(c)
+		if c.flags&flagDrawn != 0 {
+			c.sub.refund(c)
 		}
 		return unavailable
 	}

@@ -165,8 +165,8 @@ func (c *call) validate(x *http1.Exchange) kind {
 	}
 	var err error
 	if !c.heavily(len(c.body), func() { err = v.of[name].Validate(c.body) }) {
-		if c.flags&flagQuota != 0 {
-			c.sub.quotaRefund(c)
+		if c.flags&flagDrawn != 0 {
+			c.sub.refund(c)
 		}
 		return unavailable
 	}

@@ -39,11 +39,48 @@ begin
   return case tg_op when 'DELETE' then old else new end;
 end $$;
 
+CREATE FUNCTION public.grant_terms_are_fixed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op = 'DELETE' or to_jsonb(new) - 'remaining' <> to_jsonb(old) - 'remaining' then
+    raise exception 'what was granted is never changed';
+  end if;
+  return new;
+end $$;
+
 CREATE FUNCTION public.is_immutable() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
   raise exception '% is never changed', tg_table_name;
+end $$;
+
+CREATE FUNCTION public.ledger_balances() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  n bigint;
+  off numeric;
+begin
+  select count(*), sum(amount) into n, off from ledger_entry where (tenant_id, transaction_id) = (new.tenant_id, new.transaction_id);
+  if n < 2 or off <> 0 then
+    raise exception 'transaction % of the ledger does not balance: % entries come to %', new.transaction_id, n, off;
+  end if;
+  return null;
+end $$;
+
+CREATE FUNCTION public.ledger_entry_counts() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if new.account = 'credit' then
+    update credit_grant set remaining = remaining + new.amount where (tenant_id, grant_id) = (new.tenant_id, new.grant_id);
+    update wallet set balance = balance + new.amount where (tenant_id, wallet_id) = (new.tenant_id, new.wallet_id);
+  elsif new.account = 'owed' then
+    update wallet set owed = owed - new.amount where (tenant_id, wallet_id) = (new.tenant_id, new.wallet_id);
+  end if;
+  return null;
 end $$;
 
 CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
@@ -400,6 +437,82 @@ CREATE TABLE public.collection (
 
 ALTER TABLE ONLY public.collection FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.coupon (
+    tenant_id integer,
+    coupon_id text NOT NULL,
+    code text NOT NULL,
+    percent text DEFAULT ''::text NOT NULL,
+    amount text DEFAULT ''::text NOT NULL,
+    currency text DEFAULT ''::text NOT NULL,
+    months integer NOT NULL,
+    plan_id text,
+    most integer,
+    expires_at timestamp with time zone,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    withdrawn_at timestamp with time zone,
+    CONSTRAINT coupon_check CHECK ((((percent = ''::text) <> (amount = ''::text)) AND ((amount = ''::text) = (currency = ''::text)))),
+    CONSTRAINT coupon_code_check CHECK ((code ~ '^[A-Z0-9][A-Z0-9-]{2,39}$'::text)),
+    CONSTRAINT coupon_currency_check CHECK ((currency ~ '^([A-Z]{3})?$'::text)),
+    CONSTRAINT coupon_months_check CHECK ((months >= 0)),
+    CONSTRAINT coupon_most_check CHECK ((most > 0))
+);
+
+ALTER TABLE ONLY public.coupon FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.coupon_use (
+    tenant_id integer NOT NULL,
+    use_id text NOT NULL,
+    coupon_id text NOT NULL,
+    developer_id text,
+    code text NOT NULL,
+    percent text NOT NULL,
+    amount text NOT NULL,
+    currency text NOT NULL,
+    plan_id text,
+    from_month timestamp with time zone NOT NULL,
+    until_month timestamp with time zone,
+    by text NOT NULL,
+    used_at timestamp with time zone NOT NULL,
+    CONSTRAINT coupon_use_check CHECK ((until_month >= from_month)),
+    CONSTRAINT coupon_use_from_month_check CHECK ((from_month = date_trunc('month'::text, from_month, 'UTC'::text))),
+    CONSTRAINT coupon_use_until_month_check CHECK ((until_month = date_trunc('month'::text, until_month, 'UTC'::text)))
+);
+
+ALTER TABLE ONLY public.coupon_use FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.credit_grant (
+    tenant_id integer NOT NULL,
+    grant_id text NOT NULL,
+    serial bigint NOT NULL,
+    wallet_id text NOT NULL,
+    kind text NOT NULL,
+    amount bigint NOT NULL,
+    remaining bigint DEFAULT 0 NOT NULL,
+    priority smallint NOT NULL,
+    expires_at timestamp with time zone,
+    invoice_id text,
+    reason text DEFAULT ''::text NOT NULL,
+    by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT credit_grant_amount_check CHECK ((amount > 0)),
+    CONSTRAINT credit_grant_check CHECK (((remaining >= 0) AND (remaining <= amount))),
+    CONSTRAINT credit_grant_check1 CHECK (((kind = 'paid'::text) = (invoice_id IS NOT NULL))),
+    CONSTRAINT credit_grant_kind_check CHECK ((kind = ANY (ARRAY['paid'::text, 'granted'::text]))),
+    CONSTRAINT credit_grant_priority_check CHECK (((priority >= 0) AND (priority <= 100)))
+);
+
+ALTER TABLE ONLY public.credit_grant FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.credit_grant ALTER COLUMN serial ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.credit_grant_serial_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.credit_note (
     tenant_id integer NOT NULL,
     credit_note_id text NOT NULL,
@@ -530,9 +643,14 @@ CREATE TABLE public.gateway (
     kind text NOT NULL,
     tenant_id integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    url text,
+    run_addr text,
+    run_tls_addr text,
     CONSTRAINT gateway_check CHECK (((kind = 'dedicated'::text) = (tenant_id IS NOT NULL))),
+    CONSTRAINT gateway_first CHECK (((gateway_id <> 1) OR ((url IS NULL) AND (run_addr IS NULL)))),
     CONSTRAINT gateway_kind_check CHECK ((kind = ANY (ARRAY['shared'::text, 'dedicated'::text]))),
-    CONSTRAINT gateway_name_check CHECK ((name ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text))
+    CONSTRAINT gateway_name_check CHECK ((name ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
+    CONSTRAINT gateway_run CHECK (((run_addr IS NOT NULL) OR (run_tls_addr IS NULL)))
 );
 
 ALTER TABLE public.gateway ALTER COLUMN gateway_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -580,7 +698,7 @@ CREATE TABLE public.invoice (
     CONSTRAINT invoice_check CHECK (((seller = 'tenant'::text) = (developer_id IS NOT NULL))),
     CONSTRAINT invoice_check1 CHECK (((state = 'final'::text) = ((serial IS NOT NULL) AND (number IS NOT NULL) AND (cut IS NOT NULL) AND (finalized_at IS NOT NULL)))),
     CONSTRAINT invoice_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT invoice_kind_check CHECK ((kind = ANY (ARRAY['invoice'::text, 'adjustment'::text]))),
+    CONSTRAINT invoice_kind_check CHECK ((kind = ANY (ARRAY['invoice'::text, 'adjustment'::text, 'top-up'::text]))),
     CONSTRAINT invoice_seller_check CHECK ((seller = ANY (ARRAY['operator'::text, 'tenant'::text]))),
     CONSTRAINT invoice_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'final'::text])))
 );
@@ -592,7 +710,7 @@ CREATE TABLE public.invoice_line (
     invoice_id text NOT NULL,
     line integer NOT NULL,
     subscription_id bigint NOT NULL,
-    sheet_num integer NOT NULL,
+    sheet_num integer,
     meter text NOT NULL,
     title text NOT NULL,
     quantity numeric(38,0) NOT NULL,
@@ -601,7 +719,9 @@ CREATE TABLE public.invoice_line (
     invoiced bigint NOT NULL,
     amount bigint NOT NULL,
     tax bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT invoice_line_meter_check CHECK ((meter = ANY (ARRAY['fee'::text, 'calls'::text, 'bytes-out'::text, 'minimum'::text, 'maximum'::text, 'discount'::text, 'coupon'::text])))
+    use_id text,
+    CONSTRAINT invoice_line_meter_check CHECK ((meter = ANY (ARRAY['fee'::text, 'calls'::text, 'bytes-out'::text, 'minimum'::text, 'maximum'::text, 'discount'::text, 'coupon'::text, 'top-up'::text]))),
+    CONSTRAINT invoice_line_sheet_check CHECK (((sheet_num IS NULL) = ((use_id IS NOT NULL) OR (meter = 'top-up'::text))))
 );
 
 ALTER TABLE ONLY public.invoice_line FORCE ROW LEVEL SECURITY;
@@ -610,6 +730,46 @@ CREATE TABLE public.invoice_series (
     series text NOT NULL,
     next bigint NOT NULL,
     CONSTRAINT invoice_series_next_check CHECK ((next > 0))
+);
+
+CREATE TABLE public.ledger_entry (
+    tenant_id integer NOT NULL,
+    transaction_id bigint NOT NULL,
+    line integer NOT NULL,
+    wallet_id text NOT NULL,
+    account text NOT NULL,
+    grant_id text,
+    amount bigint NOT NULL,
+    CONSTRAINT ledger_entry_account_check CHECK ((account = ANY (ARRAY['credit'::text, 'owed'::text, 'paid-in'::text, 'granted'::text, 'spent'::text, 'expired'::text]))),
+    CONSTRAINT ledger_entry_amount_check CHECK ((amount <> 0)),
+    CONSTRAINT ledger_entry_check CHECK (((account = 'credit'::text) = (grant_id IS NOT NULL)))
+);
+
+ALTER TABLE ONLY public.ledger_entry FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.ledger_transaction (
+    tenant_id integer NOT NULL,
+    transaction_id bigint NOT NULL,
+    wallet_id text NOT NULL,
+    kind text NOT NULL,
+    reference text NOT NULL,
+    invoice_id text,
+    note text DEFAULT ''::text NOT NULL,
+    by text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT ledger_transaction_kind_check CHECK ((kind = ANY (ARRAY['top-up'::text, 'take-back'::text, 'grant'::text, 'revoke'::text, 'spend'::text, 'give-back'::text, 'expire'::text]))),
+    CONSTRAINT ledger_transaction_reference_check CHECK ((reference <> ''::text))
+);
+
+ALTER TABLE ONLY public.ledger_transaction FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.ledger_transaction ALTER COLUMN transaction_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ledger_transaction_transaction_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.mail (
@@ -719,6 +879,7 @@ CREATE TABLE public.payment (
 CASE kind
     WHEN 'refund'::text THEN (amount < 0)
     WHEN 'failed'::text THEN (amount = 0)
+    WHEN 'wallet'::text THEN (amount <> 0)
     ELSE (amount > 0)
 END),
     CONSTRAINT payment_kind_check CHECK ((kind = ANY (ARRAY['hand'::text, 'stripe'::text, 'wallet'::text, 'refund'::text, 'failed'::text]))),
@@ -766,9 +927,15 @@ CREATE TABLE public.plan (
     hard boolean DEFAULT false NOT NULL,
     fail_open boolean DEFAULT false NOT NULL,
     soft_quota boolean DEFAULT false NOT NULL,
+    spend_cap numeric(24,12),
+    spend_max numeric(24,12),
+    prepaid boolean DEFAULT false NOT NULL,
     CONSTRAINT plan_check CHECK ((((quota_limit IS NULL) = (quota_period IS NULL)) AND ((quota_limit IS NULL) = (quota_offset IS NULL)))),
     CONSTRAINT plan_fail_open CHECK ((hard OR (NOT fail_open))),
     CONSTRAINT plan_quota_period_check CHECK ((quota_period = ANY (ARRAY['DAY'::text, 'WEEK'::text, 'MONTH'::text]))),
+    CONSTRAINT plan_spend_cap_check CHECK ((spend_cap > (0)::numeric)),
+    CONSTRAINT plan_spend_check CHECK ((spend_cap <= spend_max)),
+    CONSTRAINT plan_spend_max_check CHECK ((spend_max > (0)::numeric)),
     CONSTRAINT plan_unpaid_check CHECK ((unpaid = ANY (ARRAY[''::text, 'keep'::text, 'suspend'::text])))
 );
 
@@ -879,6 +1046,7 @@ CREATE TABLE public.quota_lease (
     used bigint DEFAULT 0,
     recalled_at timestamp with time zone,
     settled_at timestamp with time zone,
+    kind smallint DEFAULT 0 NOT NULL,
     CONSTRAINT quota_lease_check CHECK (((returned >= 0) AND (returned <= granted))),
     CONSTRAINT quota_lease_held_check CHECK ((held >= 0)),
     CONSTRAINT quota_lease_used_check CHECK ((used >= 0))
@@ -892,7 +1060,13 @@ CREATE TABLE public.quota_window (
     window_start timestamp with time zone NOT NULL,
     granted bigint DEFAULT 0 NOT NULL,
     extension bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT quota_window_granted_check CHECK ((granted >= 0))
+    kind smallint DEFAULT 0 NOT NULL,
+    most bigint,
+    money bigint,
+    computed_at timestamp with time zone,
+    CONSTRAINT quota_window_granted_check CHECK ((granted >= 0)),
+    CONSTRAINT quota_window_kind_check CHECK ((kind = ANY (ARRAY[0, 1]))),
+    CONSTRAINT quota_window_most_check CHECK ((most >= 0))
 );
 
 ALTER TABLE ONLY public.quota_window FORCE ROW LEVEL SECURITY;
@@ -1033,6 +1207,31 @@ CREATE TABLE public.session (
 
 ALTER TABLE ONLY public.session FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.spend_alert (
+    tenant_id integer NOT NULL,
+    developer_id text DEFAULT ''::text NOT NULL,
+    subscription_id bigint DEFAULT 0 NOT NULL,
+    month timestamp with time zone NOT NULL,
+    percent integer NOT NULL,
+    spent bigint NOT NULL,
+    sent_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT spend_alert_percent_check CHECK ((percent = ANY (ARRAY[50, 75, 100])))
+);
+
+ALTER TABLE ONLY public.spend_alert FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.spend_limit (
+    tenant_id integer NOT NULL,
+    subscription_id bigint NOT NULL,
+    cap numeric(24,12),
+    alert numeric(24,12),
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT spend_limit_alert_check CHECK ((alert > (0)::numeric)),
+    CONSTRAINT spend_limit_cap_check CHECK ((cap > (0)::numeric))
+);
+
+ALTER TABLE ONLY public.spend_limit FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.stage (
     tenant_id integer NOT NULL,
     stage_num integer NOT NULL,
@@ -1165,7 +1364,9 @@ CREATE TABLE public.tenant (
     suspended_at timestamp with time zone,
     suspended_reason text DEFAULT ''::text NOT NULL,
     billing_rules jsonb DEFAULT '{}'::jsonb NOT NULL,
+    spend_alert numeric(24,12),
     CONSTRAINT tenant_account_id_check CHECK ((account_id ~ '^[1-9][0-9]{11}$'::text)),
+    CONSTRAINT tenant_spend_alert_check CHECK ((spend_alert > (0)::numeric)),
     CONSTRAINT tenant_suspended_check CHECK ((suspended = (suspended_at IS NOT NULL)))
 );
 
@@ -1389,6 +1590,27 @@ CREATE TABLE public.vpc_link (
 
 ALTER TABLE ONLY public.vpc_link FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.wallet (
+    tenant_id integer NOT NULL,
+    wallet_id text NOT NULL,
+    developer_id text,
+    currency text NOT NULL,
+    balance bigint DEFAULT 0 NOT NULL,
+    owed bigint DEFAULT 0 NOT NULL,
+    refill_below bigint,
+    refill_by bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT wallet_balance_check CHECK ((balance >= 0)),
+    CONSTRAINT wallet_check CHECK (((refill_below IS NULL) = (refill_by IS NULL))),
+    CONSTRAINT wallet_check1 CHECK (((balance = 0) OR (owed = 0))),
+    CONSTRAINT wallet_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT wallet_owed_check CHECK ((owed >= 0)),
+    CONSTRAINT wallet_refill_below_check CHECK ((refill_below > 0)),
+    CONSTRAINT wallet_refill_by_check CHECK ((refill_by > 0))
+);
+
+ALTER TABLE ONLY public.wallet FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.webhook_event (
     account text NOT NULL,
     event_id text NOT NULL,
@@ -1506,8 +1728,26 @@ ALTER TABLE ONLY public.client_certificate
 ALTER TABLE ONLY public.collection
     ADD CONSTRAINT collection_pkey PRIMARY KEY (tenant_id, invoice_id);
 
+ALTER TABLE ONLY public.coupon
+    ADD CONSTRAINT coupon_code UNIQUE NULLS NOT DISTINCT (tenant_id, code);
+
+ALTER TABLE ONLY public.coupon
+    ADD CONSTRAINT coupon_pkey PRIMARY KEY (coupon_id);
+
+ALTER TABLE ONLY public.coupon_use
+    ADD CONSTRAINT coupon_use_once UNIQUE NULLS NOT DISTINCT (tenant_id, developer_id, coupon_id);
+
+ALTER TABLE ONLY public.coupon_use
+    ADD CONSTRAINT coupon_use_pkey PRIMARY KEY (tenant_id, use_id);
+
 ALTER TABLE ONLY public.service_credential
     ADD CONSTRAINT credential_num_key UNIQUE (credential_num);
+
+ALTER TABLE ONLY public.credit_grant
+    ADD CONSTRAINT credit_grant_pkey PRIMARY KEY (tenant_id, grant_id);
+
+ALTER TABLE ONLY public.credit_grant
+    ADD CONSTRAINT credit_grant_wallet UNIQUE (tenant_id, wallet_id, grant_id);
 
 ALTER TABLE ONLY public.credit_note
     ADD CONSTRAINT credit_note_id_key UNIQUE (credit_note_id);
@@ -1560,6 +1800,12 @@ ALTER TABLE ONLY public.gateway
 ALTER TABLE ONLY public.gateway
     ADD CONSTRAINT gateway_pkey PRIMARY KEY (gateway_id);
 
+ALTER TABLE ONLY public.gateway
+    ADD CONSTRAINT gateway_run_addr_key UNIQUE (run_addr);
+
+ALTER TABLE ONLY public.gateway
+    ADD CONSTRAINT gateway_run_tls_addr_key UNIQUE (run_tls_addr);
+
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (one);
 
@@ -1577,6 +1823,18 @@ ALTER TABLE ONLY public.invoice
 
 ALTER TABLE ONLY public.invoice_series
     ADD CONSTRAINT invoice_series_pkey PRIMARY KEY (series);
+
+ALTER TABLE ONLY public.ledger_entry
+    ADD CONSTRAINT ledger_entry_pkey PRIMARY KEY (tenant_id, transaction_id, line);
+
+ALTER TABLE ONLY public.ledger_transaction
+    ADD CONSTRAINT ledger_once UNIQUE (tenant_id, wallet_id, kind, reference);
+
+ALTER TABLE ONLY public.ledger_transaction
+    ADD CONSTRAINT ledger_transaction_pkey PRIMARY KEY (tenant_id, transaction_id);
+
+ALTER TABLE ONLY public.ledger_transaction
+    ADD CONSTRAINT ledger_transaction_wallet UNIQUE (tenant_id, wallet_id, transaction_id);
 
 ALTER TABLE ONLY public.mail
     ADD CONSTRAINT mail_pkey PRIMARY KEY (mail_id);
@@ -1645,10 +1903,10 @@ ALTER TABLE ONLY public.psp_object
     ADD CONSTRAINT psp_object_pkey PRIMARY KEY (tenant_id, account, kind, local_id);
 
 ALTER TABLE ONLY public.quota_lease
-    ADD CONSTRAINT quota_lease_pkey PRIMARY KEY (tenant_id, subscription_id, window_start, boot);
+    ADD CONSTRAINT quota_lease_pkey PRIMARY KEY (tenant_id, subscription_id, kind, window_start, boot);
 
 ALTER TABLE ONLY public.quota_window
-    ADD CONSTRAINT quota_window_pkey PRIMARY KEY (tenant_id, subscription_id, window_start);
+    ADD CONSTRAINT quota_window_pkey PRIMARY KEY (tenant_id, subscription_id, kind, window_start);
 
 ALTER TABLE ONLY public.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
@@ -1679,6 +1937,12 @@ ALTER TABLE ONLY public.service_credential
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (id_hash);
+
+ALTER TABLE ONLY public.spend_alert
+    ADD CONSTRAINT spend_alert_pkey PRIMARY KEY (tenant_id, developer_id, subscription_id, month, percent);
+
+ALTER TABLE ONLY public.spend_limit
+    ADD CONSTRAINT spend_limit_pkey PRIMARY KEY (tenant_id, subscription_id);
 
 ALTER TABLE ONLY public.stage_deployment
     ADD CONSTRAINT stage_deployment_pkey PRIMARY KEY (tenant_id, stage_num, deployment_id);
@@ -1755,6 +2019,12 @@ ALTER TABLE ONLY public.usage_quarantine
 ALTER TABLE ONLY public.vpc_link
     ADD CONSTRAINT vpc_link_pkey PRIMARY KEY (tenant_id, link_id);
 
+ALTER TABLE ONLY public.wallet
+    ADD CONSTRAINT wallet_payer UNIQUE NULLS NOT DISTINCT (tenant_id, developer_id, currency);
+
+ALTER TABLE ONLY public.wallet
+    ADD CONSTRAINT wallet_pkey PRIMARY KEY (tenant_id, wallet_id);
+
 ALTER TABLE ONLY public.webhook_event
     ADD CONSTRAINT webhook_event_pkey PRIMARY KEY (account, event_id);
 
@@ -1798,6 +2068,12 @@ CREATE INDEX certificate_acme ON public.certificate USING btree (not_after) WHER
 
 CREATE INDEX collection_unpaid ON public.collection USING btree (due_at) WHERE (state = ANY (ARRAY['open'::text, 'past_due'::text]));
 
+CREATE INDEX coupon_use_coupon ON public.coupon_use USING btree (coupon_id);
+
+CREATE INDEX credit_grant_expiry ON public.credit_grant USING btree (expires_at) WHERE (remaining > 0);
+
+CREATE INDEX credit_grant_invoice ON public.credit_grant USING btree (tenant_id, invoice_id) WHERE (invoice_id IS NOT NULL);
+
 CREATE INDEX credit_note_adjustment ON public.credit_note USING btree (tenant_id, adjustment_id) WHERE (adjustment_id IS NOT NULL);
 
 CREATE INDEX deployment_list ON public.deployment USING btree (tenant_id, api_id, deployment_num DESC);
@@ -1813,6 +2089,12 @@ CREATE INDEX invoice_developer ON public.invoice USING btree (tenant_id, develop
 CREATE INDEX invoice_line_subscription ON public.invoice_line USING btree (tenant_id, subscription_id);
 
 CREATE UNIQUE INDEX invoice_one_draft ON public.invoice USING btree (tenant_id, seller, developer_id, period_start, currency) NULLS NOT DISTINCT WHERE (state = 'draft'::text);
+
+CREATE INDEX ledger_entry_grant ON public.ledger_entry USING btree (tenant_id, grant_id) WHERE (grant_id IS NOT NULL);
+
+CREATE INDEX ledger_entry_wallet ON public.ledger_entry USING btree (tenant_id, wallet_id, transaction_id);
+
+CREATE INDEX ledger_transaction_invoice ON public.ledger_transaction USING btree (tenant_id, invoice_id) WHERE (invoice_id IS NOT NULL);
 
 CREATE INDEX mail_age ON public.mail USING btree (created_at);
 
@@ -1950,6 +2232,18 @@ CREATE TRIGGER final_invoice_is_immutable BEFORE DELETE OR UPDATE ON public.invo
 
 CREATE TRIGGER final_line_is_immutable BEFORE INSERT OR DELETE OR UPDATE ON public.invoice_line FOR EACH ROW EXECUTE FUNCTION public.final_line_is_immutable();
 
+CREATE TRIGGER grant_terms_are_fixed BEFORE DELETE OR UPDATE ON public.credit_grant FOR EACH ROW EXECUTE FUNCTION public.grant_terms_are_fixed();
+
+CREATE CONSTRAINT TRIGGER ledger_balances AFTER INSERT ON public.ledger_entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ledger_balances();
+
+CREATE CONSTRAINT TRIGGER ledger_balances AFTER INSERT ON public.ledger_transaction DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ledger_balances();
+
+CREATE TRIGGER ledger_entry_counts AFTER INSERT ON public.ledger_entry FOR EACH ROW EXECUTE FUNCTION public.ledger_entry_counts();
+
+CREATE TRIGGER ledger_entry_is_immutable BEFORE DELETE OR UPDATE ON public.ledger_entry FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
+
+CREATE TRIGGER ledger_transaction_is_immutable BEFORE DELETE OR UPDATE ON public.ledger_transaction FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
+
 CREATE TRIGGER payment_is_immutable BEFORE DELETE OR UPDATE ON public.payment FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
 
 CREATE TRIGGER price_sheet_is_immutable BEFORE DELETE OR UPDATE ON public.price_sheet FOR EACH ROW EXECUTE FUNCTION public.is_immutable();
@@ -2002,6 +2296,27 @@ ALTER TABLE ONLY public.client_certificate
 ALTER TABLE ONLY public.collection
     ADD CONSTRAINT collection_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id);
 
+ALTER TABLE ONLY public.coupon
+    ADD CONSTRAINT coupon_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.coupon
+    ADD CONSTRAINT coupon_tenant_id_plan_id_fkey FOREIGN KEY (tenant_id, plan_id) REFERENCES public.plan(tenant_id, plan_id);
+
+ALTER TABLE ONLY public.coupon_use
+    ADD CONSTRAINT coupon_use_coupon_id_fkey FOREIGN KEY (coupon_id) REFERENCES public.coupon(coupon_id);
+
+ALTER TABLE ONLY public.coupon_use
+    ADD CONSTRAINT coupon_use_tenant_id_developer_id_fkey FOREIGN KEY (tenant_id, developer_id) REFERENCES public.developer(tenant_id, developer_id);
+
+ALTER TABLE ONLY public.coupon_use
+    ADD CONSTRAINT coupon_use_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.credit_grant
+    ADD CONSTRAINT credit_grant_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id);
+
+ALTER TABLE ONLY public.credit_grant
+    ADD CONSTRAINT credit_grant_tenant_id_wallet_id_fkey FOREIGN KEY (tenant_id, wallet_id) REFERENCES public.wallet(tenant_id, wallet_id);
+
 ALTER TABLE ONLY public.credit_note
     ADD CONSTRAINT credit_note_tenant_id_adjustment_id_fkey FOREIGN KEY (tenant_id, adjustment_id) REFERENCES public.invoice(tenant_id, invoice_id);
 
@@ -2038,11 +2353,26 @@ ALTER TABLE ONLY public.invoice_line
 ALTER TABLE ONLY public.invoice_line
     ADD CONSTRAINT invoice_line_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.invoice_line
+    ADD CONSTRAINT invoice_line_tenant_id_use_id_fkey FOREIGN KEY (tenant_id, use_id) REFERENCES public.coupon_use(tenant_id, use_id);
+
 ALTER TABLE ONLY public.invoice
     ADD CONSTRAINT invoice_tenant_id_developer_id_fkey FOREIGN KEY (tenant_id, developer_id) REFERENCES public.developer(tenant_id, developer_id);
 
 ALTER TABLE ONLY public.invoice
     ADD CONSTRAINT invoice_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.ledger_entry
+    ADD CONSTRAINT ledger_entry_tenant_id_wallet_id_grant_id_fkey FOREIGN KEY (tenant_id, wallet_id, grant_id) REFERENCES public.credit_grant(tenant_id, wallet_id, grant_id);
+
+ALTER TABLE ONLY public.ledger_entry
+    ADD CONSTRAINT ledger_entry_tenant_id_wallet_id_transaction_id_fkey FOREIGN KEY (tenant_id, wallet_id, transaction_id) REFERENCES public.ledger_transaction(tenant_id, wallet_id, transaction_id);
+
+ALTER TABLE ONLY public.ledger_transaction
+    ADD CONSTRAINT ledger_transaction_tenant_id_invoice_id_fkey FOREIGN KEY (tenant_id, invoice_id) REFERENCES public.invoice(tenant_id, invoice_id);
+
+ALTER TABLE ONLY public.ledger_transaction
+    ADD CONSTRAINT ledger_transaction_tenant_id_wallet_id_fkey FOREIGN KEY (tenant_id, wallet_id) REFERENCES public.wallet(tenant_id, wallet_id);
 
 ALTER TABLE ONLY public.mail
     ADD CONSTRAINT mail_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
@@ -2105,7 +2435,7 @@ ALTER TABLE ONLY public.quota_lease
     ADD CONSTRAINT quota_lease_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(gateway_id);
 
 ALTER TABLE ONLY public.quota_lease
-    ADD CONSTRAINT quota_lease_tenant_id_subscription_id_window_start_fkey FOREIGN KEY (tenant_id, subscription_id, window_start) REFERENCES public.quota_window(tenant_id, subscription_id, window_start) ON DELETE CASCADE;
+    ADD CONSTRAINT quota_lease_window_fkey FOREIGN KEY (tenant_id, subscription_id, kind, window_start) REFERENCES public.quota_window(tenant_id, subscription_id, kind, window_start) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.quota_window
     ADD CONSTRAINT quota_window_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
@@ -2121,6 +2451,12 @@ ALTER TABLE ONLY public.service_credential
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.spend_alert
+    ADD CONSTRAINT spend_alert_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.spend_limit
+    ADD CONSTRAINT spend_limit_tenant_id_subscription_id_fkey FOREIGN KEY (tenant_id, subscription_id) REFERENCES public.subscription(tenant_id, subscription_id);
 
 ALTER TABLE ONLY public.stage_deployment
     ADD CONSTRAINT stage_deployment_tenant_id_deployment_id_fkey FOREIGN KEY (tenant_id, deployment_id) REFERENCES public.deployment(tenant_id, deployment_id) ON DELETE CASCADE;
@@ -2188,6 +2524,12 @@ ALTER TABLE ONLY public.usage_boot
 ALTER TABLE ONLY public.vpc_link
     ADD CONSTRAINT vpc_link_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.wallet
+    ADD CONSTRAINT wallet_tenant_id_developer_id_fkey FOREIGN KEY (tenant_id, developer_id) REFERENCES public.developer(tenant_id, developer_id);
+
+ALTER TABLE ONLY public.wallet
+    ADD CONSTRAINT wallet_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.webhook_event
     ADD CONSTRAINT webhook_event_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
@@ -2223,6 +2565,12 @@ ALTER TABLE public.client_certificate ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.collection ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.coupon ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.coupon_use ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.credit_grant ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.credit_note ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
@@ -2238,6 +2586,10 @@ ALTER TABLE public.feed_change ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.invoice ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.invoice_line ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.ledger_entry ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.ledger_transaction ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.mail ENABLE ROW LEVEL SECURITY;
 
@@ -2270,6 +2622,10 @@ ALTER TABLE public.routing_rule ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.service_credential ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.session ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.spend_alert ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.spend_limit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.stage ENABLE ROW LEVEL SECURITY;
 
@@ -2323,6 +2679,12 @@ CREATE POLICY tenant_only ON public.client_certificate USING ((((tenant_id)::tex
 
 CREATE POLICY tenant_only ON public.collection USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.coupon USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.coupon_use USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.credit_grant USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.credit_note USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.deployment USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
@@ -2338,6 +2700,10 @@ CREATE POLICY tenant_only ON public.feed_change USING ((((tenant_id)::text = cur
 CREATE POLICY tenant_only ON public.invoice USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.invoice_line USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.ledger_entry USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.ledger_transaction USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.mail USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -2370,6 +2736,10 @@ CREATE POLICY tenant_only ON public.routing_rule USING ((((tenant_id)::text = cu
 CREATE POLICY tenant_only ON public.service_credential USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.session USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.spend_alert USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.spend_limit USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.stage USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
@@ -2407,6 +2777,8 @@ CREATE POLICY tenant_only ON public.usage_line_default USING ((((tenant_id)::tex
 
 CREATE POLICY tenant_only ON public.vpc_link USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant_only ON public.wallet USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant_only ON public.webhook_event USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 ALTER TABLE public.ticket ENABLE ROW LEVEL SECURITY;
@@ -2424,5 +2796,7 @@ ALTER TABLE public.usage_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_line_default ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.vpc_link ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.wallet ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.webhook_event ENABLE ROW LEVEL SECURITY;

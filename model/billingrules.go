@@ -18,6 +18,7 @@ type BillingRules struct {
 	GraceDays int       `json:"graceDays"` // after the due date, until Unpaid applies
 	Unpaid    string    `json:"unpaid"`    // KeepAccess or SuspendAccess
 	Taxes     []TaxRate `json:"taxes"`     // empty: none is charged
+	TopUps    bool      `json:"topUps"`    // who pays may buy prepaid credit
 }
 
 // What becomes of a developer's keys when an invoice stays unpaid.

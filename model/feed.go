@@ -239,7 +239,22 @@ type SubscriptionConfig struct {
 	// Ledger is the subscription whose quota this one goes on with, because it
 	// continues it at another price; 0: its own.
 	Ledger uint64 `json:"ledger,omitempty"`
+	// Spend says that its calls are let in only as far as money reaches, and which:
+	// SpendCap or SpendPrepaid; empty: that nobody asks.
+	Spend string `json:"spend,omitempty"`
 }
+
+// What money a subscription's calls are let in by.
+const (
+	SpendCap     = "cap"     // of a month, as set
+	SpendPrepaid = "prepaid" // in the payer's wallet
+)
+
+// Kinds of ledgers of calls.
+const (
+	LedgerQuota uint8 = iota // of a plan's quota
+	LedgerSpend              // of a month's money
+)
 
 // DomainConfig is a custom domain name whose ownership is proved.
 type DomainConfig struct {
@@ -276,15 +291,24 @@ type CredentialConfig struct {
 	Deleted      bool     `json:"deleted,omitempty"`
 }
 
-// LeaseRequest asks for units of a subscription's quota.
+// LeaseRequest asks for units of a subscription's quota, or of what its money reaches for.
 type LeaseRequest struct {
 	Boot         string    `json:"boot"`
 	Tenant       uint32    `json:"tenant"`
 	Subscription uint64    `json:"subscription"` // whose ledger: see SubscriptionConfig
-	At           time.Time `json:"at"`           // an instant inside the window asked for
-	Want         int64     `json:"want"`         // units that would be welcome
-	Return       int64     `json:"return"`       // units of an earlier lease of the same window given back unused
-	Held         int64     `json:"held"`         // units the node goes on holding, at most
+	Kind         uint8     `json:"kind,omitempty"`
+	At           time.Time `json:"at"`     // an instant inside the window asked for
+	Want         int64     `json:"want"`   // units that would be welcome
+	Return       int64     `json:"return"` // units of an earlier lease of the same window given back unused
+	Held         int64     `json:"held"`   // units the node goes on holding, at most
+}
+
+// SpendWindow is the calendar month (UTC) that At falls into, of the money of a
+// subscription's ledger.
+type SpendWindow struct {
+	Tenant uint32
+	Ledger uint64
+	At     time.Time
 }
 
 // Lease grants units of one window to one node. The sum of all leases of a
@@ -334,6 +358,7 @@ type LimitAnswer struct {
 type Recall struct {
 	Tenant       uint32    `json:"tenant"`
 	Subscription uint64    `json:"subscription"` // whose ledger
+	Kind         uint8     `json:"kind,omitempty"`
 	WindowStart  time.Time `json:"windowStart"`
 }
 

@@ -24,6 +24,8 @@ type Invoice struct {
 	// An adjustment is a difference below zero to what was invoiced of the month: it
 	// is not paid, credit notes to those invoices stand for it.
 	Adjustment bool `json:"adjustment,omitempty"`
+	// A top-up is paid for prepaid credit. It has no tax: what the credit pays for has.
+	TopUp bool `json:"topUp,omitempty"`
 	Collection
 }
 
@@ -81,7 +83,7 @@ type TaxLine struct {
 const (
 	PaidByHand   = "hand" // a bank transfer, as somebody booked it
 	PaidByStripe = "stripe"
-	PaidByWallet = "wallet"
+	PaidByWallet = "wallet" // prepaid credit; below zero: given back to it
 	PaidBack     = "refund"
 	PayFailed    = "failed" // an attempt, of no amount
 )
@@ -131,6 +133,7 @@ const (
 	MeterMaximum  = "maximum"   // what was beyond the maximum
 	MeterDiscount = "discount"
 	MeterCoupon   = "coupon"
+	MeterTopUp    = "top-up" // prepaid credit
 )
 
 // Used reports that a line's meter counts what was used.

@@ -50,6 +50,41 @@ func (e Exactness) Validate() error {
 	return nil
 }
 
+// Spending is how far money bounds the calls of a plan's subscriptions. It is of those of
+// developers' apps, at a price: others cost nobody anything. Amounts are in the price's
+// currency, before tax.
+type Spending struct {
+	// SpendCap is what a month of a subscription may cost where nothing else is set for it;
+	// empty: SpendMax, or else what it will.
+	SpendCap Decimal `json:"spendCap,omitempty"`
+	// SpendMax is the most that a developer may set; empty: anything.
+	SpendMax Decimal `json:"spendMax,omitempty"`
+	// Prepaid lets calls in only as far as the developer's wallet reaches.
+	Prepaid bool `json:"prepaid,omitempty"`
+}
+
+// Validate checks the amounts; priced says that the plan has a price.
+func (s Spending) Validate(priced bool) error {
+	for _, a := range []struct {
+		what string
+		of   Decimal
+	}{{"a spend cap", s.SpendCap}, {"the highest spend cap", s.SpendMax}} {
+		if err := a.of.Validate(); err != nil {
+			return Errorf(Invalid, "%s: %s", a.what, MessageOf(err))
+		}
+		if a.of != "" && a.of.Zero() {
+			return Errorf(Invalid, "%s of 0 would let no call in; leave it empty, or take the plan off the portal", a.what)
+		}
+	}
+	switch {
+	case s.SpendCap != "" && s.SpendMax != "" && s.SpendCap.more(s.SpendMax):
+		return Errorf(Invalid, "the spend cap of %s is more than the highest one, %s", s.SpendCap, s.SpendMax)
+	case !priced && (s.SpendCap != "" || s.SpendMax != "" || s.Prepaid):
+		return Errorf(Invalid, "a spend cap and prepaid access need a price: without one, calls cost nothing")
+	}
+	return nil
+}
+
 // PlanStage is a stage a plan gives access to, with throttles per "/path/VERB".
 type PlanStage struct {
 	APIID    string              `json:"apiId"`

@@ -33,6 +33,7 @@ const (
 	FlagKeyed                       // made with an accepted API key
 	FlagQuota                       // took a unit of its plan's quota
 	FlagAborted                     // the client or the node went away before the end
+	FlagSpend                       // took a unit of what its subscription's money reaches for
 )
 
 // UsageLine is a sum of calls that agree in everything but their measures.

@@ -23,6 +23,8 @@ func (s *Server) appRoutes() []route {
 		{"POST", "/subscriptions/{subscription}/keys", customer, (*visit).createKey},
 		{"GET", "/subscriptions/{subscription}/plan", customer, (*visit).planPage},
 		{"POST", "/subscriptions/{subscription}/plan", customer, (*visit).changePlan},
+		{"GET", "/subscriptions/{subscription}/spend", customer, (*visit).spendPage},
+		{"POST", "/subscriptions/{subscription}/spend", customer, (*visit).setSpend},
 		{"GET", "/subscriptions/{subscription}/cancel", customer, (*visit).confirmCancel},
 		{"POST", "/subscriptions/{subscription}/cancel", customer, (*visit).cancel},
 		{"GET", "/keys/{key}/revoke", customer, (*visit).confirmRevoke},
@@ -161,7 +163,11 @@ func (v *visit) appWith(status int, name string, problems []ui.Problem) error {
 	}
 	p := v.page(a.Name)
 	p.Crumbs = []ui.Crumb{{Label: "Apps", URL: v.link("/apps")}}
-	return v.renderAs(status, appView(p, v, a, c.Plans, or(name, a.Name), problems))
+	spent, err := v.spends()
+	if err != nil {
+		return err
+	}
+	return v.renderAs(status, appView(p, v, a, c.Plans, spent, or(name, a.Name), problems))
 }
 
 func (v *visit) renameApp() error {

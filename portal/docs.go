@@ -62,17 +62,22 @@ func (v *visit) published(id string) (control.CatalogueAPI, control.Catalogue, *
 
 // baseURL is where a stage's calls go: by path, which every client resolves.
 func (v *visit) baseURL(a control.CatalogueAPI) string {
-	if v.Gateway == nil {
+	at := v.gateway()
+	if at == nil {
 		return ""
 	}
-	return v.Gateway.String() + "/_aws/execute-api/" + a.ID + "/" + a.Stage
+	return at.String() + "/_aws/execute-api/" + a.ID + "/" + a.Stage
 }
 
+// gateway is the public address that the portal's calls go to.
+func (v *visit) gateway() *url.URL { return v.Plane.GatewayURL(v.ctx(), v.site.Tenant, v.Gateway) }
+
 func (v *visit) hostURL(a control.CatalogueAPI) string {
-	if v.Gateway == nil {
+	at := v.gateway()
+	if at == nil {
 		return ""
 	}
-	return v.Gateway.Scheme + "://" + a.ID + ".execute-api." + v.Gateway.Host + "/" + a.Stage
+	return at.Scheme + "://" + a.ID + ".execute-api." + at.Host + "/" + a.Stage
 }
 
 // wantsMarkdown reports that a page is asked for as Markdown: by its suffix, or by

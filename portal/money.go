@@ -53,11 +53,15 @@ func (v *visit) usage() error {
 			return err
 		}
 	}
+	spent, err := v.spends()
+	if err != nil {
+		return err
+	}
 	status := http.StatusOK
 	if len(u.Problems) > 0 {
 		status = http.StatusUnprocessableEntity
 	}
-	return v.renderAs(status, usageView(v.page("Usage"), v, u, owed))
+	return v.renderAs(status, usageView(v.page("Usage"), v, u, owed, spent))
 }
 
 func (v *visit) usageCSV() error {

@@ -316,7 +316,8 @@ func (v *visit) page(title string) ui.Page {
 	}
 	in := v.visitor != nil
 	items := []ui.NavItem{{Label: "APIs", URL: v.link("/")}, {Label: "Plans", URL: v.link("/plans")},
-		{Label: "Apps", URL: v.link("/apps"), Hidden: !in}, {Label: "Usage", URL: v.link("/usage"), Hidden: !in}, {Label: "Invoices", URL: v.link("/invoices"), Hidden: !in}, {Label: "Payment", URL: v.link("/payment"), Hidden: !in}}
+		{Label: "Apps", URL: v.link("/apps"), Hidden: !in}, {Label: "Usage", URL: v.link("/usage"), Hidden: !in}, {Label: "Invoices", URL: v.link("/invoices"), Hidden: !in}, {Label: "Payment", URL: v.link("/payment"), Hidden: !in},
+		{Label: "Credit", URL: v.link(creditURL), Hidden: !in}}
 	p.Nav = []ui.NavGroup{{Items: items}}
 	if !v.site.Published {
 		p.Flash = append(p.Flash, ui.Flash{Kind: "info", Text: "A preview: the portal is not published, and only members of the account see it."})

@@ -354,6 +354,30 @@ func TestDeveloperJourney(t *testing.T) {
 		eve.get(path).want(404)
 	}
 	eve.get("usage").want(200, "No calls in this time")
+
+	// Credit is bought where it is sold, and a code takes something off.
+	if p := eve.get("credit").want(200, "You have no prepaid credit", "Enter the code"); strings.Contains(p.body, "topup-amount") {
+		t.Error("credit is offered where it is not sold")
+	}
+	buy := []string{"topup-amount", "5", "topup-currency", "USD", "once", billing.NewTopUpID()}
+	eve.post("credit/top-up", buy...).want(422, "Prepaid credit is not sold here")
+	w.must(w.books.SetRules(w.Context(), scope, billing.By{}, model.BillingRules{TopUps: true, Unpaid: model.KeepAccess}))
+	_, err = w.books.CreateCoupon(w.Context(), scope, billing.By{Member: "x"}, model.CustomerCoupon{Code: "SPRING", Percent: "10", Months: 2})
+	w.must(err)
+	eve.post("credit/code", "code", "winter").want(422, "There is no code")
+	eve.post("credit/code", "code", " spring").want(200, "Code SPRING: 10% off all plans, from this month on")
+	eve.post("credit/top-up", "topup-amount", "0.001", "topup-currency", "USD").want(422, "is not an amount above zero such as 12.50")
+	for range 2 { // the button pressed twice
+		eve.post("credit/top-up", buy...).want(200, "Top-up TOP-000001", "No tax is charged on prepaid credit", "5.00 USD")
+	}
+	top := buy[5]
+	b.get("invoices/" + top).want(404)
+	_, err = w.books.Paid(w.Context(), scope, billing.By{Member: "x"}, billing.Receipt{Invoice: top, Kind: model.PaidByHand, Amount: 500, Reference: "t"})
+	w.must(err)
+	eve.get("credit").want(200, "Paid with TOP-000001", "5.00 USD", "Paid in", "Top up by itself")
+	eve.post("credit/refill", "refill-below", "1", "refill-by", "", "refill-currency", "USD").want(422, "is not an amount above zero")
+	eve.post("credit/refill", "refill-below", "1", "refill-by", "5", "refill-currency", "USD").want(200, "Topped up by 5.00 USD when less than 1.00 USD is left")
+	eve.post("credit/refill", "refill-below", "", "refill-by", "", "refill-currency", "USD").want(200, "Not topped up by itself")
 	// A session is worth nothing on another portal, even of the same host.
 	b.get("/portal/"+w.other+"/apps").want(200, "Sign in")
 

@@ -15,6 +15,7 @@ func (s *Server) routes() []route {
 		s.appRoutes(),
 		s.moneyRoutes(),
 		s.paymentRoutes(),
+		s.creditRoutes(),
 	)
 }
 

@@ -247,12 +247,13 @@ func (v *visit) addresses(a control.API) []address {
 
 // invokeURL is a stage's address by host, as Amazon's are.
 func (v *visit) invokeURL(api, stage string) string {
-	return v.Gateway.Scheme + "://" + api + ".execute-api." + v.Gateway.Host + "/" + stage
+	at := v.gateway()
+	return at.Scheme + "://" + api + ".execute-api." + at.Host + "/" + stage
 }
 
 // pathURL is a stage's address for clients that do not resolve such hosts.
 func (v *visit) pathURL(api, stage string) string {
-	return v.Gateway.String() + pathStyle + api + "/" + stage
+	return v.gateway().String() + pathStyle + api + "/" + stage
 }
 
 const pathStyle = "/_aws/execute-api/"
@@ -458,11 +459,16 @@ func (v *visit) call(a control.API, t *trial) error {
 	ctx, cancel := context.WithTimeout(v.ctx(), 35*time.Second)
 	defer cancel()
 	t.URL = v.pathURL(a.ID, t.Stage) + t.Path
-	req, err := http.NewRequestWithContext(ctx, t.Verb, "http://"+v.GatewayAddr+pathStyle+a.ID+"/"+t.Stage+t.Path, bytes.NewReader([]byte(t.Body)))
+	near := "http://" + v.GatewayAddr // which is on this machine
+	at := v.gateway()
+	if at != v.Gateway {
+		near = at.String() // a gateway elsewhere
+	}
+	req, err := http.NewRequestWithContext(ctx, t.Verb, near+pathStyle+a.ID+"/"+t.Stage+t.Path, bytes.NewReader([]byte(t.Body)))
 	if err != nil {
 		return model.Errorf(model.Invalid, "the path cannot be called: %v", err)
 	}
-	req.Host = v.Gateway.Host
+	req.Host = at.Host
 	req.Header.Set("User-Agent", "Tollgate console")
 	if t.Key != "" {
 		req.Header.Set("x-api-key", t.Key)

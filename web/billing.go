@@ -25,6 +25,7 @@ func (s *Server) billingRoutes() []route {
 		{method: "GET", pattern: "/billing/finalize", who: mayBill, handle: (*visit).confirmFinalize},
 		{method: "POST", pattern: "/billing/finalize", who: mayBill, handle: (*visit).finalize},
 		{method: "GET", pattern: "/billing/account", who: mayBill, handle: (*visit).ourBill},
+		{method: "POST", pattern: "/billing/account/alert", who: mayBill, handle: (*visit).setSpendAlert},
 		{method: "GET", pattern: "/billing/seller", who: mayBill, handle: (*visit).seller},
 		{method: "POST", pattern: "/billing/seller", who: mayBill, handle: (*visit).saveSeller},
 		{method: "GET", pattern: "/billing/invoices/{invoice}", who: mayBill, handle: (*visit).invoice},
@@ -84,7 +85,7 @@ func (v *visit) monthCrumbs(month time.Time) []ui.Crumb {
 }
 
 func billingTabs(current string) []ui.Tab {
-	out := []ui.Tab{{Label: "Developers", URL: "/billing"}, {Label: "Getting paid", URL: "/billing/payments"}, {Label: "Your own bill", URL: "/billing/account"}, {Label: "Terms and tax", URL: "/billing/terms"}, {Label: "Seller details", URL: "/billing/seller"}}
+	out := []ui.Tab{{Label: "Developers", URL: "/billing"}, {Label: "Getting paid", URL: "/billing/payments"}, {Label: "Your own bill", URL: "/billing/account"}, {Label: "Coupons", URL: "/billing/coupons"}, {Label: "Terms and tax", URL: "/billing/terms"}, {Label: "Seller details", URL: "/billing/seller"}}
 	for i := range out {
 		out[i].Current = out[i].URL == current
 	}
@@ -457,7 +458,15 @@ func (v *visit) ourBill() error {
 	if err != nil {
 		return err
 	}
-	return v.render(ourBillView(v.page("Your own bill"), month, now, l, v.next(next), pay))
+	wallets, err := v.Billing.Wallets(v.ctx(), v.books(), billing.Payer{Tenant: v.books().Tenant})
+	if err != nil {
+		return err
+	}
+	alert, err := v.Plane.SpendAlert(v.ctx(), v.actor())
+	if err != nil {
+		return err
+	}
+	return v.render(ourBillView(v.page("Your own bill"), month, now, l, v.next(next), pay, creditLine(wallets), alert))
 }
 
 // sellerForm is who invoices are from, as it is edited.

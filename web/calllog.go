@@ -207,6 +207,9 @@ func adviceFor(c *control.Call) advice {
 		}
 	case "QUOTA_EXCEEDED":
 		set("Raise the quota, extend this key's, or wait for the next period.", "Plan "+cmp.Or(c.Plan, "of the key"), planOr(c.PlanID))
+	case "SPEND_LIMIT_REACHED":
+		a.What = "The call was refused: " + c.Why + "."
+		set("Raise the cap of the developer's subscription, or the plan's; a prepaid balance is topped up by the developer.", "Plan "+cmp.Or(c.Plan, "of the key"), planOr(c.PlanID))
 	case "THROTTLED":
 		switch {
 		case strings.Contains(c.Why, "usage plan"):

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"tollgate/billing"
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/model"
@@ -17,6 +18,8 @@ func (s *Server) developerRoutes() []route {
 		{method: "GET", pattern: "/developers/{developer}/disable", who: maySell, handle: (*visit).confirmDisableDeveloper},
 		{method: "POST", pattern: "/developers/{developer}/disable", who: maySell, handle: (*visit).disableDeveloper},
 		{method: "POST", pattern: "/developers/{developer}/enable", who: maySell, handle: (*visit).enableDeveloper},
+		{method: "GET", pattern: "/developers/{developer}/subscriptions/{subscription}/spend", who: maySell, handle: (*visit).spendPage},
+		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/spend", who: maySell, handle: (*visit).setSpend},
 		{method: "GET", pattern: "/developers/{developer}/subscriptions/{subscription}/end", who: maySell, handle: (*visit).confirmEndSubscription},
 		{method: "POST", pattern: "/developers/{developer}/subscriptions/{subscription}/end", who: maySell, handle: (*visit).endSubscription},
 	}
@@ -47,9 +50,21 @@ func (v *visit) developer() error {
 	if err != nil {
 		return err
 	}
+	credit := "" // who may not see the books sees no credit
+	if v.may(control.ToBill) {
+		wallets, err := v.Billing.Wallets(v.ctx(), v.books(), billing.Payer{Tenant: v.books().Tenant, Developer: c.ID})
+		if err != nil {
+			return err
+		}
+		credit = creditLine(wallets)
+	}
 	p := v.page(c.Email)
 	p.Crumbs = developerCrumbs
-	return v.render(developerPage(p, c, month, v.may(control.ToSell)))
+	spent, err := v.spends(c.ID)
+	if err != nil {
+		return err
+	}
+	return v.render(developerPage(p, c, month, spent, v.may(control.ToSell), credit))
 }
 
 // developerPageOf is a page below a developer's.

@@ -99,7 +99,7 @@ func (v *visit) domainWith(status int, f domainForms) error {
 		}
 		return v.renderAs(status, privateDomainView(p, d, l.Items, stages, endpoints, v.may(control.ToBuild)))
 	}
-	return v.renderAs(status, domainView(p, d, l.Items, stages, f, "d-"+d.ID+".execute-api."+v.Gateway.Hostname(), v.may(control.ToBuild)))
+	return v.renderAs(status, domainView(p, d, l.Items, stages, f, "d-"+d.ID+".execute-api."+v.gateway().Hostname(), v.may(control.ToBuild)))
 }
 
 // endpoints are the VPC endpoints that a private domain is associated with.

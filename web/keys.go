@@ -166,8 +166,8 @@ func (v *visit) keyMade(k control.CreatedKey) error {
 // callURL is where a stage is called, in the form that every client resolves.
 func (v *visit) callURL(s control.StageName) string {
 	base := "http://localhost:8081"
-	if v.Gateway != nil {
-		base = v.Gateway.String()
+	if at := v.gateway(); at != nil {
+		base = at.String()
 	}
 	return fmt.Sprintf("%s/_aws/execute-api/%s/%s/", base, s.APIID, url.PathEscape(s.Stage))
 }

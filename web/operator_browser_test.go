@@ -53,7 +53,7 @@ func TestOperatorPagesInBrowser(t *testing.T) {
 	tenant := "/operator/tenants/" + f.owner.AccountID
 	for name, path := range map[string]string{
 		"home": "", "tenants": "/tenants", "tenants-suspended": "/tenants?state=suspended", "invitations": "/invitations", "billing": "/billing", "prices": "/prices", "checks": "/checks",
-		"nodes": "/nodes", "give-up": "/nodes/give-up?boot=00000000-0000-0000-0000-000000000003", "forget": "/nodes/forget?gateway=shared&node=eu-west-3",
+		"nodes": "/nodes", "place": "/nodes/place?gateway=own", "give-up": "/nodes/give-up?boot=00000000-0000-0000-0000-000000000003", "forget": "/nodes/forget?gateway=shared&node=eu-west-3",
 		"take-back": "/invitations/" + f.values["sign-up-invitation"] + "/revoke", "revoke": "/nodes/revoke?gateway=shared&node=n1", "mail": "/mail", "mail-sent": "/mail?state=sent", "settings": "/settings", "operators": "/operators",
 		"operator-remove": "/operators/" + f.values["operator"] + "/remove", "finalize": "/billing/finalize?month=" + thisMonthISO(),
 		"audit": "/audit", "profile": "/profile",

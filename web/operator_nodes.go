@@ -18,6 +18,8 @@ func (s *Server) operatorNodeRoutes() []route {
 		{method: "GET", pattern: "/operator/nodes/forget", who: theOperator, handle: (*visit).confirmForgetNode},
 		{method: "POST", pattern: "/operator/nodes/forget", who: theOperator, handle: (*visit).forgetNode},
 		{method: "POST", pattern: "/operator/nodes/gateway", who: theOperator, handle: (*visit).createGateway},
+		{method: "GET", pattern: "/operator/nodes/place", who: theOperator, handle: (*visit).gatewayPlace},
+		{method: "POST", pattern: "/operator/nodes/place", who: theOperator, handle: (*visit).placeGateway},
 		{method: "GET", pattern: "/operator/nodes/give-up", who: theOperator, handle: (*visit).confirmGiveUp},
 		{method: "POST", pattern: "/operator/nodes/give-up", who: theOperator, handle: (*visit).giveUpJournal},
 	}
@@ -126,7 +128,46 @@ func (v *visit) createGateway() error {
 	if err != nil {
 		return err
 	}
-	return v.done("Gateway "+g.Name+" is made. Make a token for its first node.", "/operator/nodes")
+	return v.done("Gateway "+g.Name+" is made.", placeURL(g.Name))
+}
+
+// placeForm says where a gateway is.
+type placeForm struct {
+	problems
+	control.Gateway
+	Runs bool // tollgate can run a node of it
+}
+
+func placeURL(gateway string) string {
+	return "/operator/nodes/place?" + url.Values{"gateway": {gateway}}.Encode()
+}
+
+func (v *visit) gatewayPlace() error {
+	all, err := v.Plane.Gateways(v.ctx(), v.actor())
+	if err != nil {
+		return err
+	}
+	for _, g := range all {
+		if g.Name == v.query("gateway") {
+			return v.render(placeView(v.nodesPage("Where gateway "+g.Name+" is"), placeForm{Gateway: g, Runs: v.RunsGateways}))
+		}
+	}
+	return model.Errorf(model.NotFound, "there is no gateway %q", v.query("gateway"))
+}
+
+func (v *visit) placeGateway() error {
+	f := placeForm{Runs: v.RunsGateways, Gateway: control.Gateway{Name: v.value("gateway"), Place: control.Place{
+		URL: v.value("url"), Addr: v.value("addr"), TLSAddr: v.value("tls_addr")}}}
+	err := v.Plane.PlaceGateway(v.ctx(), v.actor(), f.Name, f.Place)
+	if invalid(err) {
+		f.add("", err)
+		return v.renderAs(422, placeView(v.nodesPage("Where gateway "+f.Name+" is"), f))
+	}
+	message := "Gateway " + f.Name + " is where you said."
+	if f.Addr != "" {
+		message = "A node of gateway " + f.Name + " is started at " + f.Addr + "."
+	}
+	return v.outcome(err, message, "/operator/nodes")
 }
 
 // nodesPage is a page below the list of nodes.

@@ -64,6 +64,7 @@ func (v *visit) tenants() error {
 type tenantPage struct {
 	control.TenantDetail
 	Invoices []billing.Invoice
+	Credit   string               // what it has prepaid
 	Done     []control.AuditEntry // by operators, to this account
 	Caps     capsForm
 }
@@ -85,6 +86,11 @@ func (v *visit) tenantWith(status int, typed *capsForm) error {
 	if t.Invoices, _, err = v.Billing.Invoices(v.ctx(), billing.Operator, billing.Filter{Account: t.AccountID, Limit: 12}); err != nil {
 		return err
 	}
+	wallets, err := v.Billing.Wallets(v.ctx(), billing.Operator, billing.Payer{Tenant: t.Num})
+	if err != nil {
+		return err
+	}
+	t.Credit = creditLine(wallets)
 	done, err := v.Plane.OperatorAudit(v.ctx(), v.actor(), control.AuditFilter{Target: t.AccountID, Limit: 5})
 	if err != nil {
 		return err

@@ -41,6 +41,22 @@ func TestOperator(t *testing.T) {
 	o.get("/operator/nodes").want(200, "shared").press("Make a token", "node", "n1").want(200, "Shown once")
 	o.get("/operator/nodes").want(200, "n1").link("Revoke").press("Revoke 1 token").want(200, "are void")
 	s.exec(`insert into node (gateway_id, name, boot, connected, applied_rev) select gateway_id, 'n0', 'x', false, 0 from gateway`)
+	place := o.get("/operator/nodes").press("Make a gateway", "name", "own", "account", a.AccountID).want(200, "Where gateway own is", "A node on this machine")
+	place.press("Save", "url", "ftp://own.example.com").want(422, "is not an address such as")
+	place.press("Save", "addr", "nowhere").want(422, "is not an address and a port")
+	place.press("Save", "tls_addr", "127.0.0.1:8092").want(422, "listens at an address without TLS")
+	place.press("Save", "url", "https://own.example.com", "addr", "127.0.0.1:8091").want(200, "is started at 127.0.0.1:8091", "https://own.example.com", "Its node is being started")
+	o.get("/operator/nodes/place?gateway=shared").press("Save", "url", "https://own.example.com").want(422, "TOLLGATE_GATEWAY_URL")
+	o.get("/operator/nodes/place?gateway=nobody").want(404)
+	if at := s.GatewayURL(s.Context(), a.Tenant, nil); at != nil {
+		t.Errorf("the address of another gateway is given: %s", at)
+	}
+	s.must(s.MoveTenant(s.Context(), control.Operator(), a.AccountID, "own"))
+	s.must(s.PlaceGateway(s.Context(), control.Operator(), "own", control.Place{URL: "https://own.example.com/"})) // what was known is forgotten
+	if at := s.GatewayURL(s.Context(), a.Tenant, nil); at == nil || at.String() != "https://own.example.com" {
+		t.Errorf("the gateway's address is %v", at)
+	}
+	s.must(s.MoveTenant(s.Context(), control.Operator(), a.AccountID, "shared"))
 	o.get("/operator/nodes?q=elsewhere").want(200, "No gateways found")
 	n := o.get("/operator/nodes?q=N0").want(200, "Not connected").link("Forget")
 	n.want(200, "counted among those").press("Forget n0").want(200, "not listed any more").without("Not connected")

@@ -27,6 +27,7 @@ type planForm struct {
 	Published             bool
 	Unpaid                string
 	model.Exactness
+	model.Spending
 
 	Priced bool // the visitor may change the price
 	priceForm
@@ -47,7 +48,7 @@ var periodOptions = []ui.Option{{Value: model.Day, Label: "a day"}, {Value: mode
 // newPlanForm is the editor of a plan that is there, or of a new one.
 func newPlanForm(p control.PlanDetail, priced bool) *planForm {
 	f := &planForm{ID: p.ID, Name: p.Name, Description: p.Description, Published: p.Published, Unpaid: p.Unpaid, Period: model.Month, Offset: "0",
-		Priced: priced, priceForm: emptyPrice(), Kept: p.Subscriptions, Exactness: p.Exactness}
+		Priced: priced, priceForm: emptyPrice(), Kept: p.Subscriptions, Exactness: p.Exactness, Spending: p.Spending}
 	if p.ID != "" {
 		f.Seen = seenAt(p.Plan)
 	}
@@ -80,7 +81,8 @@ func (v *visit) readPlanForm(p control.PlanDetail) *planForm {
 	f := &planForm{ID: p.ID, Seen: v.value("seen"), Name: v.value("name"), Description: strings.TrimSpace(strings.ReplaceAll(v.raw("description"), "\r\n", "\n")),
 		Rate: v.value("rate"), Burst: v.value("burst"), Quota: v.value("quota"), Period: v.value("period"), Offset: v.value("offset"),
 		Published: v.checked("published"), Unpaid: v.value("unpaid"), Priced: v.may(control.ToBill), priceForm: v.readPrice(), Kept: p.Subscriptions,
-		Exactness: model.Exactness{Hard: v.checked("hard"), FailOpen: v.checked("fail-open"), SoftQuota: v.checked("soft-quota")}}
+		Exactness: model.Exactness{Hard: v.checked("hard"), FailOpen: v.checked("fail-open"), SoftQuota: v.checked("soft-quota")},
+		Spending:  model.Spending{SpendCap: model.Decimal(v.value("spend-cap")), SpendMax: model.Decimal(v.value("spend-max")), Prepaid: v.checked("prepaid")}}
 	ticked := v.r.PostForm["stage"]
 	f.offer(p.Choices, func(s control.StageName) bool { return slices.Contains(ticked, s.APIID+"/"+s.Stage) })
 	return f
@@ -111,6 +113,8 @@ func (f *planForm) spec(was control.PlanSpec) control.PlanSpec {
 	if f.Priced {
 		out.Price = f.price()
 	}
+	out.Spending = f.Spending
+	f.refused("spend-cap", f.Spending.Validate(out.Price != nil))
 	return out
 }
 

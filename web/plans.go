@@ -232,6 +232,21 @@ func exactText(e model.Exactness) string {
 	return strings.Join(out, "; ")
 }
 
+// spendText says what bounds the months of a plan's subscriptions.
+func spendText(s model.Spending) string {
+	var out []string
+	if s.SpendCap != "" {
+		out = append(out, string(s.SpendCap))
+	}
+	if s.SpendMax != "" {
+		out = append(out, "at most "+string(s.SpendMax))
+	}
+	if s.Prepaid {
+		out = append(out, "what was prepaid")
+	}
+	return strings.Join(out, "; ")
+}
+
 // planCommand is the plan on the command line.
 func planCommand(p control.Plan) string {
 	args := []string{"tollgate plan create --name", quoted(p.Name)}
@@ -250,10 +265,16 @@ func planCommand(p control.Plan) string {
 	for _, f := range []struct {
 		on   bool
 		flag string
-	}{{p.Hard, "--hard"}, {p.FailOpen, "--fail-open"}, {p.SoftQuota, "--soft-quota"}} {
+	}{{p.Hard, "--hard"}, {p.FailOpen, "--fail-open"}, {p.SoftQuota, "--soft-quota"}, {p.Prepaid, "--prepaid"}} {
 		if f.on {
 			args = append(args, f.flag)
 		}
+	}
+	if p.SpendCap != "" {
+		args = append(args, "--spend-cap", string(p.SpendCap))
+	}
+	if p.SpendMax != "" {
+		args = append(args, "--spend-max", string(p.SpendMax))
 	}
 	if s := p.Price; s != nil && !s.Plain() {
 		sheet, _ := json.Marshal(s) // of plain fields: it cannot fail

@@ -55,7 +55,7 @@ func newSite(t testing.TB, change ...func(*web.Options)) *site {
 	trials := gateway.NewTrials([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(func() { _ = trials.Close(context.Background()) })
 	o := web.Options{Plane: plane, Try: trials.Try, TryAuthorizer: trials.TryAuthorizer, Usage: intake.New(intake.Options{Pool: pool}), Billing: billing.New(billing.Options{Pool: pool}), Console: console,
-		Gateway: &url.URL{Scheme: "http", Host: "localhost:8081"}, Local: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Gateway: &url.URL{Scheme: "http", Host: "localhost:8081"}, Local: true, RunsGateways: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		PortalURL: func(slug string) string { return console.String() + "/portal/" + slug }}
 	for _, f := range change {
 		f(&o)

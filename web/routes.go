@@ -46,6 +46,7 @@ func (s *Server) routes() []route {
 		s.callRoutes(),
 		s.billingRoutes(),
 		s.paymentRoutes(),
+		s.creditRoutes(),
 	)
 }
 

@@ -55,6 +55,16 @@ func (s *site) furnish() *furnished {
 	s.must(err)
 	note, err := books.Credit(s.Context(), scope, by, billing.Credit{Invoice: drafts[0].ID, Reference: "1", Reason: "an outage", Amount: 1})
 	s.must(err)
+	payer := billing.Payer{Tenant: a.Tenant, Developer: developer}
+	code := "C-" + strings.ToUpper(model.NewID(6))
+	coupon, err := books.CreateCoupon(s.Context(), scope, by, model.CustomerCoupon{Code: code, Percent: "10"})
+	s.must(err)
+	use, err := books.UseCoupon(s.Context(), scope, by, payer, code)
+	s.must(err)
+	_, err = books.Grant(s.Context(), scope, by, billing.Grant{Payer: payer, Currency: "USD", Amount: 500, Reason: "welcome", Reference: "1"})
+	s.must(err)
+	wallets, err := books.Wallets(s.Context(), scope, payer)
+	s.must(err)
 	own := s.plan(a, "Own", nil)
 	k, err := s.CreateKey(s.Context(), a, control.NewKey{Name: "Own key", Enabled: true, PlanIDs: []string{own.ID}})
 	s.must(err)
@@ -110,7 +120,7 @@ func (s *site) furnish() *furnished {
 	s.must(err)
 	request := s.logged(a, stage)
 	f.values = map[string]string{"request": request, "version": "1.0", "credential": url.PathEscape(credential.Name), "link": link.ID, "certificate": certificate.ID, "domain": domain, "api": stage.APIID, "stage": "prod", "plan": plan.ID, "key": k.ID, "developer": developer, "member": viewer.Member,
-		"invitation": people.Invitations[0].ID, "invoice": drafts[0].ID, "note": note.ID, "line": "1", "access-key": access, "language": "python", "account": a.AccountID, "mail": "1",
+		"invitation": people.Invitations[0].ID, "invoice": drafts[0].ID, "note": note.ID, "coupon": coupon, "use": use.ID, "grant": wallets[0].Grants[0].ID, "line": "1", "access-key": access, "language": "python", "account": a.AccountID, "mail": "1",
 		"token": strings.Repeat("x", 43), "deployment": api.Stages[0].DeploymentID, "subscription": sub, "operator": operator,
 		"sign-up-invitation": invited.Items[0].ID, "part": "response", "authorizer": "auth01", "model": "Pet0", "validator": "val001",
 		"kind": "DEFAULT_4XX", "act": "promote"}
@@ -147,7 +157,7 @@ func (f *furnished) dump() string {
 			return err
 		}
 		for _, table := range []string{"tenant", "member", "access_key", "service_credential", "vpc_link", "client_certificate", "domain", "base_path_mapping", "api", "api_source", "deployment", "documentation_version", "stage", "plan", "plan_stage", "api_key", "subscription", "subscription_key",
-			"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "period_close", "invoice", "invoice_line", "collection", "payment", "credit_note", "audit"} {
+			"price_sheet", "portal", "portal_api", "developer", "app", "ticket", "period_close", "invoice", "invoice_line", "collection", "payment", "credit_note", "wallet", "credit_grant", "ledger_transaction", "ledger_entry", "coupon", "coupon_use", "audit"} {
 			var rows *string
 			if err := tx.QueryRow(f.Context(), fmt.Sprintf(`select string_agg(x::text, E'\n' order by x::text) from %s x where tenant_id = %d`, table, f.owner.Tenant)).Scan(&rows); err != nil {
 				return err

@@ -50,17 +50,17 @@ var invoiceActs = []invoiceAct{
 		}, offer: func(i *billing.InvoiceDetail) int64 { return 0 }},
 	{name: "refund", title: "Pay back", button: "Book it as paid back", about: "Money that you returned. What is not owed back already is credited with it.",
 		amount: "Amount", dated: true, reason: "Reason, printed on the credit note", fits: func(i *billing.InvoiceDetail) string {
-			if i.Paid == 0 {
-				return "Nothing was paid: nothing can be paid back."
+			if i.Paid == fromWallet(i) {
+				return "No money was paid: none can be paid back."
 			}
 			return ""
 		}, offer: func(i *billing.InvoiceDetail) int64 { return i.Surplus() }},
 	{name: "void", title: "Void", button: "Make it void", danger: true, about: "As if it had not been made: a credit note takes off all of it. Its number stays, and what it was for is not billed again.",
 		reason: "Reason, printed on the credit note", fits: func(i *billing.InvoiceDetail) string {
 			switch {
-			case i.Paid > 0:
-				return "Something was paid for it. Credit it, and pay that back."
-			case i.Open() == 0:
+			case i.Paid > fromWallet(i):
+				return "Money was paid for it. Credit it, and pay that back."
+			case i.Due == 0:
 				return "Nothing of it is open: there is nothing to take back."
 			}
 			return ""
@@ -74,6 +74,16 @@ var invoiceActs = []invoiceAct{
 		}},
 }
 
+// fromWallet is what of an invoice prepaid credit paid.
+func fromWallet(i *billing.InvoiceDetail) (n int64) {
+	for _, p := range i.Payments {
+		if p.Kind == model.PaidByWallet {
+			n += p.Amount
+		}
+	}
+	return n
+}
+
 // settleRoutes are the acts' pages below the pages of an invoice.
 func settleRoutes(base string, who access) (out []route) {
 	at := base + "/invoices/{invoice}/"
@@ -82,7 +92,7 @@ func settleRoutes(base string, who access) (out []route) {
 			route{method: "GET", pattern: at + a.name, who: who, handle: func(v *visit) error { return v.settlePage(a) }},
 			route{method: "POST", pattern: at + a.name, who: who, handle: func(v *visit) error { return v.settle(a) }})
 	}
-	return append(out,
+	return append(append(out, couponRoutes(base, who)...),
 		route{method: "GET", pattern: at + "credits/{note}/pdf", who: who, handle: (*visit).creditPDF},
 		route{method: "GET", pattern: base + "/terms", who: who, handle: (*visit).terms},
 		route{method: "POST", pattern: base + "/terms", who: who, handle: (*visit).saveTerms})
@@ -136,7 +146,7 @@ func (v *visit) settlePage(a invoiceAct) error {
 	f.Once, f.Date = model.NewID(12), v.Now().UTC().Format(time.DateOnly)
 	if a.offer != nil {
 		if n := a.offer(f.Inv); n > 0 {
-			f.Amount = plainAmount(n, f.Inv.Digits)
+			f.Amount = money.PlainAmount(n, f.Inv.Digits)
 		}
 	}
 	return v.render(settleView(v.settlePageOf(f), f))
@@ -220,23 +230,12 @@ func (v *visit) settle(a invoiceAct) error {
 
 // money reads an amount above zero in minor units.
 func (f *settling) money(field, s string) int64 {
-	whole, places, _ := strings.Cut(s, ".")
-	n, err := strconv.ParseInt(whole+places+strings.Repeat("0", max(f.Inv.Digits-len(places), 0)), 10, 64)
-	if err != nil || model.Decimal(s).Validate() != nil || len(places) > f.Inv.Digits || n <= 0 {
-		f.say(field, "%.40q is not an amount above zero such as %s", s, plainAmount(1250, f.Inv.Digits))
+	n, ok := money.ReadAmount(s, f.Inv.Currency)
+	if !ok {
+		f.say(field, "%.40q is not an amount above zero such as %s", s, money.PlainAmount(1250, f.Inv.Digits))
 		return 0
 	}
 	return n
-}
-
-// plainAmount is an amount as it is typed: 12.50.
-func plainAmount(minor int64, digits int) string {
-	s := strconv.FormatInt(minor, 10)
-	if digits == 0 {
-		return s
-	}
-	s = strings.Repeat("0", max(digits+1-len(s), 0)) + s
-	return s[:len(s)-digits] + "." + s[len(s)-digits:]
 }
 
 // toSettle are the acts that can be done to an invoice now.
@@ -285,6 +284,7 @@ type termsForm struct {
 	Operator  bool
 	Days      string
 	Mail      bool
+	TopUps    bool
 	Reminders string
 	Grace     string
 	Unpaid    string
@@ -312,7 +312,7 @@ func (v *visit) terms() error {
 	if err != nil {
 		return err
 	}
-	f := &termsForm{Days: strconv.Itoa(r.TermDays), Mail: r.Mail, Grace: strconv.Itoa(r.GraceDays), Unpaid: r.Unpaid}
+	f := &termsForm{Days: strconv.Itoa(r.TermDays), Mail: r.Mail, TopUps: r.TopUps, Grace: strconv.Itoa(r.GraceDays), Unpaid: r.Unpaid}
 	var days []string
 	for _, d := range r.Reminders {
 		days = append(days, strconv.Itoa(d))
@@ -329,11 +329,11 @@ func (v *visit) saveTerms() error {
 	if err != nil {
 		return err
 	}
-	f := &termsForm{Days: v.value("termDays"), Mail: v.checked("mail"), Reminders: v.value("reminders"), Grace: v.value("graceDays"), Unpaid: v.value("unpaid"), Taxes: v.rows("taxes", taxColumns)}
+	f := &termsForm{Days: v.value("termDays"), Mail: v.checked("mail"), TopUps: v.checked("topUps"), Reminders: v.value("reminders"), Grace: v.value("graceDays"), Unpaid: v.value("unpaid"), Taxes: v.rows("taxes", taxColumns)}
 	if v.more() {
 		return v.termsPage(200, f)
 	}
-	r := model.BillingRules{Mail: f.Mail, Unpaid: f.Unpaid, GraceDays: was.GraceDays, Reminders: []int{}, Taxes: []model.TaxRate{}}
+	r := model.BillingRules{Mail: f.Mail, TopUps: f.TopUps, Unpaid: f.Unpaid, GraceDays: was.GraceDays, Reminders: []int{}, Taxes: []model.TaxRate{}}
 	if v.realm == control.RealmOperator {
 		r.Unpaid = was.Unpaid // nothing of a tenant stops by itself
 	}

@@ -120,7 +120,8 @@ func (v *visit) exportStage() error {
 	if err != nil {
 		return err
 	}
-	o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: format == "yaml", Host: a.ID + ".execute-api." + v.Gateway.Host, Scheme: v.Gateway.Scheme}
+	at := v.gateway()
+	o := openapi.ExportOptions{Swagger: kind == "swagger", YAML: format == "yaml", Host: a.ID + ".execute-api." + at.Host, Scheme: at.Scheme}
 	if err := o.Extensions(v.query("extensions")); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -34,6 +35,11 @@ func (v *visit) actor() control.Actor {
 	a := v.visitor.Actor
 	a.Source = v.source()
 	return a
+}
+
+// gateway is the public address that the account's calls go to.
+func (v *visit) gateway() *url.URL {
+	return v.Plane.GatewayURL(v.ctx(), v.actor().Tenant, v.Gateway)
 }
 
 func (v *visit) source() string { return serve.Source(v.r, v.BehindProxy) }

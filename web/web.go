@@ -39,6 +39,8 @@ type Options struct {
 	// Local says that console and gateway are reachable from this machine only:
 	// mails can be read and parts be looked at under /dev.
 	Local bool
+	// RunsGateways says that this program runs nodes that gateways are told to have here.
+	RunsGateways bool
 	// BehindProxy says that X-Forwarded-For is set by a proxy of the operator's.
 	BehindProxy bool
 	// Fetch reads a document by its URL, from where tenants may reach.

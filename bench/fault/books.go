@@ -211,7 +211,7 @@ func (t *tally) ask(ctx context.Context, tx pgx.Tx) error {
 			where off <> 0`},
 		{[]any{&t.granted, &t.windows, &t.overGranted}, `
 			select coalesce(sum(w.granted) filter (where p.name = 'limited'), 0)::bigint, count(*) filter (where p.name = 'limited'), count(*) filter (where w.granted > p.quota_limit + w.extension)
-			from quota_window w join subscription s on (s.tenant_id, s.ledger_id) = (w.tenant_id, w.subscription_id)
+			from quota_window w join subscription s on (s.tenant_id, s.ledger_id) = (w.tenant_id, w.subscription_id) and w.kind = 0
 				join plan p on (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)`},
 		{[]any{&t.limitedJournaled, &t.hardJournaled}, `
 			select coalesce(sum(u.calls) filter (where p.name = 'limited'), 0)::bigint, coalesce(sum(u.calls) filter (where p.name = 'hard'), 0)::bigint from (

@@ -157,7 +157,7 @@ func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *mod
 	return r, advance(ctx, tx, b)
 }
 
-// draw notes what the calls of a batch drew of their quotas' leases: with the last of a
+// draw notes what the calls of a batch drew of leases, of quotas and of money: with the last of a
 // start's batches it is known what it did not use. A call counts by the hour in which it
 // ended, against the window of that hour. Where there is no lease, it was of the window
 // before.
@@ -166,11 +166,16 @@ func draw(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
 		tenant       uint32
 		subscription uint64
 		hour         int64
+		kind         uint8
 	}
 	drawn := map[of]uint64{}
 	for i := range b.Lines {
-		if l := &b.Lines[i]; l.Flags&model.FlagQuota != 0 {
-			drawn[of{l.Tenant, l.Subscription, l.Hour}] += l.Calls
+		l := &b.Lines[i]
+		if l.Flags&model.FlagQuota != 0 {
+			drawn[of{l.Tenant, l.Subscription, l.Hour, model.LedgerQuota}] += l.Calls
+		}
+		if l.Flags&model.FlagSpend != 0 {
+			drawn[of{l.Tenant, l.Subscription, l.Hour, model.LedgerSpend}] += l.Calls
 		}
 	}
 	if len(drawn) == 0 {
@@ -179,30 +184,31 @@ func draw(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
 	var tenants []int32
 	var subs, calls []int64
 	var hours []time.Time
+	var kinds []int16
 	for k, n := range drawn {
 		tenants, subs, calls = append(tenants, int32(k.tenant)), append(subs, int64(k.subscription)), append(calls, int64(n))
-		hours = append(hours, time.Unix(k.hour*3600, 0).UTC())
+		hours, kinds = append(hours, time.Unix(k.hour*3600, 0).UTC()), append(kinds, int16(k.kind))
 	}
 	_, err := tx.Exec(ctx, `
 		with drawn as materialized (
-			select s.tenant_id, s.ledger_id as subscription_id, d.hour, sum(d.calls) as calls
-			from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::bigint[]) as d(tenant_id, subscription_id, hour, calls)
+			select s.tenant_id, s.ledger_id as subscription_id, d.kind, d.hour, sum(d.calls) as calls
+			from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::bigint[], $6::smallint[]) as d(tenant_id, subscription_id, hour, calls, kind)
 			join subscription s using (tenant_id, subscription_id)
-			group by 1, 2, 3),
+			group by 1, 2, 3, 4),
 		leases as materialized (
-			select l.tenant_id, l.subscription_id, l.window_start, sum(d.calls) as calls
+			select l.tenant_id, l.subscription_id, l.kind, l.window_start, sum(d.calls) as calls
 			from drawn d, lateral (
 				select * from quota_lease l
-				where (l.tenant_id, l.subscription_id, l.boot) = (d.tenant_id, d.subscription_id, $5) and l.window_start <= d.hour
+				where (l.tenant_id, l.subscription_id, l.kind, l.boot) = (d.tenant_id, d.subscription_id, d.kind, $5) and l.window_start <= d.hour
 				order by l.window_start desc limit 1) l
-			group by 1, 2, 3),
+			group by 1, 2, 3, 4),
 		locked as materialized (
-			select l.tenant_id, l.subscription_id, l.window_start, n.calls from leases n
-			join quota_lease l on (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (n.tenant_id, n.subscription_id, n.window_start, $5)
-			order by l.tenant_id, l.subscription_id, l.window_start for no key update of l)
+			select l.tenant_id, l.subscription_id, l.kind, l.window_start, n.calls from leases n
+			join quota_lease l on (l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot) = (n.tenant_id, n.subscription_id, n.kind, n.window_start, $5)
+			order by l.tenant_id, l.subscription_id, l.kind, l.window_start for no key update of l)
 		update quota_lease l set used = l.used + n.calls from locked n
-		where (l.tenant_id, l.subscription_id, l.window_start, l.boot) = (n.tenant_id, n.subscription_id, n.window_start, $5)`,
-		tenants, subs, hours, calls, b.Boot.String())
+		where (l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot) = (n.tenant_id, n.subscription_id, n.kind, n.window_start, $5)`,
+		tenants, subs, hours, calls, b.Boot.String(), kinds)
 	return err
 }
 

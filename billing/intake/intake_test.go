@@ -23,7 +23,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // world is a database with two tenants on the shared gateway (1) and one alone on
 // a dedicated one.
 type world struct {
-	t         *testing.T
+	t         testing.TB
 	pool      *pgxpool.Pool
 	in        *Intake
 	log       *bytes.Buffer
@@ -32,7 +32,7 @@ type world struct {
 	dedicated int32
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, pool: pgtest.New(t), log: &bytes.Buffer{}}
 	w.in = New(Options{Pool: w.pool, Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: func() time.Time { return noon }})

@@ -295,6 +295,16 @@ func paidWith(inv *billing.InvoiceDetail, kind, reference string) (sum int64) {
 	return sum
 }
 
+// paidBy is what an invoice was paid by a kind of payment.
+func paidBy(inv *billing.InvoiceDetail, kind string) (sum int64) {
+	for _, p := range inv.Payments {
+		if p.Kind == kind {
+			sum += p.Amount
+		}
+	}
+	return sum
+}
+
 // takeOverInvoice books what became of an invoice at Stripe.
 func (r *Rail) takeOverInvoice(ctx context.Context, g *push, si *stripe.Invoice) error {
 	if si.Metadata[localID] != g.local {
@@ -435,7 +445,7 @@ func (r *Rail) bookRefund(ctx context.Context, g *push, re *stripe.Refund) error
 			m := all[i]
 			amount := min(left, m.Surplus())
 			if pass == 1 {
-				amount = min(left, m.Paid)
+				amount = min(left, m.Paid-paidBy(m, model.PaidByWallet)) // what credit paid did not come from a card
 			}
 			if amount <= 0 || paidWith(m, model.PaidBack, re.ID) != 0 {
 				continue

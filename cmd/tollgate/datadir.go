@@ -24,6 +24,7 @@ import (
 //	secret.key       encrypts secrets in the database
 //	postgres/        the embedded server
 //	gateway/         journals and the last snapshot of the node in this process
+//	gateways/NAME/   the same of a gateway that runs beside it, and its token
 type dataDir struct {
 	path string
 	lock *os.File
@@ -44,6 +45,8 @@ type running struct {
 func (d *dataDir) upFile() string   { return filepath.Join(d.path, "up.json") }
 func (d *dataDir) postgres() string { return filepath.Join(d.path, "postgres") }
 func (d *dataDir) gateway() string  { return filepath.Join(d.path, "gateway") }
+
+func (d *dataDir) beside(gateway string) string { return filepath.Join(d.path, "gateways", gateway) }
 
 // make creates the directory and shows that it can be written to.
 func (d *dataDir) make() error {

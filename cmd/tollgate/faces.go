@@ -64,7 +64,7 @@ func (p *program) startFaces(ctx context.Context) error {
 		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Gateway: p.cfg.gateway, PortalURL: portals.URL,
 		Fetch: func(ctx context.Context, url string) ([]byte, error) { return download(ctx, outward, url) },
 		Call:  (&http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: asIs}).Do, GatewayAddr: gatewayAddr, Try: try, TryAuthorizer: tryAuthorizer,
-		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, Stripe: p.stripe, Log: p.log,
+		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, RunsGateways: p.shape.gateway, Stripe: p.stripe, Log: p.log,
 	})
 	if err != nil {
 		return err

@@ -233,6 +233,19 @@ func TestJourney(t *testing.T) {
 	j.look(dev, "portal-apps")
 	dev.Click("Shop")
 	j.look(dev, "portal-app")
+	dev.Click("Spend cap")
+	dev.Fill("cap", "many")
+	dev.Click("Save")
+	if !dev.Says("is not an amount") {
+		t.Errorf("a spend cap of many: %s", dev.Text("main"))
+	}
+	dev.Fill("cap", "20")
+	dev.Fill("alert", "1")
+	j.look(dev, "portal-spend")
+	dev.Click("Save")
+	if !dev.Says("of 20.00") {
+		t.Errorf("the app with a spend cap: %s", dev.Text("main"))
+	}
 	dev.Goto(portal + "/account")
 	j.look(dev, "portal-account")
 	dev.Goto(portal + "/invoices")

@@ -196,20 +196,32 @@ func admitTokenFile(ctx context.Context, plane *control.Plane, gateway, node, fi
 
 func gatewayGroupCommand() *cobra.Command {
 	var name, account string
+	var place control.Place
 	create := &cobra.Command{
-		Use: "create --name NAME [--account ACCOUNT]", Short: "Make a gateway dedicated to an account, or a further shared one", Args: cobra.NoArgs,
+		Use: "create --name NAME [--account ACCOUNT] [--run-at ADDRESS] [--url URL]", Short: "Make a gateway dedicated to an account, or a further shared one", Args: cobra.NoArgs,
 		Long: `Make a gateway dedicated to an account, or a further shared one without --account. Where there is
-such a gateway already, nothing changes. The operator's page of the tenant moves it there.`,
+such a gateway already, nothing changes. The operator's page of the tenant moves it there. With --run-at,
+` + "`tollgate up`" + ` runs a node of it beside itself, in a process of its own; otherwise make a token and start one.`,
 		RunE: onInstallation(func(cmd *cobra.Command, in *installation, _ []string) error {
 			g, err := ensureGateway(cmd.Context(), in.plane, name, account)
 			if err != nil {
 				return err
 			}
+			for _, flag := range []string{"run-at", "run-tls-at", "url"} {
+				if cmd.Flags().Changed(flag) {
+					if err := in.plane.PlaceGateway(cmd.Context(), control.Operator(), name, place); err != nil {
+						return err
+					}
+					g.Place = place
+					break
+				}
+			}
 			v := struct {
-				Name    string `json:"name"`
-				Kind    string `json:"kind"`
-				Account string `json:"account,omitempty"`
-			}{g.Name, g.Kind, g.AccountID}
+				Name    string        `json:"name"`
+				Kind    string        `json:"kind"`
+				Account string        `json:"account,omitempty"`
+				Place   control.Place `json:"place"`
+			}{g.Name, g.Kind, g.AccountID, g.Place}
 			return show(cmd, v, func(w io.Writer) {
 				fmt.Fprintln(w, g.Name)
 			})
@@ -217,6 +229,9 @@ such a gateway already, nothing changes. The operator's page of the tenant moves
 	}
 	create.Flags().StringVar(&name, "name", "", "name of the gateway")
 	create.Flags().StringVar(&account, "account", "", "account that the gateway is for alone")
+	create.Flags().StringVar(&place.Addr, "run-at", "", "address and port where tollgate up runs a node of it")
+	create.Flags().StringVar(&place.TLSAddr, "run-tls-at", "", "the same for TLS")
+	create.Flags().StringVar(&place.URL, "url", "", "public address of the gateway, as callers name it")
 	_ = create.MarkFlagRequired("name")
 	group := &cobra.Command{Use: "gateway", Short: "Gateways: groups of nodes that serve the same", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}

@@ -29,6 +29,9 @@ type planFlags struct {
 	published           bool
 
 	hard, failOpen, softQuota bool
+
+	spendCap, spendMax string
+	prepaid            bool
 }
 
 func (f *planFlags) add(cmd *cobra.Command) {
@@ -43,6 +46,9 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.hard, "hard", false, "keep rate and burst exactly on all nodes together, in Redis or Valkey (else each node has a share)")
 	cmd.Flags().BoolVar(&f.failOpen, "fail-open", false, "while that cannot be asked, go on with shares (else no call passes)")
 	cmd.Flags().BoolVar(&f.softQuota, "soft-quota", false, "give out again what a lost node held of the quota before its usage is in; the quota may be exceeded by it")
+	cmd.Flags().StringVar(&f.spendCap, "spend-cap", "", "what a month of a developer's subscription may cost, where it sets nothing itself, before tax; empty: what it will")
+	cmd.Flags().StringVar(&f.spendMax, "spend-max", "", "the most that a developer may set; empty: anything")
+	cmd.Flags().BoolVar(&f.prepaid, "prepaid", false, "let calls in only as far as the developer's prepaid balance reaches")
 	f.price.add(cmd)
 }
 
@@ -99,6 +105,15 @@ func (f *planFlags) edit(cmd *cobra.Command, stages []model.PlanStage) func(*con
 		}
 		if given("soft-quota") {
 			s.SoftQuota = f.softQuota
+		}
+		if given("spend-cap") {
+			s.SpendCap = model.Decimal(f.spendCap)
+		}
+		if given("spend-max") {
+			s.SpendMax = model.Decimal(f.spendMax)
+		}
+		if given("prepaid") {
+			s.Prepaid = f.prepaid
 		}
 		if s.Price, err = f.price.apply(cmd, s.Price); err != nil {
 			return err

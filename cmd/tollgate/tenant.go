@@ -49,7 +49,7 @@ func tenantCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	outputFlag(tenant)
 	tenant.AddCommand(create, list, tenantCapsCommand(),
-		tenantSuspendCommand(),
+		tenantSuspendCommand(), tenantMoveCommand(),
 		tenantSwitch("resume", "End a suspension", (*control.Plane).ResumeTenant))
 	return tenant
 }
@@ -85,6 +85,18 @@ func tenantSuspendCommand() *cobra.Command {
 	cmd.Use = "suspend ACCOUNT --reason R"
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the account's members and the audit log")
 	_ = cmd.MarkFlagRequired("reason")
+	return cmd
+}
+
+func tenantMoveCommand() *cobra.Command {
+	var gateway string
+	cmd := tenantSwitch("move", "Give an account to the nodes of another gateway",
+		func(p *control.Plane, ctx context.Context, operator control.Actor, account string) error {
+			return p.MoveTenant(ctx, operator, account, gateway)
+		})
+	cmd.Use = "move ACCOUNT --gateway G"
+	cmd.Flags().StringVar(&gateway, "gateway", "", "name of the gateway")
+	_ = cmd.MarkFlagRequired("gateway")
 	return cmd
 }
 

@@ -148,7 +148,7 @@ func serve(cmd *cobra.Command, s shape) error {
 func (p *program) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		p.takeDataDir, p.listen, p.startDatabase, p.startControl, p.startIntake, p.startStripe, p.startWorker,
-		p.startGateway, p.startFaces, p.announce,
+		p.startGateway, p.startFaces, p.startBeside, p.announce,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -253,7 +253,7 @@ func (p *program) startControl(ctx context.Context) error {
 		return err
 	}
 	p.plane, err = control.New(control.Options{Pool: p.pool, SecretKey: key, Log: p.log, Names: p.cfg.names(), CallLogDays: p.cfg.CallLogDays, HardLimits: p.cfg.RedisURL != "", Check: gateway.Check,
-		CheckPolicy: gateway.CheckIdentityPolicy, Region: p.cfg.Region})
+		CheckPolicy: gateway.CheckIdentityPolicy, Region: p.cfg.Region, Afford: billing.New(billing.Options{Pool: p.pool, Log: p.log}).Afford})
 	if err != nil {
 		return err
 	}
@@ -300,15 +300,12 @@ func readyText(r running, cfg *Config) string {
 		fmt.Fprintf(&b, "\n  PAYMENTS ARE NOT REAL: an imitation of Stripe at %s takes test cards, and no money moves\n", cfg.stripe)
 	}
 	fmt.Fprintf(&b, "\n  data         %s\n  gateway TLS  https://%s\n  probes       http://%s/readyz, /metrics\n", cfg.DataDir, r.GatewayTLSAddr, r.AdminAddr)
-	allow := make([]string, len(cfg.allow))
-	for i, p := range cfg.allow {
-		allow[i] = p.String()
-	}
+	allow := strings.ReplaceAll(joined(cfg), ",", ", ")
 	switch {
-	case cfg.UpstreamAllow == "" && len(allow) > 0:
-		fmt.Fprintf(&b, "  upstreams    public addresses and, as this gateway is local, %s (TOLLGATE_UPSTREAM_ALLOW)\n", strings.Join(allow, ", "))
-	case len(allow) > 0:
-		fmt.Fprintf(&b, "  upstreams    public addresses and %s\n", strings.Join(allow, ", "))
+	case cfg.UpstreamAllow == "" && allow != "":
+		fmt.Fprintf(&b, "  upstreams    public addresses and, as this gateway is local, %s (TOLLGATE_UPSTREAM_ALLOW)\n", allow)
+	case allow != "":
+		fmt.Fprintf(&b, "  upstreams    public addresses and %s\n", allow)
 	default:
 		fmt.Fprintf(&b, "  upstreams    public addresses only\n")
 	}

@@ -19,6 +19,12 @@ const (
 // LeaseFunc asks the ledger; it answers every request in order.
 type LeaseFunc func(context.Context, []model.LeaseRequest) ([]model.Lease, error)
 
+// ledgerKey is what units are counted in.
+type ledgerKey struct {
+	subscription uint64
+	kind         uint8 // model.LedgerQuota and so on
+}
+
 // Leaser fetches the units of all quotas of a node. One call to the ledger is
 // under way at a time; what is asked for meanwhile goes into the next.
 type Leaser struct {
@@ -29,9 +35,9 @@ type Leaser struct {
 
 	mu       sync.Mutex
 	queue    []*Quota
-	quotas   map[uint64][]*Quota // open ones, by subscription: one may go on with another's
-	stopping bool                // only closed quotas may still ask
-	over     bool                // nobody may
+	quotas   map[ledgerKey][]*Quota // open ones: a subscription may go on with another's
+	stopping bool                   // only closed quotas may still ask
+	over     bool                   // nobody may
 
 	cancel context.CancelFunc // nil: not started
 	done   chan struct{}
@@ -39,28 +45,38 @@ type Leaser struct {
 
 // NewLeaser is a leaser for the node's process boot.
 func NewLeaser(boot string, lease LeaseFunc) *Leaser {
-	return &Leaser{boot: boot, lease: lease, started: time.Now(), wake: make(chan struct{}, 1), done: make(chan struct{}), quotas: map[uint64][]*Quota{}}
+	return &Leaser{boot: boot, lease: lease, started: time.Now(), wake: make(chan struct{}, 1), done: make(chan struct{}), quotas: map[ledgerKey][]*Quota{}}
 }
 
 // Quota is a subscription's quota on this node. It asks for nothing before its
 // first call.
 func (l *Leaser) Quota(tenant uint32, subscription uint64) *Quota {
-	q := &Quota{leaser: l, tenant: tenant, subscription: subscription, want: firstWant}
+	return l.open(tenant, ledgerKey{subscription, model.LedgerQuota})
+}
+
+// Money is the calls that a subscription's money reaches for, on this node; else as
+// Quota.
+func (l *Leaser) Money(tenant uint32, subscription uint64) *Quota {
+	return l.open(tenant, ledgerKey{subscription, model.LedgerSpend})
+}
+
+func (l *Leaser) open(tenant uint32, of ledgerKey) *Quota {
+	q := &Quota{leaser: l, tenant: tenant, ledger: of, want: firstWant}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.quotas[subscription] = append(l.quotas[subscription], q)
+	l.quotas[of] = append(l.quotas[of], q)
 	return q
 }
 
 func (l *Leaser) forget(q *Quota) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	left := slices.DeleteFunc(l.quotas[q.subscription], func(o *Quota) bool { return o == q })
+	left := slices.DeleteFunc(l.quotas[q.ledger], func(o *Quota) bool { return o == q })
 	if len(left) == 0 {
-		delete(l.quotas, q.subscription)
+		delete(l.quotas, q.ledger)
 		return
 	}
-	l.quotas[q.subscription] = left
+	l.quotas[q.ledger] = left
 }
 
 // held is what this node holds of q's ledger at t.
@@ -68,7 +84,7 @@ func (l *Leaser) held(q *Quota, t int64) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var n int64
-	for _, o := range l.quotas[q.subscription] {
+	for _, o := range l.quotas[q.ledger] {
 		n += o.holds(t)
 	}
 	return n
@@ -78,10 +94,11 @@ func (l *Leaser) held(q *Quota, t int64) int64 {
 // that does not know it any more.
 func (l *Leaser) Recall(r model.Recall) {
 	l.mu.Lock()
-	qs := slices.Clone(l.quotas[r.Subscription])
+	of := ledgerKey{r.Subscription, r.Kind}
+	qs := slices.Clone(l.quotas[of])
 	l.mu.Unlock()
 	if len(qs) == 0 {
-		qs = []*Quota{{leaser: l, tenant: r.Tenant, subscription: r.Subscription, closed: true}}
+		qs = []*Quota{{leaser: l, tenant: r.Tenant, ledger: of, closed: true}}
 	}
 	for _, q := range qs {
 		q.recall(r.WindowStart.UnixNano())

@@ -46,14 +46,15 @@ const (
 	endless = 1 << 62
 )
 
-// Quota is the part of one subscription's quota that this node holds. Calls draw
+// Quota is the part of one subscription's quota, or of what its money reaches for, that
+// this node holds. Calls draw
 // from the current lease with one atomic step; a Leaser fetches more before it
 // is empty, and calls that find nothing wait for the fetch in flight.
 type Quota struct {
-	lease        atomic.Pointer[lease]
-	leaser       *Leaser
-	tenant       uint32
-	subscription uint64
+	lease  atomic.Pointer[lease]
+	leaser *Leaser
+	tenant uint32
+	ledger ledgerKey
 
 	mu      sync.Mutex
 	flight  *flight // the request in flight; nil: none
@@ -308,7 +309,7 @@ func (q *Quota) ask(now time.Time) bool {
 func (q *Quota) request(boot string, now time.Time) model.LeaseRequest {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	r := model.LeaseRequest{Boot: boot, Tenant: q.tenant, Subscription: q.subscription, At: now}
+	r := model.LeaseRequest{Boot: boot, Tenant: q.tenant, Subscription: q.ledger.subscription, Kind: q.ledger.kind, At: now}
 	q.stale = false
 	if q.back.units > 0 && now.UnixNano() < q.back.end {
 		// Sent once, whatever comes of it: a unit lost in a failed request is

@@ -272,6 +272,17 @@ func Help(program string) string {
 	return b.String()
 }
 
+// Knows says that a variable of the environment is a setting of a node, or names a file
+// with one.
+func Knows(name string) bool {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
+		if known := f.Tag.Get("env"); known != "" && (name == known || name == known+"_FILE") {
+			return true
+		}
+	}
+	return false
+}
+
 // Frugal makes the garbage collector run at half the usual growth, unless GOGC
 // says otherwise. Calls allocate nothing, so collections are rare whatever the
 // setting, and what it bounds is memory: keys and routes, not traffic.

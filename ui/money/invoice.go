@@ -56,7 +56,7 @@ func rows(inv *model.InvoiceDetail) []row {
 // names are what lines that are not of calls are called.
 var names = map[string]string{
 	model.MeterFee: "Monthly fee", model.MeterCalls: "Calls", model.MeterBytesOut: "Data out, bytes", model.MeterMinimum: "Up to the minimum of the month",
-	model.MeterMaximum: "Beyond the maximum of the month", model.MeterDiscount: "Discount", model.MeterCoupon: "Coupon",
+	model.MeterMaximum: "Beyond the maximum of the month", model.MeterDiscount: "Discount", model.MeterCoupon: "Coupon", model.MeterTopUp: "Top-up",
 }
 
 // LineName is what a line is called.
@@ -197,6 +197,9 @@ func Title(i *model.Invoice) string {
 	if i.Adjustment {
 		return "Adjustment " + i.Number
 	}
+	if i.TopUp {
+		return "Top-up " + i.Number
+	}
 	if i.Total < 0 { // made before there were adjustments
 		return "Credit note " + i.Number
 	}
@@ -237,6 +240,14 @@ func Standing(i *model.Invoice) (kind, word string) {
 		return "ok", "Paid"
 	}
 	return "ok", "Final"
+}
+
+// PaymentName is what a payment is called.
+func PaymentName(p *model.Payment) string {
+	if p.Kind == model.PaidByWallet && p.Amount < 0 {
+		return "Given back to prepaid credit"
+	}
+	return paid[p.Kind]
 }
 
 // Minor is an amount in minor units of an invoice's currency, with it.
@@ -298,7 +309,7 @@ func notes(inv *model.InvoiceDetail) []string {
 			break
 		}
 	}
-	if inv.Final && inv.FinalizedAt.Before(inv.End) {
+	if inv.Final && !inv.TopUp && inv.FinalizedAt.Before(inv.End) {
 		out = append(out, "The month was not over when this was made: what was used after it is on a later invoice.")
 	}
 	if inv.Adjustment {

@@ -358,6 +358,9 @@ func facts(inv *model.InvoiceDetail) [][2]string {
 	} else {
 		out = append(out, [2]string{"As of", ui.Stamp(inv.CreatedAt)})
 	}
+	if inv.TopUp { // of no time
+		return out
+	}
 	return append(out, [2]string{"Period", Period(&inv.Invoice)})
 }
 
