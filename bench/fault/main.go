@@ -67,6 +67,7 @@ func main() {
 	}
 	if o.restore {
 		o.crashes = max(o.crashes, 4)
+		o.disks = false // on a full disk a node gives up first what it keeps to hand in again
 	}
 	log := func(format string, a ...any) {
 		fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", a...)
