@@ -13,6 +13,7 @@ import (
 	"tollgate/bench/rig"
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/billing/stripe"
 	"tollgate/model"
 )
 
@@ -21,14 +22,17 @@ import (
 type books struct {
 	billing *billing.Billing
 	pool    *pgxpool.Pool
-	month   time.Time
+	rail    atomic.Pointer[stripe.Rail] // nil: nobody brings invoices to Stripe yet
+	sellers []seller                    // who bill developers, beside the operator
+	months  []time.Time                 // that the run may take part in
 	final   atomic.Int64
 	log     func(format string, a ...any)
 }
 
-// The price of a call is no whole number of cents, and of the first million another.
+// The price of a call is no whole number of cents, and of the first million another. It is
+// more than a cent, so that not even the last call is left off for being worth nothing.
 var sheet = model.PriceSheet{Currency: "USD", MonthlyFee: "9.90", Included: 1000, Tiers: []model.PriceTier{
-	{UpTo: 100_000, Price: "3.57", Per: 1_000_000}, {UpTo: 1_000_000, Price: "0.000001001"}, {Price: "0.0000003"}}}
+	{UpTo: 100_000, Price: "13.57", Per: 1000}, {UpTo: 1_000_000, Price: "0.010010001"}, {Price: "0.0123"}}}
 
 var biller = billing.By{Name: "fault", Role: "operator", Source: "fault"}
 
@@ -37,8 +41,21 @@ func openBooks(ctx context.Context, url string, log func(string, ...any)) (*book
 	if err != nil {
 		return nil, err
 	}
-	b := &books{billing: billing.New(billing.Options{Pool: pool}), pool: pool, month: time.Now().UTC(), log: log}
-	return b, b.billing.AddOperatorSheet(ctx, biller, sheet, b.month)
+	b := &books{pool: pool, log: log}
+	b.billing = billing.New(billing.Options{Pool: pool, Changed: func(ctx context.Context, tx pgx.Tx, tenant uint32, invoice string, opened bool) error {
+		if r := b.rail.Load(); r != nil {
+			return r.Changed(ctx, tx, tenant, invoice, opened)
+		}
+		return nil
+	}})
+	// Clocks are wrong by up to an hour, and a run may see a month end.
+	for _, at := range []time.Duration{-2 * time.Hour, 12 * time.Hour} {
+		y, m, _ := time.Now().UTC().Add(at).Date()
+		if month := time.Date(y, m, 1, 0, 0, 0, 0, time.UTC); len(b.months) == 0 || b.months[0] != month {
+			b.months = append(b.months, month)
+		}
+	}
+	return b, b.billing.AddOperatorSheet(ctx, biller, sheet, b.months[0])
 }
 
 func (b *books) close() { b.pool.Close() }
@@ -49,19 +66,47 @@ func (b *books) made() int64 { return b.final.Load() }
 // away is done again.
 func (b *books) bill(ctx context.Context, rnd *rand.Rand) error {
 	for pause(ctx, random(rnd, 3*time.Second)) {
-		if n, err := b.once(ctx); err == nil {
-			b.final.Add(int64(n))
-		}
+		n, _ := b.once(ctx)
+		b.final.Add(int64(n))
 	}
 	return nil
 }
 
-// once makes the month's drafts and makes them final, and says how many there were.
-func (b *books) once(ctx context.Context) (int, error) {
-	if _, err := b.billing.Run(ctx, billing.Operator, biller, b.month); err != nil {
+// month is the one that it is.
+func (b *books) month() time.Time {
+	last := b.months[len(b.months)-1]
+	if last.After(time.Now()) {
+		return b.months[0]
+	}
+	return last
+}
+
+// once makes the drafts of all books and makes them final, and says how many there were.
+func (b *books) once(ctx context.Context) (n int, err error) {
+	scopes := []billing.Scope{billing.Operator}
+	for _, s := range b.sellers {
+		scopes = append(scopes, billing.Scope{Tenant: s.tenant})
+	}
+	for _, month := range b.months {
+		if month.After(time.Now()) {
+			continue
+		}
+		for _, s := range scopes {
+			done, err := b.of(ctx, s, month)
+			n += done
+			if err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (b *books) of(ctx context.Context, s billing.Scope, month time.Time) (int, error) {
+	if _, err := b.billing.Run(ctx, s, biller, month); err != nil {
 		return 0, err
 	}
-	drafts, err := b.billing.Drafts(ctx, billing.Operator, b.month)
+	drafts, err := b.billing.Drafts(ctx, s, month)
 	if err != nil {
 		return 0, err
 	}
@@ -69,8 +114,18 @@ func (b *books) once(ctx context.Context) (int, error) {
 	for _, d := range drafts {
 		ids = append(ids, d.ID)
 	}
-	done, err := b.billing.Finalize(ctx, billing.Operator, biller, ids, true)
+	done, err := b.billing.Finalize(ctx, s, biller, ids, true)
 	return len(done), err
+}
+
+// change runs a transaction that sees and may write the rows of all tenants.
+func (b *books) change(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `select set_config('tollgate.tenant', '*', true)`); err != nil {
+			return err
+		}
+		return f(tx)
+	})
 }
 
 // reconcile bills what is left, and counts for good.
@@ -102,6 +157,23 @@ func (b *books) reconcile(ctx context.Context, t *tally) error {
 	return b.look(ctx, func(tx pgx.Tx) error { return t.ask(ctx, tx) })
 }
 
+// check runs all checks that run in production every hour.
+func (b *books) check(ctx context.Context, t *tally) (err error) {
+	if err := b.billing.Check(ctx); err != nil {
+		return err
+	}
+	t.checks, err = b.billing.Checks(ctx)
+	return err
+}
+
+// age makes all batches six weeks old: what was handed in once is known for ever.
+func (b *books) age(ctx context.Context) error {
+	return b.change(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `update usage_batch set received_at = received_at - interval '6 weeks'`)
+		return err
+	})
+}
+
 // look reads the rows of all tenants, as of one instant.
 func (b *books) look(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, b.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
@@ -131,19 +203,20 @@ func (t *tally) ask(ctx context.Context, tx pgx.Tx) error {
 		{[]any{&t.invoices, &t.serials}, `select count(*), coalesce(max(serial), 0) from invoice where seller = 'operator' and state = 'final'`},
 		{[]any{&t.drafts}, `select count(*) from invoice where state = 'draft'`},
 		{[]any{&t.rated}, `
-			select coalesce((select l.quantity::bigint from invoice i join invoice_line l using (tenant_id, invoice_id)
-				where i.seller = 'operator' and i.state = 'final' and l.meter = 'calls' order by i.serial desc limit 1), 0)`},
+			select coalesce(sum(quantity), 0)::bigint from (
+				select distinct on (i.tenant_id, i.period_start) l.quantity from invoice i join invoice_line l using (tenant_id, invoice_id)
+				where i.seller = 'operator' and i.state = 'final' and l.meter = 'calls' order by i.tenant_id, i.period_start, i.serial desc) x`},
 		{[]any{&t.unbalanced}, `
-			select count(*) from (select i.total - sum(l.amount) as off from invoice i join invoice_line l using (tenant_id, invoice_id) group by i.tenant_id, i.invoice_id, i.total) x
+			select count(*) from (select i.total - i.tax - sum(l.amount) as off from invoice i join invoice_line l using (tenant_id, invoice_id) group by i.tenant_id, i.invoice_id, i.total, i.tax) x
 			where off <> 0`},
-		{[]any{&t.granted, &t.overGranted}, `
-			select coalesce(sum(w.granted) filter (where p.name = 'limited'), 0)::bigint, count(*) filter (where w.granted > p.quota_limit + w.extension)
+		{[]any{&t.granted, &t.windows, &t.overGranted}, `
+			select coalesce(sum(w.granted) filter (where p.name = 'limited'), 0)::bigint, count(*) filter (where p.name = 'limited'), count(*) filter (where w.granted > p.quota_limit + w.extension)
 			from quota_window w join subscription s on (s.tenant_id, s.ledger_id) = (w.tenant_id, w.subscription_id) and w.kind = 0
 				join plan p on (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)`},
-		{[]any{&t.limitedJournaled}, `
-			select coalesce(sum(u.calls), 0)::bigint from (
+		{[]any{&t.limitedJournaled, &t.hardJournaled}, `
+			select coalesce(sum(u.calls) filter (where p.name = 'limited'), 0)::bigint, coalesce(sum(u.calls) filter (where p.name = 'hard'), 0)::bigint from (
 				select tenant_id, subscription_id, calls from usage_line where flags & 1 = 1 union all select tenant_id, subscription_id, calls from usage_hour where flags & 1 = 1) u
-			join subscription s using (tenant_id, subscription_id) join plan p using (tenant_id, plan_id) where p.name = 'limited'`},
+			join subscription s using (tenant_id, subscription_id) join plan p using (tenant_id, plan_id)`},
 	} {
 		if err := tx.QueryRow(ctx, q.sql).Scan(q.into...); err != nil {
 			return fmt.Errorf("%w in %s", err, q.sql)

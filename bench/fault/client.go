@@ -26,14 +26,18 @@ type load struct {
 	targets  []*target // connections are spread over them
 	requests [][]byte
 	scarce   [][]byte // of the key whose quota ends
+	hard     [][]byte // of the key whose throttle is hard
 
-	served  atomic.Int64 // answers with status 200
-	limited atomic.Int64 // of them for the key whose quota ends
-	refused atomic.Int64 // answers with status 429, all of them for that key
-	hurry   atomic.Bool  // only that key's calls are made
-	stop    atomic.Bool
-	wg      sync.WaitGroup
-	fail    func(error) // called at what no accident explains
+	served    atomic.Int64 // answers with status 200
+	limited   atomic.Int64 // of them for the key whose quota ends
+	refused   atomic.Int64 // answers with status 429 to that key
+	throttled atomic.Int64 // answers with status 429 to the key whose throttle is hard
+	open      atomic.Int64 // answers with status 200 to that key while its counters were away
+	away      atomic.Int64 // odd while they are
+	hurry     atomic.Bool  // only that key's calls are made
+	stop      atomic.Bool
+	wg        sync.WaitGroup
+	fail      func(error) // called at what no accident explains
 
 	clients []*client
 }
@@ -48,7 +52,7 @@ type target struct {
 type client struct {
 	ids      []journal.CallID // of answers received whole
 	statuses map[int]int64
-	refused  int64 // answers that the quota explains
+	refused  int64 // answers that a limit explains
 	broken   int64 // calls whose answer did not come
 	buf      []byte
 }
@@ -103,10 +107,14 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 			return err
 		}
-		request, scarce := l.requests[n%len(l.requests)], l.hurry.Load() || n/len(l.clients)%8 == 0
-		if scarce {
-			request = l.scarce[n%len(l.scarce)]
+		request, scarce, hard := l.requests[n%len(l.requests)], l.hurry.Load() || n/len(l.clients)%8 == 0, n/len(l.clients)%16 == 4
+		switch {
+		case scarce:
+			request, hard = l.scarce[n%len(l.scarce)], false
+		case hard:
+			request = l.hard[n%len(l.hard)]
 		}
+		away := l.away.Load()
 		status, err := c.call(conn, request)
 		switch {
 		case err == nil && status == 200:
@@ -115,8 +123,15 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 			if scarce {
 				l.limited.Add(1)
 			}
-		case err == nil && status == 429 && scarce:
-			l.refused.Add(1)
+			if hard && away%2 == 1 && l.away.Load() == away {
+				l.open.Add(1)
+			}
+		case err == nil && status == 429 && (scarce || hard):
+			if scarce {
+				l.refused.Add(1)
+			} else {
+				l.throttled.Add(1)
+			}
 			c.statuses[status]-- // none of the others may be
 			c.refused++
 		case err == nil:

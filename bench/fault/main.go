@@ -1,9 +1,10 @@
 // Command fault shows that no call is lost or billed twice between an answer and
 // the bill. It makes calls through real gateway processes and notes the id of
-// every answer it got whole, while gateways, control planes and workers are killed,
-// Postgres crashes, the line between gateways and control planes repeats and swallows
-// what passes, and months are billed meanwhile; then it compares its notes with the
-// journals, with what Postgres holds and with the invoices.
+// every answer it got whole, while gateways, control planes, workers and Redis are
+// killed, Postgres crashes, an hour passes without it, lines are cut and stay half-open,
+// clocks are stepped, a disk fills, usage is handed in torn and twice, months are billed,
+// and Stripe does what it was asked and does not say so; then it compares its notes with
+// the journals, with what Postgres holds, with the invoices and with what Stripe has.
 //
 // It must never forgive: a difference of one call is a failure.
 package main
@@ -31,6 +32,10 @@ type options struct {
 	killEvery  time.Duration // on average
 	crashEvery time.Duration
 	outage     time.Duration // of Postgres, on average
+	partEvery  time.Duration // a line is held, on average
+	tradeEvery time.Duration // a developer comes, on average
+	clocks     bool          // are stepped
+	disks      bool          // are filled
 	restore    bool          // Postgres comes back from its third crash as it was at its first
 	seed       uint64
 }
@@ -46,10 +51,14 @@ func main() {
 	flag.Int64Var(&o.quota, "quota", 0, "calls that one key may make; 0: a twentieth of calls")
 	flag.DurationVar(&o.outage, "outage", time.Second, "mean time that Postgres is away")
 	flag.BoolVar(&o.restore, "restore", false, "at its third crash Postgres is restored from a copy made at its first; what quotas were granted meanwhile is forgotten with it, so I12 is not judged")
+	flag.DurationVar(&o.partEvery, "part-every", 8*time.Second, "mean time between partitions")
+	flag.DurationVar(&o.tradeEvery, "trade-every", 700*time.Millisecond, "mean time between new developers, who pay through Stripe")
+	flag.BoolVar(&o.clocks, "clocks", true, "step the gateways' clocks; takes a build of Go's library, a minute the first time")
+	flag.BoolVar(&o.disks, "disks", true, "fill a gateway's disk; takes the right to mount one")
 	flag.IntVar(&o.kills, "kills", 20, "kill -9 of gateways, at least")
 	flag.IntVar(&o.crashes, "crashes", 4, "crashes of Postgres, at least")
 	flag.IntVar(&o.conns, "conns", 16, "client connections")
-	flag.DurationVar(&o.killEvery, "kill-every", 1500*time.Millisecond, "mean time between kills")
+	flag.DurationVar(&o.killEvery, "kill-every", 2*time.Second, "mean time between kills")
 	flag.DurationVar(&o.crashEvery, "crash-every", 6*time.Second, "mean time between crashes")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "seed of the accidents")
 	flag.Parse()
@@ -58,6 +67,7 @@ func main() {
 	}
 	if o.restore {
 		o.crashes = max(o.crashes, 4)
+		o.disks = false // on a full disk a node gives up first what it keeps to hand in again
 	}
 	log := func(format string, a ...any) {
 		fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", a...)

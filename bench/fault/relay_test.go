@@ -136,7 +136,7 @@ func TestClientNotesWholeAnswersOnly(t *testing.T) {
 	}))
 	defer server.Close()
 	get := [][]byte{[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")}
-	l := &load{targets: []*target{{addr: strings.TrimPrefix(server.URL, "http://")}}, requests: get, scarce: get}
+	l := &load{targets: []*target{{addr: strings.TrimPrefix(server.URL, "http://")}}, requests: get, scarce: get, hard: get}
 	enough := make(chan struct{})
 	var end sync.Once
 	l.fail = func(err error) { t.Error(err); end.Do(func() { close(enough) }) }

@@ -31,14 +31,25 @@ type world struct {
 	relay    *relay
 	load     *load
 	books    *books
+	till     *till
 	api      string
+	addrs    []string // of the control planes
 
 	gateways []*member
 	controls []*member
 	workers  []*member
+	counters *member // of hard throttles
+	lines    []*line
+	clocks   []*clock // of the gateways
 
 	mu      sync.Mutex
 	crashes int
+
+	fast  sync.RWMutex // held while an hour passes within seconds
+	began time.Time    // the load
+
+	// What happened, by kind.
+	parted, filled, forgot, steps, hours atomic.Int64
 
 	fail context.CancelCauseFunc
 }
@@ -49,6 +60,7 @@ type member struct {
 	launch func() (*rig.Process, error)
 	ready  func(context.Context, *rig.Process) error
 	node   *rig.Node // of a gateway
+	disk   *disk     // that can be filled; nil: it is the machine's own
 
 	process  *rig.Process
 	kills    int
@@ -79,6 +91,12 @@ func run(ctx context.Context, o options, log func(string, ...any)) (*tally, erro
 	if w.relay != nil {
 		w.relay.close()
 	}
+	if w.till != nil {
+		w.till.close()
+	}
+	for _, n := range w.lines {
+		n.close()
+	}
 	if w.books != nil {
 		w.books.close()
 	}
@@ -89,6 +107,7 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 	if err := w.setUp(ctx); err != nil {
 		return nil, err
 	}
+	w.began = time.Now()
 	w.load.start(ctx, w.o.conns)
 	if err := w.accidents(ctx); err != nil {
 		return nil, err
@@ -105,7 +124,9 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	t := &tally{statuses: statuses, limited: w.load.limited.Load(), quota: w.o.quota, nodes: len(w.gateways)}
+	t := &tally{statuses: statuses, limited: w.load.limited.Load(), quota: w.o.quota, nodes: len(w.gateways), failedOpen: w.load.open.Load()}
+	// A server that forgets gives every bucket a full burst.
+	t.hardMost = int64(hardRate*time.Since(w.began).Seconds()) + hardBurst*(1+w.forgot.Load())
 	for kind, ms := range map[string][]*member{"gateways": w.gateways, "control planes": w.controls, "workers": w.workers} {
 		kills, restarts := 0, 0
 		for _, m := range ms {
@@ -117,6 +138,9 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 		w.log("%d %s: %d kills, %d times ended by themselves", len(ms), kind, kills, restarts)
 	}
 	w.log("%d crashes of Postgres; answers by status %v, %d calls cut; batches delivered %v", w.crashes, statuses, broken, w.relay)
+	w.log("%d partitions, %d full disks, %d steps of clocks, %d hours that passed at once, counters killed %d times, %d calls throttled by them",
+		w.parted.Load(), w.filled.Load(), w.steps.Load(), w.hours.Load(), w.forgot.Load(), w.load.throttled.Load())
+	w.log("Stripe: %d mishaps, %d restarts, %d forged events, %d of another account", w.till.mishaps.Load(), w.till.restarts.Load(), w.till.forged.Load(), w.till.crossed.Load())
 	w.relay.rest()
 	// A clean end seals the last boot's journal, the new start hands in what is left.
 	var ids []journal.CallID
@@ -140,91 +164,39 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 	if err := w.settle(ctx, t); err != nil {
 		return t, err
 	}
-	err := w.books.reconcile(ctx, t)
+	return t, w.judge(ctx, t)
+}
+
+// judge brings the books to an end and looks whether they hold.
+func (w *world) judge(ctx context.Context, t *tally) error {
+	if err := w.books.reconcile(ctx, t); err != nil {
+		return err
+	}
 	w.log("books reconciled")
-	return t, err
+	if err := w.till.rest(ctx); err != nil {
+		return err
+	}
+	if err := w.till.compare(ctx, t); err != nil {
+		return err
+	}
+	w.log("Stripe compared")
+	if err := w.books.check(ctx, t); err != nil {
+		return err
+	}
+	if err := w.books.isolate(ctx, t); err != nil {
+		return err
+	}
+	// Weeks later the same batches come once more: their names are pruned by then.
+	if err := w.books.age(ctx); err != nil {
+		return err
+	}
+	if err := w.relay.again(ctx); err != nil {
+		return err
+	}
+	lines, _, err := billed(ctx, w.tollgate.Postgres.URL())
+	t.aged = lines - t.billed
+	return err
 }
-
-// setUp starts Postgres, the control planes, workers, the relay, the upstream and
-// gateways that keep their journals.
-func (w *world) setUp(ctx context.Context) error {
-	var err error
-	if w.tollgate, err = w.rig.NewTollgate(ctx); err != nil {
-		return err
-	}
-	t := w.tollgate
-	var addrs []string
-	for i := range w.o.controls {
-		p, err := t.NewPart(fmt.Sprintf("control-%d", i+1), "control", "TOLLGATE_JOBS=false")
-		if err != nil {
-			return err
-		}
-		addrs = append(addrs, p.Addr)
-		w.controls = append(w.controls, &member{name: p.Name, launch: p.Launch, ready: p.Ready})
-	}
-	for i := range w.o.workers {
-		p, err := t.NewPart(fmt.Sprintf("worker-%d", i+1), "worker")
-		if err != nil {
-			return err
-		}
-		w.workers = append(w.workers, &member{name: p.Name, launch: p.Launch, ready: p.Ready})
-	}
-	for _, m := range slices.Concat(w.controls, w.workers) {
-		if err := m.start(ctx); err != nil {
-			return err
-		}
-	}
-	if err := t.CreateTenant(ctx); err != nil {
-		return err
-	}
-	upstream, err := w.rig.StartUpstream(ctx, rig.AnyCPU)
-	if err != nil {
-		return err
-	}
-	doc, err := rig.Document("fault", upstream, services, true)
-	if err != nil {
-		return err
-	}
-	if w.api, err = t.Publish(ctx, "fault", doc); err != nil {
-		return err
-	}
-	keys := rig.Keys(201)
-	keys, limited := keys[:200], keys[200:]
-	if err := t.Plan(ctx, w.api, keys); err != nil {
-		return err
-	}
-	if err := t.LimitedPlan(ctx, "limited", w.api, w.o.quota, limited); err != nil {
-		return err
-	}
-	if w.books, err = openBooks(ctx, t.Postgres.URL(), w.log); err != nil {
-		return err
-	}
-	if w.relay, err = startRelay(addrs, w.o.seed); err != nil {
-		return err
-	}
-	w.load = &load{fail: w.fail}
-	for i := range w.o.gateways {
-		n, err := t.NewNode(ctx, fmt.Sprintf("fault-%d", i+1), w.relay.addr, rig.AnyCPU, "TOLLGATE_JOURNAL_KEEP=1099511627776")
-		if err != nil {
-			return err
-		}
-		m := &member{name: fmt.Sprintf("gateway-%d", i+1), launch: n.Launch, ready: n.Ready, node: n}
-		if err := m.start(ctx); err != nil {
-			return err
-		}
-		w.gateways = append(w.gateways, m)
-		w.load.targets = append(w.load.targets, &target{addr: n.Addr})
-	}
-	for _, q := range rig.Requests(1000, w.api, services, keys) {
-		w.load.requests = append(w.load.requests, []byte(q))
-	}
-	for _, q := range rig.Requests(100, w.api, services, limited) {
-		w.load.scarce = append(w.load.scarce, []byte(q))
-	}
-	return nil
-}
-
-const services = 10
 
 // accidents happen until there were enough of each kind and enough calls.
 func (w *world) accidents(ctx context.Context) error {
@@ -248,156 +220,37 @@ func (w *world) accidents(ctx context.Context) error {
 		strike(func(ctx context.Context, rnd *rand.Rand) error { return w.keeper(ctx, rnd, m) })
 	}
 	strike(w.crasher)
+	strike(w.forgetter)
 	strike(w.books.bill)
+	strike(w.till.trade)
+	strike(w.till.misbehave)
+	strike(w.till.forge)
+	for _, n := range w.lines {
+		strike(func(ctx context.Context, rnd *rand.Rand) error { return w.part(ctx, rnd, n) })
+	}
+	for _, c := range w.clocks {
+		strike(func(ctx context.Context, rnd *rand.Rand) error { return w.stepper(ctx, rnd, c) })
+	}
+	for _, m := range w.gateways {
+		if m.disk != nil {
+			strike(func(ctx context.Context, rnd *rand.Rand) error { return w.filler(ctx, rnd, m.disk) })
+		}
+	}
 	began, last := time.Now(), time.Now()
 	err := rig.Poll(ctx, nil, "enough calls and accidents", func() bool {
 		n := w.load.served.Load()
-		kills, enough := w.killed()
+		kills, each := w.killed()
+		enough, missing := w.enough()
 		if time.Since(last) > 10*time.Second {
 			last = time.Now()
-			w.log("%d calls served, %d kills, %d crashes, %d invoices", n, kills, w.crashed(), w.books.made())
+			w.log("%d calls served, %d kills, %d crashes, %d invoices %s", n, kills, w.crashed(), w.books.made(), missing)
 		}
-		return n >= w.o.calls && kills >= w.o.kills && enough && w.crashed() >= w.o.crashes
+		return n >= w.o.calls && kills >= w.o.kills && each && enough && w.crashed() >= w.o.crashes
 	})
 	w.log("accidents lasted %v", time.Since(began).Round(time.Second))
 	stop()
 	wg.Wait() // each leaves its part running
 	return err
-}
-
-// killed is how often gateways were killed, and whether every process was.
-func (w *world) killed() (gateways int, all bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	all = true
-	for _, m := range slices.Concat(w.gateways, w.controls, w.workers) {
-		all = all && m.kills > 0
-	}
-	for _, m := range w.gateways {
-		gateways += m.kills
-	}
-	return gateways, all
-}
-
-func (w *world) crashed() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.crashes
-}
-
-// kill ends a process with kill -9 and starts it again.
-func (w *world) kill(m *member) (err error) {
-	m.process.Kill()
-	w.mu.Lock()
-	m.kills++
-	w.mu.Unlock()
-	m.process, err = m.launch()
-	return err
-}
-
-// killer kills a gateway at random instants, now and then while it is starting.
-func (w *world) killer(ctx context.Context, rnd *rand.Rand, m *member, at *target) error {
-	for pause(ctx, random(rnd, time.Duration(len(w.gateways))*w.o.killEvery)) {
-		for {
-			select {
-			case <-m.process.Done():
-				return fmt.Errorf("%s ended before it was killed\n%s", m.name, m.process.Tail())
-			default:
-			}
-			if err := w.kill(m); err != nil {
-				return err
-			}
-			if rnd.IntN(4) > 0 || !pause(ctx, random(rnd, 100*time.Millisecond)) {
-				break
-			}
-		}
-		// Not the accidents' context: their end must not leave it half started.
-		before := at.served.Load()
-		if err := m.ready(context.WithoutCancel(ctx), m.process); err != nil {
-			return err
-		}
-		// What is struck down next has something to lose then, however slow the machine is.
-		if !w.serves(ctx, &at.served, before+w.o.calls/1000/int64(len(w.gateways))) {
-			break
-		}
-	}
-	return nil
-}
-
-// serves waits until so many calls were served, and is false when the accidents end before.
-func (w *world) serves(ctx context.Context, served *atomic.Int64, want int64) bool {
-	return rig.Poll(ctx, nil, "calls to be served again", func() bool { return served.Load() > want }) == nil
-}
-
-// crasher ends Postgres as a crash would, leaves it down for a moment and starts
-// it again on the same directory.
-func (w *world) crasher(ctx context.Context, rnd *rand.Rand) error {
-	for pause(ctx, random(rnd, w.o.crashEvery)) {
-		if err := w.tollgate.Postgres.Crash(); err != nil {
-			return err
-		}
-		pause(ctx, random(rnd, w.o.outage))
-		if err := w.turnBack(); err != nil {
-			return err
-		}
-		if err := w.tollgate.StartPostgres(context.WithoutCancel(ctx)); err != nil {
-			return err
-		}
-		w.mu.Lock()
-		w.crashes++
-		w.mu.Unlock()
-		if !w.serves(ctx, &w.load.served, w.load.served.Load()+w.o.calls/1000) {
-			break
-		}
-	}
-	return nil
-}
-
-// turnBack copies the files of Postgres at its first crash, and puts them back at its third.
-func (w *world) turnBack() error {
-	switch n := w.crashed(); {
-	case !w.o.restore:
-	case n == 0:
-		return w.tollgate.Backup()
-	case n == 2:
-		w.log("Postgres is restored as it was at its first crash")
-		return w.tollgate.Restore()
-	}
-	return nil
-}
-
-// keeper kills a control plane or a worker now and then, and starts it again when it ended
-// by itself, as a service manager does.
-func (w *world) keeper(ctx context.Context, rnd *rand.Rand, m *member) error {
-	for {
-		again, cancel := context.WithTimeout(ctx, random(rnd, 4*w.o.killEvery))
-		select {
-		case <-again.Done():
-			cancel()
-			if ctx.Err() != nil {
-				return nil
-			}
-			if err := w.kill(m); err != nil {
-				return err
-			}
-		case <-m.process.Done():
-			cancel()
-			w.mu.Lock()
-			m.restarts++
-			w.mu.Unlock()
-			pause(ctx, 200*time.Millisecond) // not in a circle while the database is away
-			var err error
-			if m.process, err = m.launch(); err != nil {
-				return err
-			}
-		}
-		_ = m.ready(ctx, m.process) // not ready, or ended again: the next turn sees to it
-	}
-}
-
-// random is a time around mean, from nothing to twice of it.
-func random(rnd *rand.Rand, mean time.Duration) time.Duration {
-	return time.Duration(rnd.Int64N(int64(2 * mean)))
 }
 
 // settle waits until Postgres holds as many calls as the journals, then delivers

@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -31,7 +35,31 @@ type tally struct {
 	quota, limited   int64 // its limit, and the calls it was let make
 	limitedJournaled int64
 	granted          int64 // what Postgres gave to nodes
+	windows          int64 // that it was given of: two at a month's end
 	overGranted      int64 // windows of which more was granted than there is
+
+	// Of the key whose throttle is hard.
+	hardMost, hardJournaled int64 // what it may be let make, and what it was
+	failedOpen              int64 // while nobody could count
+
+	// What Stripe has when all came to an end.
+	remotes, paidRemotes int64 // invoices, and of them those that are paid
+	strays               int64 // that are nobody's, or there twice, or not there
+	unequal              int64 // whose amounts are not ours
+	stale                int64 // whose state here is another one
+	forgotten, said      int64 // that a restored database does not know, and that it says so of
+	fees, shares         int64 // what the operator got, and its share
+	crossed              int64 // what is on two accounts, or gave another share
+	events, unworked     int64 // webhooks, and those neither done nor ignored
+	sweptEvents          int64 // that were found by asking
+	crossedEvents        int64 // of another account, and not ignored
+	forged, believed     int64
+
+	checks []model.Check // of the books, as they run in production
+	aged   int64         // calls that weeks-old batches brought once more
+
+	tables, tenants int64 // looked at as each tenant
+	foreign, blind  int64 // rows of others seen, and tenants who saw none of their own
 
 	// What Postgres says when all is in.
 	boots, gaps int64 // starts of gateways, and those whose batches have a gap
@@ -56,7 +84,7 @@ func (t *tally) String() string {
 }
 
 // invariant is one of those that must hold at the end, with its figures. Their numbers are
-// those of docs/invariants.md.
+// those of the checks of the books.
 type invariant struct {
 	name    string
 	figures string
@@ -106,11 +134,68 @@ func (t *tally) invariants(o options) []invariant {
 	say("I6", fmt.Sprintf("replayed %d invoices different %d", t.invoices, t.replayed), rule(t.replayed == 0, "%d lines are not what their cut gives", t.replayed))
 	say("I7", fmt.Sprintf("unbalanced %d", t.unbalanced), rule(t.unbalanced == 0, "the lines of %d invoices are not their total", t.unbalanced))
 	say("I9", fmt.Sprintf("invoices %d latest number %d", t.invoices, t.serials), rule(t.invoices == t.serials && t.invoices > 0, "%d invoices are final, the latest is number %d", t.invoices, t.serials))
+	say("I8", fmt.Sprintf("at Stripe %d invoices, %d paid, %d forgotten, %d of them told", t.remotes, t.paidRemotes, t.forgotten, t.said),
+		rule(t.said >= t.forgotten, "%d invoices at Stripe were forgotten by a restored database, and %d of them are shown", t.forgotten, t.said),
+		rule(t.strays == 0, "%d invoices at Stripe are nobody's, twice there or not there", t.strays),
+		rule(t.unequal == 0, "%d invoices at Stripe have other amounts", t.unequal))
 	say("I12", fmt.Sprintf("quota %d served %d journaled %d granted %d", t.quota, t.limited, t.limitedJournaled, t.granted),
 		rule(o.restore || t.limitedJournaled <= t.granted && t.limited <= t.limitedJournaled, "more was used than was granted"),
-		rule(o.restore || t.granted <= t.quota && t.overGranted == 0, "more was granted than there is"))
+		rule(o.restore || t.granted <= t.quota*max(1, t.windows) && t.overGranted == 0, "more was granted than there is"))
 	say("I13", fmt.Sprintf("unrated %d", t.unrated), rule(t.unrated == 0, "%d calls belong to no subscription", t.unrated))
+	say("I14", fmt.Sprintf("application fees %d shares %d", t.fees, t.shares),
+		rule(t.crossed == 0 && t.fees == t.shares, "%d accounts or objects are not apart, or gave another share", t.crossed),
+		rule(t.crossedEvents == 0, "%d events of one account moved something of another", t.crossedEvents))
+	say("I15", fmt.Sprintf("tables %d tenants %d foreign rows %d", t.tables, t.tenants, t.foreign),
+		rule(t.foreign == 0, "%d rows were seen by who does not own them", t.foreign),
+		rule(t.blind == 0, "%d tenants did not see their own rows: that shows nothing", t.blind))
+	say("I16", fmt.Sprintf("events %d swept %d forged %d", t.events, t.sweptEvents, t.forged),
+		rule(t.unworked == 0, "%d events are not done", t.unworked),
+		rule(t.stale == 0, "%d invoices are older here than at Stripe", t.stale),
+		rule(t.believed == 0, "%d events that were not Stripe's were taken", t.believed))
+	checks := t.checks
+	if o.restore { // what it forgot is parked, which I16 is there to show
+		checks = slices.DeleteFunc(slices.Clone(checks), func(c model.Check) bool { return c.Name == "I16" })
+	}
+	out = withChecks(out, checks)
+	say("throttle", fmt.Sprintf("hard %d of at most %d", t.hardJournaled, t.hardMost),
+		rule(t.hardJournaled <= t.hardMost, "more calls passed than the plan's throttle lets"),
+		rule(t.failedOpen == 0, "%d calls passed while nobody could count them", t.failedOpen))
+	say("old batches", fmt.Sprintf("brought %d", t.aged), rule(t.aged == 0, "batches handed in again after weeks changed the usage by %d calls", t.aged))
 	return out
+}
+
+// withChecks adds what the checks of the books found: to the invariant of the same name, or
+// as one of its own. They are walked, so that no check is left out.
+func withChecks(out []invariant, checks []model.Check) []invariant {
+	for _, c := range checks {
+		i := slices.IndexFunc(out, func(i invariant) bool { return i.name == c.Name })
+		if i < 0 {
+			i = len(out)
+			var figures []string
+			for _, f := range c.Figures {
+				figures = append(figures, fmt.Sprintf("%s %d", f.Name, f.N))
+			}
+			out = append(out, invariant{name: c.Name, figures: strings.Join(figures, ", ")})
+		}
+		switch {
+		case out[i].broken != "":
+		case c.RanAt.IsZero():
+			out[i].broken = "its check never ran"
+		case c.Wrong > 0:
+			out[i].broken = fmt.Sprintf("its check found %d wrong: %s", c.Wrong, strings.Join(c.Problems, "; "))
+		}
+	}
+	slices.SortFunc(out, func(a, b invariant) int { return cmp.Compare(a.number(), b.number()) })
+	return out
+}
+
+// number is what invariants are in the order of.
+func (i invariant) number() int {
+	n, err := strconv.Atoi(strings.TrimPrefix(i.name, "I"))
+	if err != nil {
+		return math.MaxInt
+	}
+	return n
 }
 
 // verdict is nil when nothing was lost or billed twice, every invariant holds, and enough

@@ -3,8 +3,10 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"tollgate/gateway/journal"
+	"tollgate/model"
 )
 
 func ids(numbers string) []journal.CallID {
@@ -73,7 +75,24 @@ func TestInvariants(t *testing.T) {
 		"I12: more was used than":          func(t *tally) { t.limitedJournaled = 11 },
 		"I12: more was granted than there": func(t *tally) { t.granted = 11 },
 		"I13: 1 calls belong to no":        func(t *tally) { t.unrated = 1 },
-		"1 calls were answered with 429":   func(t *tally) { t.statuses = map[int]int64{429: 1} },
+		"I8: 1 invoices at Stripe are":     func(t *tally) { t.strays = 1 },
+		"I8: 1 invoices at Stripe have":    func(t *tally) { t.unequal = 1 },
+		"I14: 1 accounts or objects":       func(t *tally) { t.crossed = 1 },
+		"I14: 0 accounts or objects":       func(t *tally) { t.fees = 1 },
+		"I14: 1 events of one account":     func(t *tally) { t.crossedEvents = 1 },
+		"I15: 1 rows were seen":            func(t *tally) { t.foreign = 1 },
+		"I15: 1 tenants did not see":       func(t *tally) { t.blind = 1 },
+		"I16: 1 events are not done":       func(t *tally) { t.unworked = 1 },
+		"I16: 1 invoices are older":        func(t *tally) { t.stale = 1 },
+		"I16: 1 events that were not":      func(t *tally) { t.believed = 1 },
+		"throttle: more calls passed":      func(t *tally) { t.hardJournaled = 1 },
+		"throttle: 1 calls passed while":   func(t *tally) { t.failedOpen = 1 },
+		"old batches: batches handed in":   func(t *tally) { t.aged = 1 },
+		"I10: its check never ran":         func(t *tally) { t.checks = []model.Check{{Name: "I10"}} },
+		"I3: its check found 2 wrong: x; y": func(t *tally) {
+			t.checks = []model.Check{{Name: "I3", RanAt: time.Now(), Wrong: 2, Problems: []string{"x", "y"}}}
+		},
+		"1 calls were answered with 429": func(t *tally) { t.statuses = map[int]int64{429: 1} },
 	} {
 		bad := good
 		spoil(&bad)
@@ -98,5 +117,21 @@ func TestReadHead(t *testing.T) {
 		if _, _, _, err := readHead([]byte(head)); err == nil {
 			t.Errorf("%q passes", head)
 		}
+	}
+}
+
+// Checks of the books that the tally says nothing of are lines of their own, in order.
+func TestEveryCheckIsALine(t *testing.T) {
+	y := &tally{nodes: 1, invoices: 1, serials: 1, statuses: map[int]int64{}, checks: []model.Check{
+		{Name: "I10", RanAt: time.Now(), Figures: []model.CheckFigure{{Name: "entries", N: 7}, {Name: "wallets", N: 2}}}, {Name: "I2", RanAt: time.Now()}}}
+	var got []string
+	for _, i := range y.invariants(options{conns: 1}) {
+		got = append(got, i.name)
+		if i.name == "I10" && i.String() != "I10 entries 7, wallets 2 ok" {
+			t.Error(i)
+		}
+	}
+	if want := "I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I12 I13 I14 I15 I16 throttle old batches"; strings.Join(got, " ") != want {
+		t.Errorf("got  %v\nwant %s", got, want)
 	}
 }

@@ -234,10 +234,10 @@ func FreeAddr() (string, error) {
 }
 
 // Build compiles a program of this module into the working folder, so that what
-// is measured is what is in the tree.
-func (r *Rig) Build(ctx context.Context, pkg string) (string, error) {
+// is measured is what is in the tree; flags are go build's own.
+func (r *Rig) Build(ctx context.Context, pkg string, flags ...string) (string, error) {
 	out := r.Path(filepath.Base(pkg))
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", out}, flags...), pkg)...)
 	if b, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, b)
 	}

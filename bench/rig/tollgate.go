@@ -31,11 +31,12 @@ type Tollgate struct {
 	Control  string // address of console and feed
 	Admin    string // address of the control plane's admin listener
 	Postgres *pgserver.Server
+	Env      []string // settings of every control plane, worker and command, beside what they need
 }
 
 // NewTollgate builds the programs, chooses addresses, starts a Postgres and
-// makes the schema.
-func (r *Rig) NewTollgate(ctx context.Context) (*Tollgate, error) {
+// makes the schema. flags are for the build of the data plane.
+func (r *Rig) NewTollgate(ctx context.Context, flags ...string) (*Tollgate, error) {
 	var key [32]byte
 	_, _ = rand.Read(key[:])
 	t := &Tollgate{rig: r, Data: r.Path("control"), key: hex.EncodeToString(key[:])}
@@ -43,7 +44,7 @@ func (r *Rig) NewTollgate(ctx context.Context) (*Tollgate, error) {
 	if t.bin, err = r.Build(ctx, "tollgate/cmd/tollgate"); err != nil {
 		return nil, err
 	}
-	if t.gw, err = r.Build(ctx, "tollgate/cmd/tollgate-gateway"); err != nil {
+	if t.gw, err = r.Build(ctx, "tollgate/cmd/tollgate-gateway", flags...); err != nil {
 		return nil, err
 	}
 	if t.Control, err = FreeAddr(); err != nil {
@@ -97,13 +98,14 @@ func (t *Tollgate) copyFiles(from, to string) error {
 }
 
 func (t *Tollgate) env(more ...string) []string {
-	return append([]string{
+	own := append([]string{
 		"TOLLGATE_DATA_DIR=" + t.Data,
 		"TOLLGATE_CONTROL_ADDR=" + t.Control,
 		"TOLLGATE_ADMIN_ADDR=" + t.Admin,
 		"TOLLGATE_UPSTREAM_ALLOW=127.0.0.0/8",
 		"TOLLGATE_SECRET_KEY=" + t.key,
-	}, more...)
+	}, t.Env...)
+	return append(own, more...)
 }
 
 func (t *Tollgate) database() string { return "DATABASE_URL=" + t.url }
@@ -127,7 +129,8 @@ type Part struct {
 	env     []string
 }
 
-// NewPart is a part that runs a command of the program.
+// NewPart is a part that runs a command of the program; env may name another way to the
+// database than the straight one.
 func (t *Tollgate) NewPart(name, command string, env ...string) (*Part, error) {
 	p := &Part{Name: name, t: t, command: command}
 	var err error
@@ -181,10 +184,11 @@ const anyTLSAddr = "TOLLGATE_GATEWAY_TLS_ADDR=127.0.0.1:0"
 type Node struct {
 	Data, Addr, Admin string
 
-	rig *Rig
-	bin string
-	env []string
-	cpu int
+	name string
+	rig  *Rig
+	bin  string
+	env  []string
+	cpu  int
 }
 
 // NewNode registers a node. Its feed is read at feedAddr, which may be a relay
@@ -196,7 +200,7 @@ func (t *Tollgate) NewNode(ctx context.Context, name, feedAddr string, cpu int, 
 	if err := t.CLI(ctx, &made, "node", "create", "--gateway", "shared", "--name", name); err != nil {
 		return nil, err
 	}
-	n := &Node{Data: t.rig.Path("node-" + name), rig: t.rig, bin: t.gw, cpu: cpu}
+	n := &Node{Data: t.rig.Path("node-" + name), name: name, rig: t.rig, bin: t.gw, cpu: cpu}
 	var err error
 	if n.Addr, err = FreeAddr(); err != nil {
 		return nil, err
@@ -215,9 +219,15 @@ func (t *Tollgate) NewNode(ctx context.Context, name, feedAddr string, cpu int, 
 	return n, nil
 }
 
+// Keep has the node keep its data in another directory than the rig's.
+func (n *Node) Keep(dir string) {
+	n.Data = dir
+	n.env = append(n.env, "TOLLGATE_DATA_DIR="+dir)
+}
+
 // Launch starts the gateway process and does not wait for it.
 func (n *Node) Launch() (*Process, error) {
-	return n.rig.Start(Command{Name: "gateway", Args: []string{n.bin}, Env: n.env, CPU: n.cpu})
+	return n.rig.Start(Command{Name: "gateway-" + n.name, Args: []string{n.bin}, Env: n.env, CPU: n.cpu})
 }
 
 // Start starts the gateway process and waits until it is ready to serve.
@@ -334,12 +344,20 @@ func (t *Tollgate) Plan(ctx context.Context, api string, keys []string) error {
 
 // LimitedPlan is Plan with a quota of so many calls a month for each key.
 func (t *Tollgate) LimitedPlan(ctx context.Context, name, api string, quota int64, keys []string) error {
+	return t.plan(ctx, name, keys, "--rate", "10000", "--burst", "100000",
+		"--quota", strconv.FormatInt(quota, 10), "--period", "MONTH", "--stage", api+":prod")
+}
+
+// HardPlan is a plan whose rate and burst all nodes keep together in Redis.
+func (t *Tollgate) HardPlan(ctx context.Context, name, api string, rate, burst int, keys []string) error {
+	return t.plan(ctx, name, keys, "--rate", strconv.Itoa(rate), "--burst", strconv.Itoa(burst), "--hard", "--stage", api+":prod")
+}
+
+func (t *Tollgate) plan(ctx context.Context, name string, keys []string, flags ...string) error {
 	var plan struct {
 		ID string `json:"id"`
 	}
-	err := t.CLI(ctx, &plan, "plan", "create", "--name", name, "--rate", "10000", "--burst", "100000",
-		"--quota", strconv.FormatInt(quota, 10), "--period", "MONTH", "--stage", api+":prod")
-	if err != nil {
+	if err := t.CLI(ctx, &plan, append([]string{"plan", "create", "--name", name}, flags...)...); err != nil {
 		return err
 	}
 	file := t.rig.Path(name + "-keys.csv")

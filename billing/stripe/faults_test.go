@@ -50,7 +50,7 @@ func TestCrashMatrix(t *testing.T) {
 	for _, path := range []string{"/v1/customers", "/v1/invoices", "/v1/invoices/*/add_lines", "/v1/invoices/*/finalize", "/v1/invoices/*", "/v1/invoices/*/lines"} {
 		for _, f := range []fake.Fault{
 			{Kind: fake.FaultDrop}, {Kind: fake.FaultServerError}, {Kind: fake.FaultServerError, After: true}, {Kind: fake.FaultRateLimit},
-			{Kind: fake.FaultLockTimeout}, {Kind: fake.FaultOutage}, {Kind: fake.FaultDrop, Times: 3}, {Kind: fake.FaultDrop, Skip: 1},
+			{Kind: fake.FaultLockTimeout}, {Kind: fake.FaultConflict}, {Kind: fake.FaultOutage}, {Kind: fake.FaultDrop, Times: 3}, {Kind: fake.FaultDrop, Skip: 1},
 		} {
 			n++
 			dev := r.newDeveloper(tenant, fmt.Sprintf("dev%d", n))
@@ -196,6 +196,40 @@ func TestWebhooks(t *testing.T) {
 	r.settle()
 	if n := one[int](r, `select count(*) from webhook_event where state = 'ignored' and (object_id in ('in_forged', 'in_x') or kind = 'new.thing')`); n != 3 {
 		t.Errorf("%d of 3 are ignored", n)
+	}
+}
+
+// A database that was restored does not know what was made at Stripe since: it finds it,
+// and says so.
+func TestForgottenInvoices(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	account := r.connect(tenant)
+	dev := r.newDeveloper(tenant, "dev")
+	r.pay(dev, "4242424242424242")
+	id := r.bill(dev, "12.34", "USD")
+	r.settle()
+	for _, table := range []string{"payment", "collection", "psp_object", "invoice_line", "invoice"} {
+		column := map[string]string{"psp_object": "local_id"}[table]
+		if column == "" {
+			column = "invoice_id"
+		}
+		r.exec(`alter table ` + table + ` disable trigger user`)
+		r.exec(`delete from `+table+` where `+column+` = $1`, id)
+	}
+	r.exec(`delete from webhook_event where kind like 'invoice.%' or kind like 'charge.%'`)
+	r.must(r.Sweep(r.ctx))
+	r.settle()
+	if got := one[string](r, `select coalesce(string_agg(distinct kind || ' ' || state || ': ' || problem, '; '), '') from webhook_event where kind = 'invoice.paid'`); !strings.HasPrefix(got, "invoice.paid parked: invoice in_") || !strings.Contains(got, "restored backup") {
+		t.Errorf("the invoice at Stripe that the books do not have: %q", got)
+	}
+	o, err := r.Overview(r.ctx)
+	if r.must(err); len(o.Parked) == 0 {
+		t.Error("the operator is not shown it")
+	}
+	if got := r.invoices(account); got != "paid 1234 paid 1234 lines 1" {
+		t.Errorf("at Stripe is %s", got)
 	}
 }
 

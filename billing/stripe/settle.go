@@ -579,12 +579,38 @@ func (r *Rail) takeInvoice(ctx context.Context, account, id string) (ours bool, 
 			select tenant_id, local_id from psp_object where account = $1 and remote_id = $2 and kind = 'invoice' and head is null`, account, id).Scan(&tenant, &local)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+		return false, r.foreign(ctx, account, id)
 	}
 	if err != nil {
 		return false, err
 	}
 	return true, r.settle(ctx, tenant, local)
+}
+
+// errForgotten marks what is ours at Stripe and not in our books.
+var errForgotten = errors.New("forgotten")
+
+// foreign is nil of an invoice that is not ours. One that says it is, and that the books
+// do not have, was made before the database was restored from a backup: what it was for is
+// billed again, so somebody must know.
+func (r *Rail) foreign(ctx context.Context, account, id string) error {
+	inv, err := r.fetch(ctx, account, id)
+	if err != nil {
+		return ignoreGone(err)
+	}
+	local, number := inv.Metadata[localID], inv.Metadata["number"]
+	if local == "" || number == "" || inv.Deleted {
+		return nil
+	}
+	var known bool
+	err = r.in(ctx, 0, func(tx pgx.Tx) error { // what is being made is not known by Stripe's id yet
+		return tx.QueryRow(ctx, `select exists (select from psp_object where account = $1 and kind = 'invoice' and local_id = $2)`, account, local).Scan(&known)
+	})
+	if err != nil || known {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", model.Errorf(model.Conflict,
+		"invoice %s at Stripe says that it is our %s, which the books do not have, as after a restored backup: what it is for is billed again. Void it there, or pay it back", id, number), errForgotten)
 }
 
 // takeCharge is takeInvoice for a charge.

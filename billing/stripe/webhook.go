@@ -154,6 +154,9 @@ func (r *Rail) work(ctx context.Context, account, event string) error {
 	if busy(err) {
 		return err
 	}
+	if errors.Is(err, errForgotten) { // trying again changes nothing
+		return r.note(ctx, account, event, "parked", plain(err))
+	}
 	if err != nil {
 		return errors.Join(err, r.note(ctx, account, event, "new", plain(err)))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tollgate/control"
+	"tollgate/control/pool"
 	"tollgate/gateway"
 	"tollgate/migrations"
 	"tollgate/migrations/pgserver"
@@ -90,7 +91,7 @@ func (in *installation) connect(ctx context.Context, dir *dataDir, url string) e
 	if err != nil {
 		return err
 	}
-	in.pool, err = pgxpool.New(ctx, url)
+	in.pool, err = pool.Open(ctx, url)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"tollgate/billing/intake"
 	"tollgate/billing/stripe"
 	"tollgate/control"
+	"tollgate/control/pool"
 	"tollgate/gateway"
 	"tollgate/gateway/process"
 	"tollgate/migrations"
@@ -239,7 +240,7 @@ func (p *program) startDatabase(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if p.pool, err = pgxpool.New(ctx, p.url); err != nil {
+	if p.pool, err = pool.Open(ctx, p.url); err != nil {
 		return err
 	}
 	p.onStop(func(context.Context) error { p.pool.Close(); return nil })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -91,7 +92,10 @@ func (p *program) startWorker(ctx context.Context) error {
 		Workers:      workers,
 		PeriodicJobs: periodic,
 		Queues:       queues,
-		Logger:       p.log.With("part", "worker"),
+		// What a worker was at that was killed is done by another before an event counts
+		// as late; a job that may take longer says so itself.
+		RescueStuckJobsAfter: 5 * time.Minute,
+		Logger:               p.log.With("part", "worker"),
 	})
 	if err != nil {
 		return fmt.Errorf("the worker: %w", err)

@@ -1,6 +1,9 @@
 package journal
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,5 +42,39 @@ func TestOpenOnAFullDisk(t *testing.T) {
 		if err := Scan(dir, func(_ model.BootID, _ Record) error { n++; return nil }); err != nil || n != 5000 {
 			t.Errorf("%s: %d records, %v", size, n, err)
 		}
+	}
+}
+
+// A disk that has no room for as much as a directory says so, and not that something was
+// there before.
+func TestOpenWithoutAnyRoom(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m,nr_inodes=40"); err != nil {
+		t.Skipf("a small disk cannot be mounted: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	j, err := Open(Options{Dir: dir, Shards: 1, SegmentBytes: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var more []string
+	for err == nil {
+		more = append(more, filepath.Join(dir, strconv.Itoa(len(more))))
+		err = os.WriteFile(more[len(more)-1], nil, 0o600)
+	}
+	if _, err := Open(Options{Dir: dir, Shards: 1, SegmentBytes: 64 << 10}); err == nil || !strings.Contains(err.Error(), "no room in "+dir) {
+		t.Errorf("without any room: %v", err)
+	}
+	for _, f := range more {
+		_ = os.Remove(f)
+	}
+	if j, err = Open(Options{Dir: dir, Shards: 1, SegmentBytes: 64 << 10}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 // start makes the new boot's directory and first segments, recovers the boots
 // before it and sets the background work going.
 func (j *Journal) start() error {
-	if err := os.Mkdir(j.bootDir, 0o700); err != nil {
-		return fmt.Errorf("journal: boot id %s was used before or cannot be created: %w", j.boot, err)
+	if err := j.makeBootDir(); err != nil {
+		return err
 	}
 	if err := j.firstSegments(); err != nil {
 		return err
@@ -178,6 +178,22 @@ func (j *Journal) Stats() Stats {
 		st.Oldest = max(0, j.opt.Now().Sub(time.UnixMicro(oldest)))
 	}
 	return st
+}
+
+// makeBootDir makes the directory of this boot, on a full disk in the room kept back for
+// sealing.
+func (j *Journal) makeBootDir() error {
+	err := os.Mkdir(j.bootDir, 0o700)
+	if errors.Is(err, syscall.ENOSPC) && os.Remove(j.reservePath()) == nil {
+		err = os.Mkdir(j.bootDir, 0o700)
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("journal: no room in %s for a directory: make room and start again: %w", j.dir, err)
+	case err != nil:
+		return fmt.Errorf("journal: boot id %s was used before or cannot be created: %w", j.boot, err)
+	}
+	return nil
 }
 
 // firstSegments makes the shards. On a disk too full for them it takes smaller

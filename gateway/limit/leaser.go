@@ -28,9 +28,10 @@ type ledgerKey struct {
 // Leaser fetches the units of all quotas of a node. One call to the ledger is
 // under way at a time; what is asked for meanwhile goes into the next.
 type Leaser struct {
-	boot  string
-	lease LeaseFunc
-	wake  chan struct{}
+	boot    string
+	lease   LeaseFunc
+	wake    chan struct{}
+	started time.Time // what waits are counted from
 
 	mu       sync.Mutex
 	queue    []*Quota
@@ -44,7 +45,7 @@ type Leaser struct {
 
 // NewLeaser is a leaser for the node's process boot.
 func NewLeaser(boot string, lease LeaseFunc) *Leaser {
-	return &Leaser{boot: boot, lease: lease, wake: make(chan struct{}, 1), done: make(chan struct{}), quotas: map[ledgerKey][]*Quota{}}
+	return &Leaser{boot: boot, lease: lease, started: time.Now(), wake: make(chan struct{}, 1), done: make(chan struct{}), quotas: map[ledgerKey][]*Quota{}}
 }
 
 // Quota is a subscription's quota on this node. It asks for nothing before its

@@ -62,7 +62,7 @@ type Quota struct {
 	want    int64
 	granted time.Time // when the ledger last granted units
 	backoff time.Duration
-	retry   int64 // unix nanoseconds before which nothing is asked after a failure
+	retry   int64 // before which nothing is asked after a failure, as pace says
 	back    giveBack
 	closed  bool
 
@@ -77,9 +77,9 @@ type Quota struct {
 type lease struct {
 	left      atomic.Int64 // below 0: shut, take from and give to another
 	low       atomic.Int64 // ask for more when left is not above
-	askAt     atomic.Int64 // unix nanoseconds before which not to ask for more
+	askAt     atomic.Int64 // before which not to ask for more, as pace says
 	end       int64        // of the window, unix nanoseconds, exclusive
-	exhausted atomic.Int64 // unix nanoseconds until which the ledger has no more
+	exhausted atomic.Int64 // until which the ledger has no more, as pace says; 0: it may have
 	start     int64        // of the window
 	limit     atomic.Int64 // of the window; below 0: the plan has no quota, and units are not counted
 	elsewhere atomic.Int64 // units that other nodes hold or nobody, at the last answer
@@ -97,6 +97,10 @@ type flight struct {
 	units    int64 // put aside for those who waited
 	lease    *lease
 }
+
+// pace is now for what only waits a while: a wall clock that is set back must not make
+// anybody wait for as long. Windows go by the wall clock. It is never 0, which says never.
+func (q *Quota) pace(now time.Time) int64 { return int64(now.Sub(q.leaser.started)) + 1 }
 
 // shut is what left is set to so that nobody can draw from a lease again.
 const shut = math.MinInt64 / 2
@@ -138,12 +142,12 @@ func (q *Quota) Try(now time.Time) (u Unit, r Result, ok bool) {
 	t := now.UnixNano()
 	if l := q.lease.Load(); l != nil && t < l.end {
 		if left, ok := l.take(); ok {
-			if left <= l.low.Load() && t >= l.askAt.Load() {
+			if left <= l.low.Load() && q.pace(now) >= l.askAt.Load() {
 				q.top(l, now)
 			}
 			return Unit{l}, Admitted, true
 		}
-		if t < l.exhausted.Load() {
+		if until := l.exhausted.Load(); until > 0 && q.pace(now) < until {
 			return Unit{}, Exceeded, true
 		}
 	}
@@ -194,7 +198,7 @@ func (q *Quota) Refund(u Unit) {
 func (q *Quota) top(l *lease, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.lease.Load() == l && q.flight == nil && !q.closed && now.UnixNano() >= max(l.askAt.Load(), q.retry) {
+	if q.lease.Load() == l && q.flight == nil && !q.closed && q.pace(now) >= max(l.askAt.Load(), q.retry) {
 		l.askAt.Store(math.MaxInt64)
 		q.ask(now)
 	}
@@ -253,9 +257,9 @@ func (q *Quota) try() (Unit, Result, *flight) {
 		return Unit{}, Unavailable, nil
 	}
 	now := time.Now()
-	t := now.UnixNano()
+	t := q.pace(now)
 	l := q.lease.Load()
-	if l != nil && t < l.end {
+	if l != nil && now.UnixNano() < l.end {
 		if _, ok := l.take(); ok {
 			return Unit{l}, Admitted, nil
 		}
@@ -294,7 +298,7 @@ func (q *Quota) ask(now time.Time) bool {
 		return true
 	}
 	if !q.leaser.enqueue(q, q.closed) {
-		q.retry = now.Add(lastBackoff).UnixNano()
+		q.retry = q.pace(now.Add(lastBackoff))
 		return false
 	}
 	q.flight = &flight{answered: make(chan struct{}), since: now}
@@ -418,7 +422,7 @@ func check(r model.LeaseRequest, got model.Lease) error {
 
 func (q *Quota) failed(now time.Time) {
 	q.backoff = min(max(2*q.backoff, firstBackoff), lastBackoff)
-	q.retry = now.Add(q.backoff).UnixNano()
+	q.retry = q.pace(now.Add(q.backoff))
 	if l := q.lease.Load(); l != nil {
 		l.askAt.Store(q.retry)
 	}
@@ -452,7 +456,7 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 	l.add(got.Granted - f.units)
 	l.low.Store(max(got.Granted, l.left.Load()) / 4)
 	if got.Granted == 0 {
-		until := now.Add(recheck).UnixNano()
+		until := q.pace(now.Add(recheck))
 		l.exhausted.Store(until)
 		l.askAt.Store(until)
 		return
@@ -489,7 +493,7 @@ func (q *Quota) Left(now time.Time) (limit, left, end int64, ok bool) {
 		return 0, 0, 0, false
 	}
 	left = max(l.left.Load(), 0) + l.elsewhere.Load()
-	if now.UnixNano() < l.exhausted.Load() {
+	if q.pace(now) < l.exhausted.Load() {
 		left = 0
 	}
 	return l.limit.Load(), min(left, l.limit.Load()), l.end, true

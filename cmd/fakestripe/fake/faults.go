@@ -13,11 +13,12 @@ const (
 	FaultServerError = "server_error" // answers 500, which the idempotency key then holds
 	FaultRateLimit   = "rate_limit"   // answers 429; nothing is done or stored
 	FaultLockTimeout = "lock_timeout" // answers 429 with code lock_timeout
+	FaultConflict    = "conflict"     // answers 409, as while another call with the key is in flight; nothing is done or stored
 	FaultLatency     = "latency"      // only waits; the key is in flight meanwhile
 	FaultOutage      = "outage"       // breaks the connection off; nothing is done
 )
 
-var faultKinds = []string{FaultDrop, FaultServerError, FaultRateLimit, FaultLockTimeout, FaultLatency, FaultOutage}
+var faultKinds = []string{FaultDrop, FaultServerError, FaultRateLimit, FaultLockTimeout, FaultConflict, FaultLatency, FaultOutage}
 
 // Fault is one rule of the script: which calls it meets, and what happens to them. The first
 // rule that meets a call is used.

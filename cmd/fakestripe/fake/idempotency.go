@@ -49,10 +49,15 @@ func (s *Server) reserve(c *call, r *http.Request, form *node) (rep *reply, fres
 		e.kind = "idempotency_error"
 		return nil, false, e
 	case have.Status == 0:
-		return nil, false, &apiError{status: 409, kind: "idempotency_error", code: "idempotency_key_in_use",
-			message: "There is currently another in-progress request using this Stripe key with that Idempotent Key. Please retry with exponential backoff, or use a different key."}
+		return nil, false, inFlight()
 	}
 	return have, false, nil
+}
+
+// inFlight is the answer while another call with the same key is being done.
+func inFlight() *apiError {
+	return &apiError{status: 409, kind: "idempotency_error", code: "idempotency_key_in_use",
+		message: "There is currently another in-progress request using this Stripe key with that Idempotent Key. Please retry with exponential backoff, or use a different key."}
 }
 
 // store keeps the answer of a call with a key, a 500 too.

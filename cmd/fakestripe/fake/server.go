@@ -127,6 +127,10 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request, rt *route) {
 		e := &apiError{status: 429, kind: "invalid_request_error", code: "lock_timeout", message: "This object cannot be accessed right now because another API request or Stripe process is currently accessing it."}
 		s.finish(w, log, e.status, encode(e.body()))
 		return
+	case FaultConflict:
+		e := inFlight()
+		s.finish(w, log, e.status, encode(e.body()))
+		return
 	}
 
 	stored, fresh, apiErr := s.reserve(c, r, form)

@@ -89,7 +89,8 @@ type Counters struct {
 	option rueidis.ClientOption
 	log    *slog.Logger
 	client atomic.Pointer[rueidis.Client]
-	until  atomic.Int64 // unix nanoseconds before which nobody asks
+	until  atomic.Int64 // nanoseconds since opened before which nobody asks
+	opened time.Time
 	cancel context.CancelFunc
 	done   chan struct{}
 	once   sync.Once
@@ -120,7 +121,7 @@ func Open(url string, log *slog.Logger) (*Counters, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &Counters{option: o, log: log, cancel: cancel, done: make(chan struct{})}
+	c := &Counters{option: o, log: log, opened: time.Now(), cancel: cancel, done: make(chan struct{})}
 	if !c.connect() {
 		log.Warn("the counters of hard throttles cannot be reached; trying again", "address", o.InitAddress)
 	}
@@ -169,7 +170,7 @@ func (c *Counters) Close() {
 // Take draws a token from every bucket or from none.
 func (c *Counters) Take(ctx context.Context, buckets []Bucket) (Answer, error) {
 	p := c.client.Load()
-	if p == nil || time.Now().UnixNano() < c.until.Load() {
+	if p == nil || int64(time.Since(c.opened)) < c.until.Load() {
 		return Answer{}, ErrResting
 	}
 	keys, args := make([]string, len(buckets)), make([]string, 0, 2*len(buckets))
@@ -184,7 +185,7 @@ func (c *Counters) Take(ctx context.Context, buckets []Bucket) (Answer, error) {
 		err = fmt.Errorf("the counters answered %v", got)
 	}
 	if err != nil {
-		c.until.Store(time.Now().Add(rest).UnixNano())
+		c.until.Store(int64(time.Since(c.opened) + rest))
 		return Answer{}, err
 	}
 	return Answer{int(got[0]) - 1, time.Duration(max(got[1], 0)) * time.Microsecond, got[2]}, nil
