@@ -23,7 +23,7 @@ func (b *books) coupon(s billing.Scope, c model.CustomerCoupon) string {
 func (b *books) useCoupon(p billing.Payer, code string) model.CouponUse {
 	b.T.Helper()
 	b.now = b.now.Add(time.Second)
-	u, err := b.UseCoupon(b.ctx, billing.Scope{Tenant: p.Tenant, Developer: p.Developer}, by, p, code)
+	u, err := b.UseCoupon(b.ctx, billing.Scope(p), by, p, code)
 	b.must(err)
 	return u
 }

@@ -48,7 +48,6 @@ type till struct {
 	sellers           []seller
 	developers        int
 	stopped           sync.Mutex   // held while the imitation is away
-	calm              atomic.Bool  // what it sends passes unharmed
 	forged, believed  atomic.Int64 // events that are not Stripe's, and those of them that were taken
 	crossed           atomic.Int64 // events of one account about an object of another
 	mishaps, restarts atomic.Int64 // of the imitation
