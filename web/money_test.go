@@ -194,7 +194,7 @@ func (s *seller) settled(b *browser, at string) {
 	p.press("Book the payment", "amount", "x", "date", "yesterday").want(422, "3 things have to be put right", "is not an amount above zero", "is not a day", "tells this payment from others")
 	p = p.press("Book the payment", "amount", "20.5", "reference", "statement 7").want(200, "20.50 EUR is booked as paid", "Paid in part", "Open 30.00 EUR", "statement 7", "Paid by transfer")
 	p.link("Book a payment").press("Book the payment", "amount", "20.50", "reference", "statement 7").want(200, "booked already: nothing has changed", "Open 30.00 EUR")
-	b.get(strings.Split(at, "?")[0]+"/void").want(200, "Something was paid for it")
+	b.get(strings.Split(at, "?")[0]+"/void").want(200, "Money was paid for it")
 	form := p.link("Credit").want(200, "Gold · Routing: Calls", "Of 21.50 EUR")
 	form.press("Make the credit note", "amount", "1").want(422, "Say why")
 	form.press("Make the credit note", "line2", "21.51", "reason", "an outage").want(422, "No more than what is left of line 2")

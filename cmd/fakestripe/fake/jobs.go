@@ -79,6 +79,9 @@ func (s *Server) Advance(ctx context.Context, d time.Duration) error {
 func (s *Server) step(ctx context.Context, until time.Time) bool {
 	s.mu.Lock()
 	var j *job
+	if now := s.now(); now.After(until) { // real time goes on meanwhile, and what falls due in it is due now
+		until = now
+	}
 	if len(s.st.Jobs) > 0 && s.st.Jobs[0].Due <= until.Unix() {
 		j = s.st.Jobs[0]
 		s.st.Jobs = s.st.Jobs[1:]
