@@ -160,12 +160,28 @@ func connect(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 	}
 	why := err.Error()
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if pg.Code == cannotConnectNow {
+			return nil, &starting{model.Errorf(model.Unavailable, "Postgres at %s:%d takes no connections: %s", cfg.Host, cfg.Port, pg.Message)}
+		}
 		why = pg.Message
 	} else if inner := errors.Unwrap(err); inner != nil {
 		why = inner.Error()
 	}
 	return nil, model.Errorf(model.Unavailable, "Postgres at %s:%d (database %s, user %s) cannot be reached: %s",
 		cfg.Host, cfg.Port, cfg.Database, cfg.User, why)
+}
+
+// cannotConnectNow is Postgres' code while it starts, stops or recovers.
+const cannotConnectNow = "57P03"
+
+type starting struct{ error }
+
+func (s *starting) Unwrap() error { return s.error }
+
+// Starting says of an error of Up or Check that the server is there, and not ready yet.
+func Starting(err error) bool {
+	_, is := errors.AsType[*starting](err)
+	return is
 }
 
 func withLock(ctx context.Context, databaseURL string, f func(*pgx.Conn) error) error {

@@ -261,7 +261,7 @@ func (w *world) settle(ctx context.Context, t *tally) error {
 		t.billed, t.batches, err = billed(ctx, w.tollgate.Postgres.URL())
 		return err
 	}
-	within, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	within, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -277,7 +277,7 @@ func (w *world) settle(ctx context.Context, t *tally) error {
 			continue
 		case <-within.Done():
 		}
-		return fmt.Errorf("the journals were not handed in within two minutes: %s\n%s", t, w.gateways[0].process.Tail())
+		return fmt.Errorf("the journals were not handed in within five minutes: %s\n%s", t, w.gateways[0].process.Tail())
 	}
 	w.log("journals handed in")
 	if err := w.relay.again(ctx); err != nil {

@@ -59,7 +59,12 @@ func TestJourneyWithoutScripts(t *testing.T) {
 	dev.Goto(portal + "/apps")
 	dev.Click("Shop")
 	dev.Click("Change plan")
-	dev.Click("Change plan")
+	var silver string
+	dev.Eval(`document.querySelector("input[name=plan]").value`, &silver)
+	dev.Choose("plan", silver)
+	dev.Choose("when", "now")
+	dev.Click("See what changes")
+	dev.Click("Change to Silver")
 	if dev.Text("section h2") != "Silver" {
 		t.Errorf("after the change of plan: %s", dev.Text("main"))
 	}

@@ -234,6 +234,7 @@ func TestJourney(t *testing.T) {
 	dev.Click("Shop")
 	j.look(dev, "portal-app")
 	dev.Click("Spend cap")
+	j.look(dev, "portal-spend")
 	dev.Fill("cap", "many")
 	dev.Click("Save")
 	if !dev.Says("is not an amount") {
@@ -241,7 +242,6 @@ func TestJourney(t *testing.T) {
 	}
 	dev.Fill("cap", "20")
 	dev.Fill("alert", "1")
-	j.look(dev, "portal-spend")
 	dev.Click("Save")
 	if !dev.Says("of 20.00") {
 		t.Errorf("the app with a spend cap: %s", dev.Text("main"))

@@ -236,7 +236,7 @@ func (p *program) startDatabase(ctx context.Context) error {
 	if p.migrate {
 		check = migrations.Up
 	}
-	if err := check(ctx, p.url); err != nil {
+	if err := p.whenUp(ctx, func() error { return check(ctx, p.url) }); err != nil {
 		return err
 	}
 	var err error
@@ -245,6 +245,25 @@ func (p *program) startDatabase(ctx context.Context) error {
 	}
 	p.onStop(func(context.Context) error { p.pool.Close(); return nil })
 	return nil
+}
+
+// startingFor is how long a Postgres that is itself starting is waited for.
+const startingFor = time.Minute
+
+// whenUp repeats check while the database says that it is starting, stopping or recovering.
+func (p *program) whenUp(ctx context.Context, check func() error) error {
+	for begun := time.Now(); ; {
+		err := check()
+		if err == nil || !migrations.Starting(err) || time.Since(begun) > startingFor {
+			return err
+		}
+		p.log.Info("Postgres is not ready yet; it is waited for", "err", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 func (p *program) startControl(ctx context.Context) error {
