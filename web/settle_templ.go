@@ -398,7 +398,7 @@ func termsView(p ui.Page, f *termsForm) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Check("byHand", "1", "Bank transfers do while your Stripe account takes no payments", "Else a plan with a price cannot be offered on the portal until Stripe lets the account take them", f.ByHand).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Input(ui.Field{Name: "graceDays", Label: "Days of grace", Value: f.Grace, InputMode: "numeric", Unit: "days", Error: f.at("graceDays"), Hint: "After the due date"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -406,7 +406,7 @@ func termsView(p ui.Page, f *termsForm) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Check("cardFirst", "1", "Plans with a price need a saved card", "Where your portal takes cards. Else each invoice can be paid on its own page, or by bank transfer", f.CardFirst).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Check("byHand", "1", "Bank transfers do while your Stripe account takes no payments", "Else a plan with a price cannot be offered on the portal until Stripe lets the account take them", f.ByHand).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -414,7 +414,7 @@ func termsView(p ui.Page, f *termsForm) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Input(ui.Field{Name: "graceDays", Label: "Days of grace", Value: f.Grace, InputMode: "numeric", Unit: "days", Error: f.at("graceDays"), Hint: "After the due date"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Check("cardFirst", "1", "Plans with a price need a saved card", "Where your portal takes cards. Else each invoice can be paid on its own page, or by bank transfer", f.CardFirst).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -48,7 +48,6 @@ const (
 	besideFirst = time.Second     // pause before a process that ended is started again,
 	besideLast  = 30 * time.Second
 	besideWell  = time.Minute // unless it ran as long as this
-	besideNode  = "local"     // the node's name
 )
 
 // startBeside begins to look after them. Only what has a gateway of its own does, and so
@@ -163,7 +162,7 @@ func (b *beside) runOnce(ctx context.Context, g control.Gateway) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return model.Errorf(model.Unavailable, "the directory of gateway %s cannot be made: %v", g.Name, err)
 	}
-	token := filepath.Join(dir, "token")
+	token := filepath.Join(dir, "token-"+b.cfg.Node) // of the node, which is called as the one in this process
 	if err := b.admit(ctx, g.Name, token); err != nil {
 		return err
 	}
@@ -225,7 +224,7 @@ func (b *beside) admit(ctx context.Context, gateway, file string) error {
 	if err != nil {
 		return model.Errorf(model.Unavailable, "the token of gateway %s: %v", gateway, err)
 	}
-	return b.plane.AdmitNodeToken(ctx, control.Operator(), gateway, besideNode, token)
+	return b.plane.AdmitNodeToken(ctx, control.Operator(), gateway, b.cfg.Node, token)
 }
 
 // besideProgram is the data plane alone, where it is installed beside this program, and
@@ -247,7 +246,7 @@ func besideProgram() (name string, args []string, err error) {
 // Counters of hard throttles are every tenant's: a dedicated gateway is not given them.
 func (b *beside) environment(g control.Gateway, dir, token string) []string {
 	own := map[string]string{
-		"TOLLGATE_FEED_URL": b.feed, "TOLLGATE_NODE_TOKEN_FILE": token, "TOLLGATE_NODE": besideNode, "TOLLGATE_DATA_DIR": dir,
+		"TOLLGATE_FEED_URL": b.feed, "TOLLGATE_NODE_TOKEN_FILE": token, "TOLLGATE_NODE": b.cfg.Node, "TOLLGATE_DATA_DIR": dir,
 		"TOLLGATE_GATEWAY_ADDR": g.Addr, "TOLLGATE_GATEWAY_TLS_ADDR": g.TLSAddr, "TOLLGATE_ADMIN_ADDR": "127.0.0.1:0",
 		"TOLLGATE_UPSTREAM_ALLOW": cmp.Or(joined(b.cfg), "none"), "TOLLGATE_NODE_TOKEN": "",
 		"TOLLGATE_DRAIN_TIMEOUT": b.drain().String(),
