@@ -303,7 +303,11 @@ func ThrottleText(t *model.Throttle) string {
 	if t.Rate >= 1000 && t.Rate == float64(int64(t.Rate)) {
 		rate = Quantity(int64(t.Rate))
 	}
-	return fmt.Sprintf("%s calls a second, %s at once", rate, Quantity(t.Burst))
+	calls := "calls"
+	if t.Rate == 1 {
+		calls = "call"
+	}
+	return fmt.Sprintf("%s %s a second, %s at once", rate, calls, Quantity(t.Burst))
 }
 
 // QuotaText writes a quota in a line.

@@ -236,13 +236,16 @@ func exactText(e model.Exactness) string {
 }
 
 // spendText says what bounds the months of a plan's subscriptions.
-func spendText(s model.Spending) string {
+func spendText(s model.Spending, price *model.PriceSheet) string {
+	if price == nil {
+		return "" // nothing has a price
+	}
 	var out []string
 	if s.SpendCap != "" {
-		out = append(out, string(s.SpendCap))
+		out = append(out, ui.Amount(s.SpendCap, price.Currency))
 	}
 	if s.SpendMax != "" {
-		out = append(out, "at most "+string(s.SpendMax))
+		out = append(out, "at most "+ui.Amount(s.SpendMax, price.Currency))
 	}
 	if s.Prepaid {
 		out = append(out, "what was prepaid")
