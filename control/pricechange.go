@@ -57,18 +57,14 @@ func (p *Plane) AnnouncePrice(ctx context.Context, actor Actor, planID string, s
 				return err
 			}
 		}
-		by := w.actor.Name
-		if by == "" {
-			by = w.actor.Member
+		num, err := w.addSheet(ctx, planID, &sheet)
+		if err != nil {
+			return err
 		}
 		tag, err := w.Exec(ctx, `
-			with made as (
-				insert into price_sheet (tenant_id, plan_id, version, sheet, created_by)
-				select $1, $2, coalesce(max(version), 0) + 1, $3, $4 from price_sheet where tenant_id = $1 and plan_id = $2
-				returning sheet_num)
 			insert into price_change (tenant_id, plan_id, sheet_num, at, move, asked_by, told_at)
-			select $1, $2, sheet_num, $5, $6, $4, case when not $6 then $7::timestamptz end from made
-			on conflict do nothing`, w.tenant, planID, sheet.Canonical(), by, from, move, p.now())
+			values ($1, $2, $3, $4, $5, $6, case when not $5 then $7::timestamptz end)
+			on conflict do nothing`, w.tenant, planID, num, from, move, w.by(), p.now())
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -45,17 +46,11 @@ func (w *write) setPrice(ctx context.Context, planID string, was, now *model.Pri
 		_, err := w.Exec(ctx, `update plan set sheet_num = null where tenant_id = $1 and plan_id = $2`, w.tenant, planID)
 		return err
 	}
-	by := w.actor.Name
-	if by == "" {
-		by = w.actor.Member
+	num, err := w.addSheet(ctx, planID, now)
+	if err != nil {
+		return err
 	}
-	_, err := w.Exec(ctx, `
-		with made as (
-			insert into price_sheet (tenant_id, plan_id, version, sheet, created_by)
-			select $1, $2, coalesce(max(version), 0) + 1, $3, $4 from price_sheet where tenant_id = $1 and plan_id = $2
-			returning sheet_num)
-		update plan set sheet_num = made.sheet_num from made where tenant_id = $1 and plan_id = $2`,
-		w.tenant, planID, now.Canonical(), by)
+	_, err = w.Exec(ctx, `update plan set sheet_num = $3 where tenant_id = $1 and plan_id = $2`, w.tenant, planID, num)
 	return err
 }
 
@@ -85,6 +80,18 @@ func (p *Plane) MoveToCurrentPrice(ctx context.Context, actor Actor, planID stri
 	})
 	return moved, err
 }
+
+// addSheet writes the next version of a plan's price.
+func (w *write) addSheet(ctx context.Context, planID string, s *model.PriceSheet) (num uint32, err error) {
+	err = w.QueryRow(ctx, `
+		insert into price_sheet (tenant_id, plan_id, version, sheet, created_by)
+		select $1, $2, coalesce(max(version), 0) + 1, $3, $4 from price_sheet where tenant_id = $1 and plan_id = $2
+		returning sheet_num`, w.tenant, planID, s.Canonical(), w.by()).Scan(&num)
+	return num, err
+}
+
+// by is who the actor is called in what is written for people.
+func (w *write) by() string { return cmp.Or(w.actor.Name, w.actor.Member) }
 
 // moveToPrice ends every subscription of a plan at another price than terms, and has it
 // continued at that: at an instant that is over, nil: now.
