@@ -48,10 +48,12 @@ func (t *till) rest(ctx context.Context) error {
 }
 
 // hurry makes jobs of the way to Stripe due that wait for their next attempt; those of dead
-// workers too.
+// workers too. The time between attempts is what a job's number of them is made for, so none
+// of those made in a hurry counts: what must wait two minutes for an answer that was cut off
+// would be given up in seconds.
 func (t *till) hurry(ctx context.Context, dead bool) error {
 	_, err := t.w.books.pool.Exec(ctx, `
-		update river_job set state = 'available', scheduled_at = now() where queue = 'stripe' and finalized_at is null and (state in ('retryable', 'scheduled') or $1 and state = 'running')`, dead)
+		update river_job set state = 'available', scheduled_at = now(), attempt = 0 where queue = 'stripe' and finalized_at is null and (state in ('retryable', 'scheduled') or $1 and state = 'running')`, dead)
 	return err
 }
 
@@ -240,6 +242,18 @@ func (t *till) compare(ctx context.Context, y *tally) error {
 	}
 	y.forged, y.believed = t.forged.Load(), t.believed.Load()
 	return t.w.books.look(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select format('event %s about %s on account "%s" (%s) is %s after %s attempts: %s', event_id, object_id, account, kind, state, attempts, problem)
+			from webhook_event where state not in ('done', 'ignored') order by received_at limit 20`)
+		if err != nil {
+			return err
+		}
+		left, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		for _, e := range left {
+			wrong("%s", e)
+		}
 		return tx.QueryRow(ctx, `
 			select count(*), count(*) filter (where state not in ('done', 'ignored') and not $1), count(distinct object_id) filter (where state = 'parked' and kind = 'invoice.finalized'), count(*) filter (where swept), count(*) filter (where event_id like 'evt_forged%' and state <> 'ignored') from webhook_event`, t.w.o.restore).
 			Scan(&y.events, &y.unworked, &y.said, &y.sweptEvents, &y.crossedEvents)
