@@ -115,11 +115,11 @@ func (p *Page) Axe() []Violation {
 	return p.axe(`["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]`)
 }
 
-// contrast is Axe's only rule that a theme can change.
-func (p *Page) contrast() []Violation {
-	p.t.Helper()
-	return p.axe(`{type: "rule", values: ["color-contrast"]}`)
-}
+// themed are Axe's rules that a theme can change, and narrowed those that a width can too.
+const (
+	themed   = `{type: "rule", values: ["color-contrast"]}`
+	narrowed = `{type: "rule", values: ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block", "button-name", "link-name", "label", "aria-hidden-focus"]}`
+)
 
 func (p *Page) axe(rules string) []Violation {
 	p.t.Helper()
@@ -150,10 +150,43 @@ func (p *Page) Sound(name string) int {
 }
 
 // Glance is Sound at 1280 px in the light and at 390 px in the dark only, in half the
-// time: for pages that are judged wholly elsewhere too.
+// time: for pages that are judged wholly by make e2e.
 func (p *Page) Glance(name string) int {
 	p.t.Helper()
 	return p.judge(name, view{1280, false}, view{390, true})
+}
+
+// Fits is Glance without Axe: for pages that other tests judge.
+func (p *Page) Fits() int {
+	p.t.Helper()
+	w, d := p.width, p.dark
+	defer p.View(w, d)
+	wrong := 0
+	for _, v := range []view{{1280, false}, {390, true}} {
+		p.View(v.width, v.dark)
+		wrong += p.fits(v)
+	}
+	return wrong + p.clean()
+}
+
+// fits fails the test for each thing that sticks out of the page, and counts them.
+func (p *Page) fits(v view) int {
+	p.t.Helper()
+	out := p.Overflow()
+	for _, o := range out {
+		p.t.Errorf("%s at %d px: %s", p.URL(), v.width, o)
+	}
+	return len(out)
+}
+
+// clean fails the test for each fault of the page since it was asked last, and counts them.
+func (p *Page) clean() int {
+	p.t.Helper()
+	out := p.Faults()
+	for _, f := range out {
+		p.t.Errorf("%s: %s", p.URL(), f)
+	}
+	return len(out)
 }
 
 type view struct {
@@ -165,6 +198,7 @@ func (p *Page) judge(name string, views ...view) int {
 	p.t.Helper()
 	w, d := p.width, p.dark
 	defer p.View(w, d)
+	pictures := name != "" && folder() != "" // else nobody looks at them, and each takes as long as a check
 	wrong := 0
 	for i, v := range views {
 		p.View(v.width, v.dark)
@@ -172,29 +206,23 @@ func (p *Page) judge(name string, views ...view) int {
 		var found []Violation
 		switch {
 		case p.noJS:
-		case first:
+		case i == 0 || first && pictures:
 			found = p.Axe()
+		case first:
+			found = p.axe(narrowed)
 		default:
-			found = p.contrast()
+			found = p.axe(themed)
 		}
 		for _, f := range found {
 			wrong++
 			p.t.Errorf("%s at %d px, %s: %s", p.URL(), v.width, map[bool]string{false: "light", true: "dark"}[v.dark], f)
 		}
-		if name != "" && folder() != "" { // nobody looks at the others, and each takes as long as a check
+		if pictures {
 			p.Screenshot(name, v.width, v.dark)
 		}
-		if !first {
-			continue
-		}
-		for _, o := range p.Overflow() {
-			wrong++
-			p.t.Errorf("%s at %d px: %s", p.URL(), v.width, o)
+		if first {
+			wrong += p.fits(v)
 		}
 	}
-	for _, f := range p.Faults() {
-		wrong++
-		p.t.Errorf("%s: %s", p.URL(), f)
-	}
-	return wrong
+	return wrong + p.clean()
 }
