@@ -46,6 +46,9 @@ func (p *Plane) CreateGateway(ctx context.Context, operator Actor, name, account
 				return missing(err, "there is no account %s", accountID)
 			}
 		}
+		if tenant != nil {
+			g.Tenant = *tenant
+		}
 		err := tx.QueryRow(ctx, `
 			insert into gateway (name, kind, tenant_id) values ($1, $2, $3) returning gateway_id`, name, g.Kind, tenant).Scan(&g.ID)
 		if err != nil {
@@ -77,10 +80,10 @@ func (p *Plane) Gateways(ctx context.Context, operator Actor) ([]Gateway, error)
 	return out, err
 }
 
-const gatewayColumns = `g.gateway_id, g.name, g.kind, coalesce(t.account_id, ''), coalesce(g.url, ''), coalesce(g.run_addr, ''), coalesce(g.run_tls_addr, '')`
+const gatewayColumns = `g.gateway_id, g.name, g.kind, coalesce(t.account_id, ''), coalesce(t.tenant_id, 0), coalesce(g.url, ''), coalesce(g.run_addr, ''), coalesce(g.run_tls_addr, '')`
 
 func (g *Gateway) fields() []any {
-	return []any{&g.ID, &g.Name, &g.Kind, &g.AccountID, &g.URL, &g.Addr, &g.TLSAddr}
+	return []any{&g.ID, &g.Name, &g.Kind, &g.AccountID, &g.Tenant, &g.URL, &g.Addr, &g.TLSAddr}
 }
 
 // PlaceGateway says where a gateway is: at which address callers find it, and whether

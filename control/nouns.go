@@ -352,6 +352,7 @@ type Gateway struct {
 	Name      string `json:"name"`
 	Kind      string `json:"kind"`                // shared or dedicated
 	AccountID string `json:"accountId,omitempty"` // a dedicated gateway's tenant
+	Tenant    uint32 `json:"-"`                   // its number; 0: shared
 	Place     `json:"place"`
 }
 

@@ -17,7 +17,7 @@ import (
 func (c *call) throttleHard(x *http1.Exchange) kind {
 	var b [2]counter.Bucket
 	all := b[:0]
-	own := "tollgate:{" + strconv.FormatUint(c.sub.id, 10) + "}"
+	own := counter.Name(c.tenant.num, c.sub.id)
 	method, ok := c.cover.methods[c.run.m.throttleKey]
 	if ok {
 		at := c.cover.ref.name

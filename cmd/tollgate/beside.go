@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,8 @@ const (
 	besideLook  = 2 * time.Second // how often it is looked whether there are others
 	besideFirst = time.Second     // pause before a process that ended is started again,
 	besideLast  = 30 * time.Second
-	besideWell  = time.Minute // unless it ran as long as this
+	besideWell  = time.Minute     // unless it ran as long as this
+	besideShare = 5 * time.Second // how often the counters' server is told of its user
 )
 
 // startBeside begins to look after them. Only what has a gateway of its own does, and so
@@ -170,8 +172,10 @@ func (b *beside) runOnce(ctx context.Context, g control.Gateway) error {
 	if err != nil {
 		return err
 	}
+	counters, keep := b.counters(ctx, g)
+	defer keep()
 	cmd := exec.Command(name, args...)
-	cmd.Env = b.environment(g, dir, token)
+	cmd.Env = b.environment(g, dir, token, counters)
 	cmd.SysProcAttr = childAttr()
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
@@ -242,17 +246,51 @@ func besideProgram() (name string, args []string, err error) {
 	return me, []string{"gateway"}, nil
 }
 
+// counters is where a gateway asks for hard throttles: a dedicated one as a user of its own,
+// who reaches its tenant's buckets alone, with a password that goes with the process. The
+// server is told of that user again and again until stop, for it may forget. Empty: nowhere,
+// and plans with hard throttles are refused there.
+func (b *beside) counters(ctx context.Context, g control.Gateway) (address string, stop func()) {
+	if b.cfg.RedisURL == "" || g.Kind != control.KindDedicated {
+		return b.cfg.RedisURL, func() {}
+	}
+	password := rand.Text()
+	share := func() (string, error) {
+		return shareCounters(ctx, b.cfg.RedisURL, g, password)
+	}
+	address, err := share()
+	if err != nil {
+		b.log.Warn("a dedicated gateway has no counters for hard throttles; plans that have them are refused there", "gateway", g.Name, "err", err)
+		return "", func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(besideShare)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				_, _ = share() // away: the gateway finds that out by itself, and refuses
+			}
+		}
+	}()
+	return address, func() {
+		cancel()
+		<-ended
+	}
+}
+
 // environment has what a node is set by, as here, and nothing else of this process's.
-// Counters of hard throttles are every tenant's: a dedicated gateway is not given them.
-func (b *beside) environment(g control.Gateway, dir, token string) []string {
+func (b *beside) environment(g control.Gateway, dir, token, counters string) []string {
 	own := map[string]string{
 		"TOLLGATE_FEED_URL": b.feed, "TOLLGATE_NODE_TOKEN_FILE": token, "TOLLGATE_NODE": b.cfg.Node, "TOLLGATE_DATA_DIR": dir,
 		"TOLLGATE_GATEWAY_ADDR": g.Addr, "TOLLGATE_GATEWAY_TLS_ADDR": g.TLSAddr, "TOLLGATE_ADMIN_ADDR": "127.0.0.1:0",
 		"TOLLGATE_UPSTREAM_ALLOW": cmp.Or(joined(b.cfg), "none"), "TOLLGATE_NODE_TOKEN": "",
-		"TOLLGATE_DRAIN_TIMEOUT": b.drain().String(),
-	}
-	if g.Kind == control.KindDedicated {
-		own["TOLLGATE_REDIS_URL"], own["TOLLGATE_REDIS_URL_FILE"] = "", ""
+		"TOLLGATE_DRAIN_TIMEOUT": b.drain().String(), "TOLLGATE_REDIS_URL": counters, "TOLLGATE_REDIS_URL_FILE": "",
 	}
 	plain := []string{"PATH", "HOME", "TZ", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 	var out []string

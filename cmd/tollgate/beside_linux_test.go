@@ -14,6 +14,7 @@ import (
 	"tollgate/bench/rig"
 	"tollgate/billing/intake"
 	"tollgate/control"
+	"tollgate/gateway/limit/counter/countertest"
 )
 
 // A gateway that is dedicated to an account runs beside `up`, in a process that has neither
@@ -26,7 +27,9 @@ func TestDedicatedBeside(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pets.yaml")
 	must(t, os.WriteFile(file, fmt.Appendf(nil, document, upstream.URL), 0o600))
 	dir := newDir(t)
-	env := environ(dir, "STRIPE_API_KEY=not-its-business")
+	redis, run := countertest.Server(t)
+	run()
+	env := environ(dir, "STRIPE_API_KEY=not-its-business", "TOLLGATE_REDIS_URL="+redis)
 	p := start(t, env, "up")
 	ada := cliJSON[control.TenantCredentials](t, env, "tenant", "create", "--email", "ada@example.com", "--name", "Ada")
 	bob := cliJSON[control.TenantCredentials](t, env, "tenant", "create", "--email", "bob@example.com", "--name", "Bob")
@@ -40,6 +43,12 @@ func TestDedicatedBeside(t *testing.T) {
 	must(t, err)
 	own := "http://" + addr
 	cliJSON[control.Gateway](t, env, "node", "gateway", "create", "--name", "acme", "--account", ada.AccountID, "--run-at", addr, "--url", own)
+	if r := cli(t, env, "node", "gateway", "counters", "--name", "shared"); r.code == 0 || !strings.Contains(r.stderr, "not dedicated") {
+		t.Errorf("counters for a shared gateway: %d %s", r.code, r.stderr)
+	}
+	if r := cli(t, env, "node", "gateway", "counters", "--name", "acme"); r.code != 0 || !strings.HasPrefix(r.stdout, "unix://tollgate-acme:") {
+		t.Errorf("counters for the dedicated gateway: %d %s%s", r.code, r.stdout, r.stderr)
+	}
 	if r := cli(t, env, "tenant", "move", ada.AccountID, "--gateway", "acme"); r.code != 0 {
 		t.Fatal(r.stderr)
 	}
@@ -59,6 +68,9 @@ func TestDedicatedBeside(t *testing.T) {
 					if strings.Contains(string(b), secret) {
 						t.Errorf("the gateway's process is given %s", secret)
 					}
+				}
+				if !strings.Contains(string(b), "\x00TOLLGATE_REDIS_URL=unix://tollgate-acme:") {
+					t.Error("the gateway's process is not a user of its own where hard throttles are kept")
 				}
 			}
 		}

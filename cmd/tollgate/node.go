@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"tollgate/control"
 	"tollgate/gateway"
 	"tollgate/gateway/follow"
+	"tollgate/gateway/limit/counter"
 	"tollgate/gateway/process"
 	"tollgate/model"
 )
@@ -235,8 +237,52 @@ such a gateway already, nothing changes. The operator's page of the tenant moves
 	_ = create.MarkFlagRequired("name")
 	group := &cobra.Command{Use: "gateway", Short: "Gateways: groups of nodes that serve the same", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	group.AddCommand(create)
+	group.AddCommand(create, gatewayCountersCommand())
 	return group
+}
+
+func gatewayCountersCommand() *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use: "counters --name NAME", Short: "Let the nodes of a dedicated gateway keep hard throttles in Redis or Valkey", Args: cobra.NoArgs,
+		Long: `Make a user of the server at TOLLGATE_REDIS_URL who reaches the throttles of the gateway's account
+and nothing else, with a new password, and print the address to give to its nodes as their
+TOLLGATE_REDIS_URL. The address that was printed before works no longer. A server that was
+restarted forgets the user: run it again then. What ` + "`tollgate up`" + ` runs beside itself needs none of this.`,
+		RunE: onInstallation(func(cmd *cobra.Command, in *installation, _ []string) error {
+			if in.cfg.RedisURL == "" {
+				return model.Errorf(model.Invalid, "TOLLGATE_REDIS_URL is not set: there is no server that keeps hard throttles")
+			}
+			all, err := in.plane.Gateways(cmd.Context(), control.Operator())
+			if err != nil {
+				return err
+			}
+			for _, g := range all {
+				switch {
+				case g.Name != name:
+					continue
+				case g.Kind != control.KindDedicated:
+					return model.Errorf(model.Invalid, "gateway %s is not dedicated to an account: give its nodes the TOLLGATE_REDIS_URL that the control plane has", name)
+				}
+				v := struct {
+					Address string `json:"address"`
+				}{}
+				if v.Address, err = shareCounters(cmd.Context(), in.cfg.RedisURL, g, rand.Text()); err != nil {
+					return err
+				}
+				return show(cmd, v, func(w io.Writer) { fmt.Fprintln(w, v.Address) })
+			}
+			return model.Errorf(model.NotFound, "there is no gateway %s", name)
+		}),
+	}
+	c.Flags().StringVar(&name, "name", "", "name of the gateway")
+	_ = c.MarkFlagRequired("name")
+	return c
+}
+
+// shareCounters makes the user as whom a dedicated gateway asks for hard throttles.
+func shareCounters(ctx context.Context, address string, g control.Gateway, password string) (string, error) {
+	return counter.Share(ctx, address, "tollgate-"+g.Name, password, g.Tenant)
 }
 
 // ensureGateway is the gateway of a name, made where there is none.

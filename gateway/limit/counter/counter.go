@@ -36,11 +36,11 @@ const (
 // ErrResting is the error of a question not asked because the one before failed.
 var ErrResting = errors.New("the counters' server failed a moment ago")
 
-// draw takes {rate, burst} pairs in ARGV for its KEYS. It answers {0, 0, tokens left in the
+// drawText takes {rate, burst} pairs in ARGV for its KEYS. It answers {0, 0, tokens left in the
 // last}, or the number of the first bucket that is empty, in how many microseconds it has
 // a token, and 0. A bucket is
 // what it held, and when; one that would be full again is forgotten.
-var draw = rueidis.NewLuaScript(`
+const drawText = `
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local held = {}
@@ -65,7 +65,9 @@ for i, key in ipairs(KEYS) do
   redis.call('SET', key, string.format('%.17g:%.0f', held[i], now), 'PX', string.format('%.0f', math.min(full, 1e12)))
 end
 return {0, 0, math.floor(held[#KEYS])}
-`)
+`
+
+var draw = rueidis.NewLuaScript(drawText)
 
 // Bucket is one of a call's, the narrowest first. Buckets of one call have the same
 // {part} in their keys, so that a cluster keeps them together.

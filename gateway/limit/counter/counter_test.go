@@ -3,6 +3,7 @@ package counter
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -100,5 +101,65 @@ func TestCheck(t *testing.T) {
 		if err := Check(url); (err == nil) != good {
 			t.Errorf("%s: %v", url, err)
 		}
+	}
+}
+
+// A tenant's own user reaches the buckets of its subscriptions, and nothing else of the server; a
+// server that forgot who that is lets nobody through until it is told again.
+func TestShare(t *testing.T) {
+	url, run := countertest.Server(t)
+	cmd := run()
+	share := func(user, password string, tenant uint32) string {
+		t.Helper()
+		address, err := Share(t.Context(), url, user, password, tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return address
+	}
+	address := share("acme", "one", 7)
+	mine := open(t, address)
+	buckets := func(tenant uint32) []Bucket {
+		return []Bucket{{Name(tenant, 1) + ":api/dev", model.Throttle{Rate: 1000, Burst: 10}}, {Name(tenant, 1), model.Throttle{Rate: 1000, Burst: 10}}}
+	}
+	if a, err := mine.Take(t.Context(), buckets(7)); err != nil || a.Refused != Passed {
+		t.Errorf("its own bucket: %+v, %v", a, err)
+	}
+	if again := share("acme", "one", 7); again != address {
+		t.Errorf("shared again as %s, not %s", again, address)
+	}
+	all := open(t, url)
+	if a, err := all.Take(t.Context(), buckets(7)); err != nil || a.Left != 9 && a.Left != 8 {
+		t.Errorf("it is not the bucket of the others: %+v, %v", a, err)
+	}
+	client := *mine.client.Load()
+	for _, words := range [][]string{{"GET", Name(70, 1)}, {"GET", Name(8, 1)}, {"SET", "other", "1"}, {"KEYS", "*"}, {"SCAN", "0"}, {"EVAL", "return 1", "0"}, {"FLUSHALL"}, {"CONFIG", "GET", "*"},
+		{"ACL", "LIST"}, {"CLIENT", "LIST"}, {"SCRIPT", "FLUSH"}, {"MONITOR"}} {
+		if err := client.Do(t.Context(), client.B().Arbitrary(words...).Build()).Error(); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+			t.Errorf("%v: %v", words, err)
+		}
+	}
+	if _, err := mine.Take(t.Context(), buckets(8)); err == nil {
+		t.Error("a token of another tenant's bucket")
+	}
+
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	run()
+	late := open(t, address)
+	if _, err := late.Take(t.Context(), buckets(7)); err == nil {
+		t.Error("a token from a server that does not know who asks")
+	}
+	share("acme", "one", 7)
+	for {
+		if a, err := late.Take(t.Context(), buckets(7)); err == nil && a.Refused == Passed {
+			break
+		} else if t.Context().Err() != nil {
+			t.Fatal(err)
+		}
+		<-time.After(rest)
+	}
+	if _, err := Share(t.Context(), address, "other", "x", 8); model.KindOf(err) != model.Unavailable {
+		t.Errorf("a user made by who may not: %v", err)
 	}
 }
