@@ -3,6 +3,7 @@ package intake
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tollgate/migrations/pgtest"
@@ -417,6 +419,17 @@ func TestUsageIsFencedByTenant(t *testing.T) {
 	w.mustTake(batch(boot(1), 4, w.bob, 10))
 	if a, b := w.calls(w.ann), w.calls(w.bob); a != 6 || b != 80 {
 		t.Errorf("ann has %d calls, bob %d; want 6 and 80", a, b)
+	}
+	// The way in shows nothing, changes nothing, and takes nothing from who sees one tenant.
+	const line = `insert into usage_intake select * from usage_line where tenant_id = 0`
+	for _, c := range [...]struct{ scope, sql string }{
+		{"*", `select from usage_intake limit 1`}, {"*", `delete from usage_intake`}, {"*", `update usage_intake set calls = 1`}, {"*", `truncate usage_intake`},
+		{fmt.Sprint(w.ann), line}, {"", line},
+	} {
+		err := w.in.as(t.Context(), c.scope, func(tx pgx.Tx) error { _, err := tx.Exec(t.Context(), c.sql); return err })
+		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "42501" {
+			t.Errorf("%s with scope %q: %v", c.sql, c.scope, err)
+		}
 	}
 	// Also without a tenant in the statement, and straight at a partition.
 	tables := []string{"usage_line", "usage_hour", "usage_line_default", "usage_hour_202603"}
