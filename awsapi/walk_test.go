@@ -99,7 +99,7 @@ func (f *furnished) rows() string {
 			return err
 		}
 		rows, err := tx.Query(f.Context(), `select c.table_name from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
-			where c.table_schema = 'public' and c.column_name = 'tenant_id' and t.table_type = 'BASE TABLE' and c.table_name <> 'access_key' order by 1`)
+			where c.table_schema = 'public' and c.column_name = 'tenant_id' and t.table_type = 'BASE TABLE' and c.table_name not in ('access_key', 'usage_intake') order by 1`)
 		if err != nil {
 			return err
 		}

@@ -144,6 +144,16 @@ begin
     tenant_id::text = current_setting('tollgate.tenant', true) or current_setting('tollgate.tenant', true) = '*')$policy$, t);
 end $_$;
 
+CREATE FUNCTION public.usage_intake_fence() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if current_setting('tollgate.tenant', true) is distinct from '*' then
+    raise exception 'usage of all tenants goes in by usage_intake: tollgate.tenant must be *' using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $$;
+
 CREATE TABLE public.access_association (
     tenant_id integer NOT NULL,
     domain_num integer NOT NULL,
@@ -1620,6 +1630,26 @@ CREATE TABLE public.usage_hour_default (
 
 ALTER TABLE ONLY public.usage_hour_default FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.usage_intake (
+    tenant_id integer,
+    hour timestamp with time zone,
+    stage_num integer,
+    method_num integer,
+    subscription_id bigint,
+    key_num integer,
+    terms integer,
+    status integer,
+    flags integer,
+    gen integer,
+    calls bigint,
+    bytes_in bigint,
+    bytes_out bigint,
+    micros bigint,
+    boot uuid,
+    seq bigint
+)
+PARTITION BY RANGE (hour);
+
 CREATE TABLE public.usage_line (
     tenant_id integer NOT NULL,
     hour timestamp with time zone NOT NULL,
@@ -1739,6 +1769,8 @@ ALTER TABLE ONLY public.call_log ATTACH PARTITION public.call_log_default DEFAUL
 ALTER TABLE ONLY public.usage_day ATTACH PARTITION public.usage_day_default DEFAULT;
 
 ALTER TABLE ONLY public.usage_hour ATTACH PARTITION public.usage_hour_default DEFAULT;
+
+ALTER TABLE ONLY public.usage_intake ATTACH PARTITION public.usage_line FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
 
 ALTER TABLE ONLY public.usage_line ATTACH PARTITION public.usage_line_default DEFAULT;
 
@@ -2320,9 +2352,9 @@ CREATE INDEX usage_hour_subscription ON ONLY public.usage_hour USING btree (tena
 
 CREATE INDEX usage_hour_default_tenant_id_subscription_id_hour_idx ON public.usage_hour_default USING btree (tenant_id, subscription_id, hour);
 
-CREATE INDEX usage_line_hour ON ONLY public.usage_line USING btree (hour);
+CREATE INDEX usage_line_hour ON ONLY public.usage_line USING brin (hour);
 
-CREATE INDEX usage_line_default_hour_idx ON public.usage_line_default USING btree (hour);
+CREATE INDEX usage_line_default_hour_idx ON public.usage_line_default USING brin (hour);
 
 CREATE INDEX usage_line_tenant ON ONLY public.usage_line USING btree (tenant_id, hour);
 
@@ -2359,6 +2391,8 @@ CREATE TRIGGER credit_note_is_immutable BEFORE DELETE OR UPDATE ON public.credit
 CREATE TRIGGER deployment_is_immutable BEFORE UPDATE ON public.deployment FOR EACH ROW EXECUTE FUNCTION public.deployment_is_immutable();
 
 CREATE TRIGGER domain_there AFTER INSERT OR DELETE ON public.domain FOR EACH ROW EXECUTE FUNCTION public.domain_is();
+
+CREATE TRIGGER fence BEFORE INSERT ON public.usage_intake FOR EACH STATEMENT EXECUTE FUNCTION public.usage_intake_fence();
 
 CREATE TRIGGER final_invoice_is_immutable BEFORE DELETE OR UPDATE ON public.invoice FOR EACH ROW EXECUTE FUNCTION public.final_invoice_is_immutable();
 
@@ -2968,6 +3002,8 @@ ALTER TABLE public.usage_day_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_hour ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_hour_default ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_intake ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_line ENABLE ROW LEVEL SECURITY;
 

@@ -22,7 +22,7 @@ func (b *books) isolate(ctx context.Context, t *tally) error {
 		}
 		rows, err = tx.Query(ctx, `
 			select c.oid::regclass::text from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
-			where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace order by 1`)
+			where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace and has_table_privilege(c.oid, 'select') order by 1`)
 		if err != nil {
 			return err
 		}

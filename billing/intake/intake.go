@@ -63,7 +63,7 @@ func (in *Intake) Ingest(ctx context.Context, gateway int32, tenant uint32, enco
 		return model.BatchReceipt{}, in.refuse(ctx, gateway, b, encoded, err)
 	}
 	var r model.BatchReceipt
-	err = in.asEveryone(ctx, func(tx pgx.Tx) (err error) {
+	err = pgx.BeginTxFunc(ctx, in.pool, pgx.TxOptions{BeginQuery: beginIngest}, func(tx pgx.Tx) (err error) {
 		r, err = ingest(ctx, tx, gateway, tenant, b, model.BatchHash(encoded))
 		return err
 	})
@@ -119,49 +119,39 @@ func (in *Intake) as(ctx context.Context, scope string, f func(pgx.Tx) error) er
 	})
 }
 
-// ingest is the transaction's work. The boot's row is locked first, so batches of
-// one boot go in one after the other and each sees what is there.
+// beginIngest begins a batch's transaction in one round trip: it sees all tenants, and
+// no period is cut before it ends.
+var beginIngest = fmt.Sprintf("begin; set local tollgate.tenant = '*'; select pg_advisory_xact_lock_shared(%d)", int64(CloseLock))
+
+// ingest is the transaction's work, in three round trips: judge, append, account.
 func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte) (r model.BatchReceipt, err error) {
-	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock_shared($1)`, int64(CloseLock)); err != nil {
-		return r, err
-	}
-	contiguous, err := lockBoot(ctx, tx, gateway, b)
-	if err != nil {
-		return r, err
-	}
-	known, err := knownBatch(ctx, tx, b, hash, contiguous)
+	known, gens, err := admit(ctx, tx, gateway, tenant, b, hash)
 	if known || err != nil {
 		return model.BatchReceipt{Duplicate: known}, err
 	}
-	if err := mayReport(ctx, tx, gateway, tenant, b); err != nil {
+	if err := appendLines(ctx, tx, b, gens); err != nil {
 		return r, err
 	}
+	q := &pgx.Batch{}
 	var first, last *time.Time
 	if len(b.Lines) > 0 {
 		f, l := micros(b.First), micros(b.Last)
 		first, last = &f, &l
 	}
-	_, err = tx.Exec(ctx, `
+	q.Queue(`
 		insert into usage_batch (boot, seq, gateway_id, hash, lines, calls, t_min, t_max, watermark, final)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		[16]byte(b.Boot), int64(b.Seq), gateway, hash[:], len(b.Lines), int64(b.Calls()), first, last, micros(b.Watermark), b.Final)
-	if err != nil {
-		return r, err
-	}
-	if err := insertLines(ctx, tx, b); err != nil {
-		return r, err
-	}
-	if err := draw(ctx, tx, b); err != nil {
-		return r, err
-	}
-	return r, advance(ctx, tx, b)
+	draw(q, b)
+	advance(q, b)
+	return r, tx.SendBatch(ctx, q).Close()
 }
 
 // draw notes what the calls of a batch drew of leases, of quotas and of money: with the last of a
 // start's batches it is known what it did not use. A call counts by the hour in which it
 // ended, against the window of that hour. Where there is no lease, it was of the window
 // before.
-func draw(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
+func draw(q *pgx.Batch, b *model.Batch) {
 	type of struct {
 		tenant       uint32
 		subscription uint64
@@ -179,7 +169,7 @@ func draw(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
 		}
 	}
 	if len(drawn) == 0 {
-		return nil
+		return
 	}
 	var tenants []int32
 	var subs, calls []int64
@@ -189,7 +179,7 @@ func draw(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
 		tenants, subs, calls = append(tenants, int32(k.tenant)), append(subs, int64(k.subscription)), append(calls, int64(n))
 		hours, kinds = append(hours, time.Unix(k.hour*3600, 0).UTC()), append(kinds, int16(k.kind))
 	}
-	_, err := tx.Exec(ctx, `
+	q.Queue(`
 		with drawn as materialized (
 			select s.tenant_id, s.ledger_id as subscription_id, d.kind, d.hour, sum(d.calls) as calls
 			from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::bigint[], $6::smallint[]) as d(tenant_id, subscription_id, hour, calls, kind)
@@ -209,136 +199,114 @@ func draw(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
 		update quota_lease l set used = l.used + n.calls from locked n
 		where (l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot) = (n.tenant_id, n.subscription_id, n.kind, n.window_start, $5)`,
 		tenants, subs, hours, calls, b.Boot.String(), kinds)
-	return err
 }
 
 func micros(t int64) time.Time { return time.UnixMicro(t).UTC() }
-
-// lockBoot makes or locks a boot's row and says up to where its batches are in.
-func lockBoot(ctx context.Context, tx pgx.Tx, gateway int32, b *model.Batch) (contiguous uint64, err error) {
-	var owner int32
-	var last *int64
-	err = tx.QueryRow(ctx, `
-		insert into usage_boot (boot, gateway_id) values ($1, $2)
-		on conflict (boot) do update set seen_at = now()
-		returning gateway_id, contiguous_seq, last_seq`, [16]byte(b.Boot), gateway).Scan(&owner, &contiguous, &last)
-	switch {
-	case err != nil:
-		return 0, err
-	case owner != gateway:
-		return 0, model.Errorf(model.Denied, "boot %s belongs to another gateway", b.Boot)
-	case last != nil && b.Seq > uint64(*last):
-		return 0, model.Errorf(model.Conflict, "boot %s was closed with batch %d; batch %d cannot follow", b.Boot, *last, b.Seq)
-	}
-	return contiguous, nil
-}
-
-// knownBatch reports that a batch of this name is in already, with this content.
-func knownBatch(ctx context.Context, tx pgx.Tx, b *model.Batch, hash [32]byte, contiguous uint64) (bool, error) {
-	var have []byte
-	err := tx.QueryRow(ctx, `select hash from usage_batch where boot = $1 and seq = $2`, [16]byte(b.Boot), int64(b.Seq)).Scan(&have)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return b.Seq <= contiguous, nil // in and pruned, or new
-	case err != nil:
-		return false, err
-	case string(have) != string(hash[:]):
-		return false, model.Errorf(model.Conflict, "batch %s/%d is in already, with other content", b.Boot, b.Seq)
-	}
-	return true, nil
-}
 
 // lateHours is for how long after a tenant went to another gateway the old one's
 // nodes may have answered calls: as long as they did not hear of it.
 const lateHours = 24
 
-// mayReport refuses lines of tenants that the node's gateway does not serve and,
-// when the calls were made, did not either.
-func mayReport(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch) error {
-	at := map[uint32]int{}
-	var ask []int32
-	var latest []time.Time
-	for i := range b.Lines {
-		t, hour := b.Lines[i].Tenant, time.Unix(b.Lines[i].Hour*3600, 0).UTC()
-		if t == 0 { // calls that reached no tenant are anyone's
-			continue
-		}
-		if tenant != 0 && t != tenant {
-			return model.Errorf(model.Denied, "this node reports for tenant %d only, not for %d", tenant, t)
-		}
-		n, seen := at[t]
-		switch {
-		case !seen:
-			at[t] = len(ask)
-			ask, latest = append(ask, int32(t)), append(latest, hour)
-		case hour.After(latest[n]):
-			latest[n] = hour
-		}
-	}
+// admit judges a batch and reads what its lines need, in one round trip. The boot's row
+// is made or locked first, so batches of one boot go in one after the other and each
+// sees what is there.
+func admit(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte) (known bool, gens generations, err error) {
+	var owner int32
+	var contiguous uint64
+	var last *int64
+	var have []byte
 	var foreign *int32
-	err := tx.QueryRow(ctx, `
+	of := reported(b)
+	q := &pgx.Batch{}
+	q.Queue(`
+		insert into usage_boot (boot, gateway_id) values ($1, $2)
+		on conflict (boot) do update set seen_at = now()
+		returning gateway_id, contiguous_seq, last_seq`, [16]byte(b.Boot), gateway).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&owner, &contiguous, &last) })
+	// Not the same statement: that would not see what came while it waited for the lock.
+	q.Queue(`select hash from usage_batch where boot = $1 and seq = $2`, [16]byte(b.Boot), int64(b.Seq)).
+		QueryRow(func(row pgx.Row) error {
+			if err := row.Scan(&have); !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			return nil
+		})
+	// Tenants that the node's gateway does not serve and, when the calls were made, did not either.
+	q.Queue(`
 		select min(a.t) from unnest($1::integer[], $3::timestamptz[]) a (t, latest)
-		where not exists (select from tenant where tenant_id = a.t and gateway_id = $2)
+		where a.t <> 0 and not exists (select from tenant where tenant_id = a.t and gateway_id = $2)
 			and not exists (select from tenant_left l where l.tenant_id = a.t and l.gateway_id = $2
-				and a.latest <= l.left_at + make_interval(hours => $4))`, ask, gateway, latest, lateHours).Scan(&foreign)
-	if err != nil {
-		return err
+				and a.latest <= l.left_at + make_interval(hours => $4))`, of.tenants, gateway, of.latest, lateHours).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&foreign) })
+	q.Queue(`
+		select tenant_id, period_start, gen from period_close
+		where tenant_id = any($1) and period_start between date_trunc('month', $2::timestamptz, 'UTC') and $3`, of.tenants, of.from, of.to).
+		Query(func(rows pgx.Rows) (err error) { gens, err = collectGenerations(rows); return err })
+	if err := tx.SendBatch(ctx, q).Close(); err != nil {
+		return false, nil, err
+	}
+	switch {
+	case owner != gateway:
+		return false, nil, model.Errorf(model.Denied, "boot %s belongs to another gateway", b.Boot)
+	case last != nil && b.Seq > uint64(*last):
+		return false, nil, model.Errorf(model.Conflict, "boot %s was closed with batch %d; batch %d cannot follow", b.Boot, *last, b.Seq)
+	case have != nil && string(have) != string(hash[:]):
+		return false, nil, model.Errorf(model.Conflict, "batch %s/%d is in already, with other content", b.Boot, b.Seq)
+	case have != nil || b.Seq <= contiguous: // in, or in and pruned
+		return true, nil, nil
+	}
+	for _, t := range of.tenants {
+		if tenant != 0 && t != 0 && t != int32(tenant) {
+			return false, nil, model.Errorf(model.Denied, "this node reports for tenant %d only, not for %d", tenant, t)
+		}
 	}
 	if foreign != nil {
-		return model.Errorf(model.Denied, "tenant %d is not served by gateway %d", *foreign, gateway)
+		return false, nil, model.Errorf(model.Denied, "tenant %d is not served by gateway %d", *foreign, gateway)
 	}
-	return nil
+	return false, gens, nil
 }
 
-// insertLines appends a batch's lines in one statement, each with the generation
-// that its month has reached: what comes after a month was cut for a bill is told
-// from what was in it.
-func insertLines(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
-	n := len(b.Lines)
-	if n == 0 {
-		return nil
-	}
-	hour := make([]time.Time, n)
-	var num [8][]int32 // tenant, stage, method, key, terms, status, flags
-	for i := range num {
-		num[i] = make([]int32, n)
-	}
-	var big [5][]int64 // subscription, calls, bytes in, bytes out, microseconds
-	for i := range big {
-		big[i] = make([]int64, n)
-	}
+// reporting is whose calls a batch holds, and of when.
+type reporting struct {
+	tenants  []int32 // 0: of calls that reached no tenant, which are anyone's
+	latest   []time.Time
+	from, to time.Time // hours of the earliest and of the latest line
+}
+
+func reported(b *model.Batch) (r reporting) {
+	at := map[uint32]int{}
 	for i := range b.Lines {
 		l := &b.Lines[i]
-		hour[i] = time.Unix(l.Hour*3600, 0).UTC()
-		for k, v := range [...]uint32{l.Tenant, l.Stage, l.Method, l.Key, l.Terms, uint32(l.Status), uint32(l.Flags)} {
-			num[k][i] = int32(v)
+		hour := hourOf(l)
+		if i == 0 || hour.Before(r.from) {
+			r.from = hour
 		}
-		for k, v := range [...]uint64{l.Subscription, l.Calls, l.BytesIn, l.BytesOut, l.Micros} {
-			big[k][i] = int64(v)
+		if i == 0 || hour.After(r.to) {
+			r.to = hour
+		}
+		n, seen := at[l.Tenant]
+		switch {
+		case !seen:
+			at[l.Tenant] = len(r.tenants)
+			r.tenants, r.latest = append(r.tenants, int32(l.Tenant)), append(r.latest, hour)
+		case hour.After(r.latest[n]):
+			r.latest[n] = hour
 		}
 	}
-	_, err := tx.Exec(ctx, `
-		insert into usage_line (hour, tenant_id, stage_num, method_num, key_num, terms, status, flags,
-			subscription_id, calls, bytes_in, bytes_out, micros, boot, seq, gen)
-		select u.*, $14::uuid, $15::bigint, coalesce(c.gen, 0)
-		from unnest($1::timestamptz[], $2::integer[], $3::integer[], $4::integer[], $5::integer[],
-			$6::integer[], $7::integer[], $8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
-			as u(hour, tenant_id, stage_num, method_num, key_num, terms, status, flags, subscription_id, calls, bytes_in, bytes_out, micros)
-		left join period_close c on c.tenant_id = u.tenant_id and c.period_start = date_trunc('month', u.hour, 'UTC')`,
-		hour, num[0], num[1], num[2], num[3], num[4], num[5], num[6], big[0], big[1], big[2], big[3], big[4],
-		[16]byte(b.Boot), int64(b.Seq))
-	return err
+	return r
 }
+
+func hourOf(l *model.UsageLine) time.Time { return time.Unix(l.Hour*3600, 0).UTC() }
 
 // advance moves a boot's account on. A watermark holds only once every batch
 // before it is in.
-func advance(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
+func advance(q *pgx.Batch, b *model.Batch) {
 	var final *int64
 	if b.Final {
 		f := int64(b.Seq)
 		final = &f
 	}
-	_, err := tx.Exec(ctx, `
+	q.Queue(`
 		with run as (
 			select coalesce((
 				select b.seq from usage_batch b
@@ -355,5 +323,4 @@ func advance(ctx context.Context, tx pgx.Tx, b *model.Batch) error {
 			watermark = greatest(u.watermark, (select w.watermark from usage_batch w where w.boot = $1 and w.seq = run.seq)),
 			state = case when run.seq = coalesce($2, u.last_seq) then 'closed' else u.state end
 		from run where u.boot = $1`, [16]byte(b.Boot), final, int64(b.Calls()))
-	return err
 }

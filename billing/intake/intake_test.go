@@ -3,15 +3,20 @@ package intake
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tollgate/migrations/pgtest"
@@ -418,6 +423,17 @@ func TestUsageIsFencedByTenant(t *testing.T) {
 	if a, b := w.calls(w.ann), w.calls(w.bob); a != 6 || b != 80 {
 		t.Errorf("ann has %d calls, bob %d; want 6 and 80", a, b)
 	}
+	// The way in shows nothing, changes nothing, and takes nothing from who sees one tenant.
+	const line = `insert into usage_intake select * from usage_line where tenant_id = 0`
+	for _, c := range [...]struct{ scope, sql string }{
+		{"*", `select from usage_intake limit 1`}, {"*", `delete from usage_intake`}, {"*", `update usage_intake set calls = 1`}, {"*", `truncate usage_intake`},
+		{fmt.Sprint(w.ann), line}, {"", line},
+	} {
+		err := w.in.as(t.Context(), c.scope, func(tx pgx.Tx) error { _, err := tx.Exec(t.Context(), c.sql); return err })
+		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "42501" {
+			t.Errorf("%s with scope %q: %v", c.sql, c.scope, err)
+		}
+	}
 	// Also without a tenant in the statement, and straight at a partition.
 	tables := []string{"usage_line", "usage_hour", "usage_line_default", "usage_hour_202603"}
 	for _, scope := range []string{fmt.Sprint(w.ann), "", "0"} {
@@ -494,5 +510,45 @@ func TestUsageRows(t *testing.T) {
 		if _, err := w.in.Usage(t.Context(), w.ann, q); model.KindOf(err) == "" {
 			t.Errorf("%+v: %v", q, err)
 		}
+	}
+}
+
+// Every column of every line comes as it was sent, with the generation of its month,
+// whatever the values and however the rows fall into what is sent at once.
+func TestLinesArriveWhole(t *testing.T) {
+	w := newWorld(t)
+	w.exec(`insert into period_close (tenant_id, period_start, gen) values ($1, '2026-02-01', 3)`, w.ann)
+	r := rand.New(rand.NewPCG(1, 2))
+	b := batch(boot(9), 7, w.ann, 1)
+	march := b.Lines[0].Hour
+	var want []string
+	b.Lines = b.Lines[:0]
+	for i := range 2000 {
+		l := model.UsageLine{Hour: march, Tenant: w.ann, Stage: r.Uint32N(1 << 31), Method: uint32(i), Key: r.Uint32N(1 << 31), Terms: r.Uint32N(1 << 31),
+			Subscription: r.Uint64N(1 << 63), Status: uint16(r.Uint32N(1 << 16)), Flags: model.FlagBillable, Calls: 1 + r.Uint64N(mostCalls),
+			BytesIn: r.Uint64N(mostMeasure + 1), BytesOut: r.Uint64N(mostMeasure + 1), Micros: r.Uint64N(mostMeasure + 1)}
+		gen := 0
+		switch i % 3 {
+		case 1:
+			l.Hour, gen = march-24*15, 3
+		case 2:
+			l.Hour, l.Tenant = march-24*15, []uint32{0, w.bob}[i%2]
+		}
+		b.Lines = append(b.Lines, l)
+		want = append(want, fmt.Sprint(l.Method, l.Hour, l.Tenant, l.Stage, l.Key, l.Terms, l.Subscription, l.Status, l.Flags, l.Calls, l.BytesIn, l.BytesOut, l.Micros, gen, b.Boot, b.Seq))
+	}
+	w.mustTake(b)
+	got := scan[[]string](w, `
+		select array_agg(concat_ws(' ', method_num, extract(epoch from hour)::bigint / 3600, tenant_id, stage_num, key_num, terms, subscription_id, status, flags,
+			calls, bytes_in, bytes_out, micros, gen, boot, seq) order by method_num) from usage_line`)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	whole, err := io.ReadAll(newLineReader(b, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := iotest.TestReader(newLineReader(b, nil), whole); err != nil {
+		t.Error(err)
 	}
 }
