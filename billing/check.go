@@ -37,6 +37,7 @@ var checks = []struct {
 	{"I8", "Stripe", "Every invoice that Stripe collects is there as it is here", checkStripe},
 	{"I9", "Numbers", "Numbers of invoices and credit notes have no gap", checkNumbers},
 	{"I10", "Prepaid credit", "Every transaction of the ledger comes to nothing, and wallets hold what it says: never less than nothing, never more than was put in", checkLedger},
+	{"I11", "Meters", "Where usage is mirrored to Stripe, a customer's hour there is what it is here", checkMeters},
 	{"I13", "Owners", "Usage that is to be paid for belongs to a subscription", checkOwners},
 	{"I14", "Accounts", "What is on a tenant's Stripe account is that tenant's", checkAccounts},
 	{"I16", "Events", "Events of Stripe are worked on within 15 minutes", checkEvents},
@@ -314,6 +315,23 @@ func checkLedger(ctx context.Context, b *Billing, c *model.Check) error {
 			select tenant_id, 'invoice ' || p.number || ' took ' || p.used || ' from a wallet and brought ' || p.bought || ', and the ledger says ' || coalesce(t.spent, 0) || ' and ' || coalesce(t.paid_in, 0)
 			from p left join t using (tenant_id, invoice_id) where p.used <> coalesce(t.spent, 0) or p.bought <> coalesce(t.paid_in, 0)) x join tenant t using (tenant_id)
 		order by 1 limit 10000`)
+}
+
+// checkMeters tells what was found when Stripe was last asked, and what it does not have.
+func checkMeters(ctx context.Context, b *Billing, c *model.Check) error {
+	return found(ctx, b, c, "hours", `select count(*) from stripe_hour`, `
+		with there as (select account from stripe_account where disconnected_at is null union all select '')
+		select 'meter ' || meter || ' of ' || case account when '' then 'the operator''s account' else account end || ': ' || problem
+		from stripe_meter join there using (account) where problem <> ''
+		union all
+		select 'account ' || t.account_id || ', customer ' || h.customer || ', ' || h.meter || ' of ' || to_char(h.hour at time zone 'UTC', 'YYYY-MM-DD HH24:00') || ': ' || case
+			when h.found is not null then h.value || ' here and ' || h.found || ' at Stripe, to which it is sent again'
+			when h.problem <> '' then h.problem
+			when h.sent_at is null then 'it is not at Stripe'
+			else 'nobody compared it' end
+		from stripe_hour h join there using (account) join tenant t using (tenant_id)
+		where h.hour > $1 and (h.found is not null or h.problem <> '' or h.sent_at is null and h.changed_at < $2 or h.compared_at is null and h.sent_at < $3)
+		order by 1 limit 10000`, b.now().Add(-34*24*time.Hour), b.now().Add(-3*time.Hour), b.now().Add(-48*time.Hour))
 }
 
 func checkOwners(ctx context.Context, b *Billing, c *model.Check) error {

@@ -1411,6 +1411,39 @@ CREATE TABLE public.stripe_customer (
 
 ALTER TABLE ONLY public.stripe_customer FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.stripe_hour (
+    tenant_id integer NOT NULL,
+    account text NOT NULL,
+    customer text NOT NULL,
+    meter text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    value bigint NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    asked_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    compared_at timestamp with time zone,
+    found bigint,
+    problem text DEFAULT ''::text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT stripe_hour_value_check CHECK ((value >= 0)),
+    CONSTRAINT stripe_hour_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE ONLY public.stripe_hour FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.stripe_meter (
+    account text NOT NULL,
+    meter text NOT NULL,
+    tenant_id integer,
+    rev integer DEFAULT 1 NOT NULL,
+    problem text DEFAULT ''::text NOT NULL,
+    planned_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT stripe_meter_rev_check CHECK ((rev > 0))
+);
+
+ALTER TABLE ONLY public.stripe_meter FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.subscription (
     tenant_id integer NOT NULL,
     subscription_id bigint NOT NULL,
@@ -2117,6 +2150,12 @@ ALTER TABLE ONLY public.stripe_customer
 ALTER TABLE ONLY public.stripe_customer
     ADD CONSTRAINT stripe_customer_payer UNIQUE NULLS NOT DISTINCT (tenant_id, account, developer_id);
 
+ALTER TABLE ONLY public.stripe_hour
+    ADD CONSTRAINT stripe_hour_pkey PRIMARY KEY (tenant_id, account, customer, meter, hour);
+
+ALTER TABLE ONLY public.stripe_meter
+    ADD CONSTRAINT stripe_meter_pkey PRIMARY KEY (account, meter);
+
 ALTER TABLE ONLY public.subscription
     ADD CONSTRAINT subscription_id_key UNIQUE (subscription_id);
 
@@ -2315,6 +2354,10 @@ CREATE INDEX stage_deployment_by_deployment ON public.stage_deployment USING btr
 CREATE UNIQUE INDEX stage_name_key ON public.stage USING btree (tenant_id, api_id, name) WHERE (deleted_at IS NULL);
 
 CREATE UNIQUE INDEX stripe_account_one ON public.stripe_account USING btree (tenant_id) WHERE (disconnected_at IS NULL);
+
+CREATE INDEX stripe_hour_account ON public.stripe_hour USING btree (account, hour);
+
+CREATE INDEX stripe_hour_unsent ON public.stripe_hour USING btree (account, hour) WHERE (sent_at IS NULL);
 
 CREATE INDEX subscription_app ON public.subscription USING btree (app_id, tenant_id) WHERE (app_id IS NOT NULL);
 
@@ -2671,6 +2714,15 @@ ALTER TABLE ONLY public.stripe_customer
 ALTER TABLE ONLY public.stripe_customer
     ADD CONSTRAINT stripe_customer_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
+ALTER TABLE ONLY public.stripe_hour
+    ADD CONSTRAINT stripe_hour_account_customer_fkey FOREIGN KEY (account, customer) REFERENCES public.stripe_customer(account, customer);
+
+ALTER TABLE ONLY public.stripe_hour
+    ADD CONSTRAINT stripe_hour_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
+ALTER TABLE ONLY public.stripe_meter
+    ADD CONSTRAINT stripe_meter_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
+
 ALTER TABLE ONLY public.subscription_key
     ADD CONSTRAINT subscription_key_tenant_id_key_num_fkey FOREIGN KEY (tenant_id, key_num) REFERENCES public.api_key(tenant_id, key_num);
 
@@ -2837,6 +2889,10 @@ ALTER TABLE public.stripe_cursor ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.stripe_customer ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.stripe_hour ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.stripe_meter ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.subscription ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.subscription_key ENABLE ROW LEVEL SECURITY;
@@ -2960,6 +3016,10 @@ CREATE POLICY tenant_only ON public.stripe_account USING ((((tenant_id)::text = 
 CREATE POLICY tenant_only ON public.stripe_cursor USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.stripe_customer USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.stripe_hour USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.stripe_meter USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.subscription USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -140,7 +140,8 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 	w.log("%d crashes of Postgres; answers by status %v, %d calls cut; batches delivered %v", w.crashes, statuses, broken, w.relay)
 	w.log("%d partitions, %d full disks, %d steps of clocks, %d hours that passed at once, counters killed %d times, %d calls throttled by them",
 		w.parted.Load(), w.filled.Load(), w.steps.Load(), w.hours.Load(), w.forgot.Load(), w.load.throttled.Load())
-	w.log("Stripe: %d mishaps, %d restarts, %d forged events, %d of another account", w.till.mishaps.Load(), w.till.restarts.Load(), w.till.forged.Load(), w.till.crossed.Load())
+	w.log("Stripe: %d mishaps, %d restarts, %d forged events, %d of another account, meters brought in line %d times",
+		w.till.mishaps.Load(), w.till.restarts.Load(), w.till.forged.Load(), w.till.crossed.Load(), w.till.mirrors.Load())
 	w.relay.rest()
 	// A clean end seals the last boot's journal, the new start hands in what is left.
 	var ids []journal.CallID
@@ -177,6 +178,9 @@ func (w *world) judge(ctx context.Context, t *tally) error {
 		return err
 	}
 	if err := w.till.compare(ctx, t); err != nil {
+		return err
+	}
+	if err := w.till.meters(ctx, t); err != nil {
 		return err
 	}
 	w.log("Stripe compared")
@@ -225,6 +229,7 @@ func (w *world) accidents(ctx context.Context) error {
 	strike(w.till.trade)
 	strike(w.till.misbehave)
 	strike(w.till.forge)
+	strike(w.till.mirror)
 	for _, n := range w.lines {
 		strike(func(ctx context.Context, rnd *rand.Rand) error { return w.part(ctx, rnd, n) })
 	}

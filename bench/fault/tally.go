@@ -54,6 +54,9 @@ type tally struct {
 	sweptEvents          int64 // that were found by asking
 	crossedEvents        int64 // of another account, and not ignored
 	forged, believed     int64
+	meterHours           int64 // of customers, by meter
+	meterEvents          int64 // that were sent of them
+	meterDifferent       int64 // hours that are others at Stripe
 
 	checks []model.Check // of the books, as they run in production
 	aged   int64         // calls that weeks-old batches brought once more
@@ -138,6 +141,8 @@ func (t *tally) invariants(o options) []invariant {
 		rule(t.said >= t.forgotten, "%d invoices at Stripe were forgotten by a restored database, and %d of them are shown", t.forgotten, t.said),
 		rule(t.strays == 0, "%d invoices at Stripe are nobody's, twice there or not there", t.strays),
 		rule(t.unequal == 0, "%d invoices at Stripe have other amounts", t.unequal))
+	say("I11", fmt.Sprintf("hours %d events %d different %d", t.meterHours, t.meterEvents, t.meterDifferent),
+		rule(t.meterDifferent == 0, "%d hours at Stripe's meters are not what usage has", t.meterDifferent))
 	say("I12", fmt.Sprintf("quota %d served %d journaled %d granted %d", t.quota, t.limited, t.limitedJournaled, t.granted),
 		rule(o.restore || t.limitedJournaled <= t.granted && t.limited <= t.limitedJournaled, "more was used than was granted"),
 		rule(o.restore || t.granted <= t.quota*max(1, t.windows) && t.overGranted == 0, "more was granted than there is"))

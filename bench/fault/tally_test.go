@@ -77,6 +77,7 @@ func TestInvariants(t *testing.T) {
 		"I13: 1 calls belong to no":        func(t *tally) { t.unrated = 1 },
 		"I8: 1 invoices at Stripe are":     func(t *tally) { t.strays = 1 },
 		"I8: 1 invoices at Stripe have":    func(t *tally) { t.unequal = 1 },
+		"I11: 1 hours at Stripe":           func(t *tally) { t.meterDifferent = 1 },
 		"I14: 1 accounts or objects":       func(t *tally) { t.crossed = 1 },
 		"I14: 0 accounts or objects":       func(t *tally) { t.fees = 1 },
 		"I14: 1 events of one account":     func(t *tally) { t.crossedEvents = 1 },
@@ -131,7 +132,7 @@ func TestEveryCheckIsALine(t *testing.T) {
 			t.Error(i)
 		}
 	}
-	if want := "I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I12 I13 I14 I15 I16 throttle old batches"; strings.Join(got, " ") != want {
+	if want := "I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I11 I12 I13 I14 I15 I16 throttle old batches"; strings.Join(got, " ") != want {
 		t.Errorf("got  %v\nwant %s", got, want)
 	}
 }

@@ -50,6 +50,7 @@ type till struct {
 	stopped           sync.Mutex   // held while the imitation is away
 	forged, believed  atomic.Int64 // events that are not Stripe's, and those of them that were taken
 	crossed           atomic.Int64 // events of one account about an object of another
+	mirrors           atomic.Int64 // passes over the meters of an account that were not cut off
 	mishaps, restarts atomic.Int64 // of the imitation
 	rnd               *rand.Rand   // of the webhooks' balancer
 	mu                sync.Mutex
@@ -93,7 +94,7 @@ func (w *world) startTill(ctx context.Context) (*till, error) {
 // settings are what control planes and workers need to know.
 func (t *till) settings() []string {
 	return []string{"TOLLGATE_STRIPE_KEY=" + stripeKey, "TOLLGATE_STRIPE_URL=http://" + t.addr, "TOLLGATE_STRIPE_WEBHOOK_SECRET=" + t.secrets[0],
-		"TOLLGATE_STRIPE_CONNECT_SECRET=" + t.secrets[1], "TOLLGATE_STRIPE_FEE_PERCENT=" + feePercent}
+		"TOLLGATE_STRIPE_CONNECT_SECRET=" + t.secrets[1], "TOLLGATE_STRIPE_FEE_PERCENT=" + feePercent, "TOLLGATE_STRIPE_METERS=true"}
 }
 
 func (t *till) close() { _ = t.hooks.Close() }
@@ -131,7 +132,7 @@ func (t *till) deliver(ctx context.Context, path string, body []byte, signature 
 
 // open makes the sellers and the payers, while nothing goes wrong yet.
 func (t *till) open(ctx context.Context, b *books) (err error) {
-	t.rail, err = stripe.New(stripe.Options{Pool: b.pool, Billing: b.billing, Key: stripeKey, URL: "http://" + t.addr, Fake: true, FeePercent: feePercent,
+	t.rail, err = stripe.New(stripe.Options{Pool: b.pool, Billing: b.billing, Key: stripeKey, URL: "http://" + t.addr, Fake: true, FeePercent: feePercent, Meters: true,
 		WebhookSecret: t.secrets[0], ConnectSecret: t.secrets[1]})
 	if err != nil {
 		return err
@@ -300,7 +301,7 @@ func (t *till) ask(ctx context.Context, method, path, account string, body io.Re
 
 // Where calls go that meet an accident.
 var paths = []string{"/v1/invoices", "/v1/invoices/*/add_lines", "/v1/invoices/*/finalize", "/v1/invoices/*", "/v1/invoices/*/lines", "/v1/customers", "/v1/credit_notes",
-	"/v1/refunds", "/v1/charges/*", "/v1/events", "/v1/customers/*", "/v1/checkout/sessions"}
+	"/v1/refunds", "/v1/charges/*", "/v1/events", "/v1/customers/*", "/v1/checkout/sessions", "/v1/billing/meters", "/v1/billing/meter_events", "/v1/billing/meters/*/event_summaries"}
 
 // misbehave has the imitation do now and then what Stripe does now and then: not answer what
 // it did, fail and remember it, refuse for a while, take long, be away; and deliver events

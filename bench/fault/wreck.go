@@ -271,6 +271,7 @@ func (w *world) enough() (bool, string) {
 		{"mishaps of Stripe", w.till.mishaps.Load(), 3},
 		{"restarts of Stripe", w.till.restarts.Load(), one(w.o.calls >= 100_000)},
 		{"forged events", w.till.forged.Load(), 1},
+		{"looks at meters", w.till.mirrors.Load(), 1},
 	} {
 		if k.had < k.least {
 			return false, fmt.Sprintf("%d %s of %d", k.had, k.what, k.least)

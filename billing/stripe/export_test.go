@@ -39,6 +39,16 @@ func (r *Rail) RunJob(ctx context.Context, kind string, args []byte) error {
 		return with(args, func(a collectArgs) error { return r.collect(ctx, a) })
 	case eventArgs{}.Kind():
 		return with(args, func(a eventArgs) error { return r.work(ctx, a.Account, a.Event) })
+	case mirrorsArgs{}.Kind():
+		return r.mirrorSoon(ctx)
+	case mirrorArgs{}.Kind():
+		return with(args, func(a mirrorArgs) error {
+			for {
+				if more, err := r.Mirror(ctx, a.Account); err != nil || !more {
+					return err
+				}
+			}
+		})
 	}
 	return r.Sweep(ctx)
 }

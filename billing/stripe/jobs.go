@@ -36,6 +36,12 @@ type (
 	}
 	// sweepArgs asks to look for what was lost: events, and invoices out of line.
 	sweepArgs struct{}
+	// mirrorsArgs asks to mirror usage to the meters of all accounts, mirrorArgs to those
+	// of one.
+	mirrorsArgs struct{}
+	mirrorArgs  struct {
+		Account string `json:"account"`
+	}
 )
 
 // Kind names the job in the queue.
@@ -43,6 +49,8 @@ func (settleArgs) Kind() string  { return "stripe_settle" }
 func (collectArgs) Kind() string { return "stripe_collect" }
 func (eventArgs) Kind() string   { return "stripe_event" }
 func (sweepArgs) Kind() string   { return "stripe_sweep" }
+func (mirrorsArgs) Kind() string { return "stripe_mirrors" }
+func (mirrorArgs) Kind() string  { return "stripe_mirror" }
 
 // Queue is the rail's own: each of its workers holds a connection to the database
 // while it waits for Stripe.
@@ -85,6 +93,52 @@ func (r *Rail) AddWorkers(w *river.Workers) {
 		return err
 	}))
 	river.AddWorker(w, &sweeper{rail: r})
+	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[mirrorsArgs]) error { return r.mirrorSoon(ctx) }))
+	river.AddWorker(w, &mirrorer{rail: r})
+}
+
+// mirrorer works on one account's meters.
+type mirrorer struct {
+	river.WorkerDefaults[mirrorArgs]
+	rail *Rail
+}
+
+// Work does one pass, and comes back where there is more to do: others have their turn
+// meanwhile.
+func (m *mirrorer) Work(ctx context.Context, j *river.Job[mirrorArgs]) error {
+	more, err := m.rail.Mirror(ctx, j.Args.Account)
+	if err == nil && more {
+		return river.JobSnooze(time.Second)
+	}
+	return err
+}
+
+// Timeout is for a pass with a Stripe that is slow.
+func (m *mirrorer) Timeout(*river.Job[mirrorArgs]) time.Duration { return 15 * time.Minute }
+
+// mirrorSoon has the meters of every account with customers brought in line.
+func (r *Rail) mirrorSoon(ctx context.Context) error {
+	if !r.mirrors {
+		return nil
+	}
+	return r.in(ctx, 0, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select distinct c.account from stripe_customer c
+			where c.account = '' or exists (select from stripe_account a where a.account = c.account and a.disconnected_at is null) order by 1`)
+		if err != nil {
+			return err
+		}
+		all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		for _, a := range all {
+			if err := r.enqueue(ctx, tx, mirrorArgs{a}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // sweeper asks about every account, which takes its time.
@@ -99,13 +153,21 @@ func (s *sweeper) Work(ctx context.Context, _ *river.Job[sweepArgs]) error { ret
 // Timeout is for all accounts together.
 func (s *sweeper) Timeout(*river.Job[sweepArgs]) time.Duration { return 30 * time.Minute }
 
-// Periodic is when is looked for what was lost; at a start too.
+// Periodic is when is looked for what was lost, and for usage to be mirrored; at a start
+// too.
 func (r *Rail) Periodic() []*river.PeriodicJob {
-	return []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(10*time.Minute), func() (river.JobArgs, *river.InsertOpts) {
-		o := insertOpts()
-		o.MaxAttempts = 1
-		return sweepArgs{}, o
-	}, &river.PeriodicJobOpts{RunOnStart: true})}
+	often := func(args river.JobArgs) *river.PeriodicJob {
+		return river.NewPeriodicJob(river.PeriodicInterval(10*time.Minute), func() (river.JobArgs, *river.InsertOpts) {
+			o := insertOpts()
+			o.MaxAttempts = 1
+			return args, o
+		}, &river.PeriodicJobOpts{RunOnStart: true})
+	}
+	out := []*river.PeriodicJob{often(sweepArgs{})}
+	if r.mirrors {
+		out = append(out, often(mirrorsArgs{}))
+	}
+	return out
 }
 
 // busy reports that another works on the same, and the job waits.
@@ -246,10 +308,18 @@ func (r *Rail) sweepBooks(ctx context.Context) error {
 	})
 }
 
-// prune forgets events that were worked on, once Stripe does not send them any more.
+// prune forgets events that were worked on, once Stripe does not send them any more, and
+// hours that it does not take any more; all of them where the mirror is off.
 func (r *Rail) prune(ctx context.Context) error {
 	return r.in(ctx, 0, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from webhook_event where state in ('done', 'ignored') and received_at < $1`, r.now().Add(-90*24*time.Hour))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `delete from stripe_hour where hour < $1 or not $2`, r.now().Add(-reach), r.mirrors); err != nil || r.mirrors {
+			return err
+		}
+		_, err = tx.Exec(ctx, `delete from stripe_meter`)
 		return err
 	})
 }

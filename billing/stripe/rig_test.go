@@ -301,7 +301,18 @@ func (r *rig) refund(account, charge, amount string) {
 // post is what a person does in Stripe's dashboard.
 func (r *rig) post(account, path string, form url.Values) {
 	r.Helper()
-	req, err := http.NewRequest("POST", r.url+path, strings.NewReader(form.Encode()))
+	r.do("POST", account, path, form)
+}
+
+// del deletes something there.
+func (r *rig) del(account, path string) {
+	r.Helper()
+	r.do("DELETE", account, path, nil)
+}
+
+func (r *rig) do(method, account, path string, form url.Values) {
+	r.Helper()
+	req, err := http.NewRequest(method, r.url+path, strings.NewReader(form.Encode()))
 	r.must(err)
 	req.Header.Set("Authorization", "Bearer sk_test_x")
 	req.Header.Set("Stripe-Account", account)

@@ -48,10 +48,12 @@ type Options struct {
 	URL                          string // of the API; default Stripe's
 	// FeePercent of what developers pay is the operator's, such as "2.5"; empty: none.
 	FeePercent string
-	Fake       bool         // what is at URL only imitates Stripe: pages say so
-	Client     *http.Client // default: one with a timeout
-	Log        *slog.Logger // default: none
-	Now        func() time.Time
+	// Meters has usage mirrored to meters at Stripe, by the hour. Nothing is billed by them.
+	Meters bool
+	Fake   bool         // what is at URL only imitates Stripe: pages say so
+	Client *http.Client // default: one with a timeout
+	Log    *slog.Logger // default: none
+	Now    func() time.Time
 }
 
 // Rail is the way to Stripe.
@@ -62,6 +64,7 @@ type Rail struct {
 	key     string
 	secrets [2]string // of the platform's endpoint and of Connect's
 	fee     *big.Rat  // of what developers pay, 0 to 1
+	mirrors bool
 	mode    string
 	pages   []string
 	jobs    *river.Client[pgx.Tx]
@@ -81,7 +84,7 @@ func New(o Options) (*Rail, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Rail{pool: o.Pool, books: o.Billing, key: o.Key, secrets: [2]string{o.WebhookSecret, o.ConnectSecret}, fee: fee, mode: modeOf(o), log: o.Log, now: o.Now}
+	r := &Rail{pool: o.Pool, books: o.Billing, key: o.Key, secrets: [2]string{o.WebhookSecret, o.ConnectSecret}, fee: fee, mirrors: o.Meters, mode: modeOf(o), log: o.Log, now: o.Now}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

@@ -70,6 +70,7 @@ type Config struct {
 	StripeWebhook  string        `env:"TOLLGATE_STRIPE_WEBHOOK_SECRET" secret:"true" help:"signing secret of the Stripe endpoint at /webhooks/stripe" shown:"none: payments are found by asking, every ten minutes"`
 	StripeConnect  string        `env:"TOLLGATE_STRIPE_CONNECT_SECRET" secret:"true" help:"signing secret of the Stripe endpoint at /webhooks/stripe/connect, for events of tenants' accounts" shown:"none: as above"`
 	StripeFee      string        `env:"TOLLGATE_STRIPE_FEE_PERCENT" help:"percentage of what developers pay their tenants through Stripe that is the operator's" shown:"0"`
+	StripeMeters   bool          `env:"TOLLGATE_STRIPE_METERS" envDefault:"false" help:"usage is mirrored to meters at Stripe, by customer and hour, for who looks there; nothing is billed by them"`
 	StripeURL      string        `env:"TOLLGATE_STRIPE_URL" help:"where Stripe's API is, if not at Stripe; with TOLLGATE_STRIPE=fake, where the imitation listens" shown:"at Stripe; http://127.0.0.1:12121"`
 	Log            string        `env:"TOLLGATE_LOG" envDefault:"text" help:"log lines as text or json"`
 

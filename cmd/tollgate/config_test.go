@@ -129,6 +129,7 @@ func TestStripeSettings(t *testing.T) {
 		"TOLLGATE_STRIPE_KEY=pk_live_x": "not a secret key",
 		"TOLLGATE_STRIPE_KEY=sk_test_x TOLLGATE_STRIPE_URL=http://stripe.example": "https://",
 		"TOLLGATE_STRIPE_WEBHOOK_SECRET=whsec_x":                                  "TOLLGATE_STRIPE_KEY is not",
+		"TOLLGATE_STRIPE_METERS=true":                                             "no Stripe to mirror usage to",
 		"TOLLGATE_STRIPE_KEY=sk_test_x TOLLGATE_STRIPE_FEE_PERCENT=half":          "TOLLGATE_STRIPE_FEE_PERCENT",
 	} {
 		if _, err := loadConfig(strings.Fields(bad)); model.KindOf(err) != model.Invalid || !strings.Contains(model.MessageOf(err), says) {

@@ -36,6 +36,9 @@ func (c *Config) checkStripe() (err error) {
 					return model.Errorf(model.Invalid, "%s is set and TOLLGATE_STRIPE_KEY is not: there is nothing to take events of", name)
 				}
 			}
+			if c.StripeMeters {
+				return model.Errorf(model.Invalid, "TOLLGATE_STRIPE_METERS is true and TOLLGATE_STRIPE_KEY is not set: there is no Stripe to mirror usage to")
+			}
 			return nil
 		}
 		if err := stripe.CheckKey(c.StripeKey); err != nil {
@@ -69,7 +72,7 @@ func (c *Config) checkStripe() (err error) {
 // startStripe makes the way to Stripe, or to an imitation of it in this process.
 func (p *program) startStripe(ctx context.Context) (err error) {
 	o := stripe.Options{Pool: p.pool, Billing: p.billing, Key: p.cfg.StripeKey, WebhookSecret: p.cfg.StripeWebhook, ConnectSecret: p.cfg.StripeConnect,
-		FeePercent: p.cfg.StripeFee, Log: p.log}
+		FeePercent: p.cfg.StripeFee, Meters: p.cfg.StripeMeters, Log: p.log}
 	switch {
 	case p.cfg.Stripe == "fake" && !p.shape.gateway:
 		return model.Errorf(model.Invalid, "TOLLGATE_STRIPE=fake is for `tollgate up`: set TOLLGATE_STRIPE_KEY here")

@@ -1,7 +1,10 @@
 package fake_test
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -487,6 +490,76 @@ var cases = map[string]func(bed){
 			b.Error("the secret is shown twice")
 		}
 		must(b.api.WebhookEndpoints.Del(we.ID, nil))(b)
+	},
+	"of an hour's meter events the last counts": func(b bed) {
+		c, name := b.customer(""), fmt.Sprintf("calls_%x", sha256.Sum256([]byte(b.run)))[:40]
+		p := &stripe.BillingMeterParams{DisplayName: stripe.String("Calls"), EventName: &name, EventTimeWindow: stripe.String("hour"),
+			DefaultAggregation: &stripe.BillingMeterDefaultAggregationParams{Formula: stripe.String("sum")},
+			CustomerMapping:    &stripe.BillingMeterCustomerMappingParams{Type: stripe.String("by_id"), EventPayloadKey: stripe.String("stripe_customer_id")},
+			ValueSettings:      &stripe.BillingMeterValueSettingsParams{EventPayloadKey: stripe.String("value")}}
+		m := must(b.api.BillingMeters.New(p))(b)
+		if m.Status != stripe.BillingMeterStatusActive || m.EventTimeWindow != stripe.BillingMeterEventTimeWindowHour || m.DefaultAggregation.Formula != "sum" || m.ValueSettings.EventPayloadKey != "value" {
+			b.Errorf("%+v", m)
+		}
+		_, err := b.api.BillingMeters.New(p)
+		refused(b, err, 400, "")
+		found := false
+		l := &stripe.BillingMeterListParams{Status: stripe.String("active")}
+		for it := b.api.BillingMeters.List(l); it.Next() && !found; {
+			found = it.BillingMeter().ID == m.ID
+		}
+		if !found {
+			b.Error("the meter is not listed")
+		}
+		shortened := name[:20] + "-"
+		hour := time.Now().Add(-50 * time.Hour).Truncate(time.Hour)
+		send := func(identifier, value string, at time.Time) error {
+			_, err := b.api.BillingMeterEvents.New(&stripe.BillingMeterEventParams{EventName: &name, Identifier: stripe.String(shortened + identifier), Timestamp: stripe.Int64(at.Unix()),
+				Payload: map[string]string{"stripe_customer_id": c.ID, "value": value}})
+			return err
+		}
+		for _, e := range []struct {
+			identifier, value string
+			at                time.Time
+		}{{"a", "7", hour}, {"b", "12", hour.Add(59 * time.Minute)}, {"c", "9", hour}, {"d", "4", hour.Add(2 * time.Hour)}} {
+			if err := send(e.identifier, e.value, e.at); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if e := refused(b, send("b", "12", hour), 400, ""); !strings.Contains(e.Msg, "already exists with identifier") {
+			b.Errorf("the same identifier again: %s", e.Msg)
+		}
+		refused(b, send("e", "1", time.Now().Add(-36*24*time.Hour)), 400, "")
+		refused(b, send("f", "1", time.Now().Add(time.Hour)), 400, "")
+		refused(b, send("g", "many", hour), 400, "")
+		if b.fake != nil {
+			if err := b.fake.Advance(b.Context(), 2*time.Minute); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.eventually("the hours are added up", func() bool {
+			got := map[int64]float64{}
+			it := b.api.BillingMeterEventSummaries.List(&stripe.BillingMeterEventSummaryListParams{ID: &m.ID, Customer: &c.ID, ValueGroupingWindow: stripe.String("hour"),
+				StartTime: stripe.Int64(hour.Add(-time.Hour).Unix()), EndTime: stripe.Int64(hour.Add(5 * time.Hour).Unix())})
+			for it.Next() {
+				s := it.BillingMeterEventSummary()
+				if s.AggregatedValue != 0 {
+					got[(s.StartTime-hour.Unix())/3600] = s.AggregatedValue
+				}
+			}
+			return it.Err() == nil && maps.Equal(got, map[int64]float64{0: 9, 2: 4})
+		})
+		it := b.api.BillingMeterEventSummaries.List(&stripe.BillingMeterEventSummaryListParams{ID: &m.ID, Customer: &c.ID, ValueGroupingWindow: stripe.String("hour"),
+			StartTime: stripe.Int64(hour.Unix() + 60), EndTime: stripe.Int64(hour.Add(time.Hour).Unix())})
+		if it.Next() {
+			b.Error("summaries by the hour begin between hours")
+		}
+		refused(b, it.Err(), 400, "")
+		m = must(b.api.BillingMeters.Deactivate(m.ID, nil))(b)
+		if m.Status != stripe.BillingMeterStatusInactive || m.StatusTransitions.DeactivatedAt == 0 {
+			b.Errorf("%+v", m)
+		}
+		refused(b, send("h", "1", hour), 400, "")
 	},
 	"a connected account is asked to introduce itself": func(b bed) {
 		a := must(b.api.Accounts.New(&stripe.AccountParams{Country: stripe.String("DE"), Email: stripe.String("tenant@example.com"), Controller: &stripe.AccountControllerParams{

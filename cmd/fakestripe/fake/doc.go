@@ -1,6 +1,6 @@
 // Package fake is a stateful imitation of the part of Stripe's API that Tollgate uses: what
 // stripe-go v79 sends under API version 2024-06-20 for customers, saved cards, invoices, credit
-// notes, refunds, Checkout, the billing portal, Connect and webhooks. It moves no money and
+// notes, refunds, Checkout, the billing portal, meters, Connect and webhooks. It moves no money and
 // must never be reachable from outside: any key that begins with sk_test_ is the platform's.
 //
 // # Use
@@ -47,8 +47,10 @@
 //
 // # What differs from Stripe
 //
-// Subscriptions, prices, discounts, meters, Stripe Tax and destination charges are not there;
-// their parameters are refused. The days of payment retries are fixed (see retryAfter), as
-// Stripe's are chosen by a model; an invoice finalized with auto_advance is charged at once.
-// The search index knows an object a minute after it was made, as Stripe's usually does.
+// Subscriptions, prices, discounts, most of Stripe Tax and destination charges are not there;
+// their parameters are refused. Meters bill nothing, and their events cannot be cancelled; what is
+// wrong with one is said at once, and summaries know of it a minute later. The days of payment
+// retries are fixed (see retryAfter), as Stripe's are chosen by a model; an invoice finalized with
+// auto_advance is charged at once. The search index knows an object a minute after it was made, as
+// Stripe's usually does.
 package fake

@@ -41,7 +41,9 @@ func TableForTest() []TableCall {
 				case "api_version":
 					form.Set(k, APIVersion)
 				case "type":
-					if form.Get(k) == "x" && strings.Contains(path+k, "tax_id") {
+					if strings.HasPrefix(k, "customer_mapping") {
+						form.Set(k, "by_id")
+					} else if form.Get(k) == "x" && strings.Contains(path+k, "tax_id") {
 						form.Set(k, "eu_vat")
 					} else if form.Get(k) == "x" {
 						form.Set(k, "card")

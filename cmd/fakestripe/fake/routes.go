@@ -155,6 +155,16 @@ var routes = []*route{
 	on("GET /v1/billing_portal/configurations/{id}", ``, getter("billing_portal.configuration")),
 	on("POST /v1/billing_portal/configurations/{id}", `business_profile`+looks+` features`+features+portal+` active:bool`, updatePortalConfig),
 
+	on("POST /v1/billing/meters", `customer_mapping{event_payload_key! type!} default_aggregation!{formula:count|sum!} display_name! event_name!
+		event_time_window:day|hour value_settings{event_payload_key!}`, createMeter),
+	on("GET /v1/billing/meters", `status:active|inactive`+paging, lister("billing.meter", "/v1/billing/meters", "status")),
+	on("GET /v1/billing/meters/{id}", ``, getter("billing.meter")),
+	on("POST /v1/billing/meters/{id}", `display_name`, updateMeter),
+	on("POST /v1/billing/meters/{id}/deactivate", ``, switchMeter(false)),
+	on("POST /v1/billing/meters/{id}/reactivate", ``, switchMeter(true)),
+	on("GET /v1/billing/meters/{id}/event_summaries", `customer! end_time:time! start_time:time! value_grouping_window:day|hour`+paging, listMeterSummaries),
+	on("POST /v1/billing/meter_events", `event_name! identifier payload:map! timestamp:time`, createMeterEvent),
+
 	on("POST /v1/webhook_endpoints", `api_version connect:bool description enabled_events[]! metadata:map url!`, createEndpoint),
 	on("GET /v1/webhook_endpoints", paging, lister("webhook_endpoint", "/v1/webhook_endpoints")),
 	on("GET /v1/webhook_endpoints/{id}", ``, getter("webhook_endpoint")),

@@ -98,6 +98,8 @@ func noun(kind string) string {
 		return "setupintent"
 	case "checkout.session":
 		return "checkout session"
+	case "billing.meter":
+		return "meter"
 	case "line_item":
 		return "invoice line item"
 	}

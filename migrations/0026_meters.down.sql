@@ -1,0 +1,1 @@
+drop table stripe_hour, stripe_meter;
