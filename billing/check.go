@@ -38,6 +38,7 @@ var checks = []struct {
 	{"I9", "Numbers", "Numbers of invoices and credit notes have no gap", checkNumbers},
 	{"I10", "Prepaid credit", "Every transaction of the ledger comes to nothing, and wallets hold what it says: never less than nothing, never more than was put in", checkLedger},
 	{"I11", "Meters", "Where usage is mirrored to Stripe, a customer's hour there is what it is here", checkMeters},
+	{"I12", "Quotas", "Calls that drew on a lease are no more than it has, all leases what was given out, and that no more than the quota", checkQuotas},
 	{"I13", "Owners", "Usage that is to be paid for belongs to a subscription", checkOwners},
 	{"I14", "Accounts", "What is on a tenant's Stripe account is that tenant's", checkAccounts},
 	{"I16", "Events", "Events of Stripe are worked on within 15 minutes", checkEvents},
@@ -332,6 +333,46 @@ func checkMeters(ctx context.Context, b *Billing, c *model.Check) error {
 		from stripe_hour h join there using (account) join tenant t using (tenant_id)
 		where h.hour > $1 and (h.found is not null or h.problem <> '' or h.sent_at is null and h.changed_at < $2 or h.compared_at is null and h.sent_at < $3)
 		order by 1 limit 10000`, b.now().Add(-34*24*time.Hour), b.now().Add(-3*time.Hour), b.now().Add(-48*time.Hour))
+}
+
+// checkQuotas is of the windows of 33 days: the longest, and what comes late. A limit that
+// was lowered, by the plan or for the one key, leaves nodes what they hold: only those that
+// stood before the window are compared. A soft plan grants anew what a silent node may use
+// after all, which its owner has chosen.
+func checkQuotas(ctx context.Context, b *Billing, c *model.Check) error {
+	since := b.now().AddDate(0, 0, -33)
+	err := b.read(ctx, Operator, func(tx pgx.Tx) error {
+		var leased, used int64
+		err := tx.QueryRow(ctx, `select coalesce(sum(granted - returned), 0)::bigint, coalesce(sum(used), 0)::bigint from quota_lease where window_start > $1`, since).Scan(&leased, &used)
+		figure(c, "units leased", leased)
+		figure(c, "units used", used)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return found(ctx, b, c, "windows", `select count(*) from quota_window where window_start > now() - interval '33 days'`, `
+		with l as materialized (
+			select l.*, granted - returned as net, (select bool_or(p.soft_quota) from subscription s join plan p using (tenant_id, plan_id)
+				where (s.tenant_id, s.ledger_id) = (l.tenant_id, l.subscription_id) and s.ended_at is null) as soft
+			from quota_lease l where window_start > $1)
+		select 'account ' || t.account_id || ', subscription ' || x.subscription_id || ': ' || x.text from (
+			select w.tenant_id, w.subscription_id, 'of the ' || case w.kind when 0 then 'quota' else 'money' end || ' from ' || to_char(w.window_start at time zone 'UTC', 'YYYY-MM-DD')
+				|| ' ' || w.granted || ' units are given out, and leases have ' || coalesce(sum(l.net), 0) as text
+			from quota_window w left join l using (tenant_id, subscription_id, kind, window_start)
+			where w.window_start > $1 group by w.tenant_id, w.subscription_id, w.kind, w.window_start having w.granted <> coalesce(sum(l.net), 0)
+			union all
+			-- over all windows: a call that began in one and ended in the next counts in that
+			select tenant_id, subscription_id, 'node start ' || boot || ' let in ' || sum(used) || ' calls on leases of ' || sum(net)
+			from l group by tenant_id, subscription_id, kind, boot
+			having sum(used) > sum(net) and bool_and(used is not null) and not (kind = 0 and bool_or(soft is true and settled_at is not null))
+			union all
+			select w.tenant_id, w.subscription_id, 'of a quota of ' || p.quota_limit + w.extension || ' from ' || to_char(w.window_start at time zone 'UTC', 'YYYY-MM-DD') || ' ' || w.granted || ' units are given out'
+			from quota_window w join subscription s on (s.tenant_id, s.ledger_id) = (w.tenant_id, w.subscription_id) and s.ended_at is null
+			join plan p on (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)
+			where w.window_start > $1 and w.kind = 0 and w.granted > p.quota_limit + w.extension and p.updated_at < w.window_start and s.started_at < w.window_start
+				and not exists (select from audit a where a.tenant_id = w.tenant_id and a.action = 'key.extend' and a.at >= w.window_start)) x
+		join tenant t using (tenant_id) order by 1 limit 10000`, since)
 }
 
 func checkOwners(ctx context.Context, b *Billing, c *model.Check) error {

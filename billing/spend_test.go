@@ -87,7 +87,34 @@ func TestSpendAlerts(t *testing.T) {
 	b.exec(`update quota_window set granted = 400 where kind = 1`)
 	b.use(b.tenant, sub, b.now, 300, model.FlagBillable|model.FlagSpend)
 	b.exec(`delete from usage_line where flags = 1`)
-	if names := b.broken(); !strings.Contains(names, "I17 ") {
+	if names := b.broken(); !strings.Contains(names, "I17 ") || !strings.Contains(names, "I12 ") {
 		t.Errorf("%q do not hold where a cap was not kept", names)
+	}
+	// A quota: what breaks each of its three rules, and what does not.
+	b.exec(`delete from quota_lease`)
+	b.exec(`delete from quota_window`)
+	b.exec(`update plan set quota_limit = 10, quota_period = 'DAY', quota_offset = 0, updated_at = now() - interval '9 days'`)
+	b.exec(`update subscription set started_at = now() - interval '9 days'`)
+	b.exec(`insert into quota_window (tenant_id, subscription_id, window_start, granted) values ($1, $2, date_trunc('day', now()), 10)`, b.tenant, sub)
+	b.exec(`insert into quota_lease (tenant_id, subscription_id, window_start, boot, gateway_id, granted, used) values ($1, $2, date_trunc('day', now()), 'n', 1, 10, 10)`, b.tenant, sub)
+	for _, c := range []struct {
+		sql   string
+		holds bool
+	}{
+		{`select`, true},
+		{`update quota_lease set used = 11`, false},
+		{`update quota_lease set used = 10, granted = 9`, false},
+		{`update quota_lease set granted = 12`, false},
+		{`update quota_window set granted = 12`, false},
+		{`update quota_window set extension = 2`, true},
+		{`update quota_window set extension = 0`, false},
+		{`update plan set updated_at = now()`, true}, // it was lowered meanwhile
+		{`update quota_lease set used = 13, settled_at = now()`, false},
+		{`update plan set soft_quota = true`, true},
+	} {
+		b.exec(c.sql)
+		if names := b.broken(); strings.Contains(names, "I12 ") == c.holds {
+			t.Errorf("after %s %q do not hold", c.sql, names)
+		}
 	}
 }

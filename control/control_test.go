@@ -32,7 +32,9 @@ func newWorld(t testing.TB) *world {
 
 func newWorldWith(t testing.TB, o control.Options) *world {
 	t.Helper()
-	o.Pool = pgtest.New(t)
+	if o.Pool == nil {
+		o.Pool = pgtest.New(t)
+	}
 	o.SecretKey = bytes.Repeat([]byte{7}, 32)
 	p, err := control.New(o)
 	if err != nil {

@@ -35,7 +35,7 @@ func (p *Plane) Changes(ctx context.Context, n NodeIdentity, hello model.NodeHel
 		return nil, err
 	}
 	wait := min(max(hello.Wait, 0), maxWait)
-	c, err := p.waitForChanges(ctx, n, hello.Applied, wait)
+	c, err := p.waitForChanges(ctx, n, hello, wait)
 	if ctx.Err() != nil {
 		p.leave(ctx, n, node, visit)
 		return nil, ctx.Err()
@@ -79,12 +79,13 @@ func (p *Plane) arrive(ctx context.Context, n NodeIdentity, node string, h model
 	err = p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		var was bool
 		err := tx.QueryRow(ctx, `
-			insert into node as n (gateway_id, name, boot, applied_rev, failures, draining) values ($1, $2, $3, $4, $5, $6)
+			insert into node as n (gateway_id, name, boot, applied_rev, failures, draining)
+			select $1, $2, $3, case when `+goesOn("$4", "$7")+` then $4 else 0 end, $5, $6 from feed_head
 			on conflict (gateway_id, name) do update set
 				boot = excluded.boot, applied_rev = excluded.applied_rev, failures = excluded.failures, draining = excluded.draining,
 				visit = n.visit + 1, connected = true, seen_at = now()
 			returning visit, coalesce((select `+liveNode+` from node o where o.gateway_id = $1 and o.name = $2), false)`,
-			n.Gateway, node, h.Boot, int64(h.Applied), failures, h.Draining).Scan(&visit, &was)
+			n.Gateway, node, h.Boot, int64(h.Applied), failures, h.Draining, h.Stamp).Scan(&visit, &was)
 		if err != nil {
 			return err
 		}
@@ -128,40 +129,48 @@ func (p *Plane) leave(ctx context.Context, n NodeIdentity, node string, visit in
 	}
 }
 
-// waitForChanges answers with the changes since applied as soon as there is one.
-func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, applied uint64, wait time.Duration) (*model.Changes, error) {
-	var head uint64
+// waitForChanges answers with the changes since the applied ones as soon as there is one.
+func (p *Plane) waitForChanges(ctx context.Context, n NodeIdentity, h model.NodeHello, wait time.Duration) (*model.Changes, error) {
+	var c *model.Changes
 	var news bool
-	var nodes int
 	err := p.wake.until(ctx, channelChange, n.Gateway, wait, 0, func() (bool, error) {
 		var err error
-		head, news, nodes, err = p.news(ctx, n, applied)
+		c, news, err = p.news(ctx, n, h)
 		return news, err
 	})
-	if err != nil {
+	if err != nil || !news {
+		return c, err
+	}
+	nodes := c.Nodes
+	if c, err = p.changesSince(ctx, n, h); err != nil {
 		return nil, err
 	}
-	if !news {
-		return &model.Changes{Revision: head, Nodes: nodes}, nil
-	}
-	c, err := p.changesSince(ctx, n, applied)
-	if err == nil {
-		c.Nodes = nodes
-	}
-	return c, err
+	c.Nodes = nodes
+	return c, nil
 }
 
-// news is the present revision, and whether the gateway has a change after applied
-// or the node's revision is one that changes cannot lead on from; with how many nodes the
-// gateway has.
-func (p *Plane) news(ctx context.Context, n NodeIdentity, applied uint64) (head uint64, news bool, nodes int, err error) {
+// goesOn says that changes lead on from a node's revision: it was given out, with this
+// stamp, and is not too long ago. One that was given out by what a backup has replaced
+// leads nowhere, although revisions may have reached its number again.
+func goesOn(applied, stamp string) string {
+	return `(` + applied + `::bigint between greatest(pruned, 1) and rev
+		and (` + stamp + `::text = '' or exists (select from feed_revision v where v.rev = ` + applied + ` and v.stamp::text = ` + stamp + `)))`
+}
+
+// stampOf is the stamp of the present revision.
+const stampOf = `coalesce((select v.stamp::text from feed_revision v where v.rev = feed_head.rev), '')`
+
+// news is the present revision with how many nodes the gateway has, and whether the gateway
+// has a change after what is applied or changes cannot lead on from that.
+func (p *Plane) news(ctx context.Context, n NodeIdentity, h model.NodeHello) (c *model.Changes, news bool, err error) {
+	c = &model.Changes{}
 	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			select rev, $2::bigint = 0 or $2 < pruned or $2 > rev
+			select rev, `+stampOf+`, not `+goesOn("$2", "$3")+`
 				or exists (select 1 from feed_change where gateway_id = $1 and feed_change.rev > $2), `+nodesOf+`
-			from feed_head`, n.Gateway, int64(applied)).Scan(&head, &news, &nodes)
+			from feed_head`, n.Gateway, int64(h.Applied), h.Stamp).Scan(&c.Revision, &c.Stamp, &news, &c.Nodes)
 	})
-	return head, news, nodes, err
+	return c, news, err
 }
 
 // maxRanges is how many separate changes are looked up one by one; a node that
@@ -176,19 +185,19 @@ type span struct {
 }
 
 // changesSince reads, in one snapshot of the database, the present revision and
-// the present state of all that changed since applied.
-func (p *Plane) changesSince(ctx context.Context, n NodeIdentity, applied uint64) (*model.Changes, error) {
+// the present state of all that changed since what is applied.
+func (p *Plane) changesSince(ctx context.Context, n NodeIdentity, h model.NodeHello) (*model.Changes, error) {
 	c := &model.Changes{}
 	o := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := p.in(ctx, everyTenant, o, func(tx pgx.Tx) error {
 		*c = model.Changes{}
-		err := tx.QueryRow(ctx, `select rev, $1::bigint = 0 or $1 < pruned or $1 > rev from feed_head`, int64(applied)).Scan(&c.Revision, &c.Full)
+		err := tx.QueryRow(ctx, `select rev, `+stampOf+`, not `+goesOn("$1", "$2")+` from feed_head`, int64(h.Applied), h.Stamp).Scan(&c.Revision, &c.Stamp, &c.Full)
 		if err != nil {
 			return err
 		}
 		var spans []span
 		if !c.Full {
-			if spans, err = readSpans(ctx, tx, n.Gateway, applied); err != nil {
+			if spans, err = readSpans(ctx, tx, n.Gateway, h.Applied); err != nil {
 				return err
 			}
 			c.Full = len(spans) > maxRanges

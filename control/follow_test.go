@@ -8,14 +8,17 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tollgate/control"
+	"tollgate/migrations/pgtest"
 	"tollgate/model"
 )
 
 // shadow is what a node has after applying changes.
 type shadow struct {
 	rev     uint64
+	stamp   string
 	tenants map[uint32]model.TenantConfig
 	stages  map[uint32]model.StageConfig
 	plans   map[string]model.PlanConfig
@@ -28,7 +31,7 @@ func (s *shadow) apply(c *model.Changes) {
 		*s = shadow{tenants: map[uint32]model.TenantConfig{}, stages: map[uint32]model.StageConfig{},
 			plans: map[string]model.PlanConfig{}, keys: map[uint32]model.KeyConfig{}, signers: map[uint32]model.SignersConfig{}}
 	}
-	s.rev = c.Revision
+	s.rev, s.stamp = c.Revision, c.Stamp
 	put(s.tenants, c.Tenants, func(t model.TenantConfig) (uint32, bool) { return t.Num, t.Deleted })
 	put(s.stages, c.Stages, func(t model.StageConfig) (uint32, bool) { return t.Num, t.Deleted })
 	put(s.plans, c.Plans, func(t model.PlanConfig) (string, bool) { return t.ID, t.Deleted })
@@ -49,7 +52,9 @@ func put[K comparable, V any](m map[K]V, vs []V, key func(V) (K, bool)) {
 // follow brings a shadow up to date.
 func (w *world) follow(s *shadow, n control.NodeIdentity) *model.Changes {
 	w.Helper()
-	c := w.changes(n, hello(s.rev))
+	h := hello(s.rev)
+	h.Stamp = s.stamp
+	c := w.changes(n, h)
 	s.apply(c)
 	return c
 }
@@ -110,6 +115,46 @@ func TestChangesLeadToWhatAFreshNodeIsTold(t *testing.T) {
 	// A revision that was never given out (a restored database): all anew.
 	if c := w.changes(n, hello(1<<40)); !c.Full {
 		t.Errorf("from the future: %+v", c)
+	}
+}
+
+// A backup that is restored gives out once more the revisions that came after it. A node
+// that has those of before takes all anew, wherever the new ones have come to meanwhile.
+func TestRestoredDatabaseIsTakenAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := control.SharedNode("n1")
+	a := w.tenant()
+	w.key(a, w.plan(a, w.deployed(a, "prod"), nil).ID)
+	const forgotten = 3 // revisions that the backup does not know
+	cases := []int{0, forgotten - 1, forgotten, forgotten + 2}
+	nodes, backups := make([]shadow, len(cases)), make([]*pgxpool.Pool, len(cases))
+	for i := range cases {
+		w.follow(&nodes[i], n)
+		backups[i] = pgtest.Copy(t, w.pool)
+	}
+	for range forgotten {
+		w.key(a)
+	}
+	for i, since := range cases {
+		node := &nodes[i]
+		before := node.rev
+		if c := w.follow(node, n); c.Full || node.rev != before+forgotten {
+			t.Fatalf("from revision %d to %d, all of it: %v", before, node.rev, c.Full)
+		}
+		restored := newWorldWith(t, control.Options{Pool: backups[i]})
+		for range since {
+			restored.key(a)
+		}
+		if c := restored.follow(node, n); !c.Full || node.rev != before+uint64(since) {
+			t.Errorf("%d revisions after the backup: at %d, all of it: %v", since, node.rev, c.Full)
+		}
+		restored.same(node, n)
+		restored.key(a)
+		if c := restored.follow(node, n); c.Full || len(c.Keys) != 1 {
+			t.Errorf("one change later: %d keys, all of it: %v", len(c.Keys), c.Full)
+		}
+		restored.same(node, n)
 	}
 }
 

@@ -38,6 +38,7 @@ func (p *Plane) prune(ctx context.Context) error {
 		for _, sql := range []string{
 			`with gone as (delete from feed_change where at < now() - interval '1 day' returning rev)
 				update feed_head set pruned = greatest(pruned, (select max(rev) from gone)) where exists (select 1 from gone)`,
+			`delete from feed_revision where rev < (select pruned from feed_head)`,
 			`delete from node where seen_at < now() - interval '7 days'`,
 			`delete from session where expires_at < now()`,
 			`delete from ticket where expires_at < now()`,

@@ -156,13 +156,16 @@ func (p *Plane) Limits(ctx context.Context, n NodeIdentity, r model.LimitReport)
 // nodesOf counts the live nodes of gateway $1; the one that asks is one.
 const nodesOf = `(select greatest(count(*), 1) from node where gateway_id = $1 and ` + liveNode + `)`
 
+// recalls is what the node is to give back, and how many nodes there are. Whoever still
+// waits recalls again; a recall of a window that has ended meanwhile is never answered, and
+// must not be asked for every few milliseconds until the node is started anew.
 func (p *Plane) recalls(ctx context.Context, n NodeIdentity, boot string) (a model.LimitAnswer, err error) {
 	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
 		b.Queue(`select `+nodesOf, n.Gateway).QueryRow(func(r pgx.Row) error { return r.Scan(&a.Nodes) })
 		b.Queue(`
 			select tenant_id, subscription_id, kind, window_start from quota_lease
-			where boot = $2 and gateway_id = $1 and recalled_at is not null limit $3`, n.Gateway, boot, maxRecalls).
+			where boot = $2 and gateway_id = $1 and recalled_at > now() - interval '10 seconds' limit $3`, n.Gateway, boot, maxRecalls).
 			Query(func(rows pgx.Rows) (err error) {
 				a.Recalls, err = pgx.CollectRows(rows, pgx.RowToStructByPos[model.Recall])
 				return err

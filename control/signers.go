@@ -98,6 +98,7 @@ func (p *Plane) renewSigners(ctx context.Context) error {
 	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			with head as (update feed_head set rev = rev + 1, signer_day = $1 where signer_day < $1 returning rev),
+			stamped as (insert into feed_revision (rev) select rev from head),
 			listed as (
 				insert into feed_change (tenant_id, rev, gateway_id, kind, first_num, last_num)
 				select t.tenant_id, head.rev, t.gateway_id, $2, 0, 0 from head, tenant t

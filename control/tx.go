@@ -201,6 +201,7 @@ func (w *write) publish(ctx context.Context) error {
 	}
 	err := w.QueryRow(ctx, `
 		with head as (update feed_head set rev = rev + 1 returning rev),
+		stamped as (insert into feed_revision (rev) select rev from head),
 		listed as (
 			insert into feed_change (tenant_id, rev, gateway_id, kind, first_num, last_num)
 			select $1, head.rev, c.* from head, unnest($2::integer[], $3::text[], $4::bigint[], $5::bigint[]) c)

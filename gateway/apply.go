@@ -182,7 +182,7 @@ func (r *registry) complete(ch *model.Changes) *model.Changes {
 
 func (g *Gateway) applyTenant(cfg *model.TenantConfig) {
 	t := g.reg.tenants[cfg.Num]
-	if t == nil {
+	if t == nil || !cfg.Deleted && t.account != cfg.AccountID { // a restored database gives a number to another
 		t = &tenant{num: cfg.Num, account: cfg.AccountID, share: g.calls.Tenant(http1.Now()), cache: cache.NewBudget(g.o.CacheMemory/2, g.cacheBudget)}
 		g.reg.tenants[cfg.Num] = t
 		if g.spans != nil {
@@ -267,9 +267,10 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 		k.subs = k.only[:0]
 		for _, s := range cfg.Subscriptions {
 			sub := g.reg.subs[s.ID]
-			if sub == nil || sub.terms != s.Terms {
-				sub = &subscription{id: s.ID, ledger: cmp.Or(s.Ledger, s.ID), tenant: cfg.Tenant, terms: s.Terms,
-					plan: g.reg.planRef(planKey{cfg.Tenant, s.PlanID})}
+			of := subscription{id: s.ID, ledger: cmp.Or(s.Ledger, s.ID), tenant: cfg.Tenant, terms: s.Terms,
+				plan: g.reg.planRef(planKey{cfg.Tenant, s.PlanID})}
+			if sub == nil || !sub.same(&of) {
+				sub = &of
 				sub.bucket.Share(g.shares, limit.BucketID("plan "+strconv.FormatUint(s.ID, 10)))
 				g.reg.subs[s.ID] = sub
 			}

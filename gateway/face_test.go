@@ -212,7 +212,7 @@ func BenchmarkCallAllSteps(b *testing.B) {
 // find, key, quota, throttle.
 func BenchmarkSteps(b *testing.B) {
 	r, key := allSteps(b)
-	r.p.tell(b, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, Caps: model.Caps{Rate: 1e9, Burst: 1e9}}}})
+	r.p.tell(b, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012", Caps: model.Caps{Rate: 1e9, Burst: 1e9}}}})
 	x := &http1.Exchange{In: []byte("GET /_aws/execute-api/abc/prod/v1/svc7/items/42 HTTP/1.1\r\nHost: localhost\r\nx-api-key: " + key + "\r\n\r\n")}
 	if e := x.Request.Parse(x.In, http1.Limits{Target: maxTarget, Headers: maxHeaders}); e != nil {
 		b.Fatal(e)

@@ -175,6 +175,12 @@ type subscription struct {
 	bucket  limit.Bucket
 }
 
+// same says that s is what o is configured to be. A number alone does not: a restored
+// database gives those that it has forgotten to others.
+func (s *subscription) same(o *subscription) bool {
+	return s.ledger == o.ledger && s.tenant == o.tenant && s.terms == o.terms && s.plan == o.plan
+}
+
 // spending is what a subscription's money reaches for.
 type spending struct {
 	*limit.Quota

@@ -147,3 +147,27 @@ func TestContinuedSubscriptionKeepsQuota(t *testing.T) {
 		t.Errorf("calls by subscription and terms: %v", calls)
 	}
 }
+
+// A restored database gives the numbers that it has forgotten to others: a subscription, and
+// a tenant, are what they are said to be now, not what had their number.
+func TestNumbersGivenOutAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deploy("d1", echo(t), "!GET /k")
+	s := r.shared(1, model.PlanConfig{Throttle: &model.Throttle{Burst: 100}})
+	r.p.tell(t, model.Changes{Keys: []model.KeyConfig{s.config(0, model.SubscriptionConfig{ID: 1, PlanID: "p"})}})
+	if got := s.admitted(8); got != 8 {
+		t.Fatalf("%d of 8 calls", got)
+	}
+	small := model.PlanConfig{ID: "q", Tenant: tenantNum, Stages: []model.PlanStage{{APIID: "abc", Stage: "prod"}}, Throttle: &model.Throttle{Burst: 3}}
+	r.p.tell(t, model.Changes{Plans: []model.PlanConfig{small}, Keys: []model.KeyConfig{s.config(0, model.SubscriptionConfig{ID: 1, PlanID: "q"})}})
+	if got := s.admitted(8); got != 3 {
+		t.Errorf("%d calls with the subscription to another plan, want 3", got)
+	}
+	r.p.tell(t, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "999999999999"}}})
+	r.g.mu.Lock()
+	defer r.g.mu.Unlock()
+	if got := r.g.reg.tenants[tenantNum].account; got != "999999999999" {
+		t.Errorf("the tenant is still %s", got)
+	}
+}

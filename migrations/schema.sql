@@ -698,6 +698,11 @@ CREATE TABLE public.feed_head (
     CONSTRAINT feed_head_one_check CHECK (one)
 );
 
+CREATE TABLE public.feed_revision (
+    rev bigint NOT NULL,
+    stamp uuid DEFAULT gen_random_uuid() NOT NULL
+);
+
 CREATE TABLE public.gateway (
     gateway_id integer NOT NULL,
     name text NOT NULL,
@@ -1966,6 +1971,9 @@ ALTER TABLE ONLY public.feed_change
 
 ALTER TABLE ONLY public.feed_head
     ADD CONSTRAINT feed_head_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.feed_revision
+    ADD CONSTRAINT feed_revision_pkey PRIMARY KEY (rev);
 
 ALTER TABLE ONLY public.gateway
     ADD CONSTRAINT gateway_name_key UNIQUE (name);

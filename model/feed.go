@@ -11,6 +11,9 @@ type NodeHello struct {
 	Node    string `json:"node"`    // name, unique within its gateway
 	Boot    string `json:"boot"`    // this process's boot id
 	Applied uint64 `json:"applied"` // revision applied; 0: nothing yet, send all
+	// Stamp is what came with Applied. Where the control plane has another for it, or none,
+	// its database is an older one, restored: all is sent. Empty: it is not known.
+	Stamp string `json:"stamp,omitempty"`
 	// Failures are the stages that could not be brought to where they should be
 	// and go on as they were; everything else of the revision is in effect.
 	Failures []StageFailure `json:"failures,omitempty"`
@@ -32,8 +35,9 @@ const MaxFailures = 100
 // Changes brings a node from one revision to another. An object with Deleted set
 // is gone; others replace what the node had under the same number or id.
 type Changes struct {
-	Revision    uint64             `json:"revision"`       // what the node has after applying
-	Full        bool               `json:"full,omitempty"` // replaces everything it had
+	Revision    uint64             `json:"revision"`        // what the node has after applying
+	Stamp       string             `json:"stamp,omitempty"` // tells it from another of the same number
+	Full        bool               `json:"full,omitempty"`  // replaces everything it had
 	Tenants     []TenantConfig     `json:"tenants,omitempty"`
 	Stages      []StageConfig      `json:"stages,omitempty"`
 	Plans       []PlanConfig       `json:"plans,omitempty"`

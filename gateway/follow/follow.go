@@ -51,7 +51,7 @@ type Options struct {
 type Follower struct {
 	o        Options
 	store    *store
-	revision atomic.Uint64
+	position atomic.Pointer[position]
 	contact  atomic.Int64                  // unix nanoseconds of the last answer
 	failures map[uint32]model.StageFailure // by stage
 	mu       sync.Mutex                    // over failures
@@ -62,6 +62,13 @@ type Follower struct {
 	once     sync.Once
 	first    chan struct{}
 	firstDo  sync.Once
+}
+
+// position is the revision that is in effect, and the stamp that tells it from another of
+// that number; 0: none yet.
+type position struct {
+	revision uint64
+	stamp    string
 }
 
 const (
@@ -77,6 +84,7 @@ func New(o Options) (*Follower, error) {
 		return nil, err
 	}
 	f := &Follower{o: o, store: st, failures: map[uint32]model.StageFailure{}, wake: make(chan struct{}, 1), done: make(chan struct{}), first: make(chan struct{})}
+	f.position.Store(&position{})
 	keys, err := st.keys()
 	if err != nil {
 		return nil, fmt.Errorf("the node's copy: %w", err)
@@ -84,11 +92,11 @@ func New(o Options) (*Follower, error) {
 	if ch := st.full(keys); ch.Revision > 0 {
 		f.others(ch.Nodes)
 		f.note(ch, o.Apply(ch, st.deployment))
-		f.revision.Store(ch.Revision)
+		f.position.Store(&position{ch.Revision, ch.Stamp})
 		for i := range ch.Stages {
 			for _, id := range ch.Stages[i].Deployments() {
 				if !st.has(id) {
-					f.revision.Store(0) // lost from the disk: ask for everything
+					f.position.Store(&position{}) // lost from the disk: ask for everything
 				}
 			}
 		}
@@ -111,7 +119,7 @@ func (f *Follower) loaded() { f.firstDo.Do(func() { close(f.first) }) }
 func (f *Follower) Loaded() <-chan struct{} { return f.first }
 
 // Revision in effect; 0: none yet.
-func (f *Follower) Revision() uint64 { return f.revision.Load() }
+func (f *Follower) Revision() uint64 { return f.position.Load().revision }
 
 // Age is how long ago the control plane last answered; negative: never since
 // the start.
@@ -151,7 +159,8 @@ func (f *Follower) Stop() {
 }
 
 func (f *Follower) hello() model.NodeHello {
-	h := model.NodeHello{Node: f.o.Node, Boot: f.o.Boot, Applied: f.revision.Load(), Draining: f.draining.Load(), Wait: longPoll}
+	at := f.position.Load()
+	h := model.NodeHello{Node: f.o.Node, Boot: f.o.Boot, Applied: at.revision, Stamp: at.stamp, Draining: f.draining.Load(), Wait: longPoll}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range f.failures {
@@ -219,8 +228,8 @@ func (f *Follower) ask(ctx context.Context) error {
 	f.contact.Store(time.Now().UnixNano())
 	f.others(ch.Nodes)
 	if ch.Empty() {
-		if ch.Revision > f.Revision() {
-			f.revision.Store(ch.Revision)
+		if ch.Revision >= f.Revision() {
+			f.position.Store(&position{ch.Revision, ch.Stamp})
 		}
 		f.store.settle()
 		return nil
@@ -228,12 +237,15 @@ func (f *Follower) ask(ctx context.Context) error {
 	if err := f.fetch(ctx, ch); err != nil {
 		return err
 	}
+	if at := f.position.Load(); ch.Full && at.revision > 0 {
+		f.o.Log.Warn("everything is taken anew: the control plane's changes do not lead on from what is here", "revision", ch.Revision, "was", at.revision)
+	}
 	f.note(ch, f.o.Apply(ch, f.store.deployment))
 	if err := f.store.add(ch); err != nil {
 		// The change is in effect; only a restart without control plane would miss it.
 		f.o.Log.Error("the copy on disk could not be written", "err", err)
 	}
-	f.revision.Store(ch.Revision)
+	f.position.Store(&position{ch.Revision, ch.Stamp})
 	f.loaded()
 	if ch.Full && len(ch.Keys) > 10_000 {
 		ch = nil

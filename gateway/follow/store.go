@@ -33,7 +33,8 @@ type store struct {
 	signers map[uint32]model.SignersConfig // by tenant
 	creds   map[uint32]model.CredentialConfig
 	rev     uint64
-	nodes   int // of the gateway, when the last change came
+	stamp   string // of rev
+	nodes   int    // of the gateway, when the last change came
 	warn    *slog.Logger
 	recent  map[string]*model.DeploymentContent // fetched, not compiled yet
 
@@ -157,7 +158,7 @@ func (s *store) merge(ch *model.Changes) {
 	for _, c := range ch.Credentials {
 		set(s.creds, c.Num, c, c.Deleted)
 	}
-	s.rev, s.nodes = ch.Revision, cmp.Or(ch.Nodes, s.nodes)
+	s.rev, s.stamp, s.nodes = ch.Revision, ch.Stamp, cmp.Or(ch.Nodes, s.nodes)
 }
 
 func set[K comparable, V any](m map[K]V, k K, v V, gone bool) {
@@ -170,7 +171,7 @@ func set[K comparable, V any](m map[K]V, k K, v V, gone bool) {
 
 // full is everything in the copy, with these keys, as one change.
 func (s *store) full(keys []model.KeyConfig) *model.Changes {
-	return &model.Changes{Revision: s.rev, Full: true,
+	return &model.Changes{Revision: s.rev, Stamp: s.stamp, Full: true,
 		Tenants: slices.Collect(maps.Values(s.tenants)), Stages: slices.Collect(maps.Values(s.stages)),
 		Plans: slices.Collect(maps.Values(s.plans)), Keys: keys,
 		Domains: slices.Collect(maps.Values(s.domains)), Signers: slices.Collect(maps.Values(s.signers)),

@@ -187,16 +187,23 @@ func TestFollowerAcknowledges(t *testing.T) {
 		hellos <- h
 		if h.Applied == 0 && !sent {
 			sent = true
-			return &model.Changes{Revision: 3, Full: true}, nil
+			return &model.Changes{Revision: 3, Stamp: "of 3", Full: true}, nil
 		}
 		if h.Draining {
-			return &model.Changes{Revision: h.Applied}, nil
+			return &model.Changes{Revision: h.Applied, Stamp: h.Stamp}, nil
+		}
+		if h.Applied == 3 && len(h.Failures) > 0 { // a backup was restored: 2 is the latest
+			return &model.Changes{Revision: 2, Stamp: "of 2", Full: true}, nil
 		}
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
-	f, err := New(Options{Feed: feed, Dir: t.TempDir(), Node: "n", Boot: "b", Log: quiet,
-		Apply: func(*model.Changes, func(string) *model.DeploymentContent) []model.StageFailure {
+	dir := t.TempDir()
+	f, err := New(Options{Feed: feed, Dir: dir, Node: "n", Boot: "b", Log: quiet,
+		Apply: func(ch *model.Changes, _ func(string) *model.DeploymentContent) []model.StageFailure {
+			if ch.Revision == 2 {
+				return nil
+			}
 			return []model.StageFailure{{Stage: 1, Reason: "bad stage"}}
 		}})
 	if err != nil {
@@ -206,8 +213,11 @@ func TestFollowerAcknowledges(t *testing.T) {
 	if h := <-hellos; h.Applied != 0 || h.Node != "n" || h.Boot != "b" {
 		t.Errorf("first hello %+v", h)
 	}
-	if h := <-hellos; h.Applied != 3 || len(h.Failures) != 1 || h.Failures[0].Reason != "bad stage" {
+	if h := <-hellos; h.Applied != 3 || h.Stamp != "of 3" || len(h.Failures) != 1 || h.Failures[0].Reason != "bad stage" {
 		t.Errorf("second hello %+v", h)
+	}
+	if h := <-hellos; h.Applied != 2 || h.Stamp != "of 2" || len(h.Failures) != 0 {
+		t.Errorf("third hello, after all was sent anew, %+v", h)
 	}
 	f.Drain(t.Context())
 	if h := <-hellos; !h.Draining {
@@ -217,4 +227,7 @@ func TestFollowerAcknowledges(t *testing.T) {
 		t.Error("no contact noted")
 	}
 	f.Stop()
+	if s := open(t, dir); s.rev != 2 || s.stamp != "of 2" {
+		t.Errorf("revision %d %q on the disk", s.rev, s.stamp)
+	}
 }

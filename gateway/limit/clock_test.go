@@ -1,7 +1,9 @@
 package limit
 
 import (
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -51,4 +53,68 @@ func TestClockSetBack(t *testing.T) {
 			t.Fatal("what was used up before the clock was set is still believed to be")
 		}
 	}
+}
+
+// "The plan has no quota" is believed for a minute, however the clock is set meanwhile: that
+// a quota was added, or a cap set, must not go unheard for as long as the clock went back.
+func TestUnlimitedWhenClockSetBack(t *testing.T) {
+	t.Parallel()
+	g := newLedger(t, 20, model.Month, 0)
+	g.free.Store(true)
+	q := start(t, "a", g).Quota(1, 1)
+	if r := take(t, q); r != Admitted {
+		t.Fatalf("without a quota: %d", r)
+	}
+	for _, c := range []struct {
+		passed, step time.Duration
+		free         bool
+	}{
+		{unlimitedFor / 2, 0, true},
+		{unlimitedFor / 2, -time.Hour, true},
+		{2 * unlimitedFor, 0, false},
+		{2 * unlimitedFor, -time.Hour, false},
+		{0, time.Hour, false}, // a machine that slept
+	} {
+		if _, _, ok := q.Try(stepped(t, time.Now().Add(c.passed), c.step)); ok != c.free {
+			t.Errorf("%v later on a clock set by %v: let in without asking: %v", c.passed, c.step, ok)
+		}
+	}
+}
+
+// A clock that is set back across the beginning of a window is in the one before, and that
+// one's units may be used up: what is held of the later one is not spent on it. It goes back
+// to where it came from, and is there when the window begins again.
+func TestWindowWhenClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newLedger(t, 20, model.Day, time.Millisecond)
+		q := start(t, "a", g).Quota(1, 1)
+		if n, last := drain(t, q); n != 20 || last != Exceeded {
+			t.Fatalf("%d, then %d", n, last)
+		}
+		// As if it were tomorrow, where the node took 8 units, until a moment ago.
+		from, to := g.quota.Window(time.Now().Add(24 * time.Hour))
+		tomorrow := window{1, from}
+		g.mu.Lock()
+		g.out[tomorrow], g.held[fmt.Sprint("a", tomorrow)] = 8, 8
+		g.mu.Unlock()
+		l := &lease{start: from.UnixNano(), end: to.UnixNano()}
+		l.left.Store(8)
+		q.lease.Store(l)
+
+		if n, last := drain(t, q); n != 0 || last != Exceeded {
+			t.Errorf("%d calls beyond the day's quota, then %d", n, last)
+		}
+		synctest.Wait()
+		advance(10 * time.Millisecond)
+		g.mu.Lock()
+		if out := g.out[tomorrow]; out != 0 {
+			t.Errorf("%d units of tomorrow are held", out)
+		}
+		g.mu.Unlock()
+		advance(24 * time.Hour)
+		if n, last := drain(t, q); n != 20 || last != Exceeded {
+			t.Errorf("the day after: %d, then %d", n, last)
+		}
+		stop(t, q.leaser)
+	})
 }

@@ -80,7 +80,7 @@ func (l *Leaser) forget(q *Quota) {
 }
 
 // held is what this node holds of q's ledger at t.
-func (l *Leaser) held(q *Quota, t int64) int64 {
+func (l *Leaser) held(q *Quota, t time.Time) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var n int64

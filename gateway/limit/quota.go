@@ -79,6 +79,7 @@ type lease struct {
 	low       atomic.Int64 // ask for more when left is not above
 	askAt     atomic.Int64 // before which not to ask for more, as pace says
 	end       int64        // of the window, unix nanoseconds, exclusive
+	until     int64        // as pace says, exclusive, without quota: a clock that is set back makes no minute longer
 	exhausted atomic.Int64 // until which the ledger has no more, as pace says; 0: it may have
 	start     int64        // of the window
 	limit     atomic.Int64 // of the window; below 0: the plan has no quota, and units are not counted
@@ -86,6 +87,14 @@ type lease struct {
 }
 
 func (l *lease) free() bool { return l.limit.Load() < 0 }
+
+// covers says that units of the lease are for calls at now. A clock that is set back across
+// the beginning of a window is in the one before, whose units may be used up.
+func (q *Quota) covers(l *lease, now time.Time) bool {
+	return l.spans(now.UnixNano()) && (l.until == 0 || q.pace(now) < l.until)
+}
+
+func (l *lease) spans(t int64) bool { return l.start <= t && t < l.end }
 
 // flight is one request for units and the calls that wait for it. What it
 // brings is theirs first: otherwise calls that come later could keep a waiting
@@ -107,8 +116,8 @@ const shut = math.MinInt64 / 2
 
 // giveBack is units of one window to be returned to the ledger.
 type giveBack struct {
-	units int64
-	end   int64 // of the window
+	units      int64
+	start, end int64 // of the window
 }
 
 // Unit is what an admitted call has drawn, to be given back with Refund if the
@@ -139,8 +148,8 @@ func (q *Quota) Take(ctx context.Context, now time.Time) (Unit, Result) {
 
 // Try is Take without waiting: ok is false when Take would wait.
 func (q *Quota) Try(now time.Time) (u Unit, r Result, ok bool) {
-	t := now.UnixNano()
-	if l := q.lease.Load(); l != nil && t < l.end {
+	// covers, where a call costs too much.
+	if l := q.lease.Load(); l != nil && l.spans(now.UnixNano()) && (l.until == 0 || q.pace(now) < l.until) {
 		if left, ok := l.take(); ok {
 			if left <= l.low.Load() && q.pace(now) >= l.askAt.Load() {
 				q.top(l, now)
@@ -187,7 +196,7 @@ func (q *Quota) Refund(u Unit) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !u.lease.free() {
-		q.giveBack(1, u.lease.end)
+		q.giveBack(1, u.lease.start, u.lease.end)
 	}
 	if q.back.units > 0 && (q.closed || q.lease.Load() == nil) {
 		q.ask(time.Now())
@@ -245,7 +254,7 @@ func (q *Quota) claim(f *flight) (Unit, bool) {
 		return Unit{}, false
 	}
 	f.units--
-	return Unit{f.lease}, time.Now().UnixNano() < f.lease.end
+	return Unit{f.lease}, q.covers(f.lease, time.Now())
 }
 
 // try takes a unit, or knows that there is none to be had, or returns the
@@ -259,7 +268,7 @@ func (q *Quota) try() (Unit, Result, *flight) {
 	now := time.Now()
 	t := q.pace(now)
 	l := q.lease.Load()
-	if l != nil && now.UnixNano() < l.end {
+	if l != nil && q.covers(l, now) {
 		if _, ok := l.take(); ok {
 			return Unit{l}, Admitted, nil
 		}
@@ -311,24 +320,30 @@ func (q *Quota) request(boot string, now time.Time) model.LeaseRequest {
 	defer q.mu.Unlock()
 	r := model.LeaseRequest{Boot: boot, Tenant: q.tenant, Subscription: q.ledger.subscription, Kind: q.ledger.kind, At: now}
 	q.stale = false
+	early := false
 	if q.back.units > 0 && now.UnixNano() < q.back.end {
 		// Sent once, whatever comes of it: a unit lost in a failed request is
 		// only missing, a unit returned twice would be spent twice.
 		r.Return = q.back.units
+		if early = now.UnixNano() < q.back.start; early {
+			// The clock was set back. What is for another window goes back to that one;
+			// returned to this one, it would be spent once more.
+			r.At = time.Unix(0, q.back.start).UTC()
+		}
 	}
 	q.back = giveBack{}
-	if !q.closed && (!q.recalled || q.flight.waiting > 0) {
+	if !q.closed && !early && (!q.recalled || q.flight.waiting > 0) {
 		r.Want = max(q.want, min(q.flight.waiting, mostWant))
 	}
 	q.recalled = false
-	r.Held = q.leaser.held(q, now.UnixNano())
+	r.Held = q.leaser.held(q, r.At)
 	return r
 }
 
-// holds is what is left of a lease that runs at t.
-func (q *Quota) holds(t int64) int64 {
+// holds is what is left of a lease that is for calls at t.
+func (q *Quota) holds(t time.Time) int64 {
 	l := q.lease.Load()
-	if l == nil || l.free() || t >= l.end {
+	if l == nil || l.free() || !q.covers(l, t) {
 		return 0
 	}
 	return max(l.left.Load(), 0)
@@ -353,7 +368,7 @@ func (q *Quota) answer(r model.LeaseRequest, got model.Lease, err error) {
 		q.failed(now)
 	case q.closed || q.stale:
 		if r.Want > 0 && !got.Unlimited {
-			q.giveBack(got.Granted, got.WindowEnd.UnixNano())
+			q.giveBack(got.Granted, got.WindowStart.UnixNano(), got.WindowEnd.UnixNano())
 		}
 	default:
 		q.backoff, q.retry = 0, 0
@@ -436,7 +451,8 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 	switch {
 	case got.Unlimited:
 		l.limit.Store(-1)
-		l.end = now.Add(unlimitedFor).UnixNano()
+		l.start, l.end = math.MinInt64, now.Add(unlimitedFor).UnixNano()
+		l.until = q.pace(now.Add(unlimitedFor))
 		l.left.Store(endless)
 		q.lease.Store(l)
 		return
@@ -444,9 +460,8 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 		l = old
 		l.exhausted.Store(0)
 		l.askAt.Store(0)
-	case old != nil && old.start >= l.end:
-		return // of a window gone by
 	default:
+		// Where old is of a later window, the clock was set back.
 		q.drop()
 		q.lease.Store(l)
 	}
@@ -475,12 +490,12 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 }
 
 // giveBack keeps units to be returned with the next request. q.mu is held.
-func (q *Quota) giveBack(n, end int64) {
+func (q *Quota) giveBack(n, start, end int64) {
 	if n <= 0 || time.Now().UnixNano() >= end {
 		return
 	}
 	if q.back.end != end {
-		q.back = giveBack{end: end}
+		q.back = giveBack{start: start, end: end}
 	}
 	q.back.units += n
 }
@@ -489,7 +504,7 @@ func (q *Quota) giveBack(n, end int64) {
 // heard last, and when it ends, in unix nanoseconds. ok is false while that is not known.
 func (q *Quota) Left(now time.Time) (limit, left, end int64, ok bool) {
 	l := q.lease.Load()
-	if l == nil || l.free() || now.UnixNano() >= l.end {
+	if l == nil || l.free() || !q.covers(l, now) {
 		return 0, 0, 0, false
 	}
 	left = max(l.left.Load(), 0) + l.elsewhere.Load()
@@ -534,6 +549,6 @@ func (q *Quota) drop() {
 		return
 	}
 	if left := l.left.Swap(shut); !l.free() {
-		q.giveBack(left, l.end)
+		q.giveBack(left, l.start, l.end)
 	}
 }

@@ -40,6 +40,23 @@ func New(t testing.TB) *pgxpool.Pool {
 	return pool
 }
 
+// Copy is a pool on a copy of another's database as it is now, as a backup would be. It goes
+// with the test.
+func Copy(t testing.TB, of *pgxpool.Pool) *pgxpool.Pool {
+	t.Helper()
+	of.Reset() // Postgres copies what nobody is connected to, and waits for those who leave
+	base, err := server()
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	pool, err := pgxpool.New(context.Background(), create(t, base, of.Config().ConnConfig.Database))
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
 // URL is that of a fresh database with the whole schema, which goes with the test.
 func URL(t testing.TB) string {
 	t.Helper()
@@ -86,16 +103,26 @@ func database(t testing.TB, migrated bool) string {
 		t.Fatalf("pgtest: %v", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	name := "tollgate_test_" + model.NewID(12)
-	sql := "CREATE DATABASE " + name
+	from := "template1"
 	if migrated {
-		from, err := template(ctx, conn, base)
-		if err != nil {
+		if from, err = template(ctx, conn, base); err != nil {
 			t.Fatalf("pgtest: %v", err)
 		}
-		sql += " TEMPLATE " + from
 	}
-	if _, err := conn.Exec(ctx, sql); err != nil {
+	return create(t, base, from)
+}
+
+// create makes a database that is as another, and goes with the test.
+func create(t testing.TB, base, from string) string {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, base)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	name := "tollgate_test_" + model.NewID(12)
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
 		t.Fatalf("pgtest: make a database: %v", err)
 	}
 	t.Cleanup(func() { drop(t, base, name) })
