@@ -154,6 +154,13 @@ var isolation = map[string]any{
 		_, _, err := f.ReplaceClientCertificate(f.ctx, f.mine, f.certificate2, f.certificate2)
 		return err
 	},
+	"VPCLinkHealth": func(f foreign) error { // another's node says something, of a link that is not on its gateway
+		h, err := f.VPCLinkHealth(f.ctx, f.mine, "")
+		if err == nil && len(h.Targets) > 0 {
+			return fmt.Errorf("shown %+v", h)
+		}
+		return second(f.VPCLinkHealth(f.ctx, f.mine, f.link2))
+	},
 	"VPCLinkUses": func(f foreign) error { return second(f.VPCLinkUses(f.ctx, f.mine, f.link2)) },
 	"ServiceCredentials": func(f foreign) error {
 		l, err := f.ServiceCredentials(f.ctx, f.mine)

@@ -35,8 +35,9 @@ func (l *VPCLink) fields() []any {
 
 // MaxVPCLinks is how many an account may have.
 const (
-	MaxVPCLinks = 20
-	maxARN      = 2048
+	MaxVPCLinks   = 20
+	maxARN        = 2048
+	maxTargetText = 300
 )
 
 var anyARN = regexp.MustCompile(`^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d*:\S+$`)
@@ -77,7 +78,7 @@ func (l *VPCLink) SetTargets(targets []string) { l.TargetARNs = append(l.ARNs(),
 func checkTarget(t string) error {
 	host, port, err := net.SplitHostPort(t)
 	n, no := strconv.ParseUint(port, 10, 16)
-	if err != nil || no != nil || n == 0 || host == "" || len(host) > 253 || strings.ContainsAny(host, " /?#@\t\r\n") {
+	if err != nil || no != nil || n == 0 || host == "" || len(t) > maxTargetText || len(host) > 253 || strings.ContainsAny(host, " /?#@\t\r\n") {
 		return model.Errorf(model.Invalid, "target %.300q is neither an ARN nor an address such as 10.0.0.5:8080", t)
 	}
 	return nil
@@ -205,6 +206,9 @@ func (p *Plane) UpdateVPCLink(ctx context.Context, actor Actor, id string, edit 
 		}
 		if _, err := w.Exec(ctx, `
 			update vpc_link set name = $3, description = $4, target_arns = $5 where tenant_id = $1 and link_id = $2`, w.tenant, id, out.Name, out.Description, out.TargetARNs); err != nil {
+			return err
+		}
+		if _, err := w.Exec(ctx, `delete from link_target where tenant_id = $1 and link_id = $2 and target <> all($3)`, w.tenant, id, out.TargetARNs); err != nil {
 			return err
 		}
 		w.changedLinks()
