@@ -89,8 +89,10 @@ func (v *visit) linkAddresses() error {
 }
 
 // targetState is how an address is found, in a word with its colour.
-func targetState(h control.TargetHealth) (kind, word string) {
+func targetState(all control.LinkHealth, h control.TargetHealth) (kind, word string) {
 	switch {
+	case all.Nodes == 0:
+		return "muted", "Not known: no node is connected"
 	case h.Up+h.Down == 0:
 		return "muted", "Not checked yet"
 	case h.Down == 0:
@@ -114,6 +116,14 @@ func restText(link string, rest []string, h control.LinkHealth) string {
 		out += ", " + ui.Quantity(down) + " of which do not answer"
 	}
 	return out
+}
+
+// sinceText begins to say how some nodes see an address.
+func sinceText(how string, so, otherwise, nodes int) string {
+	if otherwise == 0 {
+		return "Since"
+	}
+	return how + " " + seenBy(so, nodes) + " since"
 }
 
 // seenBy says by how many nodes.
