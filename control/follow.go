@@ -328,8 +328,7 @@ func (p *Plane) readStages(rows pgx.Rows, c *model.Changes) error {
 		} else {
 			settings.Configure(&s)
 			for i := range s.Links {
-				l := VPCLink{TargetARNs: s.Links[i].Targets}
-				s.Links[i].Targets, s.Links[i].ARN = l.Targets(), strings.Join(l.ARNs(), " ")
+				s.Links[i] = linkConfig(s.Links[i].ID, s.Links[i].Targets)
 			}
 			if chain != nil {
 				if err := p.identify(&s, certificate, *chain, key); err != nil {

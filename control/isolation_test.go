@@ -44,6 +44,7 @@ var isolation = map[string]any{
 	"Owner": "for the command line on the machine: it is how an actor is got", "AccessKey": "who the caller is",
 	"AuthenticateNode": "who the caller is", "Visitor": "who the caller is",
 	"TrialCredentials": "the process's own, for trials of those who may build the account's APIs",
+	"TrialLinks":       "the process's own, for trials of those who may build the account's APIs",
 	"SaveSession":      "who asks has checked whose it is", "EndSession": "takes the id's hash, which only its browser has",
 	"Site":  "for everybody",
 	"Prune": "made for tests",

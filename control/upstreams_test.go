@@ -230,6 +230,9 @@ func TestVPCLinkHealth(t *testing.T) {
 		w.must(err)
 		shown(a, 1)
 	}
+	if l, err := w.TrialLinks(w.ctx, a.AccountID); err != nil || len(l) != 1 || l[0].ID != link.ID || len(l[0].Targets) != 2 {
+		t.Errorf("for trials: %+v %v", l, err)
+	}
 	says(two, "b2", first)
 	w.must(w.DeleteVPCLink(w.ctx, a, link.ID))
 	shown(a, 1)

@@ -72,6 +72,31 @@ func (l *VPCLink) ARNs() (out []string) {
 	return out
 }
 
+// linkConfig is what nodes know of a link.
+func linkConfig(id string, targetARNs []string) model.LinkConfig {
+	l := VPCLink{TargetARNs: targetARNs}
+	return model.LinkConfig{ID: id, Targets: l.Targets(), ARN: strings.Join(l.ARNs(), " ")}
+}
+
+// TrialLinks are an account's, for the process's own trials of methods.
+func (p *Plane) TrialLinks(ctx context.Context, accountID string) (out []model.LinkConfig, err error) {
+	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select l.link_id, l.target_arns from vpc_link l join tenant t using (tenant_id) where t.account_id = $1 order by l.link_id`, accountID)
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (model.LinkConfig, error) {
+			var id string
+			var targets []string
+			err := r.Scan(&id, &targets)
+			return linkConfig(id, targets), err
+		})
+		return err
+	})
+	return out, err
+}
+
 // SetTargets exchanges the addresses.
 func (l *VPCLink) SetTargets(targets []string) { l.TargetARNs = append(l.ARNs(), targets...) }
 

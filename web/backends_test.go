@@ -86,7 +86,7 @@ func TestVPCLinks(t *testing.T) {
 	p.Await("Does not answer")
 	p.Sound("vpc-link")
 	says("edge-2", model.TargetState{Target: "10.0.0.6:8080", Up: true, Reason: "no connection in time"})
-	b.get("/vpc-links").want(200, "Answers some nodes").link("Warehouse").want(200, "Seen by 1 of 2 nodes", "Does not answer 1 of 2 nodes since", "before that not: no connection in time")
+	b.get("/vpc-links").want(200, "Answers some nodes").link("Warehouse").want(200, "Seen by 1 of 2 nodes", "Does not answer 1 of 2 nodes since", "before that it did not: no connection in time")
 	p.Goto(s.url + "/vpc-links/" + id)
 	p.Sound("vpc-link-split")
 	p.Goto(s.url + "/vpc-links")

@@ -977,9 +977,9 @@ func targetFacts(h control.TargetHealth, nodes int) templ.Component {
 			}
 			if h.Before != "" {
 				var templ_7745c5c3_Var37 string
-				templ_7745c5c3_Var37, templ_7745c5c3_Err = templ.JoinStringErrs(", before that not: " + h.Before + ".")
+				templ_7745c5c3_Var37, templ_7745c5c3_Err = templ.JoinStringErrs("; before that it did not: " + h.Before + ".")
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/vpclinks.templ`, Line: 203, Col: 44}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/vpclinks.templ`, Line: 203, Col: 51}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var37))
 				if templ_7745c5c3_Err != nil {
