@@ -67,8 +67,6 @@ func theResponse(d *model.Definition, kind string) gatewayResponse {
 	return out
 }
 
-var statusPattern = regexp.MustCompile(`^[1-5]\d\d$`)
-
 const statusRule = `Member must satisfy regular expression pattern: [1-5]\d\d`
 
 // responseType is the type that the path names.
@@ -114,7 +112,7 @@ func (c *call) putGatewayResponse() (any, error) {
 	if err := c.in(&in); err != nil {
 		return nil, err
 	}
-	if in.StatusCode != "" && !statusPattern.MatchString(in.StatusCode) {
+	if in.StatusCode != "" && !model.ValidStatus(in.StatusCode) {
 		return nil, invalid(constraint{in.StatusCode, c.input("statusCode"), statusRule})
 	}
 	r := model.GatewayResponse{StatusCode: in.StatusCode, Parameters: in.Parameters, Templates: in.Templates}
@@ -208,7 +206,7 @@ func (c *call) updateGatewayResponse() (any, error) {
 func patchResponse(steps []patchOp, r *model.GatewayResponse) error {
 	rules := []patchRule{
 		{ops: "replace", pattern: "/statusCode", apply: func(p *patchOp, _ []string) error {
-			if !statusPattern.MatchString(p.value()) {
+			if !model.ValidStatus(p.value()) {
 				return badRequest("Invalid status code specified: %.200s", p.value())
 			}
 			r.StatusCode = p.value()

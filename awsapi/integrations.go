@@ -3,8 +3,6 @@ package awsapi
 import (
 	"encoding/json"
 	"maps"
-	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,53 +133,13 @@ func (c *call) readIntegration() (*model.Resource, *model.Integration, error) {
 	return r, m.Integration, nil
 }
 
-// The order is the one that the service prints.
-var integrationTypes = []string{"HTTP", "MOCK", "AWS_PROXY", "HTTP_PROXY", "AWS"}
-
-var (
-	stageVariable = regexp.MustCompile(`\$\{stageVariables\.[A-Za-z0-9_]+\}`)
-	serviceARN    = regexp.MustCompile(`^arn:[^:]+:[^:]+:[^:]*:[^:]*:.`)
-	proxyTarget   = regexp.MustCompile(`^arn:[^:]+:apigateway:[^:]+:(lambda:path/\d{4}-\d{2}-\d{2}/functions/.+/(response-streaming-)?invocations|firehose:action/.+)$`)
-)
-
 // checkIntegration refuses an integration that can never work.
 func checkIntegration(g *model.Integration) error {
-	for _, name := range slices.Sorted(maps.Keys(g.RequestParameters)) {
-		if !integrationParameter.MatchString(name) {
-			return errMapping(name)
-		}
-	}
-	if err := checkTimeout(g.TimeoutMillis); err != nil || g.Type == model.IntegrationMock {
-		return err
-	}
-	if g.HTTPMethod == "" {
-		return badRequest("Enumeration value for HttpMethod must be non-empty")
-	}
-	if !slices.Contains(model.Verbs, g.HTTPMethod) {
-		return badRequest("Invalid HttpMethod specified. Valid options are GET,PUT,POST,DELETE,PATCH,OPTIONS,HEAD,ANY")
-	}
-	switch g.Type {
-	case model.IntegrationHTTP, model.IntegrationHTTPProxy:
-		u, err := url.Parse(braces.Replace(stageVariable.ReplaceAllString(g.URI, "x")))
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return badRequest("Invalid HTTP endpoint specified for URI")
-		}
-	case model.IntegrationAWS, model.IntegrationAWSProxy:
-		if !serviceARN.MatchString(g.URI) {
-			return badRequest("Invalid ARN specified in the request")
-		}
-		rest := strings.SplitN(g.URI, ":", 6)[5]
-		if !strings.HasPrefix(rest, "path/") && !strings.HasPrefix(rest, "action/") {
-			return badRequest("AWS ARN for integration must contain path or action")
-		}
-		if g.Type == model.IntegrationAWSProxy && !proxyTarget.MatchString(g.URI) {
-			return badRequest("Integrations of type 'AWS_PROXY' currently only supports Lambda function and Firehose stream invocations.")
-		}
+	if f := g.Faults(); len(f) > 0 {
+		return badRequest("%s", f[0].Text)
 	}
 	return nil
 }
-
-var integrationParameter = regexp.MustCompile(`^integration\.request\.(header|path|querystring|multivalueheader|multivaluequerystring)\.[^ ]+$`)
 
 // checkIntegrationResponse refuses an answer that maps what a method does not answer with.
 func checkIntegrationResponse(x *model.IntegrationResponse) error {
@@ -193,23 +151,7 @@ func checkIntegrationResponse(x *model.IntegrationResponse) error {
 	return nil
 }
 
-// braces of path variables are no characters of a URL.
-var braces = strings.NewReplacer("{", "", "}", "")
-
-func checkTimeout(ms int) error {
-	if ms != 0 && (ms < model.MinTimeoutMillis || ms > model.MaxTimeoutMillis) {
-		return badRequest("Timeout should be between %d ms and %d ms", model.MinTimeoutMillis, model.MaxTimeoutMillis)
-	}
-	return nil
-}
-
-var (
-	passthroughs   = []string{"WHEN_NO_MATCH", "WHEN_NO_TEMPLATES", "NEVER"}
-	conversions    = []string{"CONVERT_TO_BINARY", "CONVERT_TO_TEXT"}
-	connections    = []string{"INTERNET", "VPC_LINK"}
-	transfers      = []string{"BUFFERED", "STREAM"}
-	errPassthrough = badRequest("Invalid passthrough behavior specified. Must be one of: [WHEN_NO_MATCH, WHEN_NO_TEMPLATES, NEVER]")
-)
+var errPassthrough = badRequest("Invalid passthrough behavior specified. Must be one of: [WHEN_NO_MATCH, WHEN_NO_TEMPLATES, NEVER]")
 
 func (c *call) putIntegration() (any, error) {
 	var in struct {
@@ -243,12 +185,12 @@ func (c *call) putIntegration() (any, error) {
 	}
 	if in.Type == "" {
 		bad = c.required("type", in.Type)
-	} else if !slices.Contains(integrationTypes, in.Type) {
-		bad = append(bad, constraint{in.Type, "putIntegrationInput.type", oneOf(integrationTypes...)})
+	} else if !slices.Contains(model.IntegrationTypes, in.Type) {
+		bad = append(bad, constraint{in.Type, "putIntegrationInput.type", oneOf(model.IntegrationTypes...)})
 	}
-	enum(in.ContentHandling, "contentHandling", conversions)
-	enum(in.ConnectionType, "connectionType", connections)
-	enum(in.ResponseTransferMode, "responseTransferMode", transfers)
+	enum(in.ContentHandling, "contentHandling", model.ContentHandlings)
+	enum(in.ConnectionType, "connectionType", model.ConnectionTypes)
+	enum(in.ResponseTransferMode, "responseTransferMode", model.TransferModes)
 	if len(bad) > 0 {
 		return nil, invalid(bad...)
 	}
@@ -264,7 +206,7 @@ func (c *call) putIntegration() (any, error) {
 		if g.HTTPMethod == "" {
 			g.HTTPMethod = strings.ToUpper(in.HTTPMethod)
 		}
-		if g.PassthroughBehavior != "" && !slices.Contains(passthroughs, g.PassthroughBehavior) {
+		if g.PassthroughBehavior != "" && !slices.Contains(model.Passthroughs, g.PassthroughBehavior) {
 			return errPassthrough
 		}
 		if g.Type == model.IntegrationMock {
@@ -328,17 +270,17 @@ func (c *call) updateIntegration() (any, error) {
 			{ops: "replace", pattern: "/uri", apply: text(&g.URI)},
 			{ops: "replace", pattern: "/httpMethod", apply: upper(&g.HTTPMethod, model.Verbs)},
 			{ops: "replace", pattern: "/credentials", apply: text(&g.Credentials)},
-			{ops: "replace", pattern: "/connectionType", apply: upper(&g.ConnectionType, connections)},
+			{ops: "replace", pattern: "/connectionType", apply: upper(&g.ConnectionType, model.ConnectionTypes)},
 			{ops: "replace", pattern: "/connectionId", apply: text(&g.ConnectionID)},
-			{ops: "replace", pattern: "/contentHandling", apply: upper(&g.ContentHandling, conversions)},
+			{ops: "replace", pattern: "/contentHandling", apply: upper(&g.ContentHandling, model.ContentHandlings)},
 			{ops: "replace", pattern: "/cacheNamespace", apply: text(&g.CacheNamespace)},
-			{ops: "replace", pattern: "/passthroughBehavior", apply: upper(&g.PassthroughBehavior, passthroughs)},
-			{ops: "replace", pattern: "/responseTransferMode", apply: upper(&g.ResponseTransferMode, transfers)},
+			{ops: "replace", pattern: "/passthroughBehavior", apply: upper(&g.PassthroughBehavior, model.Passthroughs)},
+			{ops: "replace", pattern: "/responseTransferMode", apply: upper(&g.ResponseTransferMode, model.TransferModes)},
 			{ops: "replace", pattern: "/integrationTarget", apply: text(&g.IntegrationTarget)},
 			{ops: "replace", pattern: "/timeoutInMillis", apply: func(p *patchOp, _ []string) error {
 				n, err := strconv.Atoi(p.value())
 				if err != nil || n == 0 {
-					return badRequest("Timeout should be between %d ms and %d ms", model.MinTimeoutMillis, model.MaxTimeoutMillis)
+					return badRequest(model.BadTimeout, model.MinTimeoutMillis, model.MaxTimeoutMillis)
 				}
 				g.TimeoutMillis = n
 				return nil
@@ -410,8 +352,8 @@ func (c *call) putIntegrationResponse() (any, error) {
 	if err := c.in(&in); err != nil {
 		return nil, err
 	}
-	if in.ContentHandling != "" && !slices.Contains(conversions, in.ContentHandling) {
-		return nil, invalid(constraint{in.ContentHandling, "putIntegrationResponseInput.contentHandling", oneOf(conversions...)})
+	if in.ContentHandling != "" && !slices.Contains(model.ContentHandlings, in.ContentHandling) {
+		return nil, invalid(constraint{in.ContentHandling, "putIntegrationResponseInput.contentHandling", oneOf(model.ContentHandlings...)})
 	}
 	x := model.IntegrationResponse{StatusCode: status, SelectionPattern: in.SelectionPattern, ResponseParameters: in.ResponseParameters, ContentHandling: in.ContentHandling}
 	if in.ResponseTemplates != nil {
@@ -492,8 +434,8 @@ func (c *call) updateIntegrationResponse() (any, error) {
 		err := patchMethod(steps, []patchRule{
 			{ops: "replace", pattern: "/selectionPattern", apply: func(p *patchOp, _ []string) error { x.SelectionPattern = new(p.value()); return nil }},
 			{ops: "replace", pattern: "/contentHandling", apply: func(p *patchOp, _ []string) error {
-				if v := p.value(); v != "" && !slices.Contains(conversions, v) {
-					return badRequest("Invalid value for contentHandling. Must be one of: [%s]", strings.Join(conversions, ", "))
+				if v := p.value(); v != "" && !slices.Contains(model.ContentHandlings, v) {
+					return badRequest("Invalid value for contentHandling. Must be one of: [%s]", strings.Join(model.ContentHandlings, ", "))
 				}
 				x.ContentHandling = p.value()
 				return nil

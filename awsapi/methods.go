@@ -133,7 +133,7 @@ func checkMethod(d *model.Definition, m *model.Method) error {
 var methodParameter = regexp.MustCompile(`^method\.request\.(header|path|querystring|multivalueheader|multivaluequerystring)\.[^ ]+$`)
 
 func errMapping(name string) error {
-	return badRequest("Invalid mapping expression specified: Validation Result: warnings : [], errors : [Invalid mapping expression parameter specified: %s]", name)
+	return badRequest(model.BadMapping, name)
 }
 
 func checkRequestParameter(name string) error {
@@ -318,12 +318,10 @@ func patchMethod(steps []patchOp, rules []patchRule) error {
 // isTrue reads a boolean of a PATCH, where anything else is false.
 func isTrue(s string) bool { return strings.EqualFold(s, "true") }
 
-var statusCodePattern = regexp.MustCompile(`^[1-5]\d\d$`)
-
 // status is the call's status code.
 func (c *call) status() (string, error) {
 	s := c.args["status_code"]
-	if !statusCodePattern.MatchString(s) {
+	if !model.ValidStatus(s) {
 		return "", invalid(constraint{s, "statusCode", `Member must satisfy regular expression pattern: [1-5]\d\d`})
 	}
 	return s, nil

@@ -73,7 +73,7 @@ func (p *Plane) arrive(ctx context.Context, n NodeIdentity, node string, h model
 	}
 	failures := make([]model.StageFailure, 0, len(h.Failures))
 	for _, f := range h.Failures[:min(len(h.Failures), model.MaxFailures)] {
-		f.Reason = strings.ToValidUTF8(f.Reason[:min(len(f.Reason), 500)], "")
+		f.Reason = reasonOf(f.Reason)
 		failures = append(failures, f)
 	}
 	err = p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
@@ -89,6 +89,11 @@ func (p *Plane) arrive(ctx context.Context, n NodeIdentity, node string, h model
 		if err != nil {
 			return err
 		}
+		if len(h.Targets) > 0 {
+			if err := tookTargets(ctx, tx, n.Gateway, node, h); err != nil {
+				return err
+			}
+		}
 		if was == h.Draining {
 			if err := notifyLimits(ctx, tx, n.Gateway); err != nil {
 				return err
@@ -97,6 +102,11 @@ func (p *Plane) arrive(ctx context.Context, n NodeIdentity, node string, h model
 		return notifyAck(ctx, tx, n.Gateway)
 	})
 	return visit, err
+}
+
+// reasonOf is what a node gives as a reason, within bounds.
+func reasonOf(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s[:min(len(s), model.MaxReason)], "\x00", ""), "")
 }
 
 func notifyAck(ctx context.Context, tx pgx.Tx, gateway int32) error {
@@ -327,8 +337,7 @@ func (p *Plane) readStages(rows pgx.Rows, c *model.Changes) error {
 		} else {
 			settings.Configure(&s)
 			for i := range s.Links {
-				l := VPCLink{TargetARNs: s.Links[i].Targets}
-				s.Links[i].Targets, s.Links[i].ARN = l.Targets(), strings.Join(l.ARNs(), " ")
+				s.Links[i] = linkConfig(s.Links[i].ID, s.Links[i].Targets)
 			}
 			if chain != nil {
 				if err := p.identify(&s, certificate, *chain, key); err != nil {

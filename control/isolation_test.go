@@ -44,6 +44,7 @@ var isolation = map[string]any{
 	"Owner": "for the command line on the machine: it is how an actor is got", "AccessKey": "who the caller is",
 	"AuthenticateNode": "who the caller is", "Visitor": "who the caller is",
 	"TrialCredentials": "the process's own, for trials of those who may build the account's APIs",
+	"TrialLinks":       "the process's own, for trials of those who may build the account's APIs",
 	"SaveSession":      "who asks has checked whose it is", "EndSession": "takes the id's hash, which only its browser has",
 	"Site":  "for everybody",
 	"Prune": "made for tests",
@@ -153,6 +154,13 @@ var isolation = map[string]any{
 	"ReplaceClientCertificate": func(f foreign) error {
 		_, _, err := f.ReplaceClientCertificate(f.ctx, f.mine, f.certificate2, f.certificate2)
 		return err
+	},
+	"VPCLinkHealth": func(f foreign) error { // another's node says something, of a link that is not on its gateway
+		h, err := f.VPCLinkHealth(f.ctx, f.mine, "")
+		if err == nil && len(h.Targets) > 0 {
+			return fmt.Errorf("shown %+v", h)
+		}
+		return second(f.VPCLinkHealth(f.ctx, f.mine, f.link2))
 	},
 	"VPCLinkUses": func(f foreign) error { return second(f.VPCLinkUses(f.ctx, f.mine, f.link2)) },
 	"ServiceCredentials": func(f foreign) error {

@@ -3,7 +3,9 @@ package control_test
 import (
 	"crypto/tls"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -161,4 +163,79 @@ func TestUsesOfUpstreams(t *testing.T) {
 		}
 	}
 	w.must(w.DeleteClientCertificate(w.ctx, a, one.ID))
+}
+
+// What live nodes say of a link's addresses is shown to its account, in one line each, and
+// of nodes that went, of earlier starts and of what is no address any more nothing.
+func TestVPCLinkHealth(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a, b := w.tenant(), w.tenant()
+	link, err := w.CreateVPCLink(w.ctx, a, control.VPCLink{Name: "inside", TargetARNs: []string{"10.0.0.1:80", "10.0.0.2:80"}})
+	w.must(err)
+	theirs, err := w.CreateVPCLink(w.ctx, b, control.VPCLink{Name: "inside", TargetARNs: []string{"10.0.0.1:80"}})
+	w.must(err)
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	state := func(who control.Actor, id, target string, up bool, minute int, reason string) model.TargetState {
+		return model.TargetState{Tenant: who.Tenant, Link: id, Target: target, Up: up, Since: at.Add(time.Duration(minute) * time.Minute), Reason: reason}
+	}
+	says := func(n control.NodeIdentity, boot string, states ...model.TargetState) {
+		t.Helper()
+		w.changes(n, model.NodeHello{Boot: boot, Targets: states})
+	}
+	shown := func(who control.Actor, nodes int, want ...control.TargetHealth) {
+		t.Helper()
+		h, err := w.VPCLinkHealth(w.ctx, who, "")
+		w.must(err)
+		if diff := cmp.Diff(want, h.Targets); diff != "" || h.Nodes != nodes {
+			t.Errorf("%d nodes, want %d\n%s", h.Nodes, nodes, diff)
+		}
+	}
+	shown(a, 0)
+	one, two := control.SharedNode("one"), control.SharedNode("two")
+	first, second := state(a, link.ID, "10.0.0.1:80", true, 5, ""), state(a, link.ID, "10.0.0.2:80", false, 7, "no route")
+	says(one, "b1", first, second, first, state(a, theirs.ID, "10.0.0.1:80", true, 1, ""), state(a, link.ID, "10.9.9.9:80", true, 1, ""),
+		state(a, "nosuch", "10.0.0.1:80", true, 1, ""), state(b, theirs.ID, "10.0.0.1:80", false, 3, strings.Repeat("long ", 200)+"\x00"))
+	up := control.TargetHealth{Link: link.ID, Target: "10.0.0.1:80", Up: 1, UpSince: first.Since}
+	down := control.TargetHealth{Link: link.ID, Target: "10.0.0.2:80", Down: 1, DownSince: second.Since, Reason: "no route"}
+	shown(a, 1, up, down)
+	shown(b, 1, control.TargetHealth{Link: theirs.ID, Target: "10.0.0.1:80", Down: 1, DownSince: at.Add(3 * time.Minute), Reason: strings.Repeat("long ", 100)})
+	// Two nodes do not see the same; one that has just started makes nothing younger.
+	says(two, "b1", state(a, link.ID, "10.0.0.1:80", true, 50, ""), state(a, link.ID, "10.0.0.2:80", true, 9, "refused"))
+	up.Up, down.Up, down.UpSince, down.Before = 2, 1, at.Add(9*time.Minute), "refused"
+	shown(a, 2, up, down)
+	// One that starts again has said nothing yet; one that drains counts no more.
+	says(two, "b2")
+	up.Up, down.Up, down.UpSince, down.Before = 1, 0, time.Time{}, ""
+	shown(a, 2, up, down)
+	says(two, "b2", state(a, link.ID, "10.0.0.2:80", false, 6, "refused"))
+	down.Down, down.DownSince, down.Reason = 2, at.Add(6*time.Minute), "refused"
+	shown(a, 2, up, down)
+	w.changes(one, model.NodeHello{Boot: "b1", Draining: true})
+	down.Down = 1
+	shown(a, 1, down)
+	// A node of another gateway knows nothing of this account's; an address that is taken
+	// out and put in again is not known.
+	_, err = w.CreateGateway(w.ctx, control.Operator(), "other", "")
+	w.must(err)
+	var other control.NodeIdentity
+	token, err := w.CreateNodeToken(w.ctx, control.Operator(), "other", "n")
+	w.must(err)
+	other, err = w.AuthenticateNode(w.ctx, token)
+	w.must(err)
+	says(other, "b1", first)
+	shown(a, 1, down)
+	for _, targets := range [][]string{{"10.0.0.1:80"}, {"10.0.0.1:80", "10.0.0.2:80"}} {
+		_, err = w.UpdateVPCLink(w.ctx, a, link.ID, func(l *control.VPCLink) error { l.SetTargets(targets); return nil })
+		w.must(err)
+		shown(a, 1)
+	}
+	if l, err := w.TrialLinks(w.ctx, a.AccountID); err != nil || len(l) != 1 || l[0].ID != link.ID || len(l[0].Targets) != 2 {
+		t.Errorf("for trials: %+v %v", l, err)
+	}
+	says(two, "b2", first)
+	w.must(w.DeleteVPCLink(w.ctx, a, link.ID))
+	shown(a, 1)
+	_, err = w.VPCLinkHealth(w.ctx, a, link.ID)
+	w.refused(err, model.NotFound, "there is no VPC link")
 }

@@ -35,8 +35,9 @@ func (l *VPCLink) fields() []any {
 
 // MaxVPCLinks is how many an account may have.
 const (
-	MaxVPCLinks = 20
-	maxARN      = 2048
+	MaxVPCLinks   = 20
+	maxARN        = 2048
+	maxTargetText = 300
 )
 
 var anyARN = regexp.MustCompile(`^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d*:\S+$`)
@@ -71,13 +72,38 @@ func (l *VPCLink) ARNs() (out []string) {
 	return out
 }
 
+// linkConfig is what nodes know of a link.
+func linkConfig(id string, targetARNs []string) model.LinkConfig {
+	l := VPCLink{TargetARNs: targetARNs}
+	return model.LinkConfig{ID: id, Targets: l.Targets(), ARN: strings.Join(l.ARNs(), " ")}
+}
+
+// TrialLinks are an account's, for the process's own trials of methods.
+func (p *Plane) TrialLinks(ctx context.Context, accountID string) (out []model.LinkConfig, err error) {
+	err = p.read(ctx, everyTenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select l.link_id, l.target_arns from vpc_link l join tenant t using (tenant_id) where t.account_id = $1 order by l.link_id`, accountID)
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (model.LinkConfig, error) {
+			var id string
+			var targets []string
+			err := r.Scan(&id, &targets)
+			return linkConfig(id, targets), err
+		})
+		return err
+	})
+	return out, err
+}
+
 // SetTargets exchanges the addresses.
 func (l *VPCLink) SetTargets(targets []string) { l.TargetARNs = append(l.ARNs(), targets...) }
 
 func checkTarget(t string) error {
 	host, port, err := net.SplitHostPort(t)
 	n, no := strconv.ParseUint(port, 10, 16)
-	if err != nil || no != nil || n == 0 || host == "" || len(host) > 253 || strings.ContainsAny(host, " /?#@\t\r\n") {
+	if err != nil || no != nil || n == 0 || host == "" || len(t) > maxTargetText || len(host) > 253 || strings.ContainsAny(host, " /?#@\t\r\n") {
 		return model.Errorf(model.Invalid, "target %.300q is neither an ARN nor an address such as 10.0.0.5:8080", t)
 	}
 	return nil
@@ -205,6 +231,9 @@ func (p *Plane) UpdateVPCLink(ctx context.Context, actor Actor, id string, edit 
 		}
 		if _, err := w.Exec(ctx, `
 			update vpc_link set name = $3, description = $4, target_arns = $5 where tenant_id = $1 and link_id = $2`, w.tenant, id, out.Name, out.Description, out.TargetARNs); err != nil {
+			return err
+		}
+		if _, err := w.Exec(ctx, `delete from link_target where tenant_id = $1 and link_id = $2 and target <> all($3)`, w.tenant, id, out.TargetARNs); err != nil {
 			return err
 		}
 		w.changedLinks()

@@ -434,7 +434,9 @@ func (g *Gateway) tidy() {
 	refs := map[stageName]*stageRef{}
 	linked := map[*linkRef]bool{}
 	issuers := map[token.IssuerID]bool{}
+	served := map[uint32]bool{}
 	for _, s := range g.reg.stages {
+		served[s.tenant.num] = true
 		if s.logs.access != nil {
 			dests[s.logs.access.dest] = true
 		}
@@ -475,7 +477,7 @@ func (g *Gateway) tidy() {
 	g.reg.tidyMetrics()
 	maps.DeleteFunc(g.reg.buckets, func(k stageMethod, _ *limit.Bucket) bool { return !live[k] })
 	g.reg.programs, g.reg.refs = progs, refs
-	maps.DeleteFunc(g.reg.links, func(k linkKey, ref *linkRef) bool { return ref.Load() == nil && !linked[ref] })
+	maps.DeleteFunc(g.reg.links, func(k linkKey, ref *linkRef) bool { return !linked[ref] && (ref.Load() == nil || !served[k.tenant]) })
 	g.upstreams.Keep(pools)
 	g.sinks.Keep(dests)
 	g.calls.Keep(func(num uint32) bool { return g.reg.stages[num] != nil })

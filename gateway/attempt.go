@@ -274,7 +274,7 @@ func (c *call) landed(x *http1.Exchange, f http1.Failure) (again bool) {
 		case f == http1.None || f == http1.Rejected:
 			t.answered()
 		case bad:
-			t.fail()
+			t.fail(callFault(f))
 		}
 	}
 	if s.breaker != nil {

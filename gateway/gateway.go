@@ -202,7 +202,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 		g.spans = spans.New(g.spanOptions())
 		undo = append(undo, func() { g.spans.Stop(context.Background()) })
 	}
-	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Nodes: g.shares.SetNodes, Log: o.Log})
+	g.follower, err = follow.New(follow.Options{Feed: o.Feed, Dir: filepath.Join(o.DataDir, "feed"), Node: o.Node, Boot: boot, Apply: g.apply, Targets: (&linkReporter{g: g}).report, Nodes: g.shares.SetNodes, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type link struct {
 // target is one address behind a link, with what this node knows of it. It outlives
 // changes of the link that keep the address.
 type target struct {
+	tenant   uint32
 	link     string
 	address  string
 	inFlight atomic.Int64
@@ -40,7 +41,10 @@ type target struct {
 	down     atomic.Bool  // left out while another is up, until a check succeeds
 	calls    atomic.Uint64
 	failures atomic.Uint64
-	checked  int64 // when it was last looked at; the checker's alone
+	since    atomic.Int64 // Unix milliseconds, from when it is as it is; 0: not known yet
+	fault    atomic.Int32 // why it did not answer when it was left out last; noFault: it never was
+	checked  int64        // when it was last looked at; the checker's alone
+	told     targetState  // what the control plane knows; the reporter's alone
 }
 
 const (
@@ -53,11 +57,23 @@ const (
 	checksAtOnce = 16
 )
 
-// fail notes a call or a check that the target did not answer.
-func (t *target) fail() {
+// fail notes a call or a check that the target did not answer, and why.
+func (t *target) fail(why fault) {
 	t.failures.Add(1)
-	if t.failed.Add(1) >= ejectAfter {
-		t.down.Store(true)
+	if t.failed.Add(1) < ejectAfter {
+		return
+	}
+	t.fault.Store(int32(why))
+	if t.down.CompareAndSwap(false, true) {
+		t.since.Store(time.Now().UnixMilli())
+	}
+}
+
+// back notes that a check found the target there.
+func (t *target) back() {
+	t.failed.Store(0)
+	if t.down.CompareAndSwap(true, false) || t.since.Load() == 0 {
+		t.since.Store(time.Now().UnixMilli())
 	}
 }
 
@@ -137,7 +153,7 @@ func (r *registry) applyLinks(tenant uint32, now []model.LinkConfig) {
 		for _, a := range cfg.Targets[:min(len(cfg.Targets), model.MaxLinkTargets)] {
 			t := old[a]
 			if t == nil {
-				t = &target{link: cfg.ID, address: a}
+				t = &target{tenant: tenant, link: cfg.ID, address: a}
 			}
 			l.targets = append(l.targets, t)
 		}
@@ -221,13 +237,12 @@ func (k *checker) look(ctx context.Context, t *target) {
 	nc, err := k.dial(ctx, "tcp", t.address)
 	if err != nil {
 		if ctx.Err() != context.Canceled {
-			t.fail()
+			t.fail(dialFault(err))
 		}
 		return
 	}
 	_ = nc.Close()
-	t.failed.Store(0)
-	t.down.Store(false)
+	t.back()
 }
 
 // targets are those of all links that a stage of this node can reach.
@@ -241,7 +256,7 @@ func (g *Gateway) targets() []*target {
 		}
 	}
 	slices.SortFunc(out, func(a, b *target) int {
-		return cmp.Or(strings.Compare(a.link, b.link), strings.Compare(a.address, b.address))
+		return cmp.Or(cmp.Compare(a.tenant, b.tenant), strings.Compare(a.link, b.link), strings.Compare(a.address, b.address))
 	})
 	return out
 }

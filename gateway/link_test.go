@@ -127,6 +127,11 @@ func TestLink(t *testing.T) {
 		return false
 	}
 	until(t, "the check to find the target gone", down)
+	until(t, "the control plane to be told", func() bool { s := r.p.target(where); return !s.Up && s.Reason == faults[faultRefused] })
+	if s := r.p.target(where); s.Tenant != tenantNum || s.Link != "l1" || time.Since(s.Since) > time.Minute {
+		t.Errorf("it was told %+v", s)
+	}
+	until(t, "the control plane to be told", func() bool { s := r.p.target(address(one)); return s.Up && s.Reason == "" && s.Since.Unix() > 0 })
 	for range 50 {
 		if status, _, body := r.send("POST", "/a", "x"); status != 200 || !strings.HasPrefix(body, "one") {
 			t.Fatal(status, body)
@@ -140,6 +145,7 @@ func TestLink(t *testing.T) {
 	go func() { _ = back.Serve(l) }()
 	defer back.Close()
 	until(t, "the target to be used again", func() bool { _, _, body := r.send("GET", "/a", ""); return strings.HasPrefix(body, "two") })
+	until(t, "the control plane to be told", func() bool { s := r.p.target(where); return s.Up && s.Reason == faults[faultRefused] })
 	for _, x := range r.g.targets() {
 		until(t, "calls to end", func() bool { return x.inFlight.Load() == 0 })
 	}
@@ -150,6 +156,73 @@ func TestLink(t *testing.T) {
 		if _, _, body := r.send("GET", "/a", ""); body != "three inside.example" {
 			t.Fatal(body)
 		}
+	}
+}
+
+// What is told is bounded, what did not change is told again in turn, and what was not
+// heard is told again. Metrics have room for so many.
+func TestLinkReports(t *testing.T) {
+	r := newRig(t)
+	r.g.checks.end()
+	const tenants, each = 4, 600
+	r.g.mu.Lock()
+	for i := range tenants {
+		var cfgs []model.LinkConfig
+		for l := range each / 30 {
+			cfg := model.LinkConfig{ID: fmt.Sprint("l", i, "-", l)}
+			for a := range 30 {
+				cfg.Targets = append(cfg.Targets, fmt.Sprintf("10.0.%d.%d:80", l, a))
+			}
+			cfgs = append(cfgs, cfg)
+		}
+		r.g.reg.applyLinks(uint32(1000+i), cfgs)
+	}
+	r.g.mu.Unlock()
+	k := linkReporter{g: r.g}
+	if out, _, soon := k.report(); len(out) != 0 || !soon {
+		t.Fatalf("%d told of what nobody looked at, soon %v", len(out), soon)
+	}
+	all := r.g.targets()
+	for i, x := range all {
+		if x.back(); i%2 == 0 {
+			for range ejectAfter {
+				x.fail(faultName)
+			}
+		}
+	}
+	_, _, _ = k.report() // is not heard
+	for range len(all) / model.MaxTargetStates {
+		out, heard, _ := k.report()
+		if len(out) != model.MaxTargetStates {
+			t.Fatal(len(out))
+		}
+		heard()
+	}
+	for _, x := range all {
+		if x.told != x.state() {
+			t.Fatalf("%s of %s was not told", x.address, x.link)
+		}
+	}
+	seen := map[string]bool{}
+	for range len(all) / inTurn {
+		out, heard, soon := k.report()
+		for _, s := range out {
+			seen[fmt.Sprint(s.Tenant, s.Link, s.Target)] = true
+		}
+		if heard(); len(out) != inTurn || soon {
+			t.Fatal(len(out), soon)
+		}
+	}
+	if len(seen) != len(all) {
+		t.Errorf("%d of %d were told again", len(seen), len(all))
+	}
+	all[0].back()
+	if out, _, _ := k.report(); len(out) != 1+inTurn || !out[0].Up || out[0].Reason != faults[faultName] {
+		t.Errorf("a change was told as %+v", out)
+	}
+	m := r.scrape()
+	if n, left := len(m["tollgate_gateway_link_target_up"].Metric), valued(m["tollgate_gateway_link_targets_unmeasured"])[""]; n != measuredTargets || left != float64(len(all)-n) {
+		t.Errorf("%d have metrics, %v are left out", n, left)
 	}
 }
 

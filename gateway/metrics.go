@@ -60,6 +60,8 @@ var (
 	descTargetCall = prometheus.NewDesc("tollgate_gateway_link_target_calls_total", "Calls sent to an address behind a VPC link.", []string{"link", "target"}, nil)
 	descTargetFail = prometheus.NewDesc("tollgate_gateway_link_target_failures_total", "Calls and checks that an address behind a VPC link did not answer.", []string{"link", "target"}, nil)
 	descTargetBusy = prometheus.NewDesc("tollgate_gateway_link_target_in_flight", "Calls under way to an address behind a VPC link.", []string{"link", "target"}, nil)
+	descLinkInfo   = prometheus.NewDesc("tollgate_gateway_link_info", "Always 1; whose VPC link it is.", []string{"link", "account"}, nil)
+	descTargetLeft = prometheus.NewDesc("tollgate_gateway_link_targets_unmeasured", "Addresses behind VPC links that have no metrics for want of room.", nil, nil)
 	descSpans      = prometheus.NewDesc("tollgate_trace_spans_exported_total", "Spans that the collector has taken.", nil, nil)
 	descLost       = prometheus.NewDesc("tollgate_trace_spans_dropped_total", "Spans that did not come to the collector: no room in the queue, not taken by the collector, or more than the account's share.", []string{"reason"}, nil)
 	descHeadroom   = prometheus.NewDesc("tollgate_journal_headroom_bytes", "What the journal can still take.", nil, nil)
@@ -68,7 +70,7 @@ var (
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range append(append(stageDescs.all(), methodDescs.all()...), descAPI, descUnmeas, descSpans, descLost,
 		descCalls, descDuration, descRefused, descMalformed, descUnrecorded, descUncounted, descNodes, descConns,
-		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descTargetUp, descTargetCall, descTargetFail, descTargetBusy, descHeadroom, descCached, descCacheBytes) {
+		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descTargetUp, descTargetCall, descTargetFail, descTargetBusy, descLinkInfo, descTargetLeft, descHeadroom, descCached, descCacheBytes) {
 		ch <- d
 	}
 }
@@ -125,7 +127,23 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descBacklog, float64(s.BacklogBytes))
 	gauge(descOldest, s.Oldest.Seconds())
 	gauge(descHeadroom, float64(s.Headroom))
+	g.collectTargets(ch)
+}
+
+// measuredTargets of links have metrics on a node, one tenant's half of them at most.
+const measuredTargets = 2000
+
+func (g *Gateway) collectTargets(ch chan<- prometheus.Metric) {
+	measured, left, whose := 0, 0, map[uint32]int{}
+	links := map[linkKey]bool{}
 	for _, t := range g.targets() {
+		if measured == measuredTargets || whose[t.tenant] == measuredTargets/2 {
+			left++
+			continue
+		}
+		measured++
+		whose[t.tenant]++
+		links[linkKey{t.tenant, t.link}] = true
 		up := 1.0
 		if t.down.Load() {
 			up = 0
@@ -134,5 +152,17 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(descTargetCall, prometheus.CounterValue, float64(t.calls.Load()), t.link, t.address)
 		ch <- prometheus.MustNewConstMetric(descTargetFail, prometheus.CounterValue, float64(t.failures.Load()), t.link, t.address)
 		ch <- prometheus.MustNewConstMetric(descTargetBusy, prometheus.GaugeValue, float64(t.inFlight.Load()), t.link, t.address)
+	}
+	ch <- prometheus.MustNewConstMetric(descTargetLeft, prometheus.GaugeValue, float64(left))
+	g.mu.Lock()
+	accounts := map[linkKey]string{}
+	for k := range links {
+		if t := g.reg.tenants[k.tenant]; t != nil {
+			accounts[k] = t.account
+		}
+	}
+	g.mu.Unlock()
+	for k, account := range accounts {
+		ch <- prometheus.MustNewConstMetric(descLinkInfo, prometheus.GaugeValue, 1, k.id, account)
 	}
 }

@@ -30,6 +30,7 @@ type plane struct {
 	down        bool                     // nothing answers
 	deployments map[string]*model.DeploymentContent
 	hello       model.NodeHello
+	targets     map[string]model.TargetState // as told last, by address
 	wake        chan struct{}
 	granted     map[string]int64
 	noLeases    bool // none are given
@@ -43,7 +44,7 @@ type plane struct {
 
 func newPlane() *plane {
 	return &plane{log: map[uint64]model.Changes{}, deployments: map[string]*model.DeploymentContent{}, wake: make(chan struct{}),
-		granted: map[string]int64{}, quotas: map[uint64]*model.Quota{}, money: map[uint64]int64{}, calls: map[uint16]uint64{}, leftOut: map[uint32]model.CallsLeft{}}
+		granted: map[string]int64{}, targets: map[string]model.TargetState{}, quotas: map[uint64]*model.Quota{}, money: map[uint64]int64{}, calls: map[uint16]uint64{}, leftOut: map[uint32]model.CallsLeft{}}
 }
 
 func (p *plane) feed() follow.Feed {
@@ -69,9 +70,21 @@ func (p *plane) tell(t testing.TB, ch model.Changes) {
 	})
 }
 
+// target is what the node told of one last; it is asked to tell again.
+func (p *plane) target(address string) model.TargetState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.wake)
+	p.wake = make(chan struct{})
+	return p.targets[address]
+}
+
 func (p *plane) changes(ctx context.Context, h model.NodeHello) (*model.Changes, error) {
 	p.mu.Lock()
 	p.hello = h
+	for _, s := range h.Targets {
+		p.targets[s.Target] = s
+	}
 	wake := p.wake
 	delete(p.log, h.Applied)
 	if p.down {

@@ -181,11 +181,18 @@ func (t *trial) program(g *Gateway) (*program, error) {
 		r.Methods = map[string]model.Method{anyVerb: m}
 		d.Resources = []model.Resource{r}
 	}
-	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, outward{pools: g.upstreams, arn: g.apiARN(t.AccountID, t.APIID), at: g.o.Endpoints})
+	prog, err := compile(&model.DeploymentContent{APIID: t.APIID, Definition: d, Methods: []model.MethodNumber{{Path: t.Path, Verb: anyVerb, Num: 1}}}, t.Variables, outward{pools: g.upstreams, link: t.link, arn: g.apiARN(t.AccountID, t.APIID), at: g.o.Endpoints})
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), anyVerb+" "+t.Path+": "))
 	}
 	return prog, nil
+}
+
+// link is one of the account's, of whose targets nothing is known.
+func (t *trial) link(id string) *linkRef {
+	r := newRegistry()
+	r.applyLinks(0, t.Links)
+	return r.linkRef(linkKey{0, id})
 }
 
 func (t *trial) method() *method { return &t.v.prog.methods[0] }

@@ -36,8 +36,10 @@ func TestTrial(t *testing.T) {
 					RequestParameters: map[string]string{"integration.request.path.id": "method.request.path.id", "integration.request.header.X-Mapped": "context.stage"},
 					RequestTemplates:  map[string]string{"application/json": `{"id":"$input.params('id')","name":$input.json('$.name'),"account":"$context.accountId"}`},
 					Responses:         map[string]model.IntegrationResponse{"200": {StatusCode: "200", SelectionPattern: &pattern, ResponseTemplates: map[string]string{"application/json": `$input.json('$.got.name')`}}}}},
-			"PUT":    {Integration: &model.Integration{Type: model.IntegrationHTTP, HTTPMethod: "POST", URI: upstream.URL, Responses: map[string]model.IntegrationResponse{"500": {StatusCode: "200", SelectionPattern: new("5..")}}}},
-			"DELETE": {Integration: &model.Integration{Type: model.IntegrationHTTP, HTTPMethod: "POST", URI: upstream.URL, RequestTemplates: map[string]string{"application/json": "#set($x = )"}}},
+			"PUT":     {Integration: &model.Integration{Type: model.IntegrationHTTP, HTTPMethod: "POST", URI: upstream.URL, Responses: map[string]model.IntegrationResponse{"500": {StatusCode: "200", SelectionPattern: new("5..")}}}},
+			"GET":     {Integration: &model.Integration{Type: model.IntegrationHTTPProxy, HTTPMethod: "POST", URI: "http://inside.example/", ConnectionType: model.ConnectionVPCLink, ConnectionID: "l1"}},
+			"OPTIONS": {Integration: &model.Integration{Type: model.IntegrationHTTPProxy, HTTPMethod: "POST", URI: "http://inside.example/", ConnectionType: model.ConnectionVPCLink, ConnectionID: "none"}},
+			"DELETE":  {Integration: &model.Integration{Type: model.IntegrationHTTP, HTTPMethod: "POST", URI: upstream.URL, RequestTemplates: map[string]string{"application/json": "#set($x = )"}}},
 		}}}}
 	for _, c := range []struct {
 		verb, target, body string
@@ -52,10 +54,13 @@ func TestTrial(t *testing.T) {
 		{"POST", "/pets/7", `{"name":"Rex"}`, 400, `{"message":"Missing required request parameters: [kind]"}`, []string{"Execution failed: Missing required request parameters: [kind]"}},
 		{"POST", "/pets/7?kind=dog", `{}`, 422, `{"why":"[object has missing required properties ([\"name\"])]"}`, []string{"Execution failed: the body does not fit the model Pet: [object has missing"}},
 		{"PUT", "", "", 500, `{"message":"Internal server error"}`, []string{"Method request path: {}", "Endpoint request URI: " + upstream.URL + "/", "No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 201"}},
+		{"GET", "/pets/7", "7", 201, `{"got":7}`, []string{"Endpoint request URI: http://inside.example/"}},
+		{"OPTIONS", "/pets/7", "", 500, `{"message":"Internal server error"}`, []string{"there is no VPC link of that id"}},
 		{"DELETE", "", "", 500, `{"message":"Internal server error"}`, []string{"Execution failed due to configuration error: request template for application/json: line 1, column"}},
 	} {
 		a, err := trials.Try(t.Context(), model.TrialCall{ID: model.NewRequestID(), AccountID: "123456789012", APIID: "api1", Definition: d, Path: "/pets/{id}", Verb: c.verb, Target: c.target,
-			Headers: map[string][]string{"Content-Type": {"application/json"}}, Body: []byte(c.body)})
+			Headers: map[string][]string{"Content-Type": {"application/json"}}, Body: []byte(c.body),
+			Links: []model.LinkConfig{{ID: "l1", Targets: []string{address(upstream)}}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -838,6 +838,22 @@ ALTER TABLE public.ledger_transaction ALTER COLUMN transaction_id ADD GENERATED 
     CACHE 1
 );
 
+CREATE UNLOGGED TABLE public.link_target (
+    tenant_id integer NOT NULL,
+    link_id text NOT NULL,
+    target text NOT NULL,
+    gateway_id integer NOT NULL,
+    node text NOT NULL,
+    boot text NOT NULL,
+    up boolean NOT NULL,
+    since timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT link_target_reason_check CHECK ((length(reason) <= 500)),
+    CONSTRAINT link_target_target_check CHECK ((length(target) <= 300))
+);
+
+ALTER TABLE ONLY public.link_target FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.mail (
     mail_id bigint NOT NULL,
     tenant_id integer,
@@ -2017,6 +2033,9 @@ ALTER TABLE ONLY public.ledger_transaction
 ALTER TABLE ONLY public.ledger_transaction
     ADD CONSTRAINT ledger_transaction_wallet UNIQUE (tenant_id, wallet_id, transaction_id);
 
+ALTER TABLE ONLY public.link_target
+    ADD CONSTRAINT link_target_pkey PRIMARY KEY (tenant_id, link_id, target, gateway_id, node);
+
 ALTER TABLE ONLY public.mail
     ADD CONSTRAINT mail_pkey PRIMARY KEY (mail_id);
 
@@ -2294,6 +2313,8 @@ CREATE INDEX ledger_entry_grant ON public.ledger_entry USING btree (tenant_id, g
 CREATE INDEX ledger_entry_wallet ON public.ledger_entry USING btree (tenant_id, wallet_id, transaction_id);
 
 CREATE INDEX ledger_transaction_invoice ON public.ledger_transaction USING btree (tenant_id, invoice_id) WHERE (invoice_id IS NOT NULL);
+
+CREATE INDEX link_target_node ON public.link_target USING btree (gateway_id, node);
 
 CREATE INDEX mail_age ON public.mail USING btree (created_at);
 
@@ -2599,6 +2620,12 @@ ALTER TABLE ONLY public.ledger_transaction
 ALTER TABLE ONLY public.ledger_transaction
     ADD CONSTRAINT ledger_transaction_tenant_id_wallet_id_fkey FOREIGN KEY (tenant_id, wallet_id) REFERENCES public.wallet(tenant_id, wallet_id);
 
+ALTER TABLE ONLY public.link_target
+    ADD CONSTRAINT link_target_gateway_id_node_fkey FOREIGN KEY (gateway_id, node) REFERENCES public.node(gateway_id, name) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.link_target
+    ADD CONSTRAINT link_target_tenant_id_link_id_fkey FOREIGN KEY (tenant_id, link_id) REFERENCES public.vpc_link(tenant_id, link_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.mail
     ADD CONSTRAINT mail_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(tenant_id);
 
@@ -2845,6 +2872,8 @@ ALTER TABLE public.ledger_entry ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.ledger_transaction ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.link_target ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.mail ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.member ENABLE ROW LEVEL SECURITY;
@@ -2972,6 +3001,8 @@ CREATE POLICY tenant_only ON public.invoice_line USING ((((tenant_id)::text = cu
 CREATE POLICY tenant_only ON public.ledger_entry USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.ledger_transaction USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant_only ON public.link_target USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant_only ON public.mail USING ((((tenant_id)::text = current_setting('tollgate.tenant'::text, true)) OR (current_setting('tollgate.tenant'::text, true) = '*'::text)));
 

@@ -17,8 +17,10 @@ type NodeHello struct {
 	// Failures are the stages that could not be brought to where they should be
 	// and go on as they were; everything else of the revision is in effect.
 	Failures []StageFailure `json:"failures,omitempty"`
-	Draining bool           `json:"draining,omitempty"`
-	Wait     time.Duration  `json:"wait,omitempty"` // how long to wait for news
+	// Targets are those of VPC links whose state changed, and some others in turn.
+	Targets  []TargetState `json:"targets,omitempty"`
+	Draining bool          `json:"draining,omitempty"`
+	Wait     time.Duration `json:"wait,omitempty"` // how long to wait for news
 }
 
 // StageFailure is a stage that a node could not point at its deployment.
@@ -29,8 +31,21 @@ type StageFailure struct {
 	Reason       string `json:"reason"` // for the tenant, API and stage included
 }
 
-// MaxFailures are reported by one node.
-const MaxFailures = 100
+// TargetState is how a node finds an address behind a VPC link.
+type TargetState struct {
+	Tenant uint32    `json:"tenant"`
+	Link   string    `json:"link"` // id
+	Target string    `json:"target"`
+	Up     bool      `json:"up"`
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason,omitempty"` // for the tenant: why it was left out last
+}
+
+const (
+	MaxFailures     = 100 // are reported by one node
+	MaxTargetStates = 100 // at a time
+	MaxReason       = 500 // bytes
+)
 
 // Changes brings a node from one revision to another. An object with Deleted set
 // is gone; others replace what the node had under the same number or id.

@@ -19,6 +19,7 @@ type TrialCall struct {
 	Variables  map[string]string // the stage's
 	// Credentials are what the account's integrations sign requests to AWS services with.
 	Credentials []CredentialConfig
+	Links       []LinkConfig // the account's
 }
 
 // TrialAnswer is what came of it, and the log of its way.

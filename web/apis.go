@@ -72,7 +72,11 @@ func (v *visit) apiPage(a control.API) ui.Page {
 func (v *visit) below(a control.API, title, tab string) ui.Page {
 	p := v.page(title)
 	p.Crumbs = []ui.Crumb{apiCrumbs[0], {Label: a.Name, URL: apiURL(a.ID)}}
-	if tab != "" {
+	switch tab {
+	case "":
+	case "responses":
+		p.Crumbs = append(p.Crumbs, ui.Crumb{Label: "Gateway responses", URL: apiURL(a.ID, tab)})
+	default:
 		p.Crumbs = append(p.Crumbs, ui.Crumb{Label: strings.ToUpper(tab[:1]) + tab[1:], URL: apiURL(a.ID, tab)})
 	}
 	return p

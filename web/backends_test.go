@@ -3,6 +3,7 @@ package web_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"tollgate/control"
 	"tollgate/model"
@@ -67,7 +68,29 @@ func TestVPCLinks(t *testing.T) {
 	p.Eval(`(e => { e.value = "10.0.0.6:8080"; })([...document.querySelectorAll("[name=target-address]")].at(-1))`, nil)
 	p.Click("Save link")
 	p.Await("Saved. Calls go to these addresses")
+	if !p.Says("No gateway node is connected") {
+		t.Errorf("before there is a node: %s", p.Text("main"))
+	}
+	says := func(node string, states ...model.TargetState) {
+		t.Helper()
+		for i := range states {
+			states[i].Tenant, states[i].Link, states[i].Since = owner.Tenant, id, time.Date(2026, 3, 1, 12, 5, 0, 0, time.UTC)
+		}
+		s.must(second(s.Plane.Changes(s.Context(), control.SharedNode(node), model.NodeHello{Boot: "b", Targets: states})))
+	}
+	says("edge-1")
+	b := s.as(owner)
+	b.get("/vpc-links/"+id).want(200, "Not checked yet")
+	says("edge-1", model.TargetState{Target: "10.0.0.5:8080", Up: true}, model.TargetState{Target: "10.0.0.6:8080", Reason: "the connection is refused, nothing listens there"})
+	b.get("/vpc-links/"+id+"/addresses").want(200, "Answers", "Does not answer", "1 Mar 2026 12:05 UTC", "nothing listens there", "Seen by 1 node").without("edge-1")
+	p.Await("Does not answer")
 	p.Sound("vpc-link")
+	says("edge-2", model.TargetState{Target: "10.0.0.6:8080", Up: true, Reason: "no connection in time"})
+	b.get("/vpc-links").want(200, "Answers some nodes").link("Warehouse").want(200, "Seen by 1 of 2 nodes", "Does not answer 1 of 2 nodes since", "before that it did not: no connection in time")
+	p.Goto(s.url + "/vpc-links/" + id)
+	p.Sound("vpc-link-split")
+	p.Goto(s.url + "/vpc-links")
+	p.Sound("vpc-links-found")
 	if l, err := s.Plane.VPCLink(s.Context(), owner, id); err != nil || len(l.Targets()) != 2 {
 		t.Errorf("%+v %v", l, err)
 	}
@@ -85,7 +108,7 @@ func TestVPCLinks(t *testing.T) {
 	}
 	// Who may only read sees all of it and changes nothing.
 	s.must(second(s.Plane.CreateVPCLink(s.Context(), owner, control.VPCLink{Name: "Other", TargetARNs: []string{"10.0.0.7:80"}})))
-	b := s.as(s.member(owner, control.RoleViewer))
+	b = s.as(s.member(owner, control.RoleViewer))
 	b.get("/vpc-links").want(200, "Other").without("Make a VPC link").link("Other").want(200, "10.0.0.7:80").without("Save link")
 	b.get("/vpc-links/new").want(403)
 }

@@ -181,6 +181,10 @@ func adviceFor(c *control.Call) advice {
 	api := "/apis/" + url.PathEscape(c.APIID) + "/routes"
 	a := advice{What: sentence(c.Why)}
 	set := func(do, label, to string) { a.Do, a.Label, a.URL = do, label, to }
+	method, at := "Routes of "+c.API, api // the method that was matched, if one was
+	if c.Resource != "" && c.Method != "" {
+		method, at = c.Method+" "+c.Resource, methodURL(c.APIID, c.Resource, c.Method)
+	}
 	switch c.Kind {
 	case "":
 		a.What = "The integration answered, and its answer was passed on."
@@ -224,11 +228,11 @@ func adviceFor(c *control.Call) advice {
 			a.What = "The call was over " + c.Why + "."
 		}
 	case "BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS":
-		set("The request does not fit what the method asks for: its parameters and its body's model.", "Routes of "+c.API, api)
+		set("The request does not fit what the method asks for: its parameters and its body's model.", method, at)
 	case "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "API_CONFIGURATION_ERROR":
-		set("Look at the method's integration: its address, its timeout, its mappings; and whether the back end is up.", "Routes of "+c.API, api)
+		set("Look at the method's integration: its address, its timeout, its mappings; and whether the back end is up.", method, at)
 	case "UNAUTHORIZED", "ACCESS_DENIED", "INVALID_SIGNATURE", "EXPIRED_TOKEN", "AUTHORIZER_FAILURE", "AUTHORIZER_CONFIGURATION_ERROR":
-		set("Authorization did not let the caller in: look at the method's authorizer, and at the API's policy.", "Routes of "+c.API, api)
+		set("Authorization did not let the caller in: look at the method's authorizer, and at the API's policy.", method, at)
 	case "REQUEST_TOO_LARGE":
 		set("The operator can raise the limit with TOLLGATE_MAX_BODY.", "", "")
 	case "UNAVAILABLE":

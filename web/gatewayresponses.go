@@ -78,7 +78,7 @@ func (f *responseForm) show(r refusal) {
 
 func (f *responseForm) apply() model.GatewayResponse {
 	p := &f.problems
-	if f.Status != "" && !responseCode.MatchString(f.Status) {
+	if f.Status != "" && !model.ValidStatus(f.Status) {
 		p.say("status", "The status %q is not a number between 100 and 599", f.Status)
 	}
 	out := model.GatewayResponse{StatusCode: f.Status}

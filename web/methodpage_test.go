@@ -156,7 +156,7 @@ func TestMethodPipeline(t *testing.T) {
 
 	// The integration itself.
 	edit("integration").press("Save integration", "type", "HTTP", "uri", "backend").want(422, "is not an address")
-	edit("integration").press("Save integration", "type", "HTTP", "uri", "https://backend.example.com/${stageVariables.base}/{tool}", "upstream-verb", "PUT", "timeout", "10").want(422, "not between 50 and")
+	edit("integration").press("Save integration", "type", "HTTP", "uri", "https://backend.example.com/${stageVariables.base}/{tool}", "upstream-verb", "PUT", "timeout", "10").want(422, "Timeout should be between 50 ms and", `it is "10"`)
 	edit("integration").press("Save integration", "type", "HTTP", "uri", "https://backend.example.com/{tool}", "upstream-verb", "PUT", "timeout", "5000").want(200, "PUT", "5,000 ms")
 	edit("integration").press("Save integration", "type", "AWS_PROXY", "uri", "arn:aws:lambda:us-east-1:123456789012:function:tools", "upstream-verb", "GET").want(422, "Lambda is invoked by POST")
 	edit("integration").press("Save integration", "type", "AWS_PROXY", "uri", "arn:aws:lambda:us-east-1:123456789012:function:tools", "upstream-verb", "POST").want(200, "function gets the whole call")

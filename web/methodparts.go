@@ -2,7 +2,6 @@ package web
 
 import (
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,7 +39,6 @@ var (
 	parameterName  = regexp.MustCompile(`^[^\s]{1,256}$`)
 	requestSource  = regexp.MustCompile(`^('[^'\r\n]*'|method\.request\.(header|multivalueheader|querystring|multivaluequerystring|path)\.[^\s]+|method\.request\.body(\.[^\s]+)?|context\.[^\s]+|stageVariables\.[^\s]+)$`)
 	responseSource = regexp.MustCompile(`^('[^'\r\n]*'|integration\.response\.(header|multivalueheader)\.[^\s]+|integration\.response\.body(\.[^\s]+)?|context\.[^\s]+|stageVariables\.[^\s]+)$`)
-	responseCode   = regexp.MustCompile(`^[1-5]\d\d$`)
 )
 
 const sourceHint = "'text', method.request.querystring.page, method.request.header.X, method.request.path.id, method.request.body.field, context.requestId or stageVariables.name"
@@ -293,10 +291,10 @@ func (f *mappingPart) apply(_ *model.Definition, m *model.Method) problems {
 		return f.problems
 	}
 	g := *m.Integration
-	if !among(f.Passthrough, passthroughOptions) {
+	if !slices.Contains(model.Passthroughs, f.Passthrough) {
 		p.say("passthrough", "Choose what becomes of bodies that no template is for")
 	}
-	if !among(f.Handling, handlingOptions) {
+	if f.Handling != "" && !slices.Contains(model.ContentHandlings, f.Handling) {
 		p.say("handling", "Choose what becomes of binary bodies")
 	}
 	if f.Passthrough == "WHEN_NO_MATCH" && g.PassthroughBehavior == "" {
@@ -346,7 +344,6 @@ var (
 		{Value: model.IntegrationMock, Label: "MOCK: the gateway answers by itself"}, {Value: model.IntegrationAWSProxy, Label: "AWS_PROXY: a Lambda function"}, {Value: model.IntegrationAWS, Label: "AWS: a service of AWS, with mapping"}}
 	transferOptions = []ui.Option{{Value: "", Label: "Whole, up to 10 MiB"}, {Value: "STREAM", Label: "As it comes (STREAM)"}}
 	functionARN     = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:([a-z0-9-]+):\d{12}:function:[^\s/]+$`)
-	serviceARN      = regexp.MustCompile(`^arn:[^:]+:apigateway:[^:]+:[^:]+:(path|action)/.`)
 )
 
 func (f *integrationPart) show(_ *model.Definition, m *model.Method) {
@@ -380,15 +377,17 @@ func (f *integrationPart) apply(_ *model.Definition, m *model.Method) problems {
 	if m.Integration != nil {
 		g = *m.Integration
 	}
-	if !among(f.Type, typeOptions) {
+	if !slices.Contains(model.IntegrationTypes, f.Type) {
 		p.say("type", "%q is not one of HTTP_PROXY, HTTP, MOCK, AWS_PROXY and AWS", f.Type)
 	}
 	changed := g.Type != f.Type
 	g.Type, g.TimeoutMillis = f.Type, 0
 	if f.Timeout != "" {
 		ms, err := strconv.Atoi(f.Timeout)
-		if err != nil || ms < model.MinTimeoutMillis || ms > model.MaxTimeoutMillis {
-			p.say("timeout", "The timeout %q is not between %d and %d ms", f.Timeout, model.MinTimeoutMillis, model.MaxTimeoutMillis)
+		if err != nil {
+			p.say("timeout", "The timeout %q is not a whole number of milliseconds", f.Timeout)
+		} else if ms == 0 {
+			p.say("timeout", model.BadTimeout, model.MinTimeoutMillis, model.MaxTimeoutMillis)
 		}
 		g.TimeoutMillis = ms
 	}
@@ -397,11 +396,12 @@ func (f *integrationPart) apply(_ *model.Definition, m *model.Method) problems {
 		if changed && len(g.RequestTemplates) == 0 { // without it a mock answers 500
 			g.RequestTemplates = map[string]string{"application/json": `{"statusCode": 200}`}
 		}
+		f.faults(&g)
 		m.Integration = &g
 		return f.problems
 	}
-	if !slices.Contains(model.Verbs, f.Verb) {
-		p.say("upstream-verb", "%q is not one of %s", f.Verb, strings.Join(model.Verbs, ", "))
+	if f.Transfer != "" && !slices.Contains(model.TransferModes, f.Transfer) {
+		p.say("transfer", "Choose how answers are passed on")
 	}
 	if len(f.URI)+len(f.Credentials)+len(f.Target) > 8192 {
 		p.say("uri", "The address is too long")
@@ -413,17 +413,33 @@ func (f *integrationPart) apply(_ *model.Definition, m *model.Method) problems {
 	default:
 		f.service(&g)
 	}
+	f.faults(&g)
 	m.Integration = &g
 	return f.problems
+}
+
+// faults says at its field what the service would refuse, in its words, with what was
+// typed and what it could be.
+func (f *integrationPart) faults(g *model.Integration) {
+	for _, x := range g.Faults() {
+		switch x.Field {
+		case "timeoutInMillis":
+			f.problems.say("timeout", "%s; it is %q", x.Text, f.Timeout)
+		case "httpMethod":
+			f.problems.say("upstream-verb", "%s", x.Text)
+		case "uri":
+			such := "is not an address such as https://backend.example.com" + f.path
+			if g.Type == model.IntegrationAWS || g.Type == model.IntegrationAWSProxy {
+				such = "is neither a function's ARN nor one such as arn:aws:apigateway:us-east-1:dynamodb:action/GetItem"
+			}
+			f.problems.say("uri", "%s: %q %s", strings.TrimSuffix(x.Text, "."), f.URI, such)
+		}
+	}
 }
 
 // upstream sets what an address on the web has.
 func (f *integrationPart) upstream(g *model.Integration) {
 	p := &f.problems
-	u, err := url.Parse(strings.NewReplacer("{", "", "}", "", "$", "").Replace(f.URI))
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		p.say("uri", "%q is not an address such as https://backend.example.com%s", f.URI, f.path)
-	}
 	g.URI, g.InsecureSkipVerify, g.ConnectionType, g.ConnectionID, g.IntegrationTarget = f.URI, f.Insecure, "", "", f.Target
 	if f.Connection != "" {
 		g.ConnectionType, g.ConnectionID = model.ConnectionVPCLink, f.Connection
@@ -444,10 +460,7 @@ func (f *integrationPart) service(g *model.Integration) {
 	if at := functionARN.FindStringSubmatch(f.URI); at != nil {
 		f.URI = "arn:aws:apigateway:" + at[1] + ":lambda:path/2015-03-31/functions/" + f.URI + "/invocations"
 	}
-	switch {
-	case !serviceARN.MatchString(f.URI):
-		p.say("uri", "%q is neither a function's ARN nor one such as arn:aws:apigateway:us-east-1:dynamodb:action/GetItem", f.URI)
-	case f.Type == model.IntegrationAWSProxy && f.Verb != "POST" && strings.Contains(f.URI, ":lambda:"):
+	if f.Type == model.IntegrationAWSProxy && f.Verb != "POST" && strings.Contains(f.URI, ":lambda:") {
 		p.say("upstream-verb", "Lambda is invoked by POST")
 	}
 	if f.Credentials != "" && !strings.HasPrefix(f.Credentials, "arn:") {
@@ -513,7 +526,7 @@ func (f *answerPart) apply(_ *model.Definition, m *model.Method) problems {
 	}
 	g := *m.Integration
 	was, there := g.Responses[f.Key]
-	if !responseCode.MatchString(f.Status) {
+	if !model.ValidStatus(f.Status) {
 		p.say("status", "The status %q is not a number between 100 and 599", f.Status)
 	}
 	for key, x := range g.Responses {
@@ -530,7 +543,7 @@ func (f *answerPart) apply(_ *model.Definition, m *model.Method) problems {
 	if _, err := regexp.Compile(f.Pattern); err != nil {
 		p.say("pattern", "The pattern is no regular expression: %v", err)
 	}
-	if !among(f.Handling, handlingOptions) {
+	if f.Handling != "" && !slices.Contains(model.ContentHandlings, f.Handling) {
 		p.say("handling", "Choose what becomes of binary bodies")
 	}
 	x := was
@@ -612,7 +625,7 @@ func (f *responsePart) read(v *visit) {
 func (f *responsePart) apply(d *model.Definition, m *model.Method) problems {
 	p := &f.problems
 	f.modelColumns = modelColumns(d)
-	if !responseCode.MatchString(f.Status) {
+	if !model.ValidStatus(f.Status) {
 		p.say("status", "The status %q is not a number between 100 and 599", f.Status)
 	}
 	if _, ok := m.Responses[f.Status]; ok && f.Status != f.Key {

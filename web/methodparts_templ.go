@@ -237,7 +237,7 @@ func integrationFields(f *integrationPart, p problems) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Select(ui.Field{Name: "transfer", Label: "Answers are sent on", Value: f.Transfer}, transferOptions, false).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Select(ui.Field{Name: "transfer", Label: "Answers are sent on", Value: f.Transfer, Error: p.at("transfer")}, transferOptions, false).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -1554,7 +1554,7 @@ func stageLogsView(page ui.Page, f logForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "destination", Label: "Destination", Value: f.Destination, Code: true, Max: 2048, Error: f.at("destination"), ReadOnly: !f.Build, Placeholder: "arn:aws:logs:us-east-1:123456789012:log-group:name"}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "destination", Label: "Destination", Value: f.Destination, Code: true, Max: 2048, Error: f.at("destination"), ReadOnly: !f.Build, Placeholder: "arn:aws:logs:us-east-1:123456789012:log-group:name", Hint: "A log group, or a delivery stream (arn:aws:firehose:us-east-1:123456789012:deliverystream/amazon-apigateway-name), which the operator keeps; or an https:// address that lines are posted to. Empty: no access log"}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -17,6 +17,7 @@ func (s *Server) vpcLinkRoutes() []route {
 		{method: "POST", pattern: "/vpc-links/new", who: mayBuild, handle: (*visit).saveVPCLink},
 		{method: "GET", pattern: "/vpc-links/{link}", who: mayRead, handle: (*visit).vpcLink},
 		{method: "POST", pattern: "/vpc-links/{link}", who: mayBuild, handle: (*visit).saveVPCLink},
+		{method: "GET", pattern: "/vpc-links/{link}/addresses", who: mayRead, handle: (*visit).linkAddresses},
 		{method: "GET", pattern: "/vpc-links/{link}/delete", who: mayBuild, handle: (*visit).confirmDeleteVPCLink},
 		{method: "POST", pattern: "/vpc-links/{link}/delete", who: mayBuild, handle: (*visit).deleteVPCLink},
 	}
@@ -35,6 +36,7 @@ type linkForm struct {
 	ARN                   string // of a load balancer; it is given once
 	Uses                  []control.LinkUse
 	Build                 bool
+	addresses             linkAddresses // that it has, whatever is typed
 	problems
 }
 
@@ -45,7 +47,91 @@ func (v *visit) vpcLinks() error {
 	if err != nil {
 		return err
 	}
-	return v.render(vpcLinksView(v.page("VPC links"), l, v.next(l.Next), v.may(control.ToBuild), v.Now()))
+	h, err := v.Plane.VPCLinkHealth(v.ctx(), v.actor(), "")
+	if err != nil {
+		return err
+	}
+	return v.render(vpcLinksView(v.page("VPC links"), l, h, v.next(l.Next), v.may(control.ToBuild), v.Now()))
+}
+
+// linkAddresses are a link's addresses with how nodes find them.
+type linkAddresses struct {
+	ID     string // the link's
+	All    []control.TargetHealth
+	Health control.LinkHealth
+}
+
+func (v *visit) addressesOf(l control.VPCLink) (linkAddresses, error) {
+	h, err := v.Plane.VPCLinkHealth(v.ctx(), v.actor(), l.ID)
+	a := linkAddresses{ID: l.ID, Health: h}
+	for _, t := range l.Targets() {
+		a.All = append(a.All, h.Of(l.ID, t))
+	}
+	return a, err
+}
+
+// linkAddresses answers with the state alone: of a page that is looked at it is renewed.
+func (v *visit) linkAddresses() error {
+	l, err := v.Plane.VPCLink(v.ctx(), v.actor(), v.path("link"))
+	if err != nil {
+		return err
+	}
+	a, err := v.addressesOf(l)
+	if err != nil {
+		return err
+	}
+	if serve.IsPart(v.r) {
+		return v.render(linkAddressesList(a))
+	}
+	p := v.page("Addresses of " + l.Name)
+	p.Crumbs = append(vpcLinkCrumbs[:1:1], ui.Crumb{Label: l.Name, URL: vpcLinkURL(l.ID)})
+	return v.render(linkAddressesView(p, a))
+}
+
+// targetState is how an address is found, in a word with its colour.
+func targetState(all control.LinkHealth, h control.TargetHealth) (kind, word string) {
+	switch {
+	case all.Nodes == 0:
+		return "muted", "Not known: no node is connected"
+	case h.Up+h.Down == 0:
+		return "muted", "Not checked yet"
+	case h.Down == 0:
+		return "ok", "Answers"
+	case h.Up == 0:
+		return "danger", "Does not answer"
+	}
+	return "warn", "Answers some nodes"
+}
+
+// restText says how the addresses that are not listed are found.
+func restText(link string, rest []string, h control.LinkHealth) string {
+	out := ui.Quantity(len(rest)) + " more"
+	down := 0
+	for _, t := range rest {
+		if h.Of(link, t).Down > 0 {
+			down++
+		}
+	}
+	if down > 0 {
+		out += ", " + ui.Quantity(down) + " of which do not answer"
+	}
+	return out
+}
+
+// sinceText begins to say how some nodes see an address.
+func sinceText(how string, so, otherwise, nodes int) string {
+	if otherwise == 0 {
+		return "Since"
+	}
+	return how + " " + seenBy(so, nodes) + " since"
+}
+
+// seenBy says by how many nodes.
+func seenBy(n, live int) string {
+	if n < live {
+		return ui.Quantity(n) + " of " + ui.Plural(live, "node", "nodes")
+	}
+	return ui.Plural(n, "node", "nodes")
 }
 
 func (v *visit) newVPCLink() error { return v.vpcLinkWith(200, linkForm{}) }
@@ -60,6 +146,9 @@ func (v *visit) vpcLinkWith(status int, f linkForm) error {
 		}
 		title, f.ARN = "VPC link "+now.Name, strings.Join(now.ARNs(), "")
 		if f.Uses, err = v.Plane.VPCLinkUses(v.ctx(), v.actor(), f.ID); err != nil {
+			return err
+		}
+		if f.addresses, err = v.addressesOf(now); err != nil {
 			return err
 		}
 	}

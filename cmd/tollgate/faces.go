@@ -52,6 +52,9 @@ func (p *program) startFaces(ctx context.Context) error {
 		if c.Credentials, err = p.plane.TrialCredentials(ctx, c.AccountID); err != nil {
 			return a, err
 		}
+		if c.Links, err = p.plane.TrialLinks(ctx, c.AccountID); err != nil {
+			return a, err
+		}
 		return trials.Try(ctx, c)
 	}
 	tryAuthorizer := func(ctx context.Context, c model.AuthorizerTrial) (a model.AuthorizerAnswer, err error) {

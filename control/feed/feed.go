@@ -31,7 +31,7 @@ type Options struct {
 
 // Sizes of the largest bodies read.
 const (
-	maxHello  = 16 << 10
+	maxHello  = 256 << 10
 	maxLeases = 4 << 20
 	maxLimits = 256 << 10
 	maxBoots  = 128 << 10

@@ -207,7 +207,7 @@ func TestRefusals(t *testing.T) {
 	h.refused(404, "GET", "deployments/nosuch", nil)
 	h.refused(400, "POST", "changes", "not a hello")
 	h.refused(400, "POST", "changes", model.NodeHello{})
-	h.refused(413, "POST", "changes", model.NodeHello{Boot: strings.Repeat("b", 20<<10)})
+	h.refused(413, "POST", "changes", model.NodeHello{Boot: strings.Repeat("b", 300<<10)})
 	h.refused(413, "POST", "leases", feed.Leases{Requests: make([]model.LeaseRequest, control.MaxLeaseRequests+1)})
 	h.refused(400, "POST", "batches", "JSON")
 	h.refused(413, "POST", "batches", make([]byte, model.MaxBatchBytes+1))

@@ -10,8 +10,6 @@ import (
 	"tollgate/model"
 )
 
-var threeDigits = regexp.MustCompile(`^[1-5]\d\d$`)
-
 // bodies notes the models of an operation's body and of its answers, and the
 // headers of these.
 func (im *importer) bodies(m *method, layers []loc, op loc) {
@@ -63,7 +61,7 @@ func (im *importer) bodies(m *method, layers []loc, op loc) {
 			return
 		}
 		a, ok := im.follow(f)
-		if !ok || !threeDigits.MatchString(f.name()) {
+		if !ok || !model.ValidStatus(f.name()) {
 			continue
 		}
 		var out model.MethodResponse
@@ -311,7 +309,7 @@ func (im *importer) words(path, verb string, layers []loc, op loc) {
 			return
 		}
 		a, ok := im.follow(f)
-		if !ok || !threeDigits.MatchString(f.name()) {
+		if !ok || !model.ValidStatus(f.name()) {
 			continue
 		}
 		im.document(at("RESPONSE", f.name(), ""), a.get("description"))

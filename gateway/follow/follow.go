@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,9 @@ type Options struct {
 	// the changes points at; it is nil for one that could not be had. Apply
 	// returns the stages that stay as they were, and why.
 	Apply func(ch *model.Changes, content func(id string) *model.DeploymentContent) []model.StageFailure
+	// Targets is what to tell of links' targets, with what to call once it was told, and
+	// whether there is more in a moment; nil: there is never anything.
+	Targets func() (states []model.TargetState, heard func(), soon bool)
 	// Nodes is told how many nodes the gateway has, this one included; nil: nobody is.
 	Nodes func(int)
 	Log   *slog.Logger
@@ -56,7 +60,6 @@ type Follower struct {
 	failures map[uint32]model.StageFailure // by stage
 	mu       sync.Mutex                    // over failures
 	draining atomic.Bool
-	wake     chan struct{}
 	cancel   context.CancelFunc
 	done     chan struct{}
 	once     sync.Once
@@ -73,6 +76,7 @@ type position struct {
 
 const (
 	longPoll   = 5 * time.Second
+	shortPoll  = time.Second // while there is more to tell in a moment
 	firstPause = 50 * time.Millisecond
 	lastPause  = 2 * time.Second
 )
@@ -83,7 +87,7 @@ func New(o Options) (*Follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Follower{o: o, store: st, failures: map[uint32]model.StageFailure{}, wake: make(chan struct{}, 1), done: make(chan struct{}), first: make(chan struct{})}
+	f := &Follower{o: o, store: st, failures: map[uint32]model.StageFailure{}, done: make(chan struct{}), first: make(chan struct{})}
 	f.position.Store(&position{})
 	keys, err := st.keys()
 	if err != nil {
@@ -167,6 +171,7 @@ func (f *Follower) hello() model.NodeHello {
 		if len(h.Failures) == model.MaxFailures {
 			break
 		}
+		e.Reason = strings.ToValidUTF8(e.Reason[:min(len(e.Reason), model.MaxReason)], "")
 		h.Failures = append(h.Failures, e)
 	}
 	return h
@@ -221,10 +226,19 @@ func (f *Follower) run(ctx context.Context) {
 func (f *Follower) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, longPoll+30*time.Second)
 	defer cancel()
-	ch, err := f.o.Feed.Changes(ctx, f.hello())
+	hello := f.hello()
+	heard := func() {}
+	if f.o.Targets != nil {
+		var soon bool
+		if hello.Targets, heard, soon = f.o.Targets(); soon {
+			hello.Wait = shortPoll
+		}
+	}
+	ch, err := f.o.Feed.Changes(ctx, hello)
 	if err != nil {
 		return err
 	}
+	heard()
 	f.contact.Store(time.Now().UnixNano())
 	f.others(ch.Nodes)
 	if ch.Empty() {
