@@ -15,6 +15,11 @@ func (r *Rail) Work(ctx context.Context, account, event string) error {
 	return r.work(ctx, account, event)
 }
 
+// Plan writes down which hours of an account are to be sent.
+func (r *Rail) Plan(ctx context.Context, owner uint32, account string) (more bool, err error) {
+	return r.plan(ctx, owner, account)
+}
+
 var (
 	ToStripe   = toStripe
 	FromStripe = fromStripe

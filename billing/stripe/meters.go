@@ -28,10 +28,11 @@ const (
 	// recent is how far back is looked for changes each time; once a day it is reach.
 	recent = 48 * time.Hour
 	daily  = 24 * time.Hour
-	// sentAtOnce is how many events a pass sends, and refusedFor how long one waits that
-	// Stripe refused.
-	sentAtOnce = 200
-	refusedFor = time.Hour
+	// plannedAtOnce is how many hours a pass writes down, sentAtOnce how many it sends, and
+	// refusedFor how long one waits that Stripe refused.
+	plannedAtOnce = 5000
+	sentAtOnce    = 500
+	refusedFor    = time.Hour
 )
 
 // What a meter's events call the customer and the value.
@@ -76,7 +77,8 @@ func (r *Rail) Mirror(ctx context.Context, account string) (more bool, err error
 		owner = a.tenant
 	}
 	err = r.alone(ctx, owner, "meters "+account, func() error {
-		if err := r.plan(ctx, owner, account); err != nil {
+		unplanned, err := r.plan(ctx, owner, account)
+		if err != nil {
 			return err
 		}
 		todo, _, err := r.unsent(ctx, owner, account, nil)
@@ -91,8 +93,8 @@ func (r *Rail) Mirror(ctx context.Context, account string) (more bool, err error
 		if err != nil {
 			return err
 		}
-		var uncompared bool
-		if todo, more, err = r.unsent(ctx, owner, account, ids); err != nil {
+		var unsent, uncompared bool
+		if todo, unsent, err = r.unsent(ctx, owner, account, ids); err != nil {
 			return err
 		}
 		if err := r.send(ctx, account, todo); err != nil {
@@ -101,7 +103,7 @@ func (r *Rail) Mirror(ctx context.Context, account string) (more bool, err error
 		if due, uncompared, err = r.due(ctx, owner, account, ids); err != nil {
 			return err
 		}
-		more = more || uncompared
+		more = unplanned || unsent || uncompared
 		for _, d := range due {
 			differs, err := r.compareHours(ctx, account, ids[d.Meter], d)
 			if err != nil {
@@ -145,14 +147,15 @@ const (
 )
 
 // plan writes down which hours are to be sent: those that ended and are not at Stripe as
-// usage has them. Values are cut to what Stripe's sums, which are floats, tell apart.
-func (r *Rail) plan(ctx context.Context, owner uint32, account string) error {
+// usage has them. more says that there may be others. Values are cut to what Stripe's sums,
+// which are floats, tell apart.
+func (r *Rail) plan(ctx context.Context, owner uint32, account string) (more bool, err error) {
 	used := ofTenants
 	if account != "" {
 		used = ofDevelopers
 	}
 	now := r.now()
-	return r.in(ctx, owner, func(tx pgx.Tx) error {
+	err = r.in(ctx, owner, func(tx pgx.Tx) error {
 		var all bool
 		for _, m := range mirrored {
 			_, err := tx.Exec(ctx, `
@@ -171,12 +174,9 @@ func (r *Rail) plan(ctx context.Context, owner uint32, account string) error {
 		from := now.Add(-recent)
 		if all {
 			from = now.Add(-reach)
-			if _, err := tx.Exec(ctx, `update stripe_meter set planned_at = $2 where account = $1`, account, now); err != nil {
-				return err
-			}
 		}
 		from = from.Truncate(time.Hour).Add(time.Hour)
-		_, err = tx.Exec(ctx, `
+		t, err := tx.Exec(ctx, `
 			with used as (`+used+`), wanted as (
 				select tenant_id, customer, m.meter, hour, least(m.value, 9007199254740992)::bigint as value
 				from used cross join lateral (values ($4::text, calls), ($5::text, bytes_out)) m (meter, value)
@@ -185,13 +185,21 @@ func (r *Rail) plan(ctx context.Context, owner uint32, account string) error {
 			insert into stripe_hour (tenant_id, account, customer, meter, hour, value, changed_at)
 			select tenant_id, $1, customer, meter, hour, coalesce(w.value, 0), $6
 			from wanted w full join had h using (tenant_id, customer, meter, hour)
-			where coalesce(w.value, 0) <> coalesce(h.value, 0)
+			where coalesce(w.value, 0) <> coalesce(h.value, 0) order by hour, customer, meter limit $7
 			on conflict (tenant_id, account, customer, meter, hour) do update set
 				value = excluded.value, version = stripe_hour.version + 1, asked_at = case when stripe_hour.sent_at is null then stripe_hour.asked_at end,
 				sent_at = null, compared_at = null, problem = '', changed_at = excluded.changed_at`,
-			account, from, now.Truncate(time.Hour), model.MeterCalls, model.MeterBytesOut, now)
+			account, from, now.Truncate(time.Hour), model.MeterCalls, model.MeterBytesOut, now, plannedAtOnce)
+		if err != nil {
+			return err
+		}
+		if more = t.RowsAffected() == plannedAtOnce; more || !all {
+			return nil
+		}
+		_, err = tx.Exec(ctx, `update stripe_meter set planned_at = $2 where account = $1`, account, now)
 		return err
 	})
+	return more, err
 }
 
 // unsent are the hours to be sent, the oldest first. One that was asked for a moment ago with

@@ -338,3 +338,35 @@ func TestMetersCrash(t *testing.T) {
 		}
 	}
 }
+
+// Where the mirror is switched on late, what there is to be sent is written down in parts.
+func TestMetersInParts(t *testing.T) {
+	t.Parallel()
+	r := newMeterRig(t)
+	const customers, hours = 4, 24 * 33
+	r.exec(`
+		with t as (
+			insert into tenant (account_id, name, email, gateway_id, created_at)
+			select (333333333330 + n)::text, 'x', n || '@example.com', 1, '2026-01-01' from generate_series(1, $1) n returning tenant_id),
+		c as (insert into stripe_customer (tenant_id, account, customer, updated_at) select tenant_id, '', 'cus_' || tenant_id, $3 from t)
+		insert into usage_hour (tenant_id, hour, stage_num, method_num, subscription_id, key_num, terms, status, flags, gen, calls, bytes_in, bytes_out, micros)
+		select tenant_id, $3::timestamptz - n * interval '1 hour', 1, 1, 0, 0, 0, 200, 1, 0, 1, 0, 1, 0 from t, generate_series(1, $2) n`, customers, hours, r.hour(0))
+	planned := 0
+	for passes := 1; ; passes++ {
+		more, err := r.Plan(r.ctx, 0, "")
+		r.must(err)
+		n := one[int](r.rig, `select count(*) from stripe_hour`)
+		if n-planned > 5000 || more && n == planned {
+			t.Fatalf("pass %d wrote %d hours down", passes, n-planned)
+		}
+		if planned = n; !more {
+			break
+		}
+	}
+	if planned != 2*customers*hours {
+		t.Errorf("%d of %d hours are written down", planned, 2*customers*hours)
+	}
+	if more, err := r.Plan(r.ctx, 0, ""); err != nil || more || one[int](r.rig, `select count(*) from stripe_hour where version > 1`) != 0 {
+		t.Errorf("once more: %v %v", more, err)
+	}
+}
