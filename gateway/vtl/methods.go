@@ -34,7 +34,7 @@ func (r *renderer) body() any {
 		if strings.TrimSpace(text) == "" {
 			text = "{}"
 		}
-		if v, err := ParseJSON(text); err == nil {
+		if v, err := r.memory.parse(text); err == nil {
 			r.json = v
 		} else {
 			r.json, r.in.NotJSON = text, true
@@ -150,8 +150,10 @@ func (r *renderer) invoke(v any, name string, a *arguments) (out any, ok bool, e
 		}
 		out, ok, err = r.stringMethod(s, name, a)
 	case *List:
+		r.changed = r.changed || len(args) > 0 && !reads[name]
 		out, ok, err = r.listMethod(v, name, a)
 	case *Map:
+		r.changed = r.changed || len(args) > 0 && !reads[name]
 		out, ok, err = r.mapMethod(v, name, a)
 	case *entry:
 		switch name {
@@ -204,6 +206,9 @@ func (r *renderer) invoke(v any, name string, a *arguments) (out any, ok bool, e
 	}
 	return nil, false, nil
 }
+
+// reads are the methods of lists and maps with arguments that keep none of them.
+var reads = map[string]bool{"get": true, "getOrDefault": true, "contains": true, "containsKey": true, "containsValue": true, "indexOf": true, "equals": true}
 
 func hashCode(s string) int64 {
 	var h int32
@@ -266,7 +271,7 @@ func (r *renderer) utilMethod(name string, a *arguments) (any, bool, error) {
 		out := escapeJavaScript(s)
 		return out, true, r.made(len(out))
 	case "parseJson":
-		v, err := ParseJSON(s)
+		v, err := r.memory.parse(s)
 		if err != nil {
 			return nil, false, nil
 		}

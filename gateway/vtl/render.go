@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Limits of one rendering; zero is the default.
@@ -55,7 +56,29 @@ func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 	if t.plain {
 		return append(dst, t.text...), nil
 	}
-	r := &renderer{in: in, macros: t.macros, names: t.names, vars: make([]variable, len(t.names)), limits: in.Limits}
+	r := renderers.Get().(*renderer)
+	r.begin(t, in)
+	r.out = dst
+	r.most = len(dst) + r.limits.Output
+	err := r.run(t.body)
+	out := r.out
+	r.end()
+	if err == errStop || err == errBreak {
+		err = nil
+	}
+	if p, ok := err.(*placed); ok {
+		line, column := place(t.text, p.at)
+		err = fmt.Errorf("line %d, column %d: %w", line, column, p.err)
+	}
+	return out, err
+}
+
+// renderers are those of renderings that are over, without anything of theirs.
+var renderers = sync.Pool{New: func() any { return new(renderer) }}
+
+func (r *renderer) begin(t *Template, in *Input) {
+	r.in, r.macros, r.names, r.limits = in, t.macros, t.names, in.Limits
+	r.vars = append(r.vars, make([]variable, len(t.names))...)
 	if r.limits.Output == 0 {
 		r.limits.Output = DefaultOutput
 	}
@@ -65,17 +88,19 @@ func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 	if r.limits.Steps == 0 {
 		r.limits.Steps = DefaultSteps
 	}
-	r.out = dst
-	r.most = len(dst) + r.limits.Output
-	err := r.run(t.body)
-	if err == errStop || err == errBreak {
-		err = nil
+}
+
+// end makes the renderer another rendering's. The memory goes with it, unless something
+// outside may have a part of it: the maps of $context and $stageVariables outlive the
+// rendering, with what the template put into them.
+func (r *renderer) end() {
+	next := renderer{vars: emptied(r.vars), args: emptied(r.args), free: r.free}
+	if !r.changed {
+		next.memory = r.memory
+		next.memory.clear()
 	}
-	if p, ok := err.(*placed); ok {
-		line, column := place(t.text, p.at)
-		err = fmt.Errorf("line %d, column %d: %w", line, column, p.err)
-	}
-	return r.out, err
+	*r = next
+	renderers.Put(r)
 }
 
 type renderer struct {
@@ -94,7 +119,10 @@ type renderer struct {
 	loop   *loop
 	json   any // the body, read once
 	read   bool
-	memory int // bytes of texts and members that were made
+	bytes  int // of texts and members that were made
+	memory memory
+	// changed says that a map or a list was given a value.
+	changed bool
 }
 
 // variable is the value that a template gave a name, if it did.
@@ -121,7 +149,7 @@ func (r *renderer) step() error {
 
 // made counts memory that a template uses.
 func (r *renderer) made(bytes int) error {
-	if r.memory += bytes; r.memory > 4*r.limits.Output {
+	if r.bytes += bytes; r.bytes > 4*r.limits.Output {
 		return errOutput
 	}
 	return nil
@@ -321,9 +349,11 @@ func (r *renderer) foreach(n foreachNode) error {
 		return nil
 	}
 	before := r.vars[n.slot]
-	r.loop = &loop{size: len(items), parent: r.loop}
+	around := r.loop
+	r.loop = r.memory.loops.one()
+	r.loop.size, r.loop.parent = len(items), around
 	defer func() {
-		r.loop = r.loop.parent
+		r.loop = around
 		r.vars[n.slot] = before
 	}()
 	for i, x := range items {
@@ -411,6 +441,7 @@ func (r *renderer) set(ref *reference, v any) error {
 	} else if last.method {
 		return nil
 	}
+	r.changed = true
 	switch of := of.(type) {
 	case *Map:
 		k, err := r.text(key)

@@ -119,17 +119,26 @@ var errNesting = errors.New("values nest too deeply")
 
 // number is the value of a number's text: whole ones are exact, others doubles.
 func number(s string) any {
-	if !strings.ContainsAny(s, ".eE") {
-		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
-			return i
-		}
-		if len(s) < 1000 {
-			if b, ok := new(big.Int).SetString(s, 10); ok {
-				return b
-			}
+	if strings.ContainsAny(s, ".eE") {
+		return decimal(s)
+	}
+	return wholeNumber(s)
+}
+
+func wholeNumber(s string) any {
+	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return i
+	}
+	if len(s) < 1000 {
+		if b, ok := new(big.Int).SetString(s, 10); ok {
+			return b
 		}
 	}
-	f, _ := strconv.ParseFloat(s, 64)
+	return decimal(s)
+}
+
+func decimal(s string) any {
+	f, _ := strconv.ParseFloat(s, 64) // ErrRange: infinite
 	return f
 }
 
