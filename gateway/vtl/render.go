@@ -175,11 +175,11 @@ func (r *renderer) print(v any) error {
 	case float64:
 		r.out = appendDouble(r.out, v)
 	default:
-		s, err := r.text(v)
-		if err != nil {
+		p := printer{r.out, r.most}
+		if err := p.java(v, 0); err != nil {
 			return err
 		}
-		return r.put(s)
+		r.out = p.out
 	}
 	if len(r.out) > r.most {
 		return errOutput
@@ -187,9 +187,19 @@ func (r *renderer) print(v any) error {
 	return nil
 }
 
-// captured renders a block to a text.
-func (r *renderer) captured(b *block) (string, error) { return r.capture(b.body) }
+// appended counts what the output has since start, and takes it back when it is too much.
+func (r *renderer) appended(start int) error {
+	err := r.made(len(r.out) - start)
+	if err == nil && len(r.out) > r.most {
+		err = errOutput
+	}
+	if err != nil {
+		r.out = r.out[:start]
+	}
+	return err
+}
 
+// capture renders to a text.
 func (r *renderer) capture(body []node) (string, error) {
 	if r.depth++; r.depth > maxRecursion {
 		return "", errRecursion
@@ -209,17 +219,10 @@ func (r *renderer) run(nodes []node) error {
 	for i := range nodes {
 		err := r.step()
 		if err == nil {
-			err = r.node(nodes[i].what)
+			err = nodes[i].what.render(r)
 		}
-		switch err.(type) {
-		case nil:
-		case *placed:
-			return err
-		default:
-			if err != errStop && err != errBreak {
-				err = &placed{int(nodes[i].at), err}
-			}
-			return err
+		if err != nil {
+			return placedAt(int(nodes[i].at), err)
 		}
 	}
 	return nil
@@ -233,84 +236,132 @@ type placed struct {
 
 func (e *placed) Error() string { return e.err.Error() }
 
-func (r *renderer) node(what any) error {
-	switch n := what.(type) {
-	case textNode:
-		return r.put(string(n))
-	case refNode:
-		v, err := r.value(n.ref)
-		if err != nil {
-			return err
-		}
-		if b, ok := v.(*block); ok {
-			if r.depth++; r.depth > maxRecursion {
-				return errRecursion
-			}
-			err := r.run(b.body)
-			r.depth--
-			return err
-		}
-		return r.print(v)
-	case setNode:
-		v, err := r.eval(n.value)
-		if err != nil {
-			return err
-		}
-		return r.set(n.target, v)
-	case ifNode:
-		for _, b := range n.branches {
-			if b.cond != nil {
-				v, err := r.eval(b.cond)
-				if err != nil {
-					return err
-				}
-				if !truth(v) {
-					continue
-				}
-			}
-			return r.run(b.body)
-		}
-	case foreachNode:
-		return r.foreach(n)
-	case defineNode:
-		r.vars[n.slot] = variable{&block{n.body}, true}
-	case callNode:
-		return r.call(n)
-	case evaluateNode:
-		v, err := r.eval(n.of)
-		if err != nil {
-			return err
-		}
-		s, err := r.text(v)
-		if err != nil {
-			return err
-		}
-		t, err := r.parse(s)
-		if err != nil {
-			return err
-		}
-		if t == nil {
-			return nil // as what is not there
-		}
-		if t.plain {
-			return r.put(t.text)
-		}
-		if r.depth++; r.depth > maxRecursion {
-			return errRecursion
-		}
-		err = r.run(t.body)
-		r.depth--
-		if p, ok := err.(*placed); ok {
-			return p.err // the place is #evaluate's, which the template's author sees
-		}
+func placedAt(at int, err error) error {
+	if _, ok := err.(*placed); ok || err == errStop || err == errBreak {
 		return err
-	case stopNode:
-		return errStop
-	case breakNode:
-		return errBreak
+	}
+	return &placed{at, err}
+}
+
+func (n textNode) render(r *renderer) error { return r.put(string(n)) }
+
+func (ref *reference) render(r *renderer) error {
+	v, err := r.follow(ref, ref.steps)
+	if err != nil {
+		return err
+	}
+	if b, ok := v.(*block); ok {
+		return r.nested(b.body)
+	}
+	return r.print(v)
+}
+
+// nested renders what is called from elsewhere.
+func (r *renderer) nested(body []node) error {
+	if r.depth++; r.depth > maxRecursion {
+		return errRecursion
+	}
+	err := r.run(body)
+	r.depth--
+	return err
+}
+
+func (n *escapeNode) render(r *renderer) error {
+	if r.vars[n.ref.slot].set { // the template has the name for itself
+		return n.ref.render(r)
+	}
+	s, err := r.argument(n.of)
+	if err != nil {
+		return err
+	}
+	start := len(r.out)
+	r.out = appendEscaped(r.out, s)
+	return r.appended(start)
+}
+
+func (n *jsonNode) render(r *renderer) error {
+	if r.vars[n.ref.slot].set {
+		return n.ref.render(r)
+	}
+	s, err := r.argument(n.of)
+	if err != nil {
+		return err
+	}
+	v, ok, err := r.path(n.path, s)
+	if err != nil || !ok {
+		return err
+	}
+	start := len(r.out)
+	p := printer{r.out, r.most}
+	if err := p.json(v, 0); err != nil {
+		return err
+	}
+	r.out = p.out
+	return r.appended(start)
+}
+
+// argument is the text of a method's only argument.
+func (r *renderer) argument(e expr) (string, error) {
+	if err := r.step(); err != nil {
+		return "", err
+	}
+	return r.textOf(e)
+}
+
+func (n *setNode) render(r *renderer) error {
+	v, err := r.eval(n.value)
+	if err != nil {
+		return err
+	}
+	return r.set(n.target, v)
+}
+
+func (n *ifNode) render(r *renderer) error {
+	for i := range n.branches {
+		b := &n.branches[i]
+		if b.cond != nil {
+			v, err := r.eval(b.cond)
+			if err != nil {
+				return err
+			}
+			if !truth(v) {
+				continue
+			}
+		}
+		return r.run(b.body)
 	}
 	return nil
 }
+
+func (n *defineNode) render(r *renderer) error {
+	r.vars[n.slot] = variable{&block{n.body}, true}
+	return nil
+}
+
+func (n *evaluateNode) render(r *renderer) error {
+	s, err := r.textOf(n.of)
+	if err != nil {
+		return err
+	}
+	t, err := r.parse(s)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		return nil // as what is not there
+	}
+	if t.plain {
+		return r.put(t.text)
+	}
+	err = r.nested(t.body)
+	if p, ok := err.(*placed); ok {
+		return p.err // the place is #evaluate's, which the template's author sees
+	}
+	return err
+}
+
+func (stopNode) render(*renderer) error  { return errStop }
+func (breakNode) render(*renderer) error { return errBreak }
 
 // parse compiles what #evaluate has; nil: it is no template. Its variables are those of
 // the template around it.
@@ -334,7 +385,7 @@ func truth(v any) bool {
 	return !ok || b
 }
 
-func (r *renderer) foreach(n foreachNode) error {
+func (n *foreachNode) render(r *renderer) error {
 	in, err := r.eval(n.in)
 	if err != nil {
 		return err
@@ -371,8 +422,8 @@ func (r *renderer) foreach(n foreachNode) error {
 	return nil
 }
 
-// call renders a macro with its parameters set.
-func (r *renderer) call(n callNode) error {
+// render puts a macro out with its parameters set.
+func (n *callNode) render(r *renderer) error {
 	m := r.macros[n.name]
 	if m == nil || m.body == nil && m.params == nil {
 		return r.put(n.raw)
@@ -459,7 +510,7 @@ func (r *renderer) set(ref *reference, v any) error {
 }
 
 // value is what a reference comes to; the empty text when it comes to nothing.
-func (r *renderer) value(ref *reference) (any, error) { return r.follow(ref, ref.steps) }
+func (ref *reference) value(r *renderer) (any, error) { return r.follow(ref, ref.steps) }
 
 func (r *renderer) follow(ref *reference, steps []step) (any, error) {
 	v, ok := r.variable(ref)
@@ -488,7 +539,7 @@ func (r *renderer) follow(ref *reference, steps []step) (any, error) {
 				}
 				r.args = append(r.args, x)
 			}
-			v, ok, err = r.method(v, s.name, r.args[base:])
+			v, ok, err = r.method(v, s, r.args[base:])
 			r.args = r.args[:base]
 		default:
 			v, ok, err = r.property(v, s.name)
@@ -530,85 +581,93 @@ func (r *renderer) variable(ref *reference) (any, bool) {
 	return nil, false
 }
 
+// eval is what an expression comes to.
 func (r *renderer) eval(e expr) (any, error) {
 	if err := r.step(); err != nil {
 		return nil, err
 	}
-	switch e := e.(type) {
-	case literal:
-		return e.v, nil
-	case *reference:
-		return r.value(e)
-	case quotedBy:
-		return r.capture(e.body)
-	case listOf:
-		l := &List{Items: make([]any, 0, len(e.items))}
-		for _, x := range e.items {
-			v, err := r.eval(x)
-			if err != nil {
-				return nil, err
-			}
-			l.Items = append(l.Items, v)
-		}
-		return l, r.made(16 * len(l.Items))
-	case mapOf:
-		m := NewMap()
-		for i := range e.keys {
-			k, err := r.eval(e.keys[i])
-			if err != nil {
-				return nil, err
-			}
-			key, err := r.text(k)
-			if err != nil {
-				return nil, err
-			}
-			v, err := r.eval(e.values[i])
-			if err != nil {
-				return nil, err
-			}
-			m.Set(key, v)
-		}
-		return m, r.made(48 * m.Len())
-	case rangeOf:
-		a, err := r.eval(e.from)
-		if err != nil {
-			return nil, err
-		}
-		b, err := r.eval(e.to)
-		if err != nil {
-			return nil, err
-		}
-		from, ok1 := a.(int64)
-		to, ok2 := b.(int64)
-		if !ok1 || !ok2 {
-			return "", nil
-		}
-		l := &List{}
-		for i := from; ; {
-			if len(l.Items) > r.limits.Iterations {
-				break // a loop over it ends in the error
-			}
-			l.Items = append(l.Items, i)
-			if i == to {
-				break
-			}
-			if from < to {
-				i++
-			} else {
-				i--
-			}
-		}
-		return l, r.made(16 * len(l.Items))
-	case not:
-		v, err := r.eval(e.of)
-		return !truth(v), err
-	case binary:
-		return r.binary(e)
-	}
-	return "", nil
+	return e.value(r)
 }
 
-func (r *renderer) binary(e binary) (any, error) {
+// textOf is the text of what an expression comes to.
+func (r *renderer) textOf(e expr) (string, error) {
+	v, err := r.eval(e)
+	if err != nil {
+		return "", err
+	}
+	return r.text(v)
+}
+
+func (e *literal) value(*renderer) (any, error) { return e.v, nil }
+
+func (e *quotedBy) value(r *renderer) (any, error) { return r.capture(e.body) }
+
+func (e *listOf) value(r *renderer) (any, error) {
+	l := &List{Items: make([]any, 0, len(e.items))}
+	for _, x := range e.items {
+		v, err := r.eval(x)
+		if err != nil {
+			return nil, err
+		}
+		l.Items = append(l.Items, v)
+	}
+	return l, r.made(16 * len(l.Items))
+}
+
+func (e *mapOf) value(r *renderer) (any, error) {
+	m := NewMap()
+	for i := range e.keys {
+		key, err := r.textOf(e.keys[i])
+		if err != nil {
+			return nil, err
+		}
+		v, err := r.eval(e.values[i])
+		if err != nil {
+			return nil, err
+		}
+		m.Set(key, v)
+	}
+	return m, r.made(48 * m.Len())
+}
+
+func (e *rangeOf) value(r *renderer) (any, error) {
+	a, err := r.eval(e.from)
+	if err != nil {
+		return nil, err
+	}
+	b, err := r.eval(e.to)
+	if err != nil {
+		return nil, err
+	}
+	from, ok1 := a.(int64)
+	to, ok2 := b.(int64)
+	if !ok1 || !ok2 {
+		return "", nil
+	}
+	l := &List{}
+	for i := from; ; {
+		if len(l.Items) > r.limits.Iterations {
+			break // a loop over it ends in the error
+		}
+		l.Items = append(l.Items, i)
+		if i == to {
+			break
+		}
+		if from < to {
+			i++
+		} else {
+			i--
+		}
+	}
+	return l, r.made(16 * len(l.Items))
+}
+
+func (e *not) value(r *renderer) (any, error) {
+	v, err := r.eval(e.of)
+	return !truth(v), err
+}
+
+func (e *binary) value(r *renderer) (any, error) {
 	a, err := r.eval(e.left)
 	if err != nil {
 		return nil, err
