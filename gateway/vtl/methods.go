@@ -155,10 +155,10 @@ func (r *renderer) invoke(v any, name string, a *arguments) (out any, ok bool, e
 		}
 		out, ok, err = r.stringMethod(s, name, a)
 	case *List:
-		r.changed = r.changed || len(args) > 0 && !reads[name]
+		r.keep(args...)
 		out, ok, err = r.listMethod(v, name, a)
 	case *Map:
-		r.changed = r.changed || len(args) > 0 && !reads[name]
+		r.keep(args...)
 		out, ok, err = r.mapMethod(v, name, a)
 	case *entry:
 		switch name {
@@ -211,9 +211,6 @@ func (r *renderer) invoke(v any, name string, a *arguments) (out any, ok bool, e
 	}
 	return nil, false, nil
 }
-
-// reads are the methods of lists and maps with arguments that keep none of them.
-var reads = map[string]bool{"get": true, "getOrDefault": true, "contains": true, "containsKey": true, "containsValue": true, "indexOf": true, "equals": true}
 
 func hashCode(s string) int64 {
 	var h int32
