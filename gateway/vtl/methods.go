@@ -98,7 +98,7 @@ func (r *renderer) path(p *jsonpath.Path, expr string) (any, bool, error) {
 type arguments struct {
 	r    *renderer
 	all  []any
-	path *jsonpath.Path // the first, when it is known for one
+	path *jsonpath.Path // that is in the first; nil: it has to be parsed
 	err  error
 }
 

@@ -73,8 +73,8 @@ type (
 	}
 	stopNode  struct{}
 	breakNode struct{}
-	// escapeNode is $util.escapeJavaScript(x), and jsonNode $input.json(x), where what
-	// they make is put out.
+	// escapeNode and jsonNode are references to $util.escapeJavaScript(of) and to
+	// $input.json(of), whose texts go straight to the output.
 	escapeNode struct {
 		ref *reference
 		of  expr
@@ -82,7 +82,7 @@ type (
 	jsonNode struct {
 		ref  *reference
 		of   expr
-		path *jsonpath.Path // nil: it is known when of is
+		path *jsonpath.Path // that is in of; nil: it has to be parsed
 	}
 )
 
@@ -119,7 +119,7 @@ type step struct {
 	name   string // of a property or a method
 	method bool
 	args   []expr
-	path   *jsonpath.Path // of $input's methods; nil: it is known when the argument is
+	path   *jsonpath.Path // that is in the first argument; nil: it has to be parsed
 	index  expr           // [index]
 }
 
@@ -485,8 +485,12 @@ func printed(ref *reference) statement {
 	return ref
 }
 
-// constantPath is the path of JSON that a method's first argument is; nil where that is
-// none, and where it has filters or functions: their expressions are large.
+// maxConstant bounds a path that is parsed with the template, in bytes: it then takes
+// memory as long as the template does, and some hundred times its text's.
+const maxConstant = 256
+
+// constantPath is the path of JSON that a method's first argument is, if it is one and
+// leads by names and places alone: regular expressions take too much memory.
 func constantPath(args []expr) *jsonpath.Path {
 	if len(args) == 0 {
 		return nil
@@ -501,7 +505,7 @@ func constantPath(args []expr) *jsonpath.Path {
 			text = string(t)
 		}
 	}
-	if !strings.HasPrefix(text, "$") {
+	if len(text) > maxConstant {
 		return nil
 	}
 	p, err := jsonpath.Parse(text)
@@ -759,7 +763,9 @@ func (p *parser) reference() (*reference, error) {
 					}
 					s.args = append(s.args, e)
 				}
-				s.path = constantPath(s.args)
+				if s.name == "path" || s.name == "json" {
+					s.path = constantPath(s.args)
+				}
 			}
 			r.steps = append(r.steps, s)
 			continue

@@ -214,12 +214,8 @@ func (r *renderer) appended(start int) error {
 
 // capture renders to a text.
 func (r *renderer) capture(body []node) (string, error) {
-	if r.depth++; r.depth > maxRecursion {
-		return "", errRecursion
-	}
-	defer func() { r.depth-- }()
 	start := len(r.out)
-	err := r.run(body)
+	err := r.nested(body)
 	s := string(r.out[start:])
 	r.out = r.out[:start]
 	if err == nil {
@@ -256,6 +252,16 @@ func placedAt(at int, err error) error {
 	return &placed{at, err}
 }
 
+// nested renders what is called from elsewhere.
+func (r *renderer) nested(body []node) error {
+	if r.depth++; r.depth > maxRecursion {
+		return errRecursion
+	}
+	err := r.run(body)
+	r.depth--
+	return err
+}
+
 func (n textNode) render(r *renderer) error { return r.put(string(n)) }
 
 func (ref *reference) render(r *renderer) error {
@@ -267,16 +273,6 @@ func (ref *reference) render(r *renderer) error {
 		return r.nested(b.body)
 	}
 	return r.print(v)
-}
-
-// nested renders what is called from elsewhere.
-func (r *renderer) nested(body []node) error {
-	if r.depth++; r.depth > maxRecursion {
-		return errRecursion
-	}
-	err := r.run(body)
-	r.depth--
-	return err
 }
 
 func (n *escapeNode) render(r *renderer) error {

@@ -328,9 +328,7 @@ func appendQuoted(dst []byte, s string) []byte {
 	return append(append(dst, s[start:]...), '"')
 }
 
-// javaDouble prints a double as Double.toString does.
-func javaDouble(f float64) string { return string(appendDouble(nil, f)) }
-
+// appendDouble appends a double as Double.toString prints it.
 func appendDouble(dst []byte, f float64) []byte {
 	switch {
 	case math.IsNaN(f):
