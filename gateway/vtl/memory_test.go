@@ -1,27 +1,20 @@
 package vtl
 
 import (
-	"os"
 	"reflect"
 	"testing"
+
+	"tollgate/bench/velocity/order"
 )
 
 // A renderer that another call gets has nothing of the last one's.
 func TestRendererIsEmpty(t *testing.T) {
-	template, err := os.ReadFile("../../bench/velocity/order/template.vm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := os.ReadFile("../../bench/velocity/order/document.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := Parse(string(template) + "$util.parseJson('[{').x #evaluate('#set($y = $order)$y.items.subList(0, 1)')")
+	p, err := Parse(order.Template + "$util.parseJson('[{').x #evaluate('#set($y = $order)$y.items.subList(0, 1)')")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := new(renderer)
-	for _, body := range []string{string(document), `{"items":[1,2`, `[{"a":[1]},{"b":`} {
+	for _, body := range []string{order.Document, `{"items":[1,2`, `[{"a":[1]},{"b":`} {
 		r.begin(p, &Input{Body: body})
 		r.most = r.limits.Output
 		if err := r.run(p.body); err != nil {
