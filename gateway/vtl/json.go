@@ -2,7 +2,6 @@ package vtl
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -16,14 +15,18 @@ var (
 // ParseJSON reads a JSON text, with objects in order and numbers exact. It takes what
 // encoding/json takes; texts without escapes are parts of the one that was read.
 func ParseJSON(text string) (any, error) {
-	p := jsonReader{text: text, keys: make([]string, 0, 16), values: make([]any, 0, 16)}
-	// A guess of what a text of this length has in it.
-	p.ownKeys.size, p.ownValues.size, p.maps.size, p.lists.size = len(text)/48, len(text)/32, len(text)/128, len(text)/192
+	m := memory{openKeys: make([]string, 0, 16), openValues: make([]any, 0, 16)}
+	return m.parse(text)
+}
+
+func (m *memory) parse(text string) (any, error) {
+	p := jsonReader{text: text, memory: m}
 	v, err := p.value(0)
 	if err != nil {
+		m.openKeys, m.openValues = m.openKeys[:0], m.openValues[:0]
 		return nil, err
 	}
-	if p.space(); p.at < len(text) {
+	if p.space(); p.at < len(p.text) {
 		return nil, errMore
 	}
 	return v, nil
@@ -32,31 +35,7 @@ func ParseJSON(text string) (any, error) {
 type jsonReader struct {
 	text string
 	at   int
-	// The members of what is being read, the innermost last. When their number is known
-	// they move to their own place, many to a piece of memory.
-	keys      []string
-	values    []any
-	ownKeys   pieces[string]
-	ownValues pieces[any]
-	maps      pieces[Map]
-	lists     pieces[List]
-}
-
-// pieces hands out parts of larger pieces of memory.
-type pieces[T any] struct {
-	rest []T
-	size int // of the next, about
-}
-
-// take is n of them; what is appended to it goes elsewhere.
-func (p *pieces[T]) take(n int) []T {
-	if n > len(p.rest) {
-		p.size = min(max(p.size, 4), 256)
-		p.rest = make([]T, max(n, p.size))
-	}
-	out := p.rest[:n:n]
-	p.rest = p.rest[n:]
-	return out
+	*memory
 }
 
 // space skips what may stand between tokens.
@@ -114,11 +93,12 @@ func (p *jsonReader) value(depth int) (any, error) {
 
 func (p *jsonReader) object(depth int) (any, error) {
 	p.at++
-	baseKeys, baseValues := len(p.keys), len(p.values)
+	m := p.maps.one()
 	if p.next() == '}' {
 		p.at++
-		return &p.maps.take(1)[0], nil
+		return m, nil
 	}
+	firstKey, firstValue := len(p.openKeys), len(p.openValues)
 	for {
 		if p.next() != '"' {
 			return nil, errJSON
@@ -131,20 +111,19 @@ func (p *jsonReader) object(depth int) (any, error) {
 			return nil, errJSON
 		}
 		p.at++
-		p.keys = append(p.keys, k)
+		p.openKeys = append(p.openKeys, k)
 		v, err := p.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		p.values = append(p.values, v)
+		p.openValues = append(p.openValues, v)
 		switch p.next() {
 		case ',':
 			p.at++
 		case '}':
 			p.at++
-			m := &p.maps.take(1)[0]
-			p.fill(m, p.keys[baseKeys:], p.values[baseValues:])
-			p.keys, p.values = p.keys[:baseKeys], p.values[:baseValues]
+			p.fill(m, p.openKeys[firstKey:], p.openValues[firstValue:])
+			p.openKeys, p.openValues = p.openKeys[:firstKey], p.openValues[:firstValue]
 			return m, nil
 		default:
 			return nil, errJSON
@@ -162,7 +141,7 @@ func (p *jsonReader) fill(m *Map, keys []string, values []any) {
 		}
 		return
 	}
-	m.keys, m.values = p.ownKeys.take(len(keys)), p.ownValues.take(len(keys))
+	m.keys, m.values = p.keys.take(len(keys)), p.values.take(len(keys))
 	n := 0
 	for i, k := range keys {
 		at := 0
@@ -180,27 +159,27 @@ func (p *jsonReader) fill(m *Map, keys []string, values []any) {
 
 func (p *jsonReader) array(depth int) (any, error) {
 	p.at++
-	l := &p.lists.take(1)[0]
+	l := p.lists.one()
 	l.JSON = true
 	if p.next() == ']' {
 		p.at++
 		return l, nil
 	}
-	base := len(p.values)
+	first := len(p.openValues)
 	for {
 		v, err := p.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		p.values = append(p.values, v)
+		p.openValues = append(p.openValues, v)
 		switch p.next() {
 		case ',':
 			p.at++
 		case ']':
 			p.at++
-			l.Items = p.ownValues.take(len(p.values) - base)
-			copy(l.Items, p.values[base:])
-			p.values = p.values[:base]
+			l.Items = p.values.take(len(p.openValues) - first)
+			copy(l.Items, p.openValues[first:])
+			p.openValues = p.openValues[:first]
 			return l, nil
 		default:
 			return nil, errJSON
@@ -212,7 +191,7 @@ func (p *jsonReader) array(depth int) (any, error) {
 func (p *jsonReader) string() (string, error) {
 	p.at++
 	start := p.at
-	ascii := true
+	escapes, ascii := false, true
 	for i := start; i < len(p.text); i++ {
 		c := p.text[i]
 		if ordinary[c] {
@@ -222,15 +201,16 @@ func (p *jsonReader) string() (string, error) {
 		case c == '"':
 			s := p.text[start:i]
 			p.at = i + 1
-			if !ascii && !utf8.ValidString(s) {
-				return p.unescaped(start)
+			if escapes || !ascii && !utf8.ValidString(s) {
+				return unescaped(s)
 			}
 			return s, nil
 		case c == '\\':
-			return p.unescaped(start)
+			escapes = true
+			i++ // what follows ends no text
 		case c < ' ':
 			return "", errJSON
-		case c >= utf8.RuneSelf:
+		default:
 			ascii = false
 		}
 	}
@@ -245,53 +225,53 @@ var ordinary = func() (out [256]bool) {
 	return out
 }()
 
-// unescaped reads a text that is not as it is written: with escapes, or with bytes that
-// are no UTF-8, each of which is U+FFFD.
-func (p *jsonReader) unescaped(start int) (string, error) {
+// unescaped is a text that is not as it is written between its quotes: with escapes, or
+// with bytes that are no UTF-8, each of which is U+FFFD.
+func unescaped(s string) (string, error) {
 	var b strings.Builder
-	for i := start; i < len(p.text); {
-		c := p.text[i]
+	b.Grow(len(s))
+	start := 0 // of what is as it is written
+	for i := 0; i < len(s); {
+		c := s[i]
+		if ordinary[c] {
+			i++
+			continue
+		}
+		b.WriteString(s[start:i])
 		switch {
-		case c == '"':
-			p.at = i + 1
-			return b.String(), nil
-		case c == '\\':
-			if i++; i == len(p.text) {
-				return "", errJSON
-			}
-			at := strings.IndexByte(`"\/bfnrt`, p.text[i])
-			if at >= 0 {
-				b.WriteByte("\"\\/\b\f\n\r\t"[at])
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			b.WriteRune(r)
+			i += n
+		case c != '\\' || i+1 == len(s):
+			return "", errJSON
+		default:
+			i++
+			if short := strings.IndexByte(`"\/bfnrt`, s[i]); short >= 0 {
+				b.WriteByte("\"\\/\b\f\n\r\t"[short])
 				i++
-				continue
+				break
 			}
-			r, ok := hex4(p.text[i:])
+			r, ok := hex4(s[i:])
 			if !ok {
 				return "", errJSON
 			}
 			i += 5
 			if utf16.IsSurrogate(r) {
 				low, ok := rune(0), false
-				if i < len(p.text) && p.text[i] == '\\' {
-					low, ok = hex4(p.text[i+1:])
+				if i < len(s) && s[i] == '\\' {
+					low, ok = hex4(s[i+1:])
 				}
 				if r = utf16.DecodeRune(r, low); ok && r != utf8.RuneError {
 					i += 6
 				}
 			}
 			b.WriteRune(r)
-		case c < ' ':
-			return "", errJSON
-		case c < utf8.RuneSelf:
-			b.WriteByte(c)
-			i++
-		default:
-			r, n := utf8.DecodeRuneInString(p.text[i:])
-			b.WriteRune(r)
-			i += n
 		}
+		start = i
 	}
-	return "", errJSON
+	b.WriteString(s[start:])
+	return b.String(), nil
 }
 
 // hex4 reads u and four hexadecimal digits.
@@ -351,10 +331,8 @@ func (p *jsonReader) number() (any, error) {
 			return nil, errJSON
 		}
 	}
-	text := p.text[start:p.at]
-	if whole {
-		return number(text), nil
+	if text := p.text[start:p.at]; whole {
+		return wholeNumber(text), nil
 	}
-	f, _ := strconv.ParseFloat(text, 64) // ErrRange: infinite
-	return f, nil
+	return decimal(p.text[start:p.at]), nil
 }

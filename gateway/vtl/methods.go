@@ -34,7 +34,7 @@ func (r *renderer) body() any {
 		if strings.TrimSpace(text) == "" {
 			text = "{}"
 		}
-		if v, err := ParseJSON(text); err == nil {
+		if v, err := r.memory.parse(text); err == nil {
 			r.json = v
 		} else {
 			r.json, r.in.NotJSON = text, true
@@ -46,13 +46,15 @@ func (r *renderer) body() any {
 // tree lets paths of JSON walk over values.
 type tree struct{}
 
-func (tree) Object(v any) ([]string, func(string) (any, bool), bool) {
+func (tree) Object(v any) ([]string, bool) {
 	m, ok := v.(*Map)
 	if !ok {
-		return nil, nil, false
+		return nil, false
 	}
-	return m.keys, m.Get, true
+	return m.keys, true
 }
+
+func (tree) Member(v any, key string) (any, bool) { return v.(*Map).Get(key) }
 
 func (tree) Array(v any) ([]any, bool) {
 	l, ok := v.(*List)
@@ -77,11 +79,13 @@ func (tree) Choose(v any, names []string) any {
 
 func (tree) Number(v any) (float64, bool) { return double(v) }
 
-// path works out a JSONPath on the body.
-func (r *renderer) path(expr string) (any, bool, error) {
-	p, err := jsonpath.Parse(expr)
-	if err != nil {
-		return nil, false, nil
+// path works out a JSONPath on the body: p, or what expr says when p is nil.
+func (r *renderer) path(p *jsonpath.Path, expr string) (any, bool, error) {
+	if p == nil {
+		var err error
+		if p, err = jsonpath.Parse(expr); err != nil {
+			return nil, false, nil
+		}
 	}
 	v, ok, err := p.Find(tree{}, r.body(), r.limits.Steps-r.steps)
 	if err != nil {
@@ -92,9 +96,10 @@ func (r *renderer) path(expr string) (any, bool, error) {
 
 // arguments are those of a method, with texts and numbers at hand.
 type arguments struct {
-	r   *renderer
-	all []any
-	err error
+	r    *renderer
+	all  []any
+	path *jsonpath.Path // that is in the first; nil: it has to be parsed
+	err  error
 }
 
 func (a *arguments) text(i int) string {
@@ -120,15 +125,15 @@ func (a *arguments) int(i int) (int, bool) {
 }
 
 // method calls one of Java's; what there is none of is nothing.
-func (r *renderer) method(v any, name string, args []any) (any, bool, error) {
+func (r *renderer) method(v any, s *step, args []any) (any, bool, error) {
 	var a *arguments
 	if n := len(r.free); n > 0 {
 		a, r.free = r.free[n-1], r.free[:n-1]
 	} else {
 		a = new(arguments)
 	}
-	*a = arguments{r: r, all: args}
-	out, ok, err := r.invoke(v, name, a)
+	*a = arguments{r: r, all: args, path: s.path}
+	out, ok, err := r.invoke(v, s.name, a)
 	*a = arguments{}
 	r.free = append(r.free, a)
 	return out, ok, err
@@ -144,14 +149,16 @@ func (r *renderer) invoke(v any, name string, a *arguments) (out any, ok bool, e
 	case string:
 		out, ok, err = r.stringMethod(v, name, a)
 	case *block:
-		s, e := r.captured(v)
+		s, e := r.capture(v.body)
 		if e != nil {
 			return nil, false, e
 		}
 		out, ok, err = r.stringMethod(s, name, a)
 	case *List:
+		r.keep(args...)
 		out, ok, err = r.listMethod(v, name, a)
 	case *Map:
+		r.keep(args...)
 		out, ok, err = r.mapMethod(v, name, a)
 	case *entry:
 		switch name {
@@ -218,17 +225,17 @@ func (r *renderer) inputMethod(name string, a *arguments) (any, bool, error) {
 	case "body":
 		return r.in.Body, true, nil
 	case "json":
-		v, ok, err := r.path(a.text(0))
+		v, ok, err := r.path(a.path, a.text(0))
 		if err != nil || !ok {
 			return "", true, err
 		}
-		p := printer{left: r.limits.Output}
+		p := printer{most: r.limits.Output}
 		if err := p.json(v, 0); err != nil {
 			return nil, false, err
 		}
-		return p.String(), true, r.made(p.Len())
+		return string(p.out), true, r.made(len(p.out))
 	case "path":
-		return r.path(a.text(0))
+		return r.path(a.path, a.text(0))
 	case "params":
 		if len(a.all) == 0 {
 			m := NewMap()
@@ -266,7 +273,7 @@ func (r *renderer) utilMethod(name string, a *arguments) (any, bool, error) {
 		out := escapeJavaScript(s)
 		return out, true, r.made(len(out))
 	case "parseJson":
-		v, err := ParseJSON(s)
+		v, err := r.memory.parse(s)
 		if err != nil {
 			return nil, false, nil
 		}
@@ -308,38 +315,39 @@ func urlEncode(s string) string {
 // escapeJavaScript is StringEscapeUtils.escapeJavaScript: quotes of both kinds, slashes
 // and all that is not ASCII.
 func escapeJavaScript(s string) string {
-	i := 0
-	for i < len(s) && !escaped[s[i]] {
-		i++
+	for i := range len(s) {
+		if escaped[s[i]] {
+			return string(appendEscaped(make([]byte, 0, len(s)+32), s))
+		}
 	}
-	if i == len(s) {
-		return s
-	}
-	b := make([]byte, 0, len(s)+32)
+	return s
+}
+
+func appendEscaped(dst []byte, s string) []byte {
 	start := 0 // of what is as it was
-	for i < len(s) {
+	for i := 0; i < len(s); {
 		c := s[i]
 		if !escaped[c] {
 			i++
 			continue
 		}
-		b = append(b, s[start:i]...)
+		dst = append(dst, s[start:i]...)
 		n := 1
 		if short := strings.IndexByte("\b\n\t\f\r'\"\\/", c); short >= 0 {
-			b = append(b, '\\', `bntfr'"\/`[short])
+			dst = append(dst, '\\', `bntfr'"\/`[short])
 		} else {
 			var r rune
 			r, n = utf8.DecodeRuneInString(s[i:])
 			if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
-				b = unicode4(unicode4(b, high), low)
+				dst = unicode4(unicode4(dst, high), low)
 			} else {
-				b = unicode4(b, r)
+				dst = unicode4(dst, r)
 			}
 		}
 		i += n
 		start = i
 	}
-	return string(append(b, s[start:]...))
+	return append(dst, s[start:]...)
 }
 
 // escaped are the bytes that escapeJavaScript does not leave as they are.

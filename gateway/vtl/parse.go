@@ -8,6 +8,8 @@ package vtl
 import (
 	"fmt"
 	"strings"
+
+	"tollgate/gateway/vtl/jsonpath"
 )
 
 // MaxTemplate bounds a template's text, in bytes, as the service does.
@@ -34,13 +36,15 @@ type Template struct {
 
 // node is one piece of a template and where it begins in it.
 type node struct {
-	what any
+	what statement
 	at   int32
 }
 
+// statement puts out what it stands for.
+type statement interface{ render(r *renderer) error }
+
 type (
 	textNode string
-	refNode  struct{ ref *reference }
 	setNode  struct {
 		target *reference
 		value  expr
@@ -69,6 +73,17 @@ type (
 	}
 	stopNode  struct{}
 	breakNode struct{}
+	// escapeNode and jsonNode are references to $util.escapeJavaScript(of) and to
+	// $input.json(of), whose texts go straight to the output.
+	escapeNode struct {
+		ref *reference
+		of  expr
+	}
+	jsonNode struct {
+		ref  *reference
+		of   expr
+		path *jsonpath.Path // that is in of; nil: it has to be parsed
+	}
 )
 
 type macro struct {
@@ -104,10 +119,14 @@ type step struct {
 	name   string // of a property or a method
 	method bool
 	args   []expr
-	index  expr // [index]
+	path   *jsonpath.Path // that is in the first argument; nil: it has to be parsed
+	index  expr           // [index]
 }
 
-type expr any
+// expr comes to a value.
+type expr interface {
+	value(r *renderer) (any, error)
+}
 
 type (
 	literal  struct{ v any }
@@ -289,7 +308,7 @@ func (p *parser) block(inner bool) ([]node, error) {
 				continue
 			}
 			flush()
-			out = append(out, node{refNode{ref}, int32(p.base + start)})
+			out = append(out, node{printed(ref), int32(p.base + start)})
 			continue
 		case '#':
 			rest := p.src[p.at:]
@@ -452,6 +471,50 @@ func (p *parser) slot(name string) int {
 	return at
 }
 
+// printed is the statement that puts a reference out.
+func printed(ref *reference) statement {
+	if len(ref.steps) == 1 && len(ref.steps[0].args) == 1 {
+		s := &ref.steps[0]
+		switch {
+		case ref.given == givenUtil && s.name == "escapeJavaScript":
+			return &escapeNode{ref, s.args[0]}
+		case ref.given == givenInput && s.name == "json":
+			return &jsonNode{ref, s.args[0], s.path}
+		}
+	}
+	return ref
+}
+
+// maxConstant bounds a path that is parsed with the template, in bytes: it then takes
+// memory as long as the template does, and some hundred times its text's.
+const maxConstant = 256
+
+// constantPath is the path of JSON that a method's first argument is, if it is one and
+// leads by names and places alone: regular expressions take too much memory.
+func constantPath(args []expr) *jsonpath.Path {
+	if len(args) == 0 {
+		return nil
+	}
+	var text string
+	switch e := args[0].(type) {
+	case *literal:
+		text, _ = e.v.(string)
+	case *quotedBy:
+		if len(e.body) == 1 {
+			t, _ := e.body[0].what.(textNode)
+			text = string(t)
+		}
+	}
+	if len(text) > maxConstant {
+		return nil
+	}
+	p, err := jsonpath.Parse(text)
+	if err != nil || !p.Straight() {
+		return nil
+	}
+	return p
+}
+
 // variable is the slot of a bare $name or ${name}.
 func (p *parser) variable(of string) (int, error) {
 	ref, err := p.reference()
@@ -464,7 +527,7 @@ func (p *parser) variable(of string) (int, error) {
 	return ref.slot, nil
 }
 
-func (p *parser) statement(name string, start int, block bool) (any, error) {
+func (p *parser) statement(name string, start int, block bool) (statement, error) {
 	switch name {
 	case "set":
 		if err := p.open(name); err != nil {
@@ -485,7 +548,7 @@ func (p *parser) statement(name string, start int, block bool) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return setNode{target, v}, p.close(name)
+		return &setNode{target, v}, p.close(name)
 	case "if":
 		return p.conditional()
 	case "foreach":
@@ -511,7 +574,7 @@ func (p *parser) statement(name string, start int, block bool) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return foreachNode{v, in, body}, p.end(name)
+		return &foreachNode{v, in, body}, p.end(name)
 	case "define":
 		if err := p.open(name); err != nil {
 			return nil, err
@@ -527,7 +590,7 @@ func (p *parser) statement(name string, start int, block bool) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return defineNode{v, body}, p.end(name)
+		return &defineNode{v, body}, p.end(name)
 	case "macro":
 		return nil, p.macro()
 	case "evaluate":
@@ -538,7 +601,7 @@ func (p *parser) statement(name string, start int, block bool) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return evaluateNode{of}, p.close(name)
+		return &evaluateNode{of}, p.close(name)
 	case "stop":
 		return stopNode{}, nil
 	case "break":
@@ -547,8 +610,8 @@ func (p *parser) statement(name string, start int, block bool) (any, error) {
 	return p.call(name, start, block)
 }
 
-func (p *parser) conditional() (any, error) {
-	var out ifNode
+func (p *parser) conditional() (statement, error) {
+	out := &ifNode{}
 	name := "if"
 	for {
 		b := branch{}
@@ -620,14 +683,14 @@ func (p *parser) macro() error {
 }
 
 // call is #name(args), or nothing when no ( follows.
-func (p *parser) call(name string, start int, block bool) (any, error) {
+func (p *parser) call(name string, start int, block bool) (statement, error) {
 	back := p.at
 	p.space()
 	if !p.take("(") {
 		p.at = back
 		return nil, nil
 	}
-	c := callNode{name: name}
+	c := &callNode{name: name}
 	for {
 		p.space()
 		p.take(",")
@@ -699,6 +762,9 @@ func (p *parser) reference() (*reference, error) {
 						return nil, err
 					}
 					s.args = append(s.args, e)
+				}
+				if s.name == "path" || s.name == "json" {
+					s.path = constantPath(s.args)
 				}
 			}
 			r.steps = append(r.steps, s)
@@ -779,7 +845,7 @@ func (p *parser) level(n int) (expr, error) {
 		if err != nil {
 			return nil, err
 		}
-		left = binary{op, left, right}
+		left = &binary{op, left, right}
 	}
 }
 
@@ -802,7 +868,7 @@ func (p *parser) unary() (expr, error) {
 		}
 		defer func() { p.depth-- }()
 		of, err := p.unary()
-		return not{of}, err
+		return &not{of}, err
 	case c == '(':
 		p.at++
 		e, err := p.expression()
@@ -833,10 +899,10 @@ func (p *parser) unary() (expr, error) {
 		return p.numeral()
 	case strings.HasPrefix(rest, "true") && (len(rest) == 4 || !letter(rest[4])):
 		p.at += 4
-		return literal{true}, nil
+		return &literal{true}, nil
 	case strings.HasPrefix(rest, "false") && (len(rest) == 5 || !letter(rest[5])):
 		p.at += 5
-		return literal{false}, nil
+		return &literal{false}, nil
 	}
 	return nil, p.fail("%.20q is no expression", rest)
 }
@@ -875,7 +941,7 @@ func (p *parser) numeral() (expr, error) {
 			p.at = back
 		}
 	}
-	return literal{number(p.src[start:p.at])}, nil
+	return &literal{number(p.src[start:p.at])}, nil
 }
 
 // quote is a text. Its quotes are doubled within it; a backslash is a backslash.
@@ -900,19 +966,19 @@ func (p *parser) quote(q byte) (expr, error) {
 	}
 	s := b.String()
 	if q == '\'' || !strings.ContainsAny(s, "$#") {
-		return literal{s}, nil
+		return &literal{s}, nil
 	}
 	inner := &parser{src: s, macros: p.macros, names: p.names, depth: p.depth, origin: p.origin, base: p.base + begin}
 	body, err := inner.block(false)
 	if err != nil {
 		return nil, err
 	}
-	return quotedBy{body}, nil
+	return &quotedBy{body}, nil
 }
 
 func (p *parser) list() (expr, error) {
 	p.at++
-	var l listOf
+	l := &listOf{}
 	for {
 		p.space()
 		if p.take("]") {
@@ -935,7 +1001,7 @@ func (p *parser) list() (expr, error) {
 			if !p.take("]") {
 				return nil, p.fail("the range needs a ]")
 			}
-			return rangeOf{e, to}, nil
+			return &rangeOf{e, to}, nil
 		}
 		l.items = append(l.items, e)
 	}
@@ -943,7 +1009,7 @@ func (p *parser) list() (expr, error) {
 
 func (p *parser) mapping() (expr, error) {
 	p.at++
-	var m mapOf
+	m := &mapOf{}
 	for {
 		p.space()
 		if p.take("}") {

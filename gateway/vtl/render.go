@@ -1,14 +1,13 @@
 package vtl
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"math/big"
+	"slices"
 	"strconv"
-	"strings"
+	"sync"
 )
 
 // Limits of one rendering; zero is the default.
@@ -46,6 +45,10 @@ var (
 	errBreak     = errors.New("#break")
 )
 
+// maxRoom bounds the room that is made for the output before there is any: that of the
+// template, which is about what most put out.
+const maxRoom = 8 << 10
+
 // maxRecursion bounds how deeply macros, definitions and #evaluate call each other.
 const maxRecursion = 50
 
@@ -55,7 +58,30 @@ func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 	if t.plain {
 		return append(dst, t.text...), nil
 	}
-	r := &renderer{in: in, macros: t.macros, names: t.names, vars: make([]variable, len(t.names)), limits: in.Limits}
+	r := renderers.Get().(*renderer)
+	r.begin(t, in)
+	r.out = slices.Grow(dst, min(len(t.text), maxRoom))
+	r.most = len(dst) + r.limits.Output
+	err := r.run(t.body)
+	out := r.out
+	r.reset()
+	renderers.Put(r)
+	if err == errStop || err == errBreak {
+		err = nil
+	}
+	if p, ok := err.(*placed); ok {
+		line, column := place(t.text, p.at)
+		err = fmt.Errorf("line %d, column %d: %w", line, column, p.err)
+	}
+	return out, err
+}
+
+// renderers are those of renderings that are over, without anything of theirs.
+var renderers = sync.Pool{New: func() any { return new(renderer) }}
+
+func (r *renderer) begin(t *Template, in *Input) {
+	r.in, r.macros, r.names, r.limits = in, t.macros, t.names, in.Limits
+	r.vars = append(r.vars, make([]variable, len(t.names))...)
 	if r.limits.Output == 0 {
 		r.limits.Output = DefaultOutput
 	}
@@ -65,17 +91,30 @@ func (t *Template) Render(dst []byte, in *Input) ([]byte, error) {
 	if r.limits.Steps == 0 {
 		r.limits.Steps = DefaultSteps
 	}
-	r.out = dst
-	r.most = len(dst) + r.limits.Output
-	err := r.run(t.body)
-	if err == errStop || err == errBreak {
-		err = nil
+}
+
+// reset makes the renderer another rendering's. The memory goes with it, unless something
+// outside may have a part of it: the maps of $context and $stageVariables outlive the
+// rendering, with what the template put into them.
+func (r *renderer) reset() {
+	next := renderer{vars: emptied(r.vars), args: emptied(r.args), free: r.free}
+	if !r.kept {
+		next.memory = r.memory
+		next.memory.clear()
 	}
-	if p, ok := err.(*placed); ok {
-		line, column := place(t.text, p.at)
-		err = fmt.Errorf("line %d, column %d: %w", line, column, p.err)
+	*r = next
+}
+
+// keep notes that a map or a list is handed values, which it may keep: strings and numbers
+// are nobody's, others may be in the memory.
+func (r *renderer) keep(values ...any) {
+	for _, v := range values {
+		switch v.(type) {
+		case nil, bool, int64, float64, *big.Int, string:
+		default:
+			r.kept = true
+		}
 	}
-	return r.out, err
 }
 
 type renderer struct {
@@ -94,7 +133,9 @@ type renderer struct {
 	loop   *loop
 	json   any // the body, read once
 	read   bool
-	memory int // bytes of texts and members that were made
+	bytes  int // of texts and members that were made
+	memory memory
+	kept   bool // a part of the memory may have been put into something
 }
 
 // variable is the value that a template gave a name, if it did.
@@ -121,7 +162,7 @@ func (r *renderer) step() error {
 
 // made counts memory that a template uses.
 func (r *renderer) made(bytes int) error {
-	if r.memory += bytes; r.memory > 4*r.limits.Output {
+	if r.bytes += bytes; r.bytes > 4*r.limits.Output {
 		return errOutput
 	}
 	return nil
@@ -147,11 +188,11 @@ func (r *renderer) print(v any) error {
 	case float64:
 		r.out = appendDouble(r.out, v)
 	default:
-		s, err := r.text(v)
-		if err != nil {
+		p := printer{r.out, r.most}
+		if err := p.java(v, 0); err != nil {
 			return err
 		}
-		return r.put(s)
+		r.out = p.out
 	}
 	if len(r.out) > r.most {
 		return errOutput
@@ -159,16 +200,22 @@ func (r *renderer) print(v any) error {
 	return nil
 }
 
-// captured renders a block to a text.
-func (r *renderer) captured(b *block) (string, error) { return r.capture(b.body) }
-
-func (r *renderer) capture(body []node) (string, error) {
-	if r.depth++; r.depth > maxRecursion {
-		return "", errRecursion
+// appended counts what the output has since start, and takes it back when it is too much.
+func (r *renderer) appended(start int) error {
+	err := r.made(len(r.out) - start)
+	if err == nil && len(r.out) > r.most {
+		err = errOutput
 	}
-	defer func() { r.depth-- }()
+	if err != nil {
+		r.out = r.out[:start]
+	}
+	return err
+}
+
+// capture renders to a text.
+func (r *renderer) capture(body []node) (string, error) {
 	start := len(r.out)
-	err := r.run(body)
+	err := r.nested(body)
 	s := string(r.out[start:])
 	r.out = r.out[:start]
 	if err == nil {
@@ -181,17 +228,10 @@ func (r *renderer) run(nodes []node) error {
 	for i := range nodes {
 		err := r.step()
 		if err == nil {
-			err = r.node(nodes[i].what)
+			err = nodes[i].what.render(r)
 		}
-		switch err.(type) {
-		case nil:
-		case *placed:
-			return err
-		default:
-			if err != errStop && err != errBreak {
-				err = &placed{int(nodes[i].at), err}
-			}
-			return err
+		if err != nil {
+			return placedAt(int(nodes[i].at), err)
 		}
 	}
 	return nil
@@ -205,84 +245,132 @@ type placed struct {
 
 func (e *placed) Error() string { return e.err.Error() }
 
-func (r *renderer) node(what any) error {
-	switch n := what.(type) {
-	case textNode:
-		return r.put(string(n))
-	case refNode:
-		v, err := r.value(n.ref)
-		if err != nil {
-			return err
-		}
-		if b, ok := v.(*block); ok {
-			if r.depth++; r.depth > maxRecursion {
-				return errRecursion
-			}
-			err := r.run(b.body)
-			r.depth--
-			return err
-		}
-		return r.print(v)
-	case setNode:
-		v, err := r.eval(n.value)
-		if err != nil {
-			return err
-		}
-		return r.set(n.target, v)
-	case ifNode:
-		for _, b := range n.branches {
-			if b.cond != nil {
-				v, err := r.eval(b.cond)
-				if err != nil {
-					return err
-				}
-				if !truth(v) {
-					continue
-				}
-			}
-			return r.run(b.body)
-		}
-	case foreachNode:
-		return r.foreach(n)
-	case defineNode:
-		r.vars[n.slot] = variable{&block{n.body}, true}
-	case callNode:
-		return r.call(n)
-	case evaluateNode:
-		v, err := r.eval(n.of)
-		if err != nil {
-			return err
-		}
-		s, err := r.text(v)
-		if err != nil {
-			return err
-		}
-		t, err := r.parse(s)
-		if err != nil {
-			return err
-		}
-		if t == nil {
-			return nil // as what is not there
-		}
-		if t.plain {
-			return r.put(t.text)
-		}
-		if r.depth++; r.depth > maxRecursion {
-			return errRecursion
-		}
-		err = r.run(t.body)
-		r.depth--
-		if p, ok := err.(*placed); ok {
-			return p.err // the place is #evaluate's, which the template's author sees
-		}
+func placedAt(at int, err error) error {
+	if _, ok := err.(*placed); ok || err == errStop || err == errBreak {
 		return err
-	case stopNode:
-		return errStop
-	case breakNode:
-		return errBreak
+	}
+	return &placed{at, err}
+}
+
+// nested renders what is called from elsewhere.
+func (r *renderer) nested(body []node) error {
+	if r.depth++; r.depth > maxRecursion {
+		return errRecursion
+	}
+	err := r.run(body)
+	r.depth--
+	return err
+}
+
+func (n textNode) render(r *renderer) error { return r.put(string(n)) }
+
+func (ref *reference) render(r *renderer) error {
+	v, err := r.follow(ref, ref.steps)
+	if err != nil {
+		return err
+	}
+	if b, ok := v.(*block); ok {
+		return r.nested(b.body)
+	}
+	return r.print(v)
+}
+
+func (n *escapeNode) render(r *renderer) error {
+	if r.vars[n.ref.slot].set { // the template has the name for itself
+		return n.ref.render(r)
+	}
+	s, err := r.argument(n.of)
+	if err != nil {
+		return err
+	}
+	start := len(r.out)
+	r.out = appendEscaped(r.out, s)
+	return r.appended(start)
+}
+
+func (n *jsonNode) render(r *renderer) error {
+	if r.vars[n.ref.slot].set {
+		return n.ref.render(r)
+	}
+	s, err := r.argument(n.of)
+	if err != nil {
+		return err
+	}
+	v, ok, err := r.path(n.path, s)
+	if err != nil || !ok {
+		return err
+	}
+	start := len(r.out)
+	p := printer{r.out, r.most}
+	if err := p.json(v, 0); err != nil {
+		return err
+	}
+	r.out = p.out
+	return r.appended(start)
+}
+
+// argument is the text of a method's only argument.
+func (r *renderer) argument(e expr) (string, error) {
+	if err := r.step(); err != nil {
+		return "", err
+	}
+	return r.textOf(e)
+}
+
+func (n *setNode) render(r *renderer) error {
+	v, err := r.eval(n.value)
+	if err != nil {
+		return err
+	}
+	return r.set(n.target, v)
+}
+
+func (n *ifNode) render(r *renderer) error {
+	for i := range n.branches {
+		b := &n.branches[i]
+		if b.cond != nil {
+			v, err := r.eval(b.cond)
+			if err != nil {
+				return err
+			}
+			if !truth(v) {
+				continue
+			}
+		}
+		return r.run(b.body)
 	}
 	return nil
 }
+
+func (n *defineNode) render(r *renderer) error {
+	r.vars[n.slot] = variable{&block{n.body}, true}
+	return nil
+}
+
+func (n *evaluateNode) render(r *renderer) error {
+	s, err := r.textOf(n.of)
+	if err != nil {
+		return err
+	}
+	t, err := r.parse(s)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		return nil // as what is not there
+	}
+	if t.plain {
+		return r.put(t.text)
+	}
+	err = r.nested(t.body)
+	if p, ok := err.(*placed); ok {
+		return p.err // the place is #evaluate's, which the template's author sees
+	}
+	return err
+}
+
+func (stopNode) render(*renderer) error  { return errStop }
+func (breakNode) render(*renderer) error { return errBreak }
 
 // parse compiles what #evaluate has; nil: it is no template. Its variables are those of
 // the template around it.
@@ -306,7 +394,7 @@ func truth(v any) bool {
 	return !ok || b
 }
 
-func (r *renderer) foreach(n foreachNode) error {
+func (n *foreachNode) render(r *renderer) error {
 	in, err := r.eval(n.in)
 	if err != nil {
 		return err
@@ -321,11 +409,17 @@ func (r *renderer) foreach(n foreachNode) error {
 		return nil
 	}
 	before := r.vars[n.slot]
-	r.loop = &loop{size: len(items), parent: r.loop}
-	defer func() {
-		r.loop = r.loop.parent
-		r.vars[n.slot] = before
-	}()
+	around := r.loop
+	r.loop = r.memory.loops.one()
+	r.loop.size, r.loop.parent = len(items), around
+	err = r.each(n, items)
+	r.loop = around
+	r.vars[n.slot] = before
+	return err
+}
+
+// each renders the loop's body for each of the items.
+func (r *renderer) each(n *foreachNode, items []any) error {
 	for i, x := range items {
 		if i >= r.limits.Iterations {
 			return fmt.Errorf("#foreach has more than %d iterations", r.limits.Iterations)
@@ -341,8 +435,8 @@ func (r *renderer) foreach(n foreachNode) error {
 	return nil
 }
 
-// call renders a macro with its parameters set.
-func (r *renderer) call(n callNode) error {
+// render puts a macro out with its parameters set.
+func (n *callNode) render(r *renderer) error {
 	m := r.macros[n.name]
 	if m == nil || m.body == nil && m.params == nil {
 		return r.put(n.raw)
@@ -383,491 +477,4 @@ func (r *renderer) call(n callNode) error {
 		r.vars[before[i].slot] = before[i].variable
 	}
 	return err
-}
-
-// set gives a variable, a property or a member a value.
-func (r *renderer) set(ref *reference, v any) error {
-	if err := r.made(16); err != nil {
-		return err
-	}
-	if len(ref.steps) == 0 {
-		switch ref.given {
-		case givenInput, givenUtil, givenContext, givenStageVariables:
-			return nil // they are the rendering's
-		}
-		r.vars[ref.slot] = variable{v, true}
-		return nil
-	}
-	last := ref.steps[len(ref.steps)-1]
-	of, err := r.follow(ref, ref.steps[:len(ref.steps)-1])
-	if err != nil {
-		return err
-	}
-	key := any(last.name)
-	if last.index != nil {
-		if key, err = r.eval(last.index); err != nil {
-			return err
-		}
-	} else if last.method {
-		return nil
-	}
-	switch of := of.(type) {
-	case *Map:
-		k, err := r.text(key)
-		if err != nil {
-			return err
-		}
-		of.Set(k, v)
-		return r.made(len(k) + 32)
-	case *List:
-		if i, ok := index(key, len(of.Items)); ok {
-			of.Items[i] = v
-		}
-	}
-	return nil
-}
-
-// value is what a reference comes to; the empty text when it comes to nothing.
-func (r *renderer) value(ref *reference) (any, error) { return r.follow(ref, ref.steps) }
-
-func (r *renderer) follow(ref *reference, steps []step) (any, error) {
-	v, ok := r.variable(ref)
-	for i := range steps {
-		if err := r.step(); err != nil {
-			return nil, err
-		}
-		if !ok || v == nil {
-			return "", nil
-		}
-		s := &steps[i]
-		var err error
-		switch {
-		case s.index != nil:
-			key, e := r.eval(s.index)
-			if e != nil {
-				return nil, e
-			}
-			v, ok, err = r.member(v, key)
-		case s.method:
-			base := len(r.args)
-			for _, a := range s.args {
-				x, err := r.eval(a)
-				if err != nil {
-					return nil, err
-				}
-				r.args = append(r.args, x)
-			}
-			v, ok, err = r.method(v, s.name, r.args[base:])
-			r.args = r.args[:base]
-		default:
-			v, ok, err = r.property(v, s.name)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if !ok || v == nil {
-		return "", nil
-	}
-	return v, nil
-}
-
-func (r *renderer) variable(ref *reference) (any, bool) {
-	if v := &r.vars[ref.slot]; v.set {
-		return v.v, true
-	}
-	switch ref.given {
-	case givenInput:
-		return inputObject{}, true
-	case givenUtil:
-		return utilObject{}, true
-	case givenContext:
-		return r.in.Context, r.in.Context != nil
-	case givenStageVariables:
-		return r.in.StageVariables, r.in.StageVariables != nil
-	case givenForeach:
-		return r.loop, r.loop != nil
-	case givenCount:
-		if r.loop != nil {
-			return int64(r.loop.index + 1), true
-		}
-	case givenHasNext:
-		if r.loop != nil {
-			return r.loop.index+1 < r.loop.size, true
-		}
-	}
-	return nil, false
-}
-
-func (r *renderer) eval(e expr) (any, error) {
-	if err := r.step(); err != nil {
-		return nil, err
-	}
-	switch e := e.(type) {
-	case literal:
-		return e.v, nil
-	case *reference:
-		return r.value(e)
-	case quotedBy:
-		return r.capture(e.body)
-	case listOf:
-		l := &List{Items: make([]any, 0, len(e.items))}
-		for _, x := range e.items {
-			v, err := r.eval(x)
-			if err != nil {
-				return nil, err
-			}
-			l.Items = append(l.Items, v)
-		}
-		return l, r.made(16 * len(l.Items))
-	case mapOf:
-		m := NewMap()
-		for i := range e.keys {
-			k, err := r.eval(e.keys[i])
-			if err != nil {
-				return nil, err
-			}
-			key, err := r.text(k)
-			if err != nil {
-				return nil, err
-			}
-			v, err := r.eval(e.values[i])
-			if err != nil {
-				return nil, err
-			}
-			m.Set(key, v)
-		}
-		return m, r.made(48 * m.Len())
-	case rangeOf:
-		a, err := r.eval(e.from)
-		if err != nil {
-			return nil, err
-		}
-		b, err := r.eval(e.to)
-		if err != nil {
-			return nil, err
-		}
-		from, ok1 := a.(int64)
-		to, ok2 := b.(int64)
-		if !ok1 || !ok2 {
-			return "", nil
-		}
-		l := &List{}
-		for i := from; ; {
-			if len(l.Items) > r.limits.Iterations {
-				break // a loop over it ends in the error
-			}
-			l.Items = append(l.Items, i)
-			if i == to {
-				break
-			}
-			if from < to {
-				i++
-			} else {
-				i--
-			}
-		}
-		return l, r.made(16 * len(l.Items))
-	case not:
-		v, err := r.eval(e.of)
-		return !truth(v), err
-	case binary:
-		return r.binary(e)
-	}
-	return "", nil
-}
-
-func (r *renderer) binary(e binary) (any, error) {
-	a, err := r.eval(e.left)
-	if err != nil {
-		return nil, err
-	}
-	switch e.op {
-	case "&&":
-		if !truth(a) {
-			return false, nil
-		}
-		b, err := r.eval(e.right)
-		return truth(b), err
-	case "||":
-		if truth(a) {
-			return true, nil
-		}
-		b, err := r.eval(e.right)
-		return truth(b), err
-	}
-	b, err := r.eval(e.right)
-	if err != nil {
-		return nil, err
-	}
-	switch e.op {
-	case "==", "!=":
-		same, err := r.same(a, b)
-		return same == (e.op == "=="), err
-	case "<", ">", "<=", ">=":
-		c, ok := compare(a, b)
-		if !ok {
-			return false, nil
-		}
-		switch e.op {
-		case "<":
-			return c < 0, nil
-		case ">":
-			return c > 0, nil
-		case "<=":
-			return c <= 0, nil
-		}
-		return c >= 0, nil
-	}
-	if e.op == "+" {
-		_, s1 := a.(string)
-		_, s2 := b.(string)
-		if s1 || s2 {
-			x, err := r.text(a)
-			if err != nil {
-				return nil, err
-			}
-			y, err := r.text(b)
-			if err != nil {
-				return nil, err
-			}
-			return x + y, r.made(len(x) + len(y))
-		}
-	}
-	return arithmetic(e.op, a, b), nil
-}
-
-// same is Velocity's ==: numbers by value, what is of two kinds by its text.
-func (r *renderer) same(a, b any) (bool, error) {
-	if c, ok := compare(a, b); ok {
-		return c == 0, nil
-	}
-	if a == nil {
-		a = ""
-	}
-	if b == nil {
-		b = ""
-	}
-	switch x := a.(type) {
-	case string:
-		if y, ok := b.(string); ok {
-			return x == y, nil
-		}
-	case bool:
-		if y, ok := b.(bool); ok {
-			return x == y, nil
-		}
-	}
-	x, err := r.text(a)
-	if err != nil {
-		return false, err
-	}
-	y, err := r.text(b)
-	return x == y, err
-}
-
-// compare compares numbers by value; ok is false unless both are.
-func compare(a, b any) (order int, ok bool) {
-	if x, is := a.(int64); is {
-		if y, is := b.(int64); is {
-			return cmp.Compare(x, y), true
-		}
-	}
-	x, ok := rational(a)
-	if !ok {
-		return 0, false
-	}
-	y, ok := rational(b)
-	if !ok {
-		return 0, false
-	}
-	return x.Cmp(y), true
-}
-
-// rational is a number for comparisons.
-func rational(v any) (*big.Rat, bool) {
-	switch v := v.(type) {
-	case int64:
-		return new(big.Rat).SetInt64(v), true
-	case *big.Int:
-		return new(big.Rat).SetInt(v), true
-	case float64:
-		if q := new(big.Rat).SetFloat64(v); q != nil {
-			return q, true
-		}
-	}
-	return nil, false
-}
-
-// maxBits bounds whole numbers: products of products grow without end.
-const maxBits = 1 << 16
-
-// arithmetic works as Velocity's: whole numbers stay whole, and grow when they have to.
-// What cannot be worked out is nothing.
-func arithmetic(op string, a, b any) any {
-	x, okX := whole(a)
-	y, okY := whole(b)
-	if okX && okY {
-		out := new(big.Int)
-		switch op {
-		case "+":
-			out.Add(x, y)
-		case "-":
-			out.Sub(x, y)
-		case "*":
-			if x.BitLen()+y.BitLen() > maxBits {
-				return ""
-			}
-			out.Mul(x, y)
-		case "/", "%":
-			if y.Sign() == 0 {
-				return ""
-			}
-			if op == "/" {
-				out.Quo(x, y)
-			} else {
-				out.Rem(x, y)
-			}
-		}
-		if out.IsInt64() {
-			return out.Int64()
-		}
-		return out
-	}
-	f, okF := double(a)
-	g, okG := double(b)
-	if !okF || !okG {
-		return ""
-	}
-	switch op {
-	case "+":
-		return f + g
-	case "-":
-		return f - g
-	case "*":
-		return f * g
-	}
-	if g == 0 {
-		return ""
-	}
-	if op == "/" {
-		return f / g
-	}
-	return math.Mod(f, g) // as Java's %
-}
-
-func whole(v any) (*big.Int, bool) {
-	switch v := v.(type) {
-	case int64:
-		return big.NewInt(v), true
-	case *big.Int:
-		return v, true
-	}
-	return nil, false
-}
-
-func double(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), true
-	case *big.Int:
-		f, _ := new(big.Float).SetInt(v).Float64()
-		return f, true
-	case float64:
-		return v, true
-	}
-	return 0, false
-}
-
-// index is a place in a list of n.
-func index(v any, n int) (int, bool) {
-	i, ok := v.(int64)
-	if !ok {
-		return 0, false
-	}
-	if i < 0 { // from the end, as Velocity has it
-		i += int64(n)
-	}
-	if i < 0 || i >= int64(n) {
-		return 0, false
-	}
-	return int(i), true
-}
-
-func (r *renderer) member(v, key any) (any, bool, error) {
-	switch v := v.(type) {
-	case *List:
-		if i, ok := index(key, len(v.Items)); ok {
-			return v.Items[i], true, nil
-		}
-		return nil, false, nil
-	case *Map:
-		k, err := r.text(key)
-		if err != nil {
-			return nil, false, err
-		}
-		x, ok := v.Get(k)
-		return x, ok, nil
-	}
-	if s, ok := key.(string); ok {
-		return r.property(v, s)
-	}
-	return nil, false, nil
-}
-
-// property is $v.name: a key of a map, or what a getter gives.
-func (r *renderer) property(v any, name string) (any, bool, error) {
-	switch v := v.(type) {
-	case *Map:
-		if x, ok := v.Get(name); ok {
-			return x, true, nil
-		}
-		if name == "empty" {
-			return v.Len() == 0, true, nil
-		}
-		return nil, false, nil
-	case *List:
-		if name == "empty" {
-			return len(v.Items) == 0, true, nil
-		}
-	case string:
-		switch name {
-		case "empty":
-			return v == "", true, nil
-		case "blank":
-			return strings.TrimSpace(v) == "", true, nil
-		}
-	case *entry:
-		switch name {
-		case "key":
-			return v.key, true, nil
-		case "value":
-			return v.m.value(v.key), true, nil
-		}
-	case *loop:
-		switch name {
-		case "index":
-			return int64(v.index), true, nil
-		case "count":
-			return int64(v.index + 1), true, nil
-		case "hasNext":
-			return v.index+1 < v.size, true, nil
-		case "first":
-			return v.index == 0, true, nil
-		case "last":
-			return v.index+1 == v.size, true, nil
-		case "parent":
-			return v.parent, v.parent != nil, nil
-		case "topmost":
-			for v.parent != nil {
-				v = v.parent
-			}
-			return v, true, nil
-		}
-	case inputObject:
-		if name == "body" {
-			return r.in.Body, true, nil
-		}
-	}
-	return nil, false, nil
 }

@@ -3,7 +3,6 @@ package vtl
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math"
 	"math/big"
 	"strconv"
@@ -119,17 +118,26 @@ var errNesting = errors.New("values nest too deeply")
 
 // number is the value of a number's text: whole ones are exact, others doubles.
 func number(s string) any {
-	if !strings.ContainsAny(s, ".eE") {
-		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
-			return i
-		}
-		if len(s) < 1000 {
-			if b, ok := new(big.Int).SetString(s, 10); ok {
-				return b
-			}
+	if strings.ContainsAny(s, ".eE") {
+		return decimal(s)
+	}
+	return wholeNumber(s)
+}
+
+func wholeNumber(s string) any {
+	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return i
+	}
+	if len(s) < 1000 {
+		if b, ok := new(big.Int).SetString(s, 10); ok {
+			return b
 		}
 	}
-	f, _ := strconv.ParseFloat(s, 64)
+	return decimal(s)
+}
+
+func decimal(s string) any {
+	f, _ := strconv.ParseFloat(s, 64) // ErrRange: infinite
 	return f
 }
 
@@ -141,14 +149,13 @@ func (r *renderer) text(v any) (string, error) {
 	case string:
 		return v, nil
 	case *block:
-		return r.captured(v)
+		return r.capture(v.body)
 	}
-	var b printer
-	b.left = r.limits.Output
-	if err := b.java(v, 0); err != nil {
+	p := printer{most: r.limits.Output}
+	if err := p.java(v, 0); err != nil {
 		return "", err
 	}
-	return b.String(), nil
+	return string(p.out), nil
 }
 
 // Text is how Java prints a value that is no macro's; one that is too large is empty.
@@ -159,30 +166,38 @@ func Text(v any) string {
 	case string:
 		return v
 	}
-	var b printer
-	b.left = DefaultOutput
-	if b.java(v, 0) != nil {
+	p := printer{most: DefaultOutput}
+	if p.java(v, 0) != nil {
 		return ""
 	}
-	return b.String()
+	return string(p.out)
 }
 
-// printer writes values, up to a number of bytes.
+// printer appends values to a text of so many bytes at most.
 type printer struct {
-	strings.Builder
-	left int
+	out  []byte
+	most int
 }
 
 var errOutput = errors.New("the output is larger than it may be")
 
 func (p *printer) put(s string) error {
-	if p.left -= len(s); p.left < 0 {
+	if len(p.out)+len(s) > p.most {
 		return errOutput
 	}
-	p.WriteString(s)
+	p.out = append(p.out, s...)
 	return nil
 }
 
+// check is asked behind what is small, or bounded by what is there.
+func (p *printer) check() error {
+	if len(p.out) > p.most {
+		return errOutput
+	}
+	return nil
+}
+
+// java appends a value as Java prints it.
 func (p *printer) java(v any, depth int) error {
 	if depth > maxNesting {
 		return errNesting
@@ -193,154 +208,127 @@ func (p *printer) java(v any, depth int) error {
 	case string:
 		return p.put(v)
 	case bool:
-		return p.put(strconv.FormatBool(v))
+		p.out = strconv.AppendBool(p.out, v)
 	case int64:
-		return p.put(strconv.FormatInt(v, 10))
+		p.out = strconv.AppendInt(p.out, v, 10)
 	case *big.Int:
-		return p.put(v.String())
+		p.out = v.Append(p.out, 10)
 	case float64:
-		return p.put(javaDouble(v))
+		p.out = appendDouble(p.out, v)
 	case *List:
 		if v.JSON {
 			return p.json(v, depth)
 		}
-		if err := p.put("["); err != nil {
-			return err
-		}
+		p.out = append(p.out, '[')
 		for i, x := range v.Items {
 			if i > 0 {
-				if err := p.put(", "); err != nil {
-					return err
-				}
+				p.out = append(p.out, ", "...)
 			}
 			if err := p.java(x, depth+1); err != nil {
 				return err
 			}
 		}
-		return p.put("]")
+		p.out = append(p.out, ']')
 	case *Map:
 		if v.silent {
 			return nil
 		}
-		if err := p.put("{"); err != nil {
-			return err
-		}
+		p.out = append(p.out, '{')
 		for i, k := range v.keys {
 			if i > 0 {
-				if err := p.put(", "); err != nil {
-					return err
-				}
+				p.out = append(p.out, ", "...)
 			}
-			if err := p.put(k + "="); err != nil {
-				return err
-			}
-			if err := p.java(v.values[i], depth+1); err != nil {
+			if err := p.member(k, v.values[i], depth); err != nil {
 				return err
 			}
 		}
-		return p.put("}")
+		p.out = append(p.out, '}')
 	case *entry:
-		if err := p.put(v.key + "="); err != nil {
-			return err
-		}
-		return p.java(v.m.value(v.key), depth+1)
+		return p.member(v.key, v.m.value(v.key), depth)
 	}
-	return p.put("")
+	return p.check()
 }
 
-// json writes a value as JSON.
+func (p *printer) member(key string, v any, depth int) error {
+	if err := p.put(key); err != nil {
+		return err
+	}
+	p.out = append(p.out, '=')
+	return p.java(v, depth+1)
+}
+
+// json appends a value as JSON.
 func (p *printer) json(v any, depth int) error {
 	if depth > maxNesting {
 		return errNesting
 	}
 	switch v := v.(type) {
-	case nil:
-		return p.put("null")
 	case string:
-		return p.put(quoted(v))
+		p.out = appendQuoted(p.out, v)
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return p.put("null")
 		}
-		return p.put(javaDouble(v))
+		p.out = appendDouble(p.out, v)
 	case *List:
-		if err := p.put("["); err != nil {
-			return err
-		}
+		p.out = append(p.out, '[')
 		for i, x := range v.Items {
 			if i > 0 {
-				if err := p.put(","); err != nil {
-					return err
-				}
+				p.out = append(p.out, ',')
 			}
 			if err := p.json(x, depth+1); err != nil {
 				return err
 			}
 		}
-		return p.put("]")
+		p.out = append(p.out, ']')
 	case *Map:
-		if err := p.put("{"); err != nil {
-			return err
-		}
+		p.out = append(p.out, '{')
 		for i, k := range v.keys {
 			if i > 0 {
-				if err := p.put(","); err != nil {
-					return err
-				}
+				p.out = append(p.out, ',')
 			}
-			if err := p.put(quoted(k) + ":"); err != nil {
-				return err
-			}
+			p.out = append(appendQuoted(p.out, k), ':')
 			if err := p.json(v.values[i], depth+1); err != nil {
 				return err
 			}
 		}
-		return p.put("}")
+		p.out = append(p.out, '}')
+	default:
+		return p.java(v, depth)
 	}
-	return p.java(v, depth)
+	return p.check()
 }
 
-// quoted is a text as JSON writes it, letters beyond ASCII as they are.
-func quoted(s string) string {
-	var b strings.Builder
-	b.Grow(len(s) + 2)
-	b.WriteByte('"')
+// appendQuoted appends a text as JSON writes it, letters beyond ASCII as they are.
+func appendQuoted(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	start := 0 // of what is as it was
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			b.WriteRune(r)
-			i += n
+		if ordinary[c] {
+			i++
 			continue
 		}
+		dst = append(dst, s[start:i]...)
+		n := 1
+		short := strings.IndexByte("\"\\\b\f\n\r\t", c)
 		switch {
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c == '\n':
-			b.WriteString(`\n`)
-		case c == '\r':
-			b.WriteString(`\r`)
-		case c == '\t':
-			b.WriteString(`\t`)
-		case c == '\b':
-			b.WriteString(`\b`)
-		case c == '\f':
-			b.WriteString(`\f`)
-		case c < ' ':
-			fmt.Fprintf(&b, `\u%04x`, c)
+		case c >= utf8.RuneSelf:
+			var r rune
+			r, n = utf8.DecodeRuneInString(s[i:])
+			dst = utf8.AppendRune(dst, r)
+		case short >= 0:
+			dst = append(dst, '\\', `"\bfnrt`[short])
 		default:
-			b.WriteByte(c)
+			dst = append(dst, '\\', 'u', '0', '0', '0'+c>>4, "0123456789abcdef"[c&15])
 		}
-		i++
+		i += n
+		start = i
 	}
-	b.WriteByte('"')
-	return b.String()
+	return append(append(dst, s[start:]...), '"')
 }
 
-// javaDouble prints a double as Double.toString does.
-func javaDouble(f float64) string { return string(appendDouble(nil, f)) }
-
+// appendDouble appends a double as Double.toString prints it.
 func appendDouble(dst []byte, f float64) []byte {
 	switch {
 	case math.IsNaN(f):
@@ -375,12 +363,11 @@ func appendDouble(dst []byte, f float64) []byte {
 
 // AppendJSON appends a value as JSON; one that nests too deeply, or is too large, as null.
 func AppendJSON(dst []byte, v any) []byte {
-	var b printer
-	b.left = DefaultOutput
-	if b.json(v, 0) != nil {
+	p := printer{dst, len(dst) + DefaultOutput}
+	if p.json(v, 0) != nil {
 		return append(dst, "null"...)
 	}
-	return append(dst, b.String()...)
+	return p.out
 }
 
 // Clone is a copy that shares nothing which a template can change; nil of nil.

@@ -215,6 +215,47 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// What a template puts into $context stays what it was while others are rendered in the
+// memory that the rendering had.
+func TestContextKeeps(t *testing.T) {
+	t.Parallel()
+	const body = `{"o":{"name":"Bo","list":[1.5,{"k":"v"}]},"l":[{"a":"b"},["c",12345]]}`
+	other, err := vtl.Parse("$input.path('$..*') #foreach($i in $input.path('$.*'))$i#foreach($j in $i)$j#end#end")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const h = "#set($h = $context.requestOverride.header)#set($o = $input.path('$.o'))"
+	for template, want := range map[string]string{
+		"#set($context.requestOverride.header.x = $input.path('$.o'))": `{"x":{"name":"Bo","list":[1.5,{"k":"v"}]}}`,
+		h + "#set($h['x'] = $o.list)":                                  `{"x":[1.5,{"k":"v"}]}`,
+		h + "$!h.put('x', $o)":                                         `{"x":{"name":"Bo","list":[1.5,{"k":"v"}]}}`,
+		h + "$!h.putIfAbsent('x', $o.list)":                            `{"x":[1.5,{"k":"v"}]}`,
+		h + "$!h.putAll($o)":                                           `{"name":"Bo","list":[1.5,{"k":"v"}]}`,
+		h + "#set($h.x = [])$!h.x.add($o)":                             `{"x":[{"name":"Bo","list":[1.5,{"k":"v"}]}]}`,
+		h + "#set($h.x = [])$!h.x.add(0, $o)":                          `{"x":[{"name":"Bo","list":[1.5,{"k":"v"}]}]}`,
+		h + "#set($h.x = [])$!h.x.addAll($input.path('$.l'))":          `{"x":[{"a":"b"},["c",12345]]}`,
+		h + "#set($h.x = [1])$!h.x.set(0, $o.list)":                    `{"x":[[1.5,{"k":"v"}]]}`,
+		h + "#set($h.x = [1])#set($h.x[0] = $o.list[1])":               `{"x":[{"k":"v"}]}`,
+		h + "#set($h.x = $util.parseJson('{\"a\":[{\"b\":1000}]}'))":   `{"x":{"a":[{"b":1000}]}}`,
+		h + "#macro(m $a)#set($a.x = $o.list)#end#m($h)":               `{"x":[1.5,{"k":"v"}]}`,
+		h + "#foreach($i in $input.path('$.l'))#set($h.x = $i)#end":    `{"x":["c",12345]}`,
+		h + "#evaluate('#set($h.x = {\"y\": $o})')":                    `{"x":{"y":{"name":"Bo","list":[1.5,{"k":"v"}]}}}`,
+	} {
+		in := input(body)
+		render(t, template, in)
+		for range 4 {
+			if _, err := other.Render(nil, input(`{"a":[{"secret":"s","t":[2.5,{"u":["v"]}]},{"w":[[],{}]}],"b":{"c":{"d":{"e":99999}}}}`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		override, _ := in.Context.Get("requestOverride")
+		got, _ := override.(*vtl.Map).Get("header")
+		if s := string(vtl.AppendJSON(nil, got)); s != want {
+			t.Errorf("%s\nkeeps %s\nnot   %s", template, s, want)
+		}
+	}
+}
+
 // Whatever a template is, it is compiled or refused, and rendered within its bounds.
 func FuzzTemplate(f *testing.F) {
 	for _, s := range []string{"#foreach($i in $input.path('$.l'))$i.a #if($i > 1)x#else y#end#end", "#macro(m $a)$a#end#m(\"$x\")", "#set($a = {'b': [1..3]})$a.b[1].c()",
@@ -234,6 +275,11 @@ func FuzzTemplate(f *testing.F) {
 		}
 		if len(out) == 0 || out[0] != 'x' {
 			t.Fatal("what was there before is lost")
+		}
+		in = input(body)
+		in.Limits = vtl.Limits{Output: 10_000, Iterations: 20, Steps: 5_000}
+		if again, err2 := p.Render([]byte("x"), in); string(again) != string(out) || (err2 == nil) != (err == nil) {
+			t.Fatalf("%q, %v, then %q, %v", out, err, again, err2)
 		}
 	})
 }

@@ -22,8 +22,10 @@ var ErrWork = errors.New("the path leads through too many values")
 
 // Tree reads and makes values.
 type Tree interface {
-	// Object gives the keys of an object, in order, and its values.
-	Object(v any) (keys []string, get func(string) (any, bool), ok bool)
+	// Object gives the keys of an object, in order.
+	Object(v any) (keys []string, ok bool)
+	// Member gives the value of an object's key; it is called with objects alone.
+	Member(v any, key string) (any, bool)
 	// Array gives the members of an array.
 	Array(v any) (items []any, ok bool)
 	// List makes an array.
@@ -38,7 +40,11 @@ type Path struct {
 	function string // at its end; "": none
 	args     []operand
 	definite bool
+	straight bool
 }
+
+// Straight says that the path is nothing but names and places in arrays.
+func (p *Path) Straight() bool { return p.straight }
 
 type kind int
 
@@ -157,6 +163,7 @@ func (p *parser) path() (*Path, error) {
 		}
 		out.steps = append(out.steps, s)
 	}
+	out.straight = out.definite
 	// Several names at the end make one object of them.
 	if n := len(out.steps); n > 0 && out.steps[n-1].kind == names && len(out.steps[n-1].names) > 1 && !out.steps[n-1].deep {
 		out.definite = true
@@ -560,11 +567,47 @@ func (f *finder) spend(n int) error {
 // Find gives what the path leads to in root. ok is false when a path to one place leads
 // nowhere. budget bounds the values that are looked at.
 func (p *Path) Find(t Tree, root any, budget int) (v any, ok bool, err error) {
+	if p.straight {
+		return p.walk(t, root, &budget)
+	}
 	f := &finder{t, root, budget}
 	return f.find(p, root)
 }
 
+// walk goes a straight path from v.
+func (p *Path) walk(t Tree, v any, budget *int) (any, bool, error) {
+	for i := range p.steps {
+		s := &p.steps[i]
+		if *budget--; *budget < 0 {
+			return nil, false, ErrWork
+		}
+		if s.kind == names {
+			if _, ok := t.Object(v); !ok {
+				return nil, false, nil
+			}
+			var ok bool
+			if v, ok = t.Member(v, s.names[0]); !ok {
+				return nil, false, nil
+			}
+			continue
+		}
+		items, _ := t.Array(v)
+		at := s.indexes[0]
+		if at < 0 {
+			at += len(items)
+		}
+		if at < 0 || at >= len(items) {
+			return nil, false, nil
+		}
+		v = items[at]
+	}
+	return v, true, nil
+}
+
 func (f *finder) find(p *Path, from any) (v any, ok bool, err error) {
+	if p.straight {
+		return p.walk(f.t, from, &f.budget)
+	}
 	at := []any{from}
 	for i := range p.steps {
 		var next []any
@@ -608,9 +651,9 @@ func (f *finder) step(s *step, v any, out []any, last bool, depth int) ([]any, e
 					return nil, err
 				}
 			}
-		} else if keys, get, ok := f.t.Object(v); ok {
+		} else if keys, ok := f.t.Object(v); ok {
 			for _, k := range keys {
-				x, _ := get(k)
+				x, _ := f.t.Member(v, k)
 				if out, err = f.step(s, x, out, last, depth+1); err != nil {
 					return nil, err
 				}
@@ -621,15 +664,14 @@ func (f *finder) step(s *step, v any, out []any, last bool, depth int) ([]any, e
 	items, array := f.t.Array(v)
 	switch s.kind {
 	case names:
-		_, get, ok := f.t.Object(v)
-		if !ok {
+		if _, ok := f.t.Object(v); !ok {
 			return out, nil
 		}
 		if len(s.names) > 1 && last { // one object of them
 			return append(out, chosen(f.t, v, s.names)), nil
 		}
 		for _, n := range s.names {
-			if x, ok := get(n); ok {
+			if x, ok := f.t.Member(v, n); ok {
 				out = append(out, x)
 			}
 		}
@@ -637,9 +679,9 @@ func (f *finder) step(s *step, v any, out []any, last bool, depth int) ([]any, e
 		if array {
 			return append(out, items...), f.spend(len(items))
 		}
-		if keys, get, ok := f.t.Object(v); ok {
+		if keys, ok := f.t.Object(v); ok {
 			for _, k := range keys {
-				x, _ := get(k)
+				x, _ := f.t.Member(v, k)
 				out = append(out, x)
 			}
 			return out, f.spend(len(keys))
@@ -685,7 +727,7 @@ func (f *finder) step(s *step, v any, out []any, last bool, depth int) ([]any, e
 			}
 			return out, nil
 		}
-		if _, _, ok := f.t.Object(v); ok {
+		if _, ok := f.t.Object(v); ok {
 			yes, err := s.test.holds(f, v)
 			if err != nil {
 				return nil, err
@@ -707,10 +749,9 @@ func chosen(t Tree, v any, names []string) any {
 	if c, ok := t.(Chooser); ok {
 		return c.Choose(v, names)
 	}
-	_, get, _ := t.Object(v)
 	var out []any
 	for _, n := range names {
-		if x, ok := get(n); ok {
+		if x, ok := t.Member(v, n); ok {
 			out = append(out, x)
 		}
 	}
@@ -830,7 +871,7 @@ func (t compare) holds(f *finder, at any) (bool, error) {
 		n := -1
 		if items, ok := f.t.Array(a); ok {
 			n = len(items)
-		} else if keys, _, ok := f.t.Object(a); ok {
+		} else if keys, ok := f.t.Object(a); ok {
 			n = len(keys)
 		} else if s, ok := a.(string); ok {
 			n = len([]rune(s))
@@ -947,7 +988,7 @@ func (f *finder) call(p *Path, v any) (any, bool, error) {
 		case array:
 			return int64(len(items)), true, nil
 		default:
-			if keys, _, ok := f.t.Object(v); ok {
+			if keys, ok := f.t.Object(v); ok {
 				return int64(len(keys)), true, nil
 			}
 			if s, ok := v.(string); ok {
@@ -956,7 +997,7 @@ func (f *finder) call(p *Path, v any) (any, bool, error) {
 		}
 		return nil, false, nil
 	case "keys":
-		keys, _, ok := f.t.Object(v)
+		keys, ok := f.t.Object(v)
 		if !ok {
 			return nil, false, nil
 		}

@@ -13,17 +13,22 @@ import (
 // plain reads what encoding/json decodes, with keys sorted.
 type plain struct{}
 
-func (plain) Object(v any) ([]string, func(string) (any, bool), bool) {
+func (plain) Object(v any) ([]string, bool) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, nil, false
+		return nil, false
 	}
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
 	}
 	sort.Strings(keys)
-	return keys, func(k string) (any, bool) { x, ok := m[k]; return x, ok }, true
+	return keys, true
+}
+
+func (plain) Member(v any, key string) (any, bool) {
+	x, ok := v.(map[string]any)[key]
+	return x, ok
 }
 
 func (plain) Array(v any) ([]any, bool) { l, ok := v.([]any); return l, ok }
