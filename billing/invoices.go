@@ -251,7 +251,21 @@ type Balance struct {
 	Sums     []Sum // of final invoices without top-ups, by currency
 	Owed     []Sum // beyond those, as of now; Invoices is how many there would be
 	Money    []Money
+	Prepaid  []Prepaid
 	Unbilled []Unbilled // billable calls that nobody is charged for
+}
+
+// Prepaid is what became in a month of the money on developers' wallets of one currency, as
+// the ledger has it: Before, PaidIn and Granted without Spent and Expired are Left.
+type Prepaid struct {
+	Currency string
+	Digits   int
+	Before   int64 // on wallets when the month began, without what is owed to them; so is Left
+	PaidIn   int64 // by top-ups, less what went back
+	Granted  int64 // less what was revoked
+	Spent    int64 // on invoices, less what was given back
+	Expired  int64
+	Left     int64 // when the month ended, or now
 }
 
 // Money is what became of a month's final invoices in one currency. Credited, Paid,
@@ -328,6 +342,9 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 		for i := range out.Money {
 			out.Money[i].Digits, _ = model.MinorDigits(out.Money[i].Currency)
 		}
+		if out.Prepaid, err = prepaidOf(ctx, tx, s.Tenant, begin, end); err != nil {
+			return err
+		}
 		bills, err := compute(ctx, tx, question{tenant: s.Tenant, seller: BySeller, month: begin, gen: everything})
 		if err != nil {
 			return err
@@ -336,6 +353,27 @@ func (b *Billing) Balance(ctx context.Context, s Scope, month time.Time) (out Ba
 		out.Unbilled, err = unbilled(ctx, tx, s.Tenant, begin)
 		return err
 	})
+	return out, err
+}
+
+// prepaidOf adds up the ledger of a tenant's developers.
+func prepaidOf(ctx context.Context, tx pgx.Tx, tenant uint32, begin, end time.Time) ([]Prepaid, error) {
+	rows, err := tx.Query(ctx, `
+		select w.currency, 0, coalesce(sum(e.amount) filter (where t.at < $2 and e.account in ('credit', 'owed')), 0)::bigint,
+			coalesce(-sum(e.amount) filter (where t.at >= $2 and e.account = 'paid-in'), 0)::bigint,
+			coalesce(-sum(e.amount) filter (where t.at >= $2 and e.account = 'granted'), 0)::bigint,
+			coalesce(sum(e.amount) filter (where t.at >= $2 and e.account = 'spent'), 0)::bigint,
+			coalesce(sum(e.amount) filter (where t.at >= $2 and e.account = 'expired'), 0)::bigint,
+			coalesce(sum(e.amount) filter (where e.account in ('credit', 'owed')), 0)::bigint
+		from wallet w join ledger_transaction t using (tenant_id, wallet_id) join ledger_entry e using (tenant_id, wallet_id, transaction_id)
+		where w.tenant_id = $1 and w.developer_id is not null and t.at < $3 group by 1 order by 1`, tenant, begin, end)
+	if err != nil {
+		return nil, err
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Prepaid])
+	for i := range out {
+		out[i].Digits, _ = model.MinorDigits(out[i].Currency)
+	}
 	return out, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -222,6 +223,24 @@ func TestWallet(t *testing.T) {
 	}
 	if names := b.broken(); names != "" {
 		t.Errorf("%s do not hold", names)
+	}
+	// Months of the reconciliation follow on one another, and lead to what wallets have.
+	var left int64
+	for m := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); !m.After(b.now); m = m.AddDate(0, 1, 0) {
+		bal, err := b.Balance(b.ctx, b.scope(), m)
+		b.must(err)
+		for _, x := range bal.Prepaid {
+			if x.Currency != "EUR" {
+				continue
+			}
+			if x.Before != left || x.Before+x.PaidIn+x.Granted-x.Spent-x.Expired != x.Left {
+				t.Errorf("%s: %+v after %d", m, x, left)
+			}
+			left = x.Left
+		}
+	}
+	if want := one[int64](b, `select sum(balance - owed)::bigint from wallet where developer_id is not null and currency = 'EUR'`); left != want || want == 0 {
+		t.Errorf("%d is left of what was prepaid, wallets have %d", left, want)
 	}
 	b.exec(`update wallet set balance = balance + 1`)
 	if names := b.broken(); names != "I10 " {

@@ -316,8 +316,12 @@ func (r *Rail) takeOverInvoice(ctx context.Context, g *push, si *stripe.Invoice)
 		err = r.bookFailure(ctx, g, si)
 	case stripe.InvoiceStatusPaid:
 		if err = r.bookPaid(ctx, g, si); err == nil && si.Charge != nil {
+			var lost int64
 			if err = r.bookBack(ctx, g, si); err == nil {
-				err = r.bookDisputes(ctx, g, si.Charge)
+				lost, err = r.bookDisputes(ctx, g, si.Charge)
+			}
+			if err == nil {
+				err = r.feeBack(ctx, g, si.Charge, lost)
 			}
 		}
 	case stripe.InvoiceStatusVoid, stripe.InvoiceStatusUncollectible:
@@ -410,7 +414,7 @@ func (r *Rail) bookPaid(ctx context.Context, g *push, si *stripe.Invoice) error 
 }
 
 // bookBack books what Stripe paid back: where too much was paid first, then to the
-// head, of which it becomes a credit note. Of the operator's share goes back as much.
+// head, of which it becomes a credit note.
 func (r *Rail) bookBack(ctx context.Context, g *push, si *stripe.Invoice) error {
 	l := &stripe.RefundListParams{ListParams: list(ctx, g.account), Charge: &si.Charge.ID}
 	it := r.api.Refunds.List(l)
@@ -428,10 +432,7 @@ func (r *Rail) bookBack(ctx context.Context, g *push, si *stripe.Invoice) error 
 			return err
 		}
 	}
-	if it.Err() != nil {
-		return it.Err()
-	}
-	return r.feeBack(ctx, g, si.Charge)
+	return it.Err()
 }
 
 // returned is what went back of a payment, and under which reference it is booked.
@@ -475,14 +476,15 @@ func (r *Rail) eachPart(ctx context.Context, g *push, back returned, book func(*
 	return nil
 }
 
-// bookDisputes takes over how disputes of a payment stand.
-func (r *Rail) bookDisputes(ctx context.Context, g *push, ch *stripe.Charge) error {
+// bookDisputes takes over how disputes of a payment stand, and says how much of it is lost,
+// in Stripe's units.
+func (r *Rail) bookDisputes(ctx context.Context, g *push, ch *stripe.Charge) (lost int64, err error) {
 	known := false
 	for _, m := range g.members() {
 		known = known || m.Disputed > 0
 	}
 	if !ch.Disputed && !known { // what was won is disputed no more
-		return nil
+		return 0, nil
 	}
 	it := r.api.Disputes.List(&stripe.DisputeListParams{ListParams: list(ctx, g.account), Charge: &ch.ID})
 	for it.Next() {
@@ -495,16 +497,19 @@ func (r *Rail) bookDisputes(ctx context.Context, g *push, ch *stripe.Charge) err
 		if d.EvidenceDetails != nil && d.EvidenceDetails.DueBy > 0 && state == model.DisputeOpen {
 			b.AnswerBy = time.Unix(d.EvidenceDetails.DueBy, 0)
 		}
+		if state == model.DisputeLost {
+			lost += d.Amount
+		}
 		err := r.eachPart(ctx, g, returned{"dispute:" + d.ID, string(d.Currency), d.Amount}, func(m *model.InvoiceDetail, amount int64) error {
 			b.Amount = amount
 			_, err := r.books.Dispute(ctx, scopeOf(g.tenant, g.inv.Seller), atStripe, m.ID, b)
 			return err
 		})
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return it.Err()
+	return lost, it.Err()
 }
 
 // disputeState is how a dispute stands in the words of the books; empty: it is only asked
@@ -521,16 +526,18 @@ func disputeState(s stripe.DisputeStatus) string {
 	return ""
 }
 
-// feeBack gives back of the operator's share as much as was paid back of the payment.
-func (r *Rail) feeBack(ctx context.Context, g *push, ch *stripe.Charge) error {
-	if g.account == "" || ch.AmountRefunded == 0 || ch.ApplicationFee == nil || ch.ApplicationFeeAmount == 0 {
+// feeBack gives back of the operator's share as much as was paid back of the payment, and
+// as the bank took back in disputes that were lost.
+func (r *Rail) feeBack(ctx context.Context, g *push, ch *stripe.Charge, disputed int64) error {
+	back := min(ch.AmountRefunded+disputed, ch.Amount)
+	if g.account == "" || back == 0 || ch.ApplicationFee == nil || ch.ApplicationFeeAmount == 0 {
 		return nil
 	}
 	fee, err := r.api.ApplicationFees.Get(ch.ApplicationFee.ID, &stripe.ApplicationFeeParams{Params: on(ctx, "", "")})
 	if err != nil {
 		return err
 	}
-	want := feeShare(fee.Amount, ch.AmountRefunded, ch.Amount)
+	want := feeShare(fee.Amount, back, ch.Amount)
 	more := want - fee.AmountRefunded
 	if more <= 0 {
 		return nil

@@ -2,6 +2,7 @@ package stripe_test
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -157,7 +158,7 @@ func TestStripeTax(t *testing.T) {
 // credited, once.
 func TestDisputes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "")
+	r := newRig(t, "10")
 	tenant := r.newTenant("111111111111")
 	seller := billing.Scope{Tenant: tenant}
 	account := r.connect(tenant)
@@ -185,6 +186,15 @@ func TestDisputes(t *testing.T) {
 		if again, err := r.books.Dispute(r.ctx, seller, by, id, model.Dispute{ID: inv.Disputes[0].ID, Amount: 2500, State: model.DisputeOpen, At: r.now()}); again || err != nil {
 			t.Errorf("what ended is open again: %v, %v", again, err)
 		}
+	}
+	// Of what was lost the operator gives its share back, once, however often it is looked at.
+	var left []float64
+	for _, f := range r.at("", "/v1/application_fees")["data"].([]any) {
+		fee := f.(map[string]any)
+		left = append(left, fee["amount"].(float64)-fee["amount_refunded"].(float64))
+	}
+	if slices.Sort(left); !slices.Equal(left, []float64{0, 250}) {
+		t.Errorf("of the operator's shares of the one that was lost and of the one that was won are left %v", left)
 	}
 }
 
