@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"runtime/debug"
-	"strconv"
 	"strings"
 
 	"tollgate/gateway/accesslog"
@@ -270,7 +269,6 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 			if sub == nil || sub.terms != s.Terms {
 				sub = &subscription{id: s.ID, ledger: cmp.Or(s.Ledger, s.ID), tenant: cfg.Tenant, terms: s.Terms,
 					plan: g.reg.planRef(planKey{cfg.Tenant, s.PlanID})}
-				sub.bucket.Share(g.shares, limit.BucketID("plan "+strconv.FormatUint(s.ID, 10)))
 				g.reg.subs[s.ID] = sub
 			}
 			if s.Spend != "" || sub.spend.Load() != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -161,18 +162,18 @@ type key struct {
 // its buckets and its quota live as long as it does, through every change of the
 // plan.
 type subscription struct {
-	keys    int // that have it; only where changes are applied
-	id      uint64
-	ledger  uint64 // of its quota
-	tenant  uint32
-	terms   uint32
 	plan    *planRef
 	applied atomic.Pointer[plan] // the form that bucket, quota and methods have
+	bucket  atomic.Pointer[limit.Bucket]
 	quota   atomic.Pointer[limit.Quota]
 	spend   atomic.Pointer[spending] // nil: no money bounds its calls
+	id      uint64
+	tenant  uint32
+	terms   uint32
+	ledger  uint64 // of its quota
 	mu      sync.Mutex
 	methods map[methodOf]*limit.Bucket
-	bucket  limit.Bucket
+	keys    int // that have it; only where changes are applied
 }
 
 // spending is what a subscription's money reaches for.
@@ -213,20 +214,29 @@ func (s *subscription) sync(g *Gateway, p *plan) {
 	if old == p {
 		return
 	}
-	now := nowNano()
-	if p.throttle == nil {
-		s.bucket.Lift()
-	} else {
-		s.bucket.Set(*p.throttle, now)
+	b, q, own := s.bucket.Load(), s.quota.Load(), &limit.Quota{}
+	if p.throttle != nil && b == nil { // not before: a node has many keys that never call
+		if b = new(limit.Bucket); p.quota != nil && q == nil {
+			a := &limit.Account{}
+			b, own = &a.Bucket, &a.Quota
+		}
+		b.Share(g.shares, limit.BucketID("plan "+strconv.FormatUint(s.id, 10)))
+	}
+	switch {
+	case p.throttle != nil:
+		b.Set(*p.throttle, nowNano())
+		s.bucket.Store(b)
+	case b != nil:
+		b.Lift()
 	}
 	s.methods = nil
-	q := s.quota.Load()
 	switch {
 	case p.quota == nil && q != nil:
 		s.quota.Store(nil)
 		q.Close()
 	case p.quota != nil && q == nil:
-		s.quota.Store(g.leaser.Quota(s.tenant, s.ledger))
+		g.leaser.Open(own, s.tenant, s.ledger)
+		s.quota.Store(own)
 	case p.quota != nil && old != nil && (old.quota == nil || *old.quota != *p.quota):
 		q.Reset()
 	}

@@ -57,31 +57,29 @@ func BenchmarkQuotaAndThrottle(b *testing.B) {
 			defer func() { _ = l.Stop(b.Context()) }()
 			s := NewShares()
 			s.SetNodes(c.nodes)
-			type sub struct { // as a subscription has them
-				quota  *Quota
-				bucket Bucket
-			}
-			subs := make([]sub, keys)
+			subs := make([]*Account, keys) // as subscriptions have them
 			for i := range subs {
-				subs[i].quota = l.Quota(1, uint64(i))
-				subs[i].bucket.Share(s, uint64(i))
-				subs[i].bucket.Set(model.Throttle{Rate: 1e6, Burst: 1e6}, 0)
-				if _, r := subs[i].quota.Take(b.Context(), time.Now()); r != Admitted {
+				a := &Account{}
+				subs[i] = a
+				l.Open(&a.Quota, 1, uint64(i))
+				a.Bucket.Share(s, uint64(i))
+				a.Bucket.Set(model.Throttle{Rate: 1e6, Burst: 1e6}, 0)
+				if _, r := a.Quota.Take(b.Context(), time.Now()); r != Admitted {
 					b.Fatal(r)
 				}
-				subs[i].bucket.Take(0)
+				a.Bucket.Take(0)
 			}
 			now, at := time.Now(), int64(time.Hour)
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				k := &subs[int(order[i&(1<<20-1)])*c.calling/keys*(keys/c.calling)]
+				k := subs[int(order[i&(1<<20-1)])*c.calling/keys*(keys/c.calling)]
 				i++
-				k.quota.Warm(&k.bucket)
-				if _, r, _ := k.quota.Try(now); r != Admitted {
+				k.Quota.Warm(&k.Bucket)
+				if _, r, _ := k.Quota.Try(now); r != Admitted {
 					b.Fatal(r)
 				}
-				if !k.bucket.Take(at) {
+				if !k.Bucket.Take(at) {
 					b.Fatal("throttled")
 				}
 			}
