@@ -58,6 +58,17 @@ func BucketID(name string) uint64 {
 	return binary.BigEndian.Uint64(h[:])
 }
 
+// Bucket is a new one whose limit all nodes of s keep together. It has cache lines of its
+// own: many calls at once may draw on it.
+func (s *Shares) Bucket(id uint64) *Bucket {
+	b := &struct {
+		Bucket
+		_ [32]byte
+	}{}
+	b.Share(s, id)
+	return &b.Bucket
+}
+
 // Share has the bucket's limit kept by all nodes of s together. It is called before
 // the bucket's first Set.
 func (b *Bucket) Share(s *Shares, id uint64) { b.shares, b.id = s, id }
