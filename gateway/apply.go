@@ -263,7 +263,6 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 			continue
 		}
 		k := &key{num: cfg.Num, tenant: cfg.Tenant, hash: h, enabled: cfg.Enabled}
-		k.subs = k.only[:0]
 		for _, s := range cfg.Subscriptions {
 			sub := g.reg.subs[s.ID]
 			if sub == nil || sub.terms != s.Terms {
@@ -274,7 +273,7 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 			if s.Spend != "" || sub.spend.Load() != nil {
 				sub.bound(g, s.Spend)
 			}
-			k.subs = append(k.subs, sub)
+			k.subscribe(sub)
 			sub.keys++
 		}
 		g.dropSubs(old)
@@ -293,7 +292,8 @@ func (g *Gateway) dropSubs(old *key) {
 	if old == nil {
 		return
 	}
-	for _, s := range old.subs {
+	for i := 0; old.sub(i) != nil; i++ {
+		s := old.sub(i)
 		if s.keys--; s.keys > 0 {
 			continue
 		}
@@ -400,8 +400,7 @@ func (r *registry) stageBucket(cfg *model.StageConfig, m *method, shares *limit.
 	}
 	b := r.buckets[k]
 	if b == nil {
-		b = &limit.Bucket{}
-		b.Share(shares, limit.BucketID(fmt.Sprint("stage method ", k.stage, k.method)))
+		b = shares.Bucket(limit.BucketID(fmt.Sprint("stage method ", k.stage, k.method)))
 		r.buckets[k] = b
 	}
 	b.Set(*t, http1.Now())

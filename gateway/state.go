@@ -48,9 +48,10 @@ type tenant struct {
 	share     *calllog.Tenant
 	suspended atomic.Bool
 	caps      atomic.Pointer[model.Caps]
-	bucket    limit.Bucket
 	// credentials are what its integrations sign with, by name; nil: none.
 	credentials atomic.Pointer[map[string]*credential]
+	_           [64]byte // every call writes to what follows, and reads what is before
+	bucket      limit.Bucket
 	inFlight    limit.Gauge
 	// authorizations are what its Lambda authorizers said.
 	authorizations authCache
@@ -148,14 +149,36 @@ type planStage struct {
 }
 
 // key is an API key, immutable; a change makes a new one with the same
-// subscriptions.
+// subscriptions. It is as large as a cache line.
 type key struct {
-	subs    []*subscription
-	only    [1]*subscription // where subs lies for a key with one plan: no cache line of its own
+	first   *subscription
+	more    *[]*subscription // after the first; nil: none, as with most keys
 	num     uint32
 	tenant  uint32
-	enabled bool
 	hash    [32]byte
+	enabled bool
+}
+
+// sub is the key's i-th subscription; nil: it has no so many.
+func (k *key) sub(i int) *subscription {
+	switch {
+	case i == 0:
+		return k.first
+	case k.more == nil || i > len(*k.more):
+		return nil
+	}
+	return (*k.more)[i-1]
+}
+
+func (k *key) subscribe(s *subscription) {
+	switch {
+	case k.first == nil:
+		k.first = s
+	case k.more == nil:
+		k.more = &[]*subscription{s}
+	default:
+		*k.more = append(*k.more, s)
+	}
 }
 
 // subscription is the use of a plan by a key, or by all keys of an app together:
@@ -214,13 +237,16 @@ func (s *subscription) sync(g *Gateway, p *plan) {
 	if old == p {
 		return
 	}
-	b, q, own := s.bucket.Load(), s.quota.Load(), &limit.Quota{}
+	b, q, own := s.bucket.Load(), s.quota.Load(), (*limit.Quota)(nil)
 	if p.throttle != nil && b == nil { // not before: a node has many keys that never call
-		if b = new(limit.Bucket); p.quota != nil && q == nil {
+		id := limit.BucketID("plan " + strconv.FormatUint(s.id, 10))
+		if p.quota != nil && q == nil {
 			a := &limit.Account{}
 			b, own = &a.Bucket, &a.Quota
+			b.Share(g.shares, id)
+		} else {
+			b = g.shares.Bucket(id)
 		}
-		b.Share(g.shares, limit.BucketID("plan "+strconv.FormatUint(s.id, 10)))
 	}
 	switch {
 	case p.throttle != nil:
@@ -235,6 +261,9 @@ func (s *subscription) sync(g *Gateway, p *plan) {
 		s.quota.Store(nil)
 		q.Close()
 	case p.quota != nil && q == nil:
+		if own == nil {
+			own = &limit.Quota{}
+		}
 		g.leaser.Open(own, s.tenant, s.ledger)
 		s.quota.Store(own)
 	case p.quota != nil && old != nil && (old.quota == nil || *old.quota != *p.quota):
@@ -267,8 +296,7 @@ func (s *subscription) methodBucket(ps *planStage, m *method, g *Gateway, now in
 		if s.methods == nil {
 			s.methods = map[methodOf]*limit.Bucket{}
 		}
-		b = &limit.Bucket{}
-		b.Share(g.shares, limit.BucketID(fmt.Sprint("plan method ", s.id, of.stage.name, of.key)))
+		b = g.shares.Bucket(limit.BucketID(fmt.Sprint("plan method ", s.id, of.stage.name, of.key)))
 		b.Set(t, now)
 		s.methods[of] = b
 	}

@@ -409,7 +409,8 @@ func (c *call) apiKey(x *http1.Exchange) kind {
 		}
 		return invalidKey
 	}
-	for _, s := range k.subs {
+	for i := 0; k.sub(i) != nil; i++ {
+		s := k.sub(i)
 		p := s.plan.Load()
 		if p == nil {
 			continue
