@@ -56,8 +56,9 @@ const (
 	// would overflow and is cut to it.
 	most = 1e9
 	// levelBits of a bucket's level are units. Above them is a version that every change
-	// of its fill raises, so that who has read a fill cannot draw by it from the next: the
-	// fill needs no memory of its own, where a call would have to look for it.
+	// of its fill raises, so that who has read a fill cannot draw by it from the next (a call
+	// would have to stand still between two instructions for exactly 2^18 changes): the fill
+	// needs no memory of its own, where a call would have to look for it.
 	levelBits = 46
 	levelMask = 1<<levelBits - 1
 	// changing stands in place of the units while a fill is exchanged.

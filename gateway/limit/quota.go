@@ -43,7 +43,8 @@ const (
 	// unlimitedFor is how long an answer without quota and window is believed.
 	unlimitedFor = time.Minute
 	// leftBits of what a quota holds are units. Above them is a version that every lease
-	// raises, so that a late call cannot spend what is not its window's.
+	// raises, so that a late call cannot spend what is not its window's (it would have to
+	// stand still between two instructions for exactly 2^20 leases).
 	leftBits = 44
 	leftMask = 1<<leftBits - 1
 	// shut stands in place of the units where there is no lease.
