@@ -24,7 +24,6 @@ const (
 	minSegment    = headerSize + slotSize*64
 	defaultSize   = 64 << 20
 	segmentGlob   = "seg-*"
-	populateStep  = 1 << 20 // bytes that the kernel is asked for at once
 	segmentFormat = "seg-%02x-%08x"
 )
 
@@ -144,9 +143,8 @@ func (s *segment) release() error {
 func (s *segment) populate(from, upTo uint64) {
 	s.use.Lock()
 	defer s.use.Unlock()
-	a, b := s.pages(from, upTo)
-	for ; s.mem != nil && a < b; a += populateStep {
-		populate(s.mem[a:min(a+populateStep, b)])
+	if a, b := s.pages(from, upTo); s.mem != nil && a < b {
+		populate(s.mem[a:b])
 	}
 }
 
