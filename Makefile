@@ -105,7 +105,7 @@ bench: build postgres bench-meter ## compare with nginx, haproxy and caddy on th
 
 .PHONY: bench-meter
 bench-meter: postgres ## what quota, throttle, meter and template cost a call, and how fast usage goes in beside COPY
-	@go test -run '^$$' -bench 'QuotaAndThrottle|BenchmarkAppend$$|BenchmarkOrder' -benchmem ./gateway/limit ./gateway/journal ./gateway/vtl | grep -E '^(pkg|Benchmark)'
+	@go test -run '^$$' -bench 'QuotaAndThrottle|BenchmarkAppend(Paced)?$$|BenchmarkOrder' -benchmem ./gateway/limit ./gateway/journal ./gateway/vtl | grep -E '^(pkg|Benchmark)'
 	@go test -run '^$$' -bench 'Ingest' -benchtime 20x ./billing/intake | grep -E '^(pkg|Benchmark)'
 
 .PHONY: fault

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"runtime/debug"
-	"strconv"
 	"strings"
 
 	"tollgate/gateway/accesslog"
@@ -264,20 +263,18 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 			continue
 		}
 		k := &key{num: cfg.Num, tenant: cfg.Tenant, hash: h, enabled: cfg.Enabled}
-		k.subs = k.only[:0]
 		for _, s := range cfg.Subscriptions {
 			sub := g.reg.subs[s.ID]
 			of := subscription{id: s.ID, ledger: cmp.Or(s.Ledger, s.ID), tenant: cfg.Tenant, terms: s.Terms,
 				plan: g.reg.planRef(planKey{cfg.Tenant, s.PlanID})}
 			if sub == nil || !sub.same(&of) {
 				sub = &of
-				sub.bucket.Share(g.shares, limit.BucketID("plan "+strconv.FormatUint(s.ID, 10)))
 				g.reg.subs[s.ID] = sub
 			}
 			if s.Spend != "" || sub.spend.Load() != nil {
 				sub.bound(g, s.Spend)
 			}
-			k.subs = append(k.subs, sub)
+			k.subscribe(sub)
 			sub.keys++
 		}
 		g.dropSubs(old)
@@ -296,7 +293,8 @@ func (g *Gateway) dropSubs(old *key) {
 	if old == nil {
 		return
 	}
-	for _, s := range old.subs {
+	for i := 0; old.sub(i) != nil; i++ {
+		s := old.sub(i)
 		if s.keys--; s.keys > 0 {
 			continue
 		}
@@ -403,8 +401,7 @@ func (r *registry) stageBucket(cfg *model.StageConfig, m *method, shares *limit.
 	}
 	b := r.buckets[k]
 	if b == nil {
-		b = &limit.Bucket{}
-		b.Share(shares, limit.BucketID(fmt.Sprint("stage method ", k.stage, k.method)))
+		b = shares.Bucket(limit.BucketID(fmt.Sprint("stage method ", k.stage, k.method)))
 		r.buckets[k] = b
 	}
 	b.Set(*t, http1.Now())

@@ -107,7 +107,7 @@ func (c *call) appendLimits(dst []byte, x *http1.Exchange) []byte {
 		case c.hard:
 			l.throttle("rate", *c.plan.throttle, c.counted.Left, int64(c.counted.After), c.kind == throttled)
 		case !c.plan.exact.Hard:
-			t, left, after := c.sub.bucket.Left(http1.Now())
+			t, left, after := c.sub.bucket.Load().Left(http1.Now())
 			l.throttle("rate", t, left, after, c.kind == throttled)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -47,9 +48,10 @@ type tenant struct {
 	share     *calllog.Tenant
 	suspended atomic.Bool
 	caps      atomic.Pointer[model.Caps]
-	bucket    limit.Bucket
 	// credentials are what its integrations sign with, by name; nil: none.
 	credentials atomic.Pointer[map[string]*credential]
+	_           [64]byte // every call writes to what follows, and reads what is before
+	bucket      limit.Bucket
 	inFlight    limit.Gauge
 	// authorizations are what its Lambda authorizers said.
 	authorizations authCache
@@ -147,32 +149,54 @@ type planStage struct {
 }
 
 // key is an API key, immutable; a change makes a new one with the same
-// subscriptions.
+// subscriptions. It is as large as a cache line.
 type key struct {
-	subs    []*subscription
-	only    [1]*subscription // where subs lies for a key with one plan: no cache line of its own
+	first   *subscription
+	more    *[]*subscription // after the first; nil: none, as with most keys
 	num     uint32
 	tenant  uint32
-	enabled bool
 	hash    [32]byte
+	enabled bool
+}
+
+// sub is the key's i-th subscription; nil: it has no so many.
+func (k *key) sub(i int) *subscription {
+	switch {
+	case i == 0:
+		return k.first
+	case k.more == nil || i > len(*k.more):
+		return nil
+	}
+	return (*k.more)[i-1]
+}
+
+func (k *key) subscribe(s *subscription) {
+	switch {
+	case k.first == nil:
+		k.first = s
+	case k.more == nil:
+		k.more = &[]*subscription{s}
+	default:
+		*k.more = append(*k.more, s)
+	}
 }
 
 // subscription is the use of a plan by a key, or by all keys of an app together:
 // its buckets and its quota live as long as it does, through every change of the
 // plan.
 type subscription struct {
-	keys    int // that have it; only where changes are applied
-	id      uint64
-	ledger  uint64 // of its quota
-	tenant  uint32
-	terms   uint32
 	plan    *planRef
 	applied atomic.Pointer[plan] // the form that bucket, quota and methods have
+	bucket  atomic.Pointer[limit.Bucket]
 	quota   atomic.Pointer[limit.Quota]
 	spend   atomic.Pointer[spending] // nil: no money bounds its calls
+	id      uint64
+	tenant  uint32
+	terms   uint32
+	ledger  uint64 // of its quota
 	mu      sync.Mutex
 	methods map[methodOf]*limit.Bucket
-	bucket  limit.Bucket
+	keys    int // that have it; only where changes are applied
 }
 
 // same says that s is what o is configured to be. A number alone does not: a restored
@@ -219,20 +243,35 @@ func (s *subscription) sync(g *Gateway, p *plan) {
 	if old == p {
 		return
 	}
-	now := nowNano()
-	if p.throttle == nil {
-		s.bucket.Lift()
-	} else {
-		s.bucket.Set(*p.throttle, now)
+	b, q, own := s.bucket.Load(), s.quota.Load(), (*limit.Quota)(nil)
+	if p.throttle != nil && b == nil { // not before: a node has many keys that never call
+		id := limit.BucketID("plan " + strconv.FormatUint(s.id, 10))
+		if p.quota != nil && q == nil {
+			a := &limit.Account{}
+			b, own = &a.Bucket, &a.Quota
+			b.Share(g.shares, id)
+		} else {
+			b = g.shares.Bucket(id)
+		}
+	}
+	switch {
+	case p.throttle != nil:
+		b.Set(*p.throttle, nowNano())
+		s.bucket.Store(b)
+	case b != nil:
+		b.Lift()
 	}
 	s.methods = nil
-	q := s.quota.Load()
 	switch {
 	case p.quota == nil && q != nil:
 		s.quota.Store(nil)
 		q.Close()
 	case p.quota != nil && q == nil:
-		s.quota.Store(g.leaser.Quota(s.tenant, s.ledger))
+		if own == nil {
+			own = &limit.Quota{}
+		}
+		g.leaser.Open(own, s.tenant, s.ledger)
+		s.quota.Store(own)
 	case p.quota != nil && old != nil && (old.quota == nil || *old.quota != *p.quota):
 		q.Reset()
 	}
@@ -263,8 +302,7 @@ func (s *subscription) methodBucket(ps *planStage, m *method, g *Gateway, now in
 		if s.methods == nil {
 			s.methods = map[methodOf]*limit.Bucket{}
 		}
-		b = &limit.Bucket{}
-		b.Share(g.shares, limit.BucketID(fmt.Sprint("plan method ", s.id, of.stage.name, of.key)))
+		b = g.shares.Bucket(limit.BucketID(fmt.Sprint("plan method ", s.id, of.stage.name, of.key)))
 		b.Set(t, now)
 		s.methods[of] = b
 	}

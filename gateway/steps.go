@@ -409,7 +409,8 @@ func (c *call) apiKey(x *http1.Exchange) kind {
 		}
 		return invalidKey
 	}
-	for _, s := range k.subs {
+	for i := 0; k.sub(i) != nil; i++ {
+		s := k.sub(i)
 		p := s.plan.Load()
 		if p == nil {
 			continue
@@ -422,7 +423,7 @@ func (c *call) apiKey(x *http1.Exchange) kind {
 					s.sync(c.g, p)
 				}
 				if q := s.quota.Load(); q != nil && p.throttle != nil {
-					q.Warm(&s.bucket)
+					q.Warm(s.bucket.Load())
 				}
 				if c.trace != nil {
 					c.trace.say("API Key authorized: it has a usage plan with API Stage %s/%s", c.stage.cfg.APIID, c.stage.cfg.Stage)
@@ -534,7 +535,7 @@ func (c *call) throttleHere(x *http1.Exchange) kind {
 			b[n], whose[n], n = c.run.bucket, stageThrottle, n+1
 		}
 		if c.plan.throttle != nil {
-			b[n], whose[n], n = &c.sub.bucket, "the usage plan's throttle", n+1
+			b[n], whose[n], n = c.sub.bucket.Load(), "the usage plan's throttle", n+1
 		}
 	} else if c.run.bucket != nil {
 		b[n], whose[n], n = c.run.bucket, stageThrottle, n+1

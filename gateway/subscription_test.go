@@ -115,6 +115,28 @@ func TestKeyLeavesSharedSubscription(t *testing.T) {
 	}
 }
 
+// A key may have several plans: the one with the call's stage counts, whichever place it has.
+func TestKeyOfSeveralPlans(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.deploy("d1", echo(t), "!GET /k")
+	s := r.shared(1, model.PlanConfig{})
+	for _, id := range []string{"x", "y"} {
+		r.p.tell(t, model.Changes{Plans: []model.PlanConfig{{ID: id, Tenant: tenantNum}}})
+	}
+	x, y, p := model.SubscriptionConfig{ID: 7, PlanID: "x"}, model.SubscriptionConfig{ID: 8, PlanID: "y"}, model.SubscriptionConfig{ID: 1, PlanID: "p"}
+	for i, subs := range [][]model.SubscriptionConfig{{p, x, y}, {x, p, y}, {x, y, p}, {x, y}, {x}, {}} {
+		want := 403
+		if i < 3 {
+			want = 200
+		}
+		r.p.tell(t, model.Changes{Keys: []model.KeyConfig{s.config(0, subs...)}})
+		if got, _, body := r.call("GET", "/k", s.values[0]); got != want {
+			t.Errorf("subscriptions %v: %d %s, want %d", subs, got, body, want)
+		}
+	}
+}
+
 // A subscription that continues another at a new price goes on with its quota:
 // what was used is used, what the node held is not lost, and calls are recorded
 // under the price they were made at.

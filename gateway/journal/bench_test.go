@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -14,6 +15,28 @@ func BenchmarkAppend(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkAppendPaced is what an append costs as calls come, 50,000 a second: then every
+// page is written to disk, and taken away until it is written to again, while it fills.
+func BenchmarkAppendPaced(b *testing.B) {
+	j := open(b, Options{SegmentBytes: 64 << 20, Shards: 1})
+	r := sample(time.Now())
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	var took []time.Duration
+	for b.Loop() {
+		<-tick.C
+		began := time.Now()
+		for range 50 {
+			if err := j.Append(j.Begin(0), &r); err != nil {
+				b.Fatal(err)
+			}
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2])/50, "ns/record")
 }
 
 func BenchmarkAppendParallel(b *testing.B) {

@@ -55,7 +55,9 @@ func (j *Journal) syncLoop() {
 		}
 		var appended uint64
 		for _, s := range j.shards {
+			was := s.durable
 			appended += s.sync()
+			s.ahead(s.durable - was)
 		}
 		if int64(appended-j.ledger.sealedRecords()) >= sealRecords {
 			select {

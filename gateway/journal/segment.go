@@ -139,13 +139,25 @@ func (s *segment) release() error {
 	return errors.Join(os.NewSyscallError("munmap", err), s.file.Close())
 }
 
+// populate readies the pages between two positions for writing, as far as they are whole.
+func (s *segment) populate(from, upTo uint64) {
+	s.use.Lock()
+	defer s.use.Unlock()
+	if a, b := s.pages(from, upTo); s.mem != nil && a < b {
+		populate(s.mem[a:b])
+	}
+}
+
+// pages is what of the mapping is between two positions, in whole pages from the first's on.
+func (s *segment) pages(from, upTo uint64) (a, b uint64) {
+	page := uint64(os.Getpagesize())
+	return (headerSize + (from-s.base)*slotSize) / page * page, (headerSize + (upTo-s.base)*slotSize) / page * page
+}
+
 // forget drops the pages between two positions from this process's memory; they
 // stay in the page cache, and in the file.
 func (s *segment) forget(from, upTo uint64) {
-	page := uint64(os.Getpagesize())
-	a := (headerSize + (from-s.base)*slotSize) / page * page
-	b := (headerSize + (upTo-s.base)*slotSize) / page * page
-	if b > a {
+	if a, b := s.pages(from, upTo); b > a {
 		_ = unix.Madvise(s.mem[a:b], unix.MADV_DONTNEED)
 	}
 }

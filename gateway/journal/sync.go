@@ -47,6 +47,22 @@ func (s *shard) sync() uint64 {
 	return pos
 }
 
+// mostAhead bounds the records that pages are readied for at once: half a million calls a
+// second. What comes faster for a while would have many readied in vain.
+const mostAhead = 1 << 13
+
+// ahead readies the pages that the next records go to, for as many as came since the last
+// sync. Else one call in 64 waits until the kernel has given it a page, at times until a
+// transaction of the file system is over, and the calls of its shard wait behind it. Pages
+// ready before they are needed would be written in vain, and taken away again, by the next
+// sync: where few calls come, nothing is done.
+func (s *shard) ahead(records uint64) {
+	s.mu.Lock()
+	g, from := s.cur, s.pos
+	s.mu.Unlock()
+	g.populate(from, min(from+min(records, mostAhead), g.end()))
+}
+
 // rewrite replaces a segment whose pages the disk refused: after a failed sync
 // the kernel may count them clean, so a second sync of the same file proves
 // nothing. The mapping still holds every record.

@@ -100,6 +100,59 @@ func TestBucketDoesNotDrift(t *testing.T) {
 	}
 }
 
+// A bucket that is used for weeks moves its base time and again: then too it holds its
+// burst and no more, and a token comes when it is due.
+func TestBucketRebase(t *testing.T) {
+	for _, th := range []model.Throttle{{Rate: 1e9, Burst: 3}, {Rate: 8, Burst: 40}, {Rate: 0.5, Burst: 1}, {Rate: 2, Burst: 20_000}} {
+		b := NewBucket(th, 0)
+		b.Take(0)
+		const slack = 4 // ns: units that a nanosecond is no multiple of
+		token := int64(1e9 / th.Rate)
+		for now := int64(1e15); now < 3e15; now += 5 * 3600e9 {
+			n := 0
+			for n <= th.Burst && b.Take(now) {
+				n++
+			}
+			if n != th.Burst || b.Take(now-token) || b.Take(now+token-slack) || !b.Take(now+token+slack) {
+				t.Fatalf("%+v: %d tokens at %d, or the next was not on time", th, n, now)
+			}
+		}
+		if v := b.level.Load() >> levelBits; v < 10 {
+			t.Errorf("%+v: %d versions in three weeks", th, v)
+		}
+	}
+}
+
+// Many callers see the base move, and limits change to and fro: nobody draws by one fill
+// from another.
+func TestBucketVersions(t *testing.T) {
+	b := NewBucket(model.Throttle{Burst: 1}, 0)
+	const hour = 3600e9
+	small, large := model.Throttle{Rate: 1e9, Burst: 1000}, model.Throttle{Rate: 1, Burst: 1000}
+	b.Set(small, hour) // refills the bucket wholly from one round to the next
+	for round := range int64(200) {
+		now := (round + 1) * 6 * hour
+		var n atomic.Int64
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				for i := range 500 {
+					if b.Take(now) {
+						n.Add(1)
+					}
+					if g == 0 && i%50 == 0 {
+						b.Set([]model.Throttle{large, small}[i/50%2], now)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if round > 0 && n.Load() != 1000 {
+			t.Fatalf("round %d: admitted %d of 1000", round, n.Load())
+		}
+	}
+}
+
 // What model.Throttle would refuse neither overflows nor opens the bucket.
 func TestBucketOutOfBounds(t *testing.T) {
 	for _, th := range []model.Throttle{{Rate: math.NaN()}, {Rate: -1}, {Burst: -5}, {Rate: 1, Burst: math.MinInt}} {
@@ -108,7 +161,7 @@ func TestBucketOutOfBounds(t *testing.T) {
 		}
 	}
 	b := NewBucket(model.Throttle{Rate: math.Inf(1), Burst: math.MaxInt}, 0)
-	if f := b.fill.Load(); !b.Take(1e18) || f.poured(horizon) <= 0 || f.capacity != 2e9 {
+	if f := b.fill(); !b.Take(1e18) || f.poured(horizon) <= 0 || f.capacity != 2e9 {
 		t.Errorf("an endless throttle: %+v", f)
 	}
 }
@@ -170,8 +223,8 @@ func TestBucketSet(t *testing.T) {
 	}
 	b = NewBucket(model.Throttle{Rate: 1e9, Burst: 1_000_000_000}, 0)
 	b.Set(model.Throttle{Rate: 0.0001, Burst: 1_000_000_000}, 0)
-	if f := b.fill.Load(); f.taken.Load() != 0 {
-		t.Errorf("a full bucket is not full after Set: %d of %d units taken", f.taken.Load(), f.capacity)
+	if taken := b.level.Load() & levelMask; taken != 0 {
+		t.Errorf("a full bucket is not full after Set: %d of %d units taken", taken, b.fill().capacity)
 	}
 }
 
@@ -180,13 +233,12 @@ func TestBucketSetKeepsFill(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, c := throttles().Draw(t, "old"), throttles().Draw(t, "new")
 		b := NewBucket(a, 0)
-		f := b.fill.Load()
-		f.taken.Store(rapid.Int64Range(0, f.capacity).Draw(t, "taken"))
+		b.level.Store(uint64(rapid.Int64Range(0, b.fill().capacity).Draw(t, "taken")))
 		now := rapid.Int64Range(0, 1e12).Draw(t, "now")
 		held := func() float64 {
-			f := b.fill.Load()
+			f := b.fill()
 			in := f.poured(now)
-			return float64(in+f.capacity-max(in, f.taken.Load())) / float64(f.token)
+			return float64(in+f.capacity-max(in, int64(b.level.Load()&levelMask))) / float64(f.token)
 		}
 		was := held()
 		b.Set(c, now)
@@ -201,14 +253,15 @@ func TestRefundUndoesTake(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		th := throttles().Draw(t, "throttle")
 		b := NewBucket(th, 0)
-		f := b.fill.Load()
+		f := b.fill()
 		now := rapid.Int64Range(0, 1e12).Draw(t, "now")
-		f.taken.Store(rapid.Int64Range(0, f.poured(now)+f.capacity).Draw(t, "taken"))
-		before := max(f.taken.Load(), f.poured(now))
+		b.level.Store(uint64(rapid.Int64Range(0, f.poured(now)+f.capacity).Draw(t, "taken")))
+		level := func() int64 { return max(int64(b.level.Load()&levelMask), f.poured(now)) }
+		before := level()
 		if b.Take(now) {
 			b.Refund(now)
 		}
-		if got := max(f.taken.Load(), f.poured(now)); got != before {
+		if got := level(); got != before {
 			t.Fatalf("level %d before, %d after", before, got)
 		}
 	})
@@ -289,9 +342,15 @@ func TestGauge(t *testing.T) {
 	}
 }
 
+// What a call needs of an account lies in two cache lines, one for each; and an account
+// fills a size class of the allocator, which begins with a line.
 func TestPadding(t *testing.T) {
-	if a, b, c := unsafe.Sizeof(Bucket{}), unsafe.Sizeof(fill{}), unsafe.Sizeof(Gauge{}); a != 64 || b != 64 || c != 64 {
-		t.Errorf("sizes %d, %d, %d: not a cache line each", a, b, c)
+	var a Account
+	if b, e := unsafe.Offsetof(a.Bucket.whole), unsafe.Offsetof(a.Quota)%64+unsafe.Offsetof(a.Quota.exhausted); b > 80 || e > 64 {
+		t.Errorf("hot until %d and %d", b, e)
+	}
+	if a, b, g := unsafe.Sizeof(a), unsafe.Sizeof(Bucket{}), unsafe.Sizeof(Gauge{}); a != 256 || b != 96 || g != 64 {
+		t.Errorf("sizes %d, %d, %d", a, b, g)
 	}
 }
 

@@ -97,9 +97,10 @@ func TestWindowWhenClockSetBack(t *testing.T) {
 		g.mu.Lock()
 		g.out[tomorrow], g.held[fmt.Sprint("a", tomorrow)] = 8, 8
 		g.mu.Unlock()
-		l := &lease{start: from.UnixNano(), end: to.UnixNano()}
-		l.left.Store(8)
-		q.lease.Store(l)
+		q.mu.Lock()
+		q.drop()
+		q.enter(from.UnixNano(), to.UnixNano(), 0, 8, 20)
+		q.mu.Unlock()
 
 		if n, last := drain(t, q); n != 0 || last != Exceeded {
 			t.Errorf("%d calls beyond the day's quota, then %d", n, last)

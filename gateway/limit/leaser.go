@@ -51,21 +51,30 @@ func NewLeaser(boot string, lease LeaseFunc) *Leaser {
 // Quota is a subscription's quota on this node. It asks for nothing before its
 // first call.
 func (l *Leaser) Quota(tenant uint32, subscription uint64) *Quota {
-	return l.open(tenant, ledgerKey{subscription, model.LedgerQuota})
+	q := &Quota{}
+	l.Open(q, tenant, subscription)
+	return q
+}
+
+// Open makes a zero q what Quota returns.
+func (l *Leaser) Open(q *Quota, tenant uint32, subscription uint64) {
+	l.open(q, tenant, ledgerKey{subscription, model.LedgerQuota})
 }
 
 // Money is the calls that a subscription's money reaches for, on this node; else as
 // Quota.
 func (l *Leaser) Money(tenant uint32, subscription uint64) *Quota {
-	return l.open(tenant, ledgerKey{subscription, model.LedgerSpend})
+	q := &Quota{}
+	l.open(q, tenant, ledgerKey{subscription, model.LedgerSpend})
+	return q
 }
 
-func (l *Leaser) open(tenant uint32, of ledgerKey) *Quota {
-	q := &Quota{leaser: l, tenant: tenant, ledger: of, want: firstWant}
+func (l *Leaser) open(q *Quota, tenant uint32, of ledgerKey) {
+	q.leaser, q.tenant, q.ledger, q.want = l, tenant, of, firstWant
+	q.held.Store(shut)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.quotas[of] = append(l.quotas[of], q)
-	return q
 }
 
 func (l *Leaser) forget(q *Quota) {
@@ -98,7 +107,9 @@ func (l *Leaser) Recall(r model.Recall) {
 	qs := slices.Clone(l.quotas[of])
 	l.mu.Unlock()
 	if len(qs) == 0 {
-		qs = []*Quota{{leaser: l, tenant: r.Tenant, ledger: of, closed: true}}
+		q := &Quota{leaser: l, tenant: r.Tenant, ledger: of, closed: true}
+		q.held.Store(shut)
+		qs = append(qs, q)
 	}
 	for _, q := range qs {
 		q.recall(r.WindowStart.UnixNano())

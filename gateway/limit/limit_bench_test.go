@@ -28,26 +28,18 @@ func BenchmarkQuotaAndThrottle(b *testing.B) {
 		order[i] = uint32(rand.IntN(keys))
 	}
 	b.Run("memory", func(b *testing.B) {
-		type line struct {
-			next *line
-			_    [56]byte
+		type block struct {
+			bucket, quota [8]int
+			_             [16]int
 		}
-		var chains [2][]*line // as deep as a quota and a bucket
-		for c := range chains {
-			for range keys {
-				chains[c] = append(chains[c], &line{next: &line{}})
-			}
+		blocks := make([]*block, keys)
+		for i := range blocks {
+			blocks[i] = &block{}
 		}
-		i, n := 0, 0
+		i := 0
 		for b.Loop() {
-			k := order[i&(1<<20-1)]
-			i++
-			if chains[0][k].next.next == nil && chains[1][k].next.next == nil {
-				n++
-			}
-		}
-		if n == 0 {
-			b.Fatal("nothing was read")
+			k := blocks[order[i&(1<<20-1)]]
+			i += 1 + k.bucket[0] + k.quota[0] // as calls do, the next one waits for this
 		}
 	})
 	for _, c := range []struct{ nodes, calling int }{{1, 4096}, {3, 4096}, {1, keys}, {3, keys}} {
@@ -57,31 +49,29 @@ func BenchmarkQuotaAndThrottle(b *testing.B) {
 			defer func() { _ = l.Stop(b.Context()) }()
 			s := NewShares()
 			s.SetNodes(c.nodes)
-			type sub struct { // as a subscription has them
-				quota  *Quota
-				bucket Bucket
-			}
-			subs := make([]sub, keys)
+			subs := make([]*Account, keys) // as subscriptions have them
 			for i := range subs {
-				subs[i].quota = l.Quota(1, uint64(i))
-				subs[i].bucket.Share(s, uint64(i))
-				subs[i].bucket.Set(model.Throttle{Rate: 1e6, Burst: 1e6}, 0)
-				if _, r := subs[i].quota.Take(b.Context(), time.Now()); r != Admitted {
+				a := &Account{}
+				subs[i] = a
+				l.Open(&a.Quota, 1, uint64(i))
+				a.Bucket.Share(s, uint64(i))
+				a.Bucket.Set(model.Throttle{Rate: 1e6, Burst: 1e6}, 0)
+				if _, r := a.Quota.Take(b.Context(), time.Now()); r != Admitted {
 					b.Fatal(r)
 				}
-				subs[i].bucket.Take(0)
+				a.Bucket.Take(0)
 			}
 			now, at := time.Now(), int64(time.Hour)
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				k := &subs[int(order[i&(1<<20-1)])*c.calling/keys*(keys/c.calling)]
+				k := subs[int(order[i&(1<<20-1)])*c.calling/keys*(keys/c.calling)]
 				i++
-				k.quota.Warm(&k.bucket)
-				if _, r, _ := k.quota.Try(now); r != Admitted {
+				k.Quota.Warm(&k.Bucket)
+				if _, r, _ := k.Quota.Try(now); r != Admitted {
 					b.Fatal(r)
 				}
-				if !k.bucket.Take(at) {
+				if !k.Bucket.Take(at) {
 					b.Fatal("throttled")
 				}
 			}

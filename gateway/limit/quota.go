@@ -42,59 +42,46 @@ const (
 	lastRecall     = 64 * time.Millisecond
 	// unlimitedFor is how long an answer without quota and window is believed.
 	unlimitedFor = time.Minute
-	// endless is what a lease without quota holds.
-	endless = 1 << 62
+	// leftBits of what a quota holds are units. Above them is a version that every lease
+	// raises, so that a late call cannot spend what is not its window's (it would have to
+	// stand still between two instructions for exactly 2^20 leases).
+	leftBits = 44
+	leftMask = 1<<leftBits - 1
+	// shut stands in place of the units where there is no lease.
+	shut = leftMask
+	// endless is what a lease without quota holds; it is never asked to be filled up.
+	endless = 1 << (leftBits - 1)
+	never   = -1
 )
 
 // Quota is the part of one subscription's quota, or of what its money reaches for, that
-// this node holds. Calls draw
-// from the current lease with one atomic step; a Leaser fetches more before it
-// is empty, and calls that find nothing wait for the fetch in flight.
+// this node holds: a lease of some units of one window. Calls draw from it with one atomic
+// step; a Leaser fetches more before it is empty, and calls that find nothing wait for the
+// fetch in flight. What a call needs lies together at the beginning.
 type Quota struct {
-	lease  atomic.Pointer[lease]
-	leaser *Leaser
-	tenant uint32
-	ledger ledgerKey
+	held      atomic.Uint64 // the lease's version and the units left: see leftBits
+	start     atomic.Int64  // of the window, unix nanoseconds
+	end       atomic.Int64  // of the window, exclusive
+	low       atomic.Int64  // ask for more when left is not above; never: the plan has no quota, and units are not counted
+	exhausted atomic.Int64  // until which the ledger has no more, as pace says; 0: it may have
+	askAt     atomic.Int64  // before which not to ask for more, as pace says
+	limit     atomic.Int64  // of the window; without quota until when that is believed, as pace says: a clock that is set back makes no minute longer
+	elsewhere atomic.Int64  // units that other nodes hold or nobody, at the last answer
+	leaser    *Leaser
+	ledger    ledgerKey
+	tenant    uint32
+	want      int32 // units to ask for
 
-	mu      sync.Mutex
-	flight  *flight // the request in flight; nil: none
-	stale   bool    // the plan has changed since it was sent: its answer is not to be used
-	want    int64
-	granted time.Time // when the ledger last granted units
-	backoff time.Duration
-	retry   int64 // before which nothing is asked after a failure, as pace says
-	back    giveBack
-	closed  bool
-
-	recalled bool        // the ledger waits to hear what is held
-	dry      time.Time   // when it began to recall for us; zero: it does not
-	pause    *time.Timer // then the request in flight is sent again; nil: it is sent or queued
-	pauses   time.Duration
+	mu       sync.Mutex
+	flight   *flight // the request in flight; nil: none
+	granted  int64   // when the ledger last granted units, as pace says; 0: it has not
+	retry    int64   // before which nothing is asked after a failure, as pace says
+	back     giveBack
+	stale    bool // the plan has changed since the request was sent: its answer is not to be used
+	closed   bool
+	recalled bool  // the ledger waits to hear what is held
+	backoff  int32 // nanoseconds, lastBackoff at most
 }
-
-// lease is what is left of one window's units on this node. It is never reused
-// for another window, so a late call cannot spend what is not its window's.
-type lease struct {
-	left      atomic.Int64 // below 0: shut, take from and give to another
-	low       atomic.Int64 // ask for more when left is not above
-	askAt     atomic.Int64 // before which not to ask for more, as pace says
-	end       int64        // of the window, unix nanoseconds, exclusive
-	until     int64        // as pace says, exclusive, without quota: a clock that is set back makes no minute longer
-	exhausted atomic.Int64 // until which the ledger has no more, as pace says; 0: it may have
-	start     int64        // of the window
-	limit     atomic.Int64 // of the window; below 0: the plan has no quota, and units are not counted
-	elsewhere atomic.Int64 // units that other nodes hold or nobody, at the last answer
-}
-
-func (l *lease) free() bool { return l.limit.Load() < 0 }
-
-// covers says that units of the lease are for calls at now. A clock that is set back across
-// the beginning of a window is in the one before, whose units may be used up.
-func (q *Quota) covers(l *lease, now time.Time) bool {
-	return l.spans(now.UnixNano()) && (l.until == 0 || q.pace(now) < l.until)
-}
-
-func (l *lease) spans(t int64) bool { return l.start <= t && t < l.end }
 
 // flight is one request for units and the calls that wait for it. What it
 // brings is theirs first: otherwise calls that come later could keep a waiting
@@ -104,15 +91,16 @@ type flight struct {
 	since    time.Time
 	waiting  int64
 	units    int64 // put aside for those who waited
-	lease    *lease
+	of       Unit  // what each of them is
+
+	dry    time.Time   // when the ledger began to recall for us; zero: it does not
+	pause  *time.Timer // then the request is sent again; nil: it is sent or queued
+	pauses time.Duration
 }
 
 // pace is now for what only waits a while: a wall clock that is set back must not make
 // anybody wait for as long. Windows go by the wall clock. It is never 0, which says never.
 func (q *Quota) pace(now time.Time) int64 { return int64(now.Sub(q.leaser.started)) + 1 }
-
-// shut is what left is set to so that nobody can draw from a lease again.
-const shut = math.MinInt64 / 2
 
 // giveBack is units of one window to be returned to the ledger.
 type giveBack struct {
@@ -121,21 +109,18 @@ type giveBack struct {
 }
 
 // Unit is what an admitted call has drawn, to be given back with Refund if the
-// call is refused later. It belongs to one window.
-type Unit struct{ lease *lease }
+// call is refused later. It belongs to one window. The zero Unit is nothing.
+type Unit struct {
+	start, end int64 // of the window; 0: no units are counted
+}
+
+// covers says that the unit is for calls at t. A clock that is set back across the beginning
+// of a window is in the one before, whose units may be used up.
+func (u Unit) covers(t int64) bool { return u.start <= t && t < u.end }
 
 // Warm reads what Try and the bucket's Take are about to need, so that the memory's
 // latencies overlap: with 100,000 keys in use none of it is in a cache.
-func (q *Quota) Warm(b *Bucket) (warmed int64) {
-	f := b.fill.Load()
-	if l := q.lease.Load(); l != nil {
-		warmed = l.left.Load()
-	}
-	if f != nil {
-		warmed += f.taken.Load()
-	}
-	return warmed
-}
+func (q *Quota) Warm(b *Bucket) (warmed uint64) { return q.held.Load() + b.level.Load() }
 
 // Take draws a unit for a call at now, the wall clock. It waits, no longer than
 // patience or ctx, only when this node holds nothing and may still get some.
@@ -148,67 +133,88 @@ func (q *Quota) Take(ctx context.Context, now time.Time) (Unit, Result) {
 
 // Try is Take without waiting: ok is false when Take would wait.
 func (q *Quota) Try(now time.Time) (u Unit, r Result, ok bool) {
-	// covers, where a call costs too much.
-	if l := q.lease.Load(); l != nil && l.spans(now.UnixNano()) && (l.until == 0 || q.pace(now) < l.until) {
-		if left, ok := l.take(); ok {
-			if left <= l.low.Load() && q.pace(now) >= l.askAt.Load() {
-				q.top(l, now)
-			}
-			return Unit{l}, Admitted, true
+	u, was, ok := q.draw(now)
+	if ok {
+		if left := int64(was&leftMask) - 1; left <= q.low.Load() && q.pace(now) >= q.askAt.Load() {
+			q.top(now)
 		}
-		if until := l.exhausted.Load(); until > 0 && q.pace(now) < until {
+		return u, Admitted, true
+	}
+	if was&leftMask == 0 {
+		until := q.exhausted.Load()
+		if until > 0 && q.pace(now) < until && q.same(was) {
 			return Unit{}, Exceeded, true
 		}
 	}
 	return Unit{}, Unavailable, false
 }
 
-func (l *lease) take() (left int64, ok bool) {
+// draw takes a unit of the window that now is in. was is what was held before; shut:
+// nothing for now.
+func (q *Quota) draw(now time.Time) (u Unit, was uint64, ok bool) {
+	t := now.UnixNano()
 	for {
-		n := l.left.Load()
-		if n <= 0 {
-			return n, false
-		}
-		if l.left.CompareAndSwap(n, n-1) {
-			return n - 1, true
+		was = q.held.Load()
+		low := q.low.Load()
+		u = Unit{q.start.Load(), q.end.Load()}
+		switch {
+		case was&leftMask == shut || !u.covers(t) || low == never && q.pace(now) >= q.limit.Load():
+			return Unit{}, shut, false
+		case was&leftMask == 0:
+			return Unit{}, was, false
+		case q.held.CompareAndSwap(was, was-1): // so the window is still that of u and low
+			if low == never {
+				u = Unit{}
+			}
+			return u, was, true
 		}
 	}
 }
 
-// add gives units to the lease unless it is shut.
-func (l *lease) add(n int64) bool {
+// same says that the lease is the one of which something was held: what was read meanwhile
+// belongs to it.
+func (q *Quota) same(was uint64) bool { return q.held.Load()>>leftBits == was>>leftBits }
+
+// open says that there is a lease. q.mu is held, where the answer is to last.
+func (q *Quota) open() bool { return q.held.Load()&leftMask != shut }
+
+// counted says that there is a lease whose units are counted.
+func (q *Quota) counted() bool { return q.open() && q.low.Load() != never }
+
+// add gives n units to the lease of the window until end, as many as there is room for;
+// none if it is not held any more.
+func (q *Quota) add(n, end int64) (added int64) {
 	for {
-		left := l.left.Load()
-		if left < 0 {
-			return false
+		was := q.held.Load()
+		if was&leftMask == shut || q.end.Load() != end {
+			return 0
 		}
-		if l.left.CompareAndSwap(left, left+n) {
-			return true
+		added = min(n, shut-1-int64(was&leftMask))
+		if q.held.CompareAndSwap(was, was+uint64(added)) {
+			return added
 		}
 	}
 }
 
 // Refund gives a unit back to the window it was drawn from.
 func (q *Quota) Refund(u Unit) {
-	if u.lease == nil || u.lease.add(1) {
+	if u.end == 0 || q.add(1, u.end) == 1 {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !u.lease.free() {
-		q.giveBack(1, u.lease.start, u.lease.end)
-	}
-	if q.back.units > 0 && (q.closed || q.lease.Load() == nil) {
+	q.giveBack(1, u.start, u.end)
+	if q.back.units > 0 && (q.closed || !q.open()) {
 		q.ask(time.Now())
 	}
 }
 
 // top asks for more units before those held are used up.
-func (q *Quota) top(l *lease, now time.Time) {
+func (q *Quota) top(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.lease.Load() == l && q.flight == nil && !q.closed && q.pace(now) >= max(l.askAt.Load(), q.retry) {
-		l.askAt.Store(math.MaxInt64)
+	if q.counted() && q.flight == nil && !q.closed && q.pace(now) >= max(q.askAt.Load(), q.retry) {
+		q.askAt.Store(math.MaxInt64)
 		q.ask(now)
 	}
 }
@@ -254,7 +260,7 @@ func (q *Quota) claim(f *flight) (Unit, bool) {
 		return Unit{}, false
 	}
 	f.units--
-	return Unit{f.lease}, q.covers(f.lease, time.Now())
+	return f.of, f.of.covers(time.Now().UnixNano())
 }
 
 // try takes a unit, or knows that there is none to be had, or returns the
@@ -267,19 +273,19 @@ func (q *Quota) try() (Unit, Result, *flight) {
 	}
 	now := time.Now()
 	t := q.pace(now)
-	l := q.lease.Load()
-	if l != nil && q.covers(l, now) {
-		if _, ok := l.take(); ok {
-			return Unit{l}, Admitted, nil
-		}
-		if until := l.exhausted.Load(); until > 0 {
+	u, was, ok := q.draw(now)
+	if ok {
+		return u, Admitted, nil
+	}
+	if was&leftMask == 0 {
+		if until := q.exhausted.Load(); until > 0 {
 			if t < until {
 				return Unit{}, Exceeded, nil
 			}
 			if t-until < int64(recheck) || t < q.retry {
 				// Under steady calls the answer of a moment ago holds while
 				// one request goes to see whether it still does.
-				l.exhausted.Store(t + int64(recheck))
+				q.exhausted.Store(t + int64(recheck))
 				if t >= q.retry {
 					q.ask(now)
 				}
@@ -333,7 +339,7 @@ func (q *Quota) request(boot string, now time.Time) model.LeaseRequest {
 	}
 	q.back = giveBack{}
 	if !q.closed && !early && (!q.recalled || q.flight.waiting > 0) {
-		r.Want = max(q.want, min(q.flight.waiting, mostWant))
+		r.Want = max(int64(q.want), min(q.flight.waiting, mostWant))
 	}
 	q.recalled = false
 	r.Held = q.leaser.held(q, r.At)
@@ -342,11 +348,17 @@ func (q *Quota) request(boot string, now time.Time) model.LeaseRequest {
 
 // holds is what is left of a lease that is for calls at t.
 func (q *Quota) holds(t time.Time) int64 {
-	l := q.lease.Load()
-	if l == nil || l.free() || !q.covers(l, t) {
-		return 0
+	for {
+		was := q.held.Load()
+		none := was&leftMask == shut || q.low.Load() == never || !Unit{q.start.Load(), q.end.Load()}.covers(t.UnixNano())
+		switch {
+		case !q.same(was):
+		case none:
+			return 0
+		default:
+			return int64(was & leftMask)
+		}
 	}
-	return max(l.left.Load(), 0)
 }
 
 // answer takes in the reply to a request and wakes those who wait for it.
@@ -361,7 +373,7 @@ func (q *Quota) answer(r model.LeaseRequest, got model.Lease, err error) {
 		return
 	}
 	f := q.flight
-	q.flight, q.dry = nil, time.Time{}
+	q.flight = nil
 	close(f.answered)
 	switch {
 	case err != nil:
@@ -384,33 +396,37 @@ func (q *Quota) answer(r model.LeaseRequest, got model.Lease, err error) {
 // await keeps those who wait waiting while other nodes give back what they hold, and says
 // whether there is still time for it. q.mu is held.
 func (q *Quota) await(now time.Time) bool {
-	if q.dry.IsZero() {
-		q.dry, q.pauses = now, firstRecall
+	f := q.flight
+	if f.dry.IsZero() {
+		f.dry, f.pauses = now, firstRecall
 	}
-	if now.Sub(q.dry) >= recallPatience {
+	if now.Sub(f.dry) >= recallPatience {
 		return false
 	}
-	q.pause = time.AfterFunc(q.pauses, func() {
+	f.pause = time.AfterFunc(f.pauses, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.again()
 	})
-	q.pauses = min(2*q.pauses, lastRecall)
+	f.pauses = min(2*f.pauses, lastRecall)
 	return true
 }
 
+// paused says that the request in flight waits to be sent again. q.mu is held.
+func (q *Quota) paused() bool { return q.flight != nil && q.flight.pause != nil }
+
 // again sends the request that waited. q.mu is held.
 func (q *Quota) again() {
-	if q.pause == nil {
+	if !q.paused() {
 		return // sent by somebody in a hurry
 	}
-	q.pause.Stop()
-	q.pause = nil
+	f := q.flight
+	f.pause.Stop()
+	f.pause = nil
 	if q.leaser.enqueue(q, q.closed) {
 		return
 	}
-	f := q.flight
-	q.flight, q.dry = nil, time.Time{}
+	q.flight = nil
 	close(f.answered)
 	q.failed(time.Now())
 }
@@ -420,7 +436,7 @@ func (q *Quota) again() {
 func (q *Quota) recall(start int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if l := q.lease.Load(); l != nil && !l.free() && l.start == start {
+	if q.counted() && q.start.Load() == start {
 		q.drop()
 		q.want = firstWant
 	}
@@ -436,57 +452,71 @@ func check(r model.LeaseRequest, got model.Lease) error {
 }
 
 func (q *Quota) failed(now time.Time) {
-	q.backoff = min(max(2*q.backoff, firstBackoff), lastBackoff)
-	q.retry = q.pace(now.Add(q.backoff))
-	if l := q.lease.Load(); l != nil {
-		l.askAt.Store(q.retry)
-	}
+	q.backoff = int32(min(max(2*int64(q.backoff), int64(firstBackoff)), int64(lastBackoff)))
+	q.retry = q.pace(now.Add(time.Duration(q.backoff)))
+	q.askAt.Store(q.retry)
 }
 
 // install adds what was granted to the lease of its window, or starts that
 // window's lease.
 func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
-	l := &lease{start: got.WindowStart.UnixNano(), end: got.WindowEnd.UnixNano()}
-	old := q.lease.Load()
+	start, end := got.WindowStart.UnixNano(), got.WindowEnd.UnixNano()
 	switch {
 	case got.Unlimited:
-		l.limit.Store(-1)
-		l.start, l.end = math.MinInt64, now.Add(unlimitedFor).UnixNano()
-		l.until = q.pace(now.Add(unlimitedFor))
-		l.left.Store(endless)
-		q.lease.Store(l)
+		until := now.Add(unlimitedFor)
+		q.enter(math.MinInt64, until.UnixNano(), never, endless, q.pace(until))
 		return
-	case old != nil && !old.free() && old.start == l.start && old.end == l.end:
-		l = old
-		l.exhausted.Store(0)
-		l.askAt.Store(0)
+	case q.counted() && q.start.Load() == start && q.end.Load() == end:
+		q.exhausted.Store(0)
+		q.askAt.Store(0)
 	default:
-		// Where old is of a later window, the clock was set back.
+		// Where the old one is of a later window, the clock was set back.
 		q.drop()
-		q.lease.Store(l)
+		q.enter(start, end, 0, 0, got.Limit)
 	}
-	l.limit.Store(got.Limit)
-	l.elsewhere.Store(got.Elsewhere)
-	f.lease, f.units = l, min(f.waiting, got.Granted)
-	l.add(got.Granted - f.units)
-	l.low.Store(max(got.Granted, l.left.Load()) / 4)
+	q.limit.Store(got.Limit)
+	q.elsewhere.Store(got.Elsewhere)
+	f.of, f.units = Unit{start, end}, min(f.waiting, got.Granted)
+	rest := got.Granted - f.units
+	q.giveBack(rest-q.add(rest, end), start, end)
+	q.low.Store(max(got.Granted, int64(q.held.Load()&leftMask)) / 4)
 	if got.Granted == 0 {
 		until := q.pace(now.Add(recheck))
-		l.exhausted.Store(until)
-		l.askAt.Store(until)
+		q.exhausted.Store(until)
+		q.askAt.Store(until)
 		return
 	}
-	switch since := now.Sub(q.granted); {
-	case q.granted.IsZero():
+	switch since := time.Duration(q.pace(now) - q.granted); {
+	case q.granted == 0:
 	case since < hot:
 		q.want = min(2*q.want, mostWant)
 	case since > cold:
 		q.want = max(q.want/2, firstWant)
 	}
 	if f.waiting > f.units {
-		q.want = min(max(q.want, 2*f.waiting), mostWant)
+		q.want = int32(min(max(int64(q.want), 2*f.waiting), mostWant))
 	}
-	q.granted = now
+	q.granted = q.pace(now)
+}
+
+// enter starts the lease of a window. What was left of the one before is gone. q.mu is
+// held.
+func (q *Quota) enter(start, end, low, left, limit int64) {
+	version, _ := q.leave()
+	q.start.Store(start)
+	q.end.Store(end)
+	q.low.Store(low)
+	q.limit.Store(limit)
+	q.exhausted.Store(0)
+	q.askAt.Store(0)
+	q.held.Store(version | uint64(left))
+}
+
+// leave ends the current lease: nobody can draw from it again. version is that of the
+// next, left what it held. q.mu is held.
+func (q *Quota) leave() (version uint64, left int64) {
+	version = (q.held.Load()>>leftBits + 1) << leftBits
+	return version, int64(q.held.Swap(version|shut) & leftMask)
 }
 
 // giveBack keeps units to be returned with the next request. q.mu is held.
@@ -503,15 +533,18 @@ func (q *Quota) giveBack(n, start, end int64) {
 // Left is the window's limit, what all nodes together have left of it, as far as this one
 // heard last, and when it ends, in unix nanoseconds. ok is false while that is not known.
 func (q *Quota) Left(now time.Time) (limit, left, end int64, ok bool) {
-	l := q.lease.Load()
-	if l == nil || l.free() || !q.covers(l, now) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	of := Unit{q.start.Load(), q.end.Load()}
+	if !q.counted() || !of.covers(now.UnixNano()) {
 		return 0, 0, 0, false
 	}
-	left = max(l.left.Load(), 0) + l.elsewhere.Load()
-	if q.pace(now) < l.exhausted.Load() {
+	limit = q.limit.Load()
+	left = int64(q.held.Load()&leftMask) + q.elsewhere.Load()
+	if q.pace(now) < q.exhausted.Load() {
 		left = 0
 	}
-	return l.limit.Load(), min(left, l.limit.Load()), l.end, true
+	return limit, min(left, limit), of.end, true
 }
 
 // Reset forgets what is known because the plan changed: what is held goes back
@@ -522,7 +555,7 @@ func (q *Quota) Reset() {
 	q.drop()
 	q.stale = q.flight != nil
 	q.retry, q.backoff = 0, 0
-	if q.back.units > 0 || q.pause != nil {
+	if q.back.units > 0 || q.paused() {
 		q.ask(time.Now())
 	}
 }
@@ -537,18 +570,14 @@ func (q *Quota) Close() {
 	q.closed = true
 	q.drop()
 	q.leaser.forget(q)
-	if q.back.units > 0 || q.pause != nil {
+	if q.back.units > 0 || q.paused() {
 		q.ask(time.Now())
 	}
 }
 
-// drop shuts the current lease and gives back what it holds.
+// drop leaves the current lease and gives back what it holds. q.mu is held.
 func (q *Quota) drop() {
-	l := q.lease.Swap(nil)
-	if l == nil {
-		return
-	}
-	if left := l.left.Swap(shut); !l.free() {
-		q.giveBack(left, l.start, l.end)
+	if _, left := q.leave(); left != shut && q.low.Load() != never {
+		q.giveBack(left, q.start.Load(), q.end.Load())
 	}
 }

@@ -271,11 +271,11 @@ func TestQuotaRollover(t *testing.T) {
 						t.Error("unavailable while the ledger answers")
 					}
 					if r == Admitted {
-						if now.UnixNano() >= u.lease.end {
-							t.Errorf("a call at %v drew on the window until %v", now, time.Unix(0, u.lease.end))
+						if now.UnixNano() >= u.end {
+							t.Errorf("a call at %v drew on the window until %v", now, time.Unix(0, u.end))
 						}
 						mu.Lock()
-						admitted[u.lease.end]++
+						admitted[u.end]++
 						mu.Unlock()
 					}
 					<-time.After(time.Duration(100+i) * time.Microsecond)
@@ -536,9 +536,9 @@ func TestQuotaProperty(t *testing.T) {
 			one := func() Result {
 				u, r := q.Take(outer.Context(), time.Now())
 				if r == Admitted {
-					admitted[u.lease.end]++
+					admitted[u.end]++
 					held = append(held, u)
-					if time.Now().UnixNano() >= u.lease.end {
+					if time.Now().UnixNano() >= u.end {
 						t.Fatal("a unit of a window gone by")
 					}
 				}
@@ -561,7 +561,7 @@ func TestQuotaProperty(t *testing.T) {
 					advance(time.Duration(rapid.IntRange(0, 2000).Draw(t, "ms")) * time.Millisecond)
 				case 5:
 					for _, u := range held {
-						admitted[u.lease.end]--
+						admitted[u.end]--
 						q.Refund(u)
 					}
 					held = nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,17 @@ func BucketID(name string) uint64 {
 	return binary.BigEndian.Uint64(h[:])
 }
 
+// Bucket is a new one whose limit all nodes of s keep together. It has cache lines of its
+// own: many calls at once may draw on it.
+func (s *Shares) Bucket(id uint64) *Bucket {
+	b := &struct {
+		Bucket
+		_ [32]byte
+	}{}
+	b.Share(s, id)
+	return &b.Bucket
+}
+
 // Share has the bucket's limit kept by all nodes of s together. It is called before
 // the bucket's first Set.
 func (b *Bucket) Share(s *Shares, id uint64) { b.shares, b.id = s, id }
@@ -77,15 +89,14 @@ func part(t model.Throttle, share float64) model.Throttle {
 // asked notes that a call asks for a token, and brings a bucket that was made for another
 // number of nodes up to date.
 func (s *Shares) asked(b *Bucket, now int64) {
-	f := b.fill.Load()
-	if f == nil {
+	if b.Unlimited() {
 		return
 	}
 	n := s.nodes.Load()
-	if f.nodes != n {
-		f = b.recount(n, now)
+	if int64(b.nodes.Load()) != n {
+		b.recount(n, now)
 	}
-	if n > 1 && f != nil && f.asked.Add(1) == 1 {
+	if n > 1 && b.asked.Add(1) == 1 {
 		s.mu.Lock()
 		s.touched = append(s.touched, b)
 		s.mu.Unlock()
@@ -94,25 +105,23 @@ func (s *Shares) asked(b *Bucket, now int64) {
 
 // recount gives a bucket its even share among n nodes, unless it was told another that
 // the next report is about to change.
-func (b *Bucket) recount(n, now int64) *fill {
+func (b *Bucket) recount(n, now int64) {
 	b.set.Lock()
 	defer b.set.Unlock()
-	f := b.fill.Load()
-	if f == nil || f.nodes == n {
-		return f
+	if b.Unlimited() || int64(b.nodes.Load()) == n {
+		return
 	}
 	if !b.told || n == 1 {
 		b.share, b.told = 1/float64(n), false
 	}
-	return b.refill(f, n, now)
+	b.refill(int32(n), now)
 }
 
 // give sets the node's share of the bucket; told: not an even one.
 func (b *Bucket) give(share float64, told bool, now int64) {
 	b.set.Lock()
 	defer b.set.Unlock()
-	f := b.fill.Load()
-	if f == nil {
+	if b.Unlimited() {
 		return
 	}
 	b.told = told
@@ -120,7 +129,7 @@ func (b *Bucket) give(share float64, told bool, now int64) {
 		return
 	}
 	b.share = share
-	b.refill(f, f.nodes, now)
+	b.refill(b.nodes.Load(), now)
 }
 
 // Nodes is how many keep the limits together.
@@ -128,7 +137,7 @@ func (s *Shares) Nodes() int { return int(s.nodes.Load()) }
 
 // SetNodes says how many nodes keep the limits together, this one included. Buckets follow
 // with their next call.
-func (s *Shares) SetNodes(n int) { s.nodes.Store(int64(max(n, 1))) }
+func (s *Shares) SetNodes(n int) { s.nodes.Store(int64(min(max(n, 1), math.MaxInt32))) }
 
 // Report is the demand since the last report, for the control plane.
 func (s *Shares) Report(now int64) []model.BucketDemand {
@@ -141,11 +150,10 @@ func (s *Shares) Report(now int64) []model.BucketDemand {
 		u.fresh = false
 	}
 	for _, b := range s.touched {
-		f := b.fill.Load()
-		if f == nil {
+		n := b.asked.Swap(0)
+		if b.Unlimited() {
 			continue
 		}
-		n := f.asked.Swap(0)
 		rate := b.limit().Rate
 		if n == 0 || rate <= 0 || first || elapsed <= 0 {
 			continue // where nothing refills, nothing is shared but the burst
