@@ -282,7 +282,7 @@ func (c *call) landed(x *http1.Exchange, f http1.Failure) (again bool) {
 		a.probe = false
 	}
 	c.drop(x)
-	unsent := f == http1.NoConn || f == http1.NoHost
+	unsent := f == http1.NoConn || f == http1.NoHost || f == http1.Forbidden && s.link != nil
 	switch {
 	case f == http1.Rejected:
 		return true // which was decided and paid for then

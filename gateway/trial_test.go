@@ -60,7 +60,7 @@ func TestTrial(t *testing.T) {
 	} {
 		a, err := trials.Try(t.Context(), model.TrialCall{ID: model.NewRequestID(), AccountID: "123456789012", APIID: "api1", Definition: d, Path: "/pets/{id}", Verb: c.verb, Target: c.target,
 			Headers: map[string][]string{"Content-Type": {"application/json"}}, Body: []byte(c.body),
-			Links: []model.LinkConfig{{ID: "l1", Targets: []string{address(upstream)}}}})
+			Links: []model.LinkConfig{{ID: "l1", Targets: []string{"10.0.0.9:80", address(upstream)}}}})
 		if err != nil {
 			t.Fatal(err)
 		}
