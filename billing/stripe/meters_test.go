@@ -18,6 +18,7 @@ type meterRig struct {
 	*rig
 	account  string
 	tenant   billing.Scope
+	from     time.Time // early in an hour, so that none ends unasked
 	failures int
 }
 
@@ -26,6 +27,8 @@ func newMeterRig(t *testing.T) *meterRig {
 	r.tenant.Tenant = r.newTenant("111111111111")
 	r.account = r.connect(r.tenant.Tenant)
 	r.switchMeters(true)
+	r.advance(r.now().Truncate(time.Hour).Add(time.Hour + 5*time.Minute).Sub(r.now()))
+	r.from = r.now()
 	return r
 }
 
@@ -57,7 +60,7 @@ func (r *meterRig) use(sub int64, hour int, flags, calls, bytes int64) {
 }
 
 func (r *meterRig) hour(n int) time.Time {
-	return r.begun.Truncate(time.Hour).Add(time.Duration(n) * time.Hour)
+	return r.from.Truncate(time.Hour).Add(time.Duration(n) * time.Hour)
 }
 
 // mirror brings both accounts in line, as often as it fails three minutes later again.
