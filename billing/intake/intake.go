@@ -64,7 +64,7 @@ func (in *Intake) Ingest(ctx context.Context, gateway int32, tenant uint32, enco
 	}
 	var r model.BatchReceipt
 	err = in.asEveryone(ctx, func(tx pgx.Tx) (err error) {
-		r, err = ingest(ctx, tx, gateway, tenant, b, model.BatchHash(encoded))
+		r, err = ingest(ctx, tx, gateway, tenant, b, model.BatchHash(encoded), lateHours)
 		return err
 	})
 	switch model.KindOf(err) {
@@ -121,7 +121,7 @@ func (in *Intake) as(ctx context.Context, scope string, f func(pgx.Tx) error) er
 
 // ingest is the transaction's work. The boot's row is locked first, so batches of
 // one boot go in one after the other and each sees what is there.
-func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte) (r model.BatchReceipt, err error) {
+func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte, late int) (r model.BatchReceipt, err error) {
 	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock_shared($1)`, int64(CloseLock)); err != nil {
 		return r, err
 	}
@@ -133,7 +133,7 @@ func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *mod
 	if known || err != nil {
 		return model.BatchReceipt{Duplicate: known}, err
 	}
-	if err := mayReport(ctx, tx, gateway, tenant, b); err != nil {
+	if err := mayReport(ctx, tx, gateway, tenant, b, late); err != nil {
 		return r, err
 	}
 	var first, last *time.Time
@@ -253,8 +253,8 @@ func knownBatch(ctx context.Context, tx pgx.Tx, b *model.Batch, hash [32]byte, c
 const lateHours = 24
 
 // mayReport refuses lines of tenants that the node's gateway does not serve and,
-// when the calls were made, did not either.
-func mayReport(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch) error {
+// when the calls were made, late hours before at most, did not either.
+func mayReport(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, late int) error {
 	at := map[uint32]int{}
 	var ask []int32
 	var latest []time.Time
@@ -280,7 +280,7 @@ func mayReport(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *
 		select min(a.t) from unnest($1::integer[], $3::timestamptz[]) a (t, latest)
 		where not exists (select from tenant where tenant_id = a.t and gateway_id = $2)
 			and not exists (select from tenant_left l where l.tenant_id = a.t and l.gateway_id = $2
-				and a.latest <= l.left_at + make_interval(hours => $4))`, ask, gateway, latest, lateHours).Scan(&foreign)
+				and a.latest <= l.left_at + make_interval(hours => $4))`, ask, gateway, latest, late).Scan(&foreign)
 	if err != nil {
 		return err
 	}
