@@ -124,6 +124,17 @@ func worth(ctx context.Context, tx pgx.Tx, q question, more map[uint64]extra, in
 	return nil
 }
 
+// TakeIn tries again the batches that were set aside, all of them or only the one named
+// boot/seq, and says what became of each; see intake.TakeIn.
+func (b *Billing) TakeIn(ctx context.Context, s Scope, by By, only string) ([]intake.Aside, error) {
+	if s != Operator {
+		return nil, model.Errorf(model.Denied, "what was set aside is the operator's to take in")
+	}
+	return intake.New(intake.Options{Pool: b.pool, Log: b.log, Now: b.now}).TakeIn(ctx, only, func(ctx context.Context, tx pgx.Tx, a intake.Aside) error {
+		return audit(ctx, tx, 0, by, "batch.take-in", a.Batch, map[string]any{"gateway": a.Gateway, "calls": a.Calls})
+	})
+}
+
 // setAside says what batches hold that were refused, and what it would cost.
 func (b *Billing) setAside(ctx context.Context, c *model.Check) error {
 	type of struct {

@@ -169,7 +169,7 @@ var sentences = map[string]string{
 	"documentation.describe": "changed the description of documentation version {version} of API *",
 	"developer.sign-up":      "signed up as developer *", "developer.disable": "disabled developer *", "developer.enable": "enabled developer *", "developer.update": "changed developer *", "developer.password": "set the password of developer *",
 	"developer.overdue": "found developer * overdue", "developer.paid": "found that developer * has paid",
-	"gateway.create": "made gateway *", "gateway.place": "said where gateway * is", "journal.give-up": "gave up waiting for journal *",
+	"gateway.create": "made gateway *", "gateway.place": "said where gateway * is", "journal.give-up": "gave up waiting for journal *", "batch.take-in": "took in batch *, which was set aside",
 	"installation.mail": "changed mail settings to *", "installation.seller": "changed who invoices are from", "installation.sign-up": "changed who may sign up",
 	"installation.invite": "invited * to sign up", "installation.uninvite": "took back the invitation of * to sign up",
 	"key.create": "made key *", "key.delete": "deleted key *", "key.disable": "disabled key *", "key.enable": "enabled key *", "key.update": "changed key *", "key.extend": "extended the quota of key *", "key.import": "imported keys into plan *",

@@ -14,7 +14,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
@@ -160,27 +162,40 @@ func connect(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 	}
 	why := err.Error()
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		if pg.Code == cannotConnectNow {
-			return nil, &starting{model.Errorf(model.Unavailable, "Postgres at %s:%d takes no connections: %s", cfg.Host, cfg.Port, pg.Message)}
-		}
 		why = pg.Message
 	} else if inner := errors.Unwrap(err); inner != nil {
 		why = inner.Error()
 	}
-	return nil, model.Errorf(model.Unavailable, "Postgres at %s:%d (database %s, user %s) cannot be reached: %s",
+	refusal := model.Errorf(model.Unavailable, "Postgres at %s:%d (database %s, user %s) cannot be reached: %s",
 		cfg.Host, cfg.Port, cfg.Database, cfg.User, why)
+	if Away(err) {
+		return nil, &away{refusal}
+	}
+	return nil, refusal
 }
 
-// cannotConnectNow is Postgres' code while it starts, stops or recovers.
-const cannotConnectNow = "57P03"
+type away struct{ error }
 
-type starting struct{ error }
+func (a *away) Unwrap() error { return a.error }
 
-func (s *starting) Unwrap() error { return s.error }
-
-// Starting says of an error of Up or Check that the server is there, and not ready yet.
-func Starting(err error) bool {
-	_, is := errors.AsType[*starting](err)
+// Away says of an error, of Up, Check or any statement, that the server cannot be reached
+// now, or takes nobody, and may when it is asked again: it is starting, stopping or not
+// there yet. A refusal for another reason, such as a wrong password, will not go away.
+func Away(err error) bool {
+	if _, is := errors.AsType[*away](err); is {
+		return true
+	}
+	if pg, is := errors.AsType[*pgconn.PgError](err); is {
+		switch pg.Code {
+		case "57P01", "57P02", "57P03", "53300": // ends, crashed, is not ready; has no connection left
+			return true
+		}
+		return false
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		return true
+	}
+	_, is := errors.AsType[net.Error](err) // refused, cut, too late, a name that is not known yet
 	return is
 }
 

@@ -151,6 +151,9 @@ func TestBillingPages(t *testing.T) {
 	s.exec(`update tenant set billing_rules = '{}'`)
 	books := billing.New(billing.Options{Pool: s.pool, SetOverdue: s.SetOverdue})
 	s.must(books.Dun(t.Context()))
+	_, err := books.Grant(t.Context(), billing.Scope{Tenant: s.owner.Tenant}, billing.By{Member: "x", Name: "x", Role: "owner"}, billing.Grant{Payer: billing.Payer{Tenant: s.owner.Tenant, Developer: s.developer}, Currency: "EUR", Amount: 1250, Reason: "Sorry", Reference: "1"})
+	s.must(err)
+	b.get("/billing").want(200, "Prepaid money", "On wallets before the month 0.00 EUR", "Granted, less what was revoked 12.50 EUR", "Left on wallets, less what is owed to them 12.50 EUR")
 	b.get(month+"&state=past_due").want(200, "Past due, of all months", "INV-000002")
 	b.get("/billing").want(200, "of it past due, on 1 invoice")
 	b.get("/developers/"+s.developer).want(200, "Overdue since")
@@ -291,6 +294,8 @@ func TestMoneyPagesInBrowser(t *testing.T) {
 	_, err = books.Run(t.Context(), scope, by, time.Now())
 	s.must(err)
 	draft, err := books.Drafts(t.Context(), scope, time.Now())
+	s.must(err)
+	_, err = books.Grant(t.Context(), scope, by, billing.Grant{Payer: billing.Payer{Tenant: s.owner.Tenant, Developer: s.developer}, Currency: "EUR", Amount: 1250, Reason: "Sorry", Reference: "1"})
 	s.must(err)
 	s.as(s.owner).in(p)
 	for name, path := range map[string]string{

@@ -63,8 +63,8 @@ func (in *Intake) Ingest(ctx context.Context, gateway int32, tenant uint32, enco
 		return model.BatchReceipt{}, in.refuse(ctx, gateway, b, encoded, err)
 	}
 	var r model.BatchReceipt
-	err = pgx.BeginTxFunc(ctx, in.pool, pgx.TxOptions{BeginQuery: beginIngest}, func(tx pgx.Tx) (err error) {
-		r, err = ingest(ctx, tx, gateway, tenant, b, model.BatchHash(encoded))
+	err = in.ingesting(ctx, func(tx pgx.Tx) (err error) {
+		r, err = ingest(ctx, tx, gateway, tenant, b, model.BatchHash(encoded), lateHours)
 		return err
 	})
 	switch model.KindOf(err) {
@@ -123,9 +123,13 @@ func (in *Intake) as(ctx context.Context, scope string, f func(pgx.Tx) error) er
 // no period is cut before it ends.
 var beginIngest = fmt.Sprintf("begin; set local tollgate.tenant = '*'; select pg_advisory_xact_lock_shared(%d)", int64(CloseLock))
 
+func (in *Intake) ingesting(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, in.pool, pgx.TxOptions{BeginQuery: beginIngest}, f)
+}
+
 // ingest is the transaction's work, in three round trips: judge, append, account.
-func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte) (r model.BatchReceipt, err error) {
-	known, gens, err := admit(ctx, tx, gateway, tenant, b, hash)
+func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte, late int) (r model.BatchReceipt, err error) {
+	known, gens, err := admit(ctx, tx, gateway, tenant, b, hash, late)
 	if known || err != nil {
 		return model.BatchReceipt{Duplicate: known}, err
 	}
@@ -210,7 +214,7 @@ const lateHours = 24
 // admit judges a batch and reads what its lines need, in one round trip. The boot's row
 // is made or locked first, so batches of one boot go in one after the other and each
 // sees what is there.
-func admit(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte) (known bool, gens generations, err error) {
+func admit(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte, late int) (known bool, gens generations, err error) {
 	var owner int32
 	var contiguous uint64
 	var last *int64
@@ -231,12 +235,13 @@ func admit(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *mode
 			}
 			return nil
 		})
-	// Tenants that the node's gateway does not serve and, when the calls were made, did not either.
+	// Tenants that the node's gateway does not serve and, when the calls were made, late hours
+	// before at most, did not either.
 	q.Queue(`
 		select min(a.t) from unnest($1::integer[], $3::timestamptz[]) a (t, latest)
 		where a.t <> 0 and not exists (select from tenant where tenant_id = a.t and gateway_id = $2)
 			and not exists (select from tenant_left l where l.tenant_id = a.t and l.gateway_id = $2
-				and a.latest <= l.left_at + make_interval(hours => $4))`, of.tenants, gateway, of.latest, lateHours).
+				and a.latest <= l.left_at + make_interval(hours => $4))`, of.tenants, gateway, of.latest, late).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&foreign) })
 	q.Queue(`
 		select tenant_id, period_start, gen from period_close

@@ -293,6 +293,29 @@ func TestUsageOfBeforeAMove(t *testing.T) {
 	if b, a := w.calls(w.bob), w.calls(w.ann); b != 12 || a != 2 {
 		t.Errorf("%d and %d calls, want 12 and 2", b, a)
 	}
+	// An operator takes it in all the same, once, and not what was never served there.
+	if _, err := w.take(1, 0, batch(boot(4), 1, w.lone, 1)); model.KindOf(err) != model.Denied {
+		t.Errorf("a tenant of another gateway: %v", err)
+	}
+	noted := 0
+	note := func(context.Context, pgx.Tx, Aside) error { noted++; return nil }
+	for again := range 2 {
+		all, err := w.in.TakeIn(t.Context(), "", note)
+		if err != nil || noted != 2 || len(all) != 3-2*again {
+			t.Fatalf("%+v, %d noted: %v", all, noted, err)
+		}
+		for _, a := range all {
+			if left := a.Batch == boot(4).String()+"/1"; a.Gateway != "shared" || a.Taken == left || strings.Contains(a.Reason, "is not served") != left {
+				t.Errorf("%+v", a)
+			}
+		}
+		if w.calls(w.bob) != 12+3+22 || w.balance().Quarantined != 1 {
+			t.Errorf("%d calls, %+v", w.calls(w.bob), w.balance())
+		}
+	}
+	if _, err := w.in.TakeIn(t.Context(), "x/1", note); model.KindOf(err) != model.NotFound {
+		t.Errorf("a batch that is not there: %v", err)
+	}
 	// A move says nothing about anybody else's gateway or tenant.
 	w.exec(`insert into tenant_left (tenant_id, gateway_id, left_at) values ($1, 1, $2)`, w.lone, noon)
 	if _, err := w.take(w.dedicated, w.lone, batch(boot(3), 1, w.bob, 1)); model.KindOf(err) != model.Denied {

@@ -62,6 +62,7 @@ type Config struct {
 	CallLogDays    int           `env:"TOLLGATE_CALL_LOG_DAYS" envDefault:"7" help:"days that the call log keeps calls"`
 	CacheMemory    int64         `env:"TOLLGATE_CACHE_MEMORY" envDefault:"268435456" help:"bytes of memory that the caches of all stages may hold on a node; one tenant gets half of it at most"`
 	Jobs           bool          `env:"TOLLGATE_JOBS" envDefault:"true" help:"this control plane runs background jobs; false: tollgate worker does, elsewhere"`
+	DatabaseWait   time.Duration `env:"TOLLGATE_DATABASE_WAIT" envDefault:"1m" help:"how long a start waits for a Postgres that is not there yet; 0: not at all"`
 	DrainTimeout   time.Duration `env:"TOLLGATE_DRAIN_TIMEOUT" envDefault:"30s" help:"how long calls in flight may take to end at a stop"`
 	RedisURL       string        `env:"TOLLGATE_REDIS_URL" secret:"true" help:"Redis or Valkey that keeps the throttles of plans with hard ones, the same for the control plane and every node: redis://user:password@host:6379/0" shown:"none: plans cannot have hard throttles"`
 	MethodMetrics  int           `env:"TOLLGATE_METHOD_METRICS" envDefault:"2000" help:"methods that may have metrics of their own, where their settings enable them; one tenant gets half of it at most"`
@@ -149,6 +150,9 @@ func (c *Config) check() (err error) {
 	}
 	if c.Log != "text" && c.Log != "json" {
 		return model.Errorf(model.Invalid, "TOLLGATE_LOG %q is not text or json", c.Log)
+	}
+	if c.DatabaseWait < 0 || c.DatabaseWait > time.Hour {
+		return model.Errorf(model.Invalid, "TOLLGATE_DATABASE_WAIT is between 0s and 1h")
 	}
 	if c.DrainTimeout <= 0 {
 		return model.Errorf(model.Invalid, "TOLLGATE_DRAIN_TIMEOUT must be more than nothing")

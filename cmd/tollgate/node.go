@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tollgate/billing"
+	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/gateway"
 	"tollgate/gateway/follow"
@@ -164,8 +166,31 @@ the same file changes nothing.`,
 	node := &cobra.Command{Use: "node", Short: "Gateways and their nodes", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	outputFlag(node)
-	node.AddCommand(create, gatewayGroupCommand())
+	node.AddCommand(create, gatewayGroupCommand(), takeInCommand())
 	return node
+}
+
+func takeInCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "take-in [START/NUMBER]", Short: "Take in usage batches that were set aside, now that the cause is mended", Args: cobra.MaximumNArgs(1),
+		Long: `Take in usage batches that were set aside, now that the cause is mended: all of them, or the one that the
+page Nodes names START/NUMBER. Their calls are billed then, as a difference where a month is final. Calls of
+an account count however long after it left the gateway they were made. What is still refused stays set aside.`,
+		RunE: onInstallation(func(cmd *cobra.Command, in *installation, args []string) error {
+			only := ""
+			if len(args) > 0 {
+				only = args[0]
+			}
+			who := control.Operator()
+			all, err := billing.New(billing.Options{Pool: in.pool}).TakeIn(cmd.Context(), billing.Operator, billing.By{Member: who.Member, Name: who.Name, Source: who.Source, Role: string(who.Role)}, only)
+			if err != nil {
+				return err
+			}
+			return showList(cmd, all, "no batch is set aside", []string{"BATCH", "GATEWAY", "CALLS", "TAKEN IN", "WHY NOT"}, func(a intake.Aside) []any {
+				return []any{first(a.Batch, "not readable"), a.Gateway, a.Calls, a.Taken, a.Reason}
+			})
+		}),
+	}
 }
 
 // admitTokenFile lets a node in by the token of a file, which is made where it is

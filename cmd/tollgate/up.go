@@ -72,7 +72,8 @@ func migrateCommand() *cobra.Command {
 			if cfg.DatabaseURL == "" {
 				return model.Errorf(model.Invalid, "set DATABASE_URL to the database to migrate; `tollgate up` migrates its embedded one by itself")
 			}
-			if err := migrations.Up(cmd.Context(), cfg.DatabaseURL); err != nil {
+			up := func(ctx context.Context) error { return migrations.Up(ctx, cfg.DatabaseURL) }
+			if err := whenUp(cmd.Context(), cfg, logger(cfg, cmd.ErrOrStderr()), up); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the schema is up to date")
@@ -236,7 +237,7 @@ func (p *program) startDatabase(ctx context.Context) error {
 	if p.migrate {
 		check = migrations.Up
 	}
-	if err := p.whenUp(ctx, func() error { return check(ctx, p.url) }); err != nil {
+	if err := p.whenUp(ctx, func(ctx context.Context) error { return check(ctx, p.url) }); err != nil {
 		return err
 	}
 	var err error
@@ -247,17 +248,23 @@ func (p *program) startDatabase(ctx context.Context) error {
 	return nil
 }
 
-// startingFor is how long a Postgres that is itself starting is waited for.
-const startingFor = time.Minute
+func (p *program) whenUp(ctx context.Context, f func(context.Context) error) error {
+	return whenUp(ctx, p.cfg, p.log, f)
+}
 
-// whenUp repeats check while the database says that it is starting, stopping or recovering.
-func (p *program) whenUp(ctx context.Context, check func() error) error {
+// whenUp repeats f while the database is away, so that nothing has to be started in any
+// order: for no longer than it may, then it says what to do.
+func whenUp(ctx context.Context, cfg *Config, log *slog.Logger, f func(context.Context) error) error {
 	for begun := time.Now(); ; {
-		err := check()
-		if err == nil || !migrations.Starting(err) || time.Since(begun) > startingFor {
+		err := f(ctx)
+		if err == nil || !migrations.Away(err) || cfg.DatabaseWait == 0 || ctx.Err() != nil {
 			return err
 		}
-		p.log.Info("Postgres is not ready yet; it is waited for", "err", err)
+		passed := time.Since(begun).Round(time.Second)
+		if passed >= cfg.DatabaseWait {
+			return model.Errorf(model.Unavailable, "%v; it was waited for for %v: start Postgres or correct DATABASE_URL, then start this again (TOLLGATE_DATABASE_WAIT is how long it waits)", err, cfg.DatabaseWait)
+		}
+		log.Warn("Postgres cannot be used yet; it is waited for", "err", err, "passed", passed, "most", cfg.DatabaseWait)
 		select {
 		case <-ctx.Done():
 			return err
@@ -276,7 +283,7 @@ func (p *program) startControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.plane.Start(ctx); err != nil {
+	if err := p.whenUp(ctx, p.plane.Start); err != nil {
 		return err
 	}
 	p.onStop(func(context.Context) error { p.plane.Stop(); return nil })

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,8 +145,9 @@ func TestStartRefusals(t *testing.T) {
 	cases := []c{
 		{"unwritable data directory", "up", []string{"TOLLGATE_DATA_DIR=" + file + "/data"}, []string{file, "TOLLGATE_DATA_DIR"}},
 		{"no Postgres binaries", "up", []string{"TOLLGATE_PG_BIN=/nonexistent"}, []string{"TOLLGATE_PG_BIN"}},
-		{"Postgres unreachable", "up", []string{nowhere}, []string{"127.0.0.1:1", "cannot be reached"}},
-		{"Postgres unreachable from control", "control", []string{nowhere}, []string{"cannot be reached"}},
+		{"Postgres unreachable", "up", []string{nowhere, "TOLLGATE_DATABASE_WAIT=0s"}, []string{"127.0.0.1:1", "cannot be reached"}},
+		{"Postgres unreachable from control", "control", []string{nowhere, "TOLLGATE_DATABASE_WAIT=0s"}, []string{"cannot be reached"}},
+		{"Postgres that refuses", "control", []string{"DATABASE_URL=" + strings.Replace(pgtest.Empty(t), "/tollgate_test", "/not_tollgate_test", 1)}, []string{"does not exist"}},
 		{"Postgres unreachable from a verb", "tenant list", []string{nowhere}, []string{"cannot be reached"}},
 		{"schema newer", "up", []string{"DATABASE_URL=" + newer(t)}, []string{"newer than this program"}},
 		{"schema newer for a verb", "tenant list", []string{"DATABASE_URL=" + newer(t)}, []string{"newer than this program"}},
@@ -229,6 +232,48 @@ func TestControlWorkerAndGateway(t *testing.T) {
 		if r := p.end(t, syscall.SIGTERM); r.code != 0 {
 			t.Errorf("the %s's exit code is %d: %s", name, r.code, r.stderr)
 		}
+	}
+}
+
+// A Postgres that cuts the lines of a control plane while it starts is waited for.
+func TestPostgresCutsTheStart(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(pgtest.URL(t))
+	must(t, err)
+	behind := u.Host
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	u.Host = l.Addr().String()
+	go func() {
+		for n := 1; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				if n == 1 || n == 3 || n == 5 { // the check of the schema, then what comes after it
+					return
+				}
+				to, err := net.Dial("tcp", behind)
+				if err != nil {
+					return
+				}
+				defer func() { _ = to.Close() }()
+				go func() { _, _ = io.Copy(to, c) }()
+				_, _ = io.Copy(c, to)
+			}()
+		}
+	}()
+	p := start(t, environ(newDir(t), "DATABASE_URL="+u.String()), "control")
+	if r := p.end(t, syscall.SIGTERM); r.code != 0 || strings.Count(r.stderr, "it is waited for") < 2 {
+		t.Errorf("exit code %d: %s", r.code, r.stderr)
+	}
+	_ = l.Close() // nobody is there any more
+	r := cli(t, environ(newDir(t), "DATABASE_URL="+u.String(), "TOLLGATE_DATABASE_WAIT=1ms"), "control")
+	if r.code == 0 || !strings.Contains(r.stderr, "cannot be reached") || !strings.Contains(r.stderr, "start Postgres or correct DATABASE_URL") {
+		t.Errorf("exit code %d: %s", r.code, r.stderr)
 	}
 }
 

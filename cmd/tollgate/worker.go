@@ -101,7 +101,7 @@ func (p *program) startWorker(ctx context.Context) error {
 		return fmt.Errorf("the worker: %w", err)
 	}
 	// It outlives the signal that ends the command: Stop lets jobs finish.
-	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := p.whenUp(ctx, func(ctx context.Context) error { return client.Start(context.WithoutCancel(ctx)) }); err != nil {
 		return fmt.Errorf("the worker: %w", err)
 	}
 	p.onStop(func(ctx context.Context) error {
