@@ -161,3 +161,23 @@ func tables(t *testing.T, url string) string {
 	must(t, conn.QueryRow(t.Context(), `SELECT coalesce(string_agg(tablename, ' ' ORDER BY tablename), '') FROM pg_tables WHERE schemaname = 'public'`).Scan(&names))
 	return names
 }
+
+// A restored database gives out no number that it may have given out before.
+func TestRestored(t *testing.T) {
+	ctx := t.Context()
+	url := pgtest.Empty(t)
+	must(t, migrations.Up(ctx, url))
+	must(t, migrations.Restored(ctx, url))
+	must(t, migrations.Restored(ctx, url))
+	conn, err := pgx.Connect(ctx, url)
+	must(t, err)
+	defer conn.Close(ctx)
+	for _, column := range []string{"tenant.tenant_id", "stage.stage_num", "api_method.method_num", "api_key.key_num", "subscription.subscription_id", "price_sheet.sheet_num", "gateway.gateway_id"} {
+		table, name, _ := strings.Cut(column, ".")
+		var next int64
+		must(t, conn.QueryRow(ctx, `select nextval(pg_get_serial_sequence($1, $2))`, table, name).Scan(&next))
+		if next < 2<<20 {
+			t.Errorf("the next %s is %d", column, next)
+		}
+	}
+}

@@ -62,8 +62,12 @@ func workerCommand() *cobra.Command {
 }
 
 func migrateCommand() *cobra.Command {
-	return &cobra.Command{
+	var restored bool
+	c := &cobra.Command{
 		Use: "migrate", Short: "Bring the schema of the database in DATABASE_URL to this version", Args: cobra.NoArgs,
+		Long: `Bring the schema of the database in DATABASE_URL to this version. With --restored, after the database
+was restored from a backup, pass over the numbers that it gave out since: usage of that time that
+nodes still hand in is then nobody else's.`,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(os.Environ())
 			if err != nil {
@@ -72,7 +76,12 @@ func migrateCommand() *cobra.Command {
 			if cfg.DatabaseURL == "" {
 				return model.Errorf(model.Invalid, "set DATABASE_URL to the database to migrate; `tollgate up` migrates its embedded one by itself")
 			}
-			up := func(ctx context.Context) error { return migrations.Up(ctx, cfg.DatabaseURL) }
+			up := func(ctx context.Context) error {
+				if err := migrations.Up(ctx, cfg.DatabaseURL); err != nil || !restored {
+					return err
+				}
+				return migrations.Restored(ctx, cfg.DatabaseURL)
+			}
 			if err := whenUp(cmd.Context(), cfg, logger(cfg, cmd.ErrOrStderr()), up); err != nil {
 				return err
 			}
@@ -80,6 +89,8 @@ func migrateCommand() *cobra.Command {
 			return err
 		}),
 	}
+	c.Flags().BoolVar(&restored, "restored", false, "the database was restored from a backup: give out no number again")
+	return c
 }
 
 // shape says which parts a process has.
