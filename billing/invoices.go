@@ -260,7 +260,7 @@ type Balance struct {
 type Prepaid struct {
 	Currency string
 	Digits   int
-	Before   int64 // on wallets when the month began, without what is owed to them; so is Left
+	Before   int64 // on wallets when the month began, without what is owed on them; so is Left
 	PaidIn   int64 // by top-ups, less what went back
 	Granted  int64 // less what was revoked
 	Spent    int64 // on invoices, less what was given back

@@ -931,7 +931,7 @@ var prepaidSteps = []struct {
 	{"Granted, less what was revoked", func(p billing.Prepaid) int64 { return p.Granted }},
 	{"Used for invoices, less what was given back", func(p billing.Prepaid) int64 { return -p.Spent }},
 	{"Expired", func(p billing.Prepaid) int64 { return -p.Expired }},
-	{"Left on wallets, less what is owed to them", func(p billing.Prepaid) int64 { return p.Left }},
+	{"Left on wallets, less what is owed on them", func(p billing.Prepaid) int64 { return p.Left }},
 }
 
 func finalizeView(p ui.Page, f *finalizing) templ.Component {

@@ -153,7 +153,7 @@ func TestBillingPages(t *testing.T) {
 	s.must(books.Dun(t.Context()))
 	_, err := books.Grant(t.Context(), billing.Scope{Tenant: s.owner.Tenant}, billing.By{Member: "x", Name: "x", Role: "owner"}, billing.Grant{Payer: billing.Payer{Tenant: s.owner.Tenant, Developer: s.developer}, Currency: "EUR", Amount: 1250, Reason: "Sorry", Reference: "1"})
 	s.must(err)
-	b.get("/billing").want(200, "Prepaid money", "On wallets before the month 0.00 EUR", "Granted, less what was revoked 12.50 EUR", "Left on wallets, less what is owed to them 12.50 EUR")
+	b.get("/billing").want(200, "Prepaid money", "On wallets before the month 0.00 EUR", "Granted, less what was revoked 12.50 EUR", "Left on wallets, less what is owed on them 12.50 EUR")
 	b.get(month+"&state=past_due").want(200, "Past due, of all months", "INV-000002")
 	b.get("/billing").want(200, "of it past due, on 1 invoice")
 	b.get("/developers/"+s.developer).want(200, "Overdue since")
