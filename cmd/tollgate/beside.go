@@ -248,8 +248,8 @@ func besideProgram() (name string, args []string, err error) {
 
 // counters is where a gateway asks for hard throttles: a dedicated one as a user of its own,
 // who reaches its tenant's buckets alone, with a password that goes with the process. The
-// server is told of that user again and again until stop, for it may forget. Empty: nowhere,
-// and plans with hard throttles are refused there.
+// server is told of that user again and again until stop, for it may be away, or forget; until
+// it knows, plans with hard throttles are refused there.
 func (b *beside) counters(ctx context.Context, g control.Gateway) (address string, stop func()) {
 	if b.cfg.RedisURL == "" || g.Kind != control.KindDedicated {
 		return b.cfg.RedisURL, func() {}
@@ -260,8 +260,7 @@ func (b *beside) counters(ctx context.Context, g control.Gateway) (address strin
 	}
 	address, err := share()
 	if err != nil {
-		b.log.Warn("a dedicated gateway has no counters for hard throttles; plans that have them are refused there", "gateway", g.Name, "err", err)
-		return "", func() {}
+		b.log.Warn("a dedicated gateway cannot use the counters of hard throttles yet; plans that have them are refused there", "gateway", g.Name, "err", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})

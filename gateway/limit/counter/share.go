@@ -23,7 +23,7 @@ func Name(tenant uint32, subscription uint64) string {
 
 // Share lets who has a password ask for the buckets of one tenant, and for nothing else of
 // the server: it may run the one script, which is put there, on these keys. It returns the
-// server's address with that user. Shared again with the same password nothing changes, so
+// server's address with that user, also where the server could not be told yet. Shared again with the same password nothing changes, so
 // that a server that forgot its users and scripts is told anew.
 func Share(ctx context.Context, address, user, password string, tenant uint32) (string, error) {
 	o, err := options(address)
@@ -37,7 +37,7 @@ func Share(ctx context.Context, address, user, password string, tenant uint32) (
 	u.User = url.UserPassword(user, password)
 	client, err := rueidis.NewClient(o)
 	if err != nil {
-		return "", model.Errorf(model.Unavailable, "the counters' server does not answer: %v", err)
+		return u.String(), model.Errorf(model.Unavailable, "the counters' server does not answer: %v", err)
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -51,7 +51,7 @@ func Share(ctx context.Context, address, user, password string, tenant uint32) (
 		}
 	}
 	if all != nil {
-		return "", model.Errorf(model.Unavailable, "the counters' server makes no user: %v: who connects to it needs the commands ACL SETUSER and SCRIPT LOAD (Redis 7 or Valkey)", all)
+		return u.String(), model.Errorf(model.Unavailable, "the counters' server makes no user: %v: who connects to it needs the commands ACL SETUSER and SCRIPT LOAD (Redis 7 or Valkey)", all)
 	}
 	return u.String(), nil
 }
