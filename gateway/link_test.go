@@ -164,6 +164,7 @@ func TestLink(t *testing.T) {
 func TestLinkReports(t *testing.T) {
 	r := newRig(t)
 	r.g.checks.end()
+	r.g.follower.Stop() // whose reporter keeps its notes at the targets too
 	const tenants, each = 4, 600
 	r.g.mu.Lock()
 	for i := range tenants {
