@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +13,7 @@ const (
 	maxRemembered       = 64 << 20 // by the node
 	maxTenantRemembered = 16 << 20 // of one tenant: those above are verified each time
 	shards              = 64
+	recent              = 1024
 )
 
 // id names a token as one verifier sees it: what one takes another may refuse.
@@ -24,6 +26,9 @@ type id struct {
 type cache struct {
 	seed   uint64
 	shards [shards]shard
+	// recent are entries that were asked for lately, found without a lock: calls of
+	// one client with one token come on many connections at once.
+	recent [recent]atomic.Pointer[entry]
 }
 
 // shard has its tokens in the order in which they came, which is nearly that in which
@@ -54,39 +59,47 @@ func newCache() *cache {
 	return c
 }
 
-func (c *cache) shard(k *id) *shard {
-	m := (binary.LittleEndian.Uint64(k.hash[:]) ^ c.seed) * 0x9e3779b97f4a7c15
-	return &c.shards[m>>58]
+// place is where an entry is kept, and where it is when it was asked for lately.
+func (c *cache) place(k *id) (*shard, *atomic.Pointer[entry]) {
+	m := (binary.LittleEndian.Uint64(k.hash[:]) ^ c.seed ^ k.verifier) * 0x9e3779b97f4a7c15
+	return &c.shards[m>>58], &c.recent[m>>48%recent]
 }
 
+// good says whether an entry's token is still taken.
+func (e *entry) good(now time.Time) bool { return e.until.After(now) && !e.token.key.gone.Load() }
+
 func (c *cache) get(k id, now time.Time) *Token {
-	s := c.shard(&k)
+	s, lately := c.place(&k)
+	if e := lately.Load(); e != nil && e.id == k && e.good(now) {
+		return e.token
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.byID[k]
 	if e == nil {
 		return nil
 	}
-	if !e.until.After(now) || e.token.key.gone.Load() {
-		s.drop(e)
+	if !e.good(now) {
+		c.drop(e)
 		return nil
 	}
+	lately.Store(e) // under the lock: drop finds it
 	return e.token
 }
 
 func (c *cache) put(held *share, k id, t *Token, now time.Time) {
-	s := c.shard(&k)
+	s, _ := c.place(&k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old := s.byID[k]; old != nil {
-		s.drop(old)
+		c.drop(old)
 	}
 	for s.first < len(s.queue) {
 		e := s.queue[s.first]
 		if s.byID[e.id] == e && e.until.After(now) && s.bytes+t.size <= maxRemembered/shards {
 			break
 		}
-		s.drop(e)
+		c.drop(e)
 		s.bytes -= e.token.size
 		e.held.bytes.Add(-e.token.size)
 		s.queue[s.first] = nil
@@ -110,10 +123,12 @@ func (c *cache) put(held *share, k id, t *Token, now time.Time) {
 	held.bytes.Add(t.size)
 }
 
-// drop forgets an entry. It counts until it leaves the queue: till then its memory is
-// taken.
-func (s *shard) drop(e *entry) {
+// drop forgets an entry, whose shard is locked. It counts until it leaves the queue:
+// till then its memory is taken.
+func (c *cache) drop(e *entry) {
+	s, lately := c.place(&e.id)
 	if s.byID[e.id] == e {
 		delete(s.byID, e.id)
 	}
+	lately.CompareAndSwap(e, nil)
 }

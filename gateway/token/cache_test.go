@@ -46,6 +46,7 @@ func TestRemembered(t *testing.T) {
 	put := func(s *share, n int, at time.Time) id {
 		k := id{hash: [32]byte{byte(n), byte(n >> 8), byte(n >> 16)}}
 		c.put(s, k, &Token{key: &key{}, size: 16 << 10, expires: at.Add(time.Hour)}, at)
+		c.get(k, at)
 		return k
 	}
 	for n := range 20_000 {
@@ -67,6 +68,18 @@ func TestRemembered(t *testing.T) {
 	shares := make([]share, 20)
 	for n := range 20_000 {
 		put(&shares[n%20], n, now)
+	}
+	lately := 0
+	for i := range c.recent {
+		if e := c.recent[i].Load(); e != nil {
+			if s, _ := c.place(&e.id); s.byID[e.id] != e {
+				t.Fatal("a token that was forgotten is found")
+			}
+			lately++
+		}
+	}
+	if lately < recent/2 {
+		t.Errorf("%d tokens are found without a lock", lately)
 	}
 	total, queued := int64(0), 0
 	for i := range c.shards {
@@ -105,6 +118,23 @@ func BenchmarkKnown(b *testing.B) {
 			b.Fatal("not known")
 		}
 	}
+}
+
+// BenchmarkKnownByAll is one token on connections of all event loops.
+func BenchmarkKnownByAll(b *testing.B) {
+	issuer := issuertest.New(b, "RS256")
+	r, _ := newRing(b)
+	v := r.verifier(b, issuer)
+	now, text := time.Now(), []byte(issuer.Token("pets", map[string]any{"scope": "read write", "email": "somebody@example.com"}))
+	v.want(b, string(text), now, nil)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if v.Known(text, now) == nil {
+				b.Error("not known")
+			}
+		}
+	})
 }
 
 func BenchmarkVerify(b *testing.B) {

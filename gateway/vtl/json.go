@@ -21,6 +21,9 @@ func ParseJSON(text string) (any, error) {
 
 func (m *memory) parse(text string) (any, error) {
 	p := jsonReader{text: text, memory: m}
+	if m.texts.piece == nil {
+		m.texts.piece = make([]string, min(len(text)/perText, maxPiece))
+	}
 	v, err := p.value(0)
 	if err != nil {
 		m.openKeys, m.openValues = m.openKeys[:0], m.openValues[:0]
@@ -31,6 +34,9 @@ func (m *memory) parse(text string) (any, error) {
 	}
 	return v, nil
 }
+
+// perText is how many bytes of JSON there are to a text, in most documents at least.
+const perText = 24
 
 type jsonReader struct {
 	text string
@@ -79,7 +85,11 @@ func (p *jsonReader) value(depth int) (any, error) {
 	case '[':
 		return p.array(depth)
 	case '"':
-		return p.string()
+		s, err := p.string()
+		if err != nil {
+			return nil, err
+		}
+		return p.memory.value(s), nil
 	case 't':
 		return p.word("true", true)
 	case 'f':

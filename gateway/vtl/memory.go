@@ -1,5 +1,7 @@
 package vtl
 
+import "unsafe"
+
 // memory is where the values of one rendering are, many to a piece. It is used again by
 // another's, cleared: nothing in it may be reached when the rendering is over.
 type memory struct {
@@ -8,6 +10,7 @@ type memory struct {
 	maps   pieces[Map]
 	lists  pieces[List]
 	loops  pieces[loop]
+	texts  pieces[string] // that values are: not used again, see value
 	// The members of what is being read as JSON, the innermost last. When their number is
 	// known they move to a place of their own.
 	openKeys   []string
@@ -21,8 +24,29 @@ func (m *memory) clear() {
 	m.maps.clear()
 	m.lists.clear()
 	m.loops.clear()
+	m.texts = pieces[string]{}
 	m.openKeys, m.openValues = emptied(m.openKeys), emptied(m.openValues)
 }
+
+// value is a text as a value. The language would put each in memory of its own, which
+// is a tenth of a rendering. Texts are kept by whoever was given one, so their pieces
+// are left to the garbage collector.
+func (m *memory) value(s string) any {
+	at := m.texts.one()
+	*at = s
+	return *(*any)(unsafe.Pointer(&boxed{textType, at}))
+}
+
+// boxed is what a text in an interface is: its type, and where it is.
+type boxed struct {
+	is unsafe.Pointer
+	at *string
+}
+
+var textType = func() unsafe.Pointer {
+	var v any = ""
+	return (*boxed)(unsafe.Pointer(&v)).is
+}()
 
 // Sizes of pieces. What is larger has memory of its own.
 const (

@@ -345,6 +345,11 @@ func appendDouble(dst []byte, f float64) []byte {
 	}
 	start := len(dst)
 	if a := math.Abs(f); a >= 1e-3 && a < 1e7 {
+		// Few digits, as money has, are had without a search for the shortest text: a
+		// text of up to 15 digits that reads as f is the only one.
+		if n := math.Round(a * 1000); n/1000 == a {
+			return appendThousandths(dst, f < 0, uint64(n))
+		}
 		dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
 		if bytes.IndexByte(dst[start:], '.') < 0 {
 			dst = append(dst, ".0"...)
@@ -359,6 +364,23 @@ func appendDouble(dst []byte, f float64) []byte {
 	}
 	n, _ := strconv.Atoi(exponent)
 	return strconv.AppendInt(append(dst, 'E'), int64(n), 10)
+}
+
+// appendThousandths appends n/1000 with as few digits as it needs, one behind the point.
+func appendThousandths(dst []byte, minus bool, n uint64) []byte {
+	if minus {
+		dst = append(dst, '-')
+	}
+	dst = strconv.AppendUint(dst, n/1000, 10)
+	n %= 1000
+	dst = append(dst, '.', '0'+byte(n/100))
+	if n%100 > 0 {
+		dst = append(dst, '0'+byte(n/10%10))
+	}
+	if n%10 > 0 {
+		dst = append(dst, '0'+byte(n%10))
+	}
+	return dst
 }
 
 // AppendJSON appends a value as JSON; one that nests too deeply, or is too large, as null.
