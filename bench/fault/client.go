@@ -134,7 +134,10 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 			}
 			c.statuses[status]-- // none of the others may be
 			c.refused++
-		case err == nil:
+		case err == nil: // a gateway that was killed while Postgres is away has no part of any quota
+			if !pause(ctx, 5*time.Millisecond) {
+				return ctx.Err()
+			}
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("an answer did not come within %v", patience)
 		case errors.Is(err, errAnswer):
