@@ -116,7 +116,7 @@ fault: build postgres ## kill gateways, control planes, workers and Postgres und
 
 .PHONY: fault-long
 fault-long: build postgres ## the same with ten million calls, and outages of Postgres of half a minute and more
-	@go run ./bench/fault -calls 10000000 -conns 64 -kills 100 -kill-every 10s -crashes 10 -outage 10s -crash-every 60s
+	@go run ./bench/fault -calls 10000000 -kills 100 -kill-every 10s -crashes 10 -outage 10s -crash-every 60s
 
 SOAK ?= 150s
 

@@ -19,6 +19,9 @@ import (
 
 // What pages show as commands does what their forms do: each is run as it stands.
 func TestCommands(t *testing.T) {
+	if raceDetector {
+		t.Skip("other programs, one at a time: the plain run has it, in a third of the time")
+	}
 	t.Parallel()
 	for _, tool := range []string{"aws", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {

@@ -57,7 +57,7 @@ func main() {
 	flag.BoolVar(&o.disks, "disks", true, "fill a gateway's disk; takes the right to mount one")
 	flag.IntVar(&o.kills, "kills", 20, "kill -9 of gateways, at least")
 	flag.IntVar(&o.crashes, "crashes", 4, "crashes of Postgres, at least")
-	flag.IntVar(&o.conns, "conns", 16, "client connections")
+	flag.IntVar(&o.conns, "conns", 64, "client connections")
 	flag.DurationVar(&o.killEvery, "kill-every", 2*time.Second, "mean time between kills")
 	flag.DurationVar(&o.crashEvery, "crash-every", 6*time.Second, "mean time between crashes")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "seed of the accidents")
