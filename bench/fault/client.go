@@ -51,6 +51,7 @@ type target struct {
 // client is one connection's notes.
 type client struct {
 	ids      []journal.CallID // of answers received whole
+	turned   []journal.CallID // of those with status 503
 	statuses map[int]int64
 	refused  int64 // answers that a limit explains
 	broken   int64 // calls whose answer did not come
@@ -69,19 +70,20 @@ func (l *load) start(ctx context.Context, conns int) {
 	}
 }
 
-// finish ends the load and gives the ids of all answers, and the counts by status.
-func (l *load) finish() (ids []journal.CallID, statuses map[int]int64, broken int64) {
+// finish ends the load and gives the ids of all answers, those with status 503 apart, and
+// the counts by status.
+func (l *load) finish() (ids, turned []journal.CallID, statuses map[int]int64, broken int64) {
 	l.stop.Store(true)
 	l.wg.Wait()
 	statuses = map[int]int64{}
 	for _, c := range l.clients {
-		ids = append(ids, c.ids...)
+		ids, turned = append(ids, c.ids...), append(turned, c.turned...)
 		broken += c.broken
 		for s, n := range c.statuses {
 			statuses[s] += n
 		}
 	}
-	return ids, statuses, broken
+	return ids, turned, statuses, broken
 }
 
 func (l *load) run(ctx context.Context, c *client, start int) error {
@@ -193,7 +195,11 @@ func (c *client) call(conn net.Conn, request []byte) (status int, err error) {
 	if n > want {
 		return 0, fmt.Errorf("%w: %d bytes more than it announced: %.200q", errAnswer, n-want, c.buf[:n])
 	}
-	c.ids = append(c.ids, id)
+	if status == 503 {
+		c.turned = append(c.turned, id)
+	} else {
+		c.ids = append(c.ids, id)
+	}
 	c.statuses[status]++
 	return status, nil
 }

@@ -148,7 +148,7 @@ func TestClientNotesWholeAnswersOnly(t *testing.T) {
 		}
 	}()
 	<-enough
-	got, statuses, broken := l.finish()
+	got, _, statuses, broken := l.finish()
 	mu.Lock()
 	defer mu.Unlock()
 	for _, id := range got {

@@ -120,11 +120,11 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 			return nil, err
 		}
 	}
-	acked, statuses, broken := w.load.finish()
+	acked, turned, statuses, broken := w.load.finish()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	t := &tally{statuses: statuses, limited: w.load.limited.Load(), quota: w.o.quota, nodes: len(w.gateways), failedOpen: w.load.open.Load()}
+	t := &tally{statuses: statuses, limited: w.load.limited.Load(), quota: w.o.quota, nodes: len(w.gateways), filled: w.filled.Load(), failedOpen: w.load.open.Load()}
 	// A server that forgets gives every bucket a full burst.
 	t.hardMost = int64(hardRate*time.Since(w.began).Seconds()) + hardBurst*(1+w.forgot.Load())
 	for kind, ms := range map[string][]*member{"gateways": w.gateways, "control planes": w.controls, "workers": w.workers} {
@@ -155,7 +155,7 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 		}
 		ids = append(ids, more...)
 	}
-	t.compare(acked, ids)
+	t.compare(acked, turned, ids)
 	w.log("gateways stopped, %d calls journaled", t.journaled)
 	for _, m := range w.gateways {
 		if err := m.start(ctx); err != nil {

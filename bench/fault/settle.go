@@ -57,9 +57,10 @@ func (t *till) hurry(ctx context.Context, dead bool) error {
 	return err
 }
 
-// quiet waits until neither side has anything left to do.
+// quiet waits until neither side has anything left to do, which takes the longer the more
+// the run has traded.
 func (t *till) quiet(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute+time.Duration(t.w.o.calls/1_000_000)*time.Minute)
 	defer cancel()
 	var swept time.Time
 	var jobs, events, lined int

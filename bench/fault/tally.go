@@ -25,6 +25,8 @@ type tally struct {
 	batches      int64 // calls in Postgres' list of batches
 
 	unjournaled int64         // acknowledged, but in no journal
+	unwritten   int64         // refused with 503 and in no journal: on a full disk nothing is served
+	filled      int64         // disks
 	surplus     int64         // in a journal, but not acknowledged
 	repeated    int64         // ids answered or journaled twice
 	kills       int           // of gateways
@@ -122,7 +124,8 @@ func (t *tally) invariants(o options) []invariant {
 	// A call that was in flight at a kill may be journaled and its answer lost:
 	// at most one on each of the gateway's connections.
 	most := int64(t.kills * ((o.conns + t.nodes - 1) / max(1, t.nodes)))
-	say("I1", fmt.Sprintf("answers %d journaled %d surplus %d of %d", t.acknowledged, t.journaled, t.surplus, most),
+	say("I1", fmt.Sprintf("answers %d journaled %d surplus %d of %d, refused for want of room %d", t.acknowledged, t.journaled, t.surplus, most, t.unwritten),
+		rule(t.unwritten == 0 || t.filled > 0, "%d refusals are in no journal, and no disk was full", t.unwritten),
 		rule(t.unjournaled == 0, "%d answers reached the client and are in no journal", t.unjournaled),
 		rule(t.repeated == 0, "%d call ids were used twice", t.repeated),
 		rule(t.surplus <= most, "%d calls are journaled that no client got an answer to; %d kills explain %d", t.surplus, t.kills, most))
@@ -231,10 +234,19 @@ func (t *tally) verdict(o options) error {
 
 func compareIDs(a, b journal.CallID) int { return bytes.Compare(a[:], b[:]) }
 
-// compare matches the client's notes with the ids in the journals; it sorts both.
-func (t *tally) compare(acked, journaled []journal.CallID) {
-	acked, twice := distinct(acked)
+// compare matches the client's notes with the ids in the journals; it sorts both. A node
+// whose journal has no room serves nothing and refuses, without a record; other refusals
+// (turned) have one.
+func (t *tally) compare(acked, turned, journaled []journal.CallID) {
 	journaled, twiceJ := distinct(journaled)
+	for _, id := range turned {
+		if _, there := slices.BinarySearchFunc(journaled, id, compareIDs); there {
+			acked = append(acked, id)
+		} else {
+			t.unwritten++
+		}
+	}
+	acked, twice := distinct(acked)
 	t.repeated = twice + twiceJ
 	t.acknowledged, t.journaled = int64(len(acked)), int64(len(journaled))
 	i := 0

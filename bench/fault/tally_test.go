@@ -44,7 +44,7 @@ func TestTally(t *testing.T) {
 			for i := range len(c.acked) { // the fourth answer is a refusal, the fifth an odd one
 				got.statuses[[]int{200, 200, 200, 503, 403}[i]]++
 			}
-			got.compare(ids(c.acked), ids(c.journaled))
+			got.compare(ids(c.acked), nil, ids(c.journaled))
 			if got.String() != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
@@ -56,6 +56,15 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// Refusals are answers like others, but on a full disk have no record.
+func TestRefusals(t *testing.T) {
+	y := &tally{filled: 1, statuses: map[int]int64{}}
+	y.compare(ids("ab"), ids("cde"), ids("abdx"))
+	if y.acknowledged != 3 || y.unwritten != 2 || y.unjournaled != 0 || y.surplus != 1 || y.repeated != 0 {
+		t.Errorf("%+v", y)
+	}
+}
+
 // Each invariant can be broken, and says so.
 func TestInvariants(t *testing.T) {
 	o := options{conns: 1}
@@ -64,6 +73,7 @@ func TestInvariants(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*tally){
+		"I1: 1 refusals are in no":         func(t *tally) { t.unwritten = 1 },
 		"I2: the batches of 1 starts":      func(t *tally) { t.gaps = 1 },
 		"I4: 0 calls are in usage lines":   func(t *tally) { t.days = 1 },
 		"I5: 1 calls are to be paid for":   func(t *tally) { t.billable = 1 },
