@@ -13,7 +13,7 @@ const (
 	maxRemembered       = 64 << 20 // by the node
 	maxTenantRemembered = 16 << 20 // of one tenant: those above are verified each time
 	shards              = 64
-	recent              = 1024
+	recent              = 1 << 10
 )
 
 // id names a token as one verifier sees it: what one takes another may refuse.
@@ -59,10 +59,13 @@ func newCache() *cache {
 	return c
 }
 
-// place is where an entry is kept, and where it is when it was asked for lately.
+// place is where an entry is kept, and where it is when it was asked for lately. A token
+// is in one shard for all verifiers: those of authorizers that are there no more make room
+// for the next ones soon.
 func (c *cache) place(k *id) (*shard, *atomic.Pointer[entry]) {
-	m := (binary.LittleEndian.Uint64(k.hash[:]) ^ c.seed ^ k.verifier) * 0x9e3779b97f4a7c15
-	return &c.shards[m>>58], &c.recent[m>>48%recent]
+	const spread = 0x9e3779b97f4a7c15
+	m := (binary.LittleEndian.Uint64(k.hash[:]) ^ c.seed) * spread
+	return &c.shards[m>>58], &c.recent[(m^k.verifier)*spread>>54]
 }
 
 // good says whether an entry's token is still taken.

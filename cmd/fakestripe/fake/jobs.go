@@ -142,6 +142,7 @@ func (s *Server) do(j *job) {
 func (s *Server) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var next time.Time // to save: calls wait meanwhile, and a large state takes a while
 	for {
 		select {
 		case <-ctx.Done():
@@ -152,9 +153,14 @@ func (s *Server) Run(ctx context.Context) error {
 		if err := s.Settle(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
+		began := time.Now()
+		if began.Before(next) {
+			continue
+		}
 		if err := s.Save(); err != nil {
 			s.opts.Logf("%v", err)
 		}
+		next = time.Now().Add(10 * time.Since(began))
 	}
 }
 
