@@ -386,7 +386,10 @@ func TestEveryPageIsLight(t *testing.T) {
 	}
 	b := s.as(f.owner)
 	operator := s.operator()
-	alone, rounds := how()
+	alone, rounds := os.Getenv("TOLLGATE_ALONE") != "" && !raceDetector, 20
+	if raceDetector { // which nothing is judged by
+		rounds = 1
+	}
 	var worst []string
 	for _, r := range s.web.Routes() {
 		if r.Method != "GET" || r.Open {
@@ -441,17 +444,6 @@ func TestEveryPageIsLight(t *testing.T) {
 	if !slices.ContainsFunc(worst, func(s string) bool { return strings.HasSuffix(s, "/overview") }) {
 		t.Error("the overview was not measured")
 	}
-}
-
-// how says whether nothing else runs, and how often each page is asked for.
-func how() (alone bool, rounds int) {
-	switch {
-	case raceDetector:
-		return false, 1
-	case os.Getenv("TOLLGATE_ALONE") != "":
-		return true, 20
-	}
-	return false, 5
 }
 
 func zipped(t *testing.T, address string) int64 {

@@ -46,12 +46,13 @@ type load struct {
 type target struct {
 	addr   string
 	served atomic.Int64
+	fills  bool // its disk is filled at times
 }
 
 // client is one connection's notes.
 type client struct {
 	ids      []journal.CallID // of answers received whole
-	turned   []journal.CallID // of those with status 503
+	turned   []journal.CallID // of those with status 503 from a gateway whose disk is filled at times
 	statuses map[int]int64
 	refused  int64 // answers that a limit explains
 	broken   int64 // calls whose answer did not come
@@ -70,8 +71,8 @@ func (l *load) start(ctx context.Context, conns int) {
 	}
 }
 
-// finish ends the load and gives the ids of all answers, those with status 503 apart, and
-// the counts by status.
+// finish ends the load and gives the ids of all answers, with those apart that a full disk
+// may explain, and the counts by status.
 func (l *load) finish() (ids, turned []journal.CallID, statuses map[int]int64, broken int64) {
 	l.stop.Store(true)
 	l.wg.Wait()
@@ -117,7 +118,7 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 			request = l.hard[n%len(l.hard)]
 		}
 		away := l.away.Load()
-		status, err := c.call(conn, request)
+		status, err := c.call(conn, request, at.fills)
 		switch {
 		case err == nil && status == 200:
 			l.served.Add(1)
@@ -166,7 +167,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 var errAnswer = errors.New("not an answer of the gateway")
 
 // call sends one request and notes the id of its answer if all of it comes.
-func (c *client) call(conn net.Conn, request []byte) (status int, err error) {
+func (c *client) call(conn net.Conn, request []byte, fills bool) (status int, err error) {
 	if _, err := conn.Write(request); err != nil {
 		return 0, err
 	}
@@ -195,7 +196,7 @@ func (c *client) call(conn net.Conn, request []byte) (status int, err error) {
 	if n > want {
 		return 0, fmt.Errorf("%w: %d bytes more than it announced: %.200q", errAnswer, n-want, c.buf[:n])
 	}
-	if status == 503 {
+	if status == 503 && fills {
 		c.turned = append(c.turned, id)
 	} else {
 		c.ids = append(c.ids, id)

@@ -175,6 +175,6 @@ func (w *world) startGateway(ctx context.Context, i int, env ...string) error {
 		return err
 	}
 	w.gateways = append(w.gateways, m)
-	w.load.targets = append(w.load.targets, &target{addr: n.Addr})
+	w.load.targets = append(w.load.targets, &target{addr: n.Addr, fills: m.disk != nil})
 	return nil
 }

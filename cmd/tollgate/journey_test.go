@@ -59,8 +59,10 @@ func (j *journey) look(p *browser.Page, name string) {
 		name = ""
 	}
 	switch {
-	case os.Getenv("TOLLGATE_SCREENSHOTS") != "", strings.HasPrefix(name, "portal"):
+	case os.Getenv("TOLLGATE_SCREENSHOTS") != "":
 		j.problems += p.Sound(name)
+	case strings.HasPrefix(name, "portal"):
+		j.problems += p.Glance(name)
 	default:
 		j.problems += p.Fits()
 	}
@@ -547,7 +549,7 @@ func (j *journey) others(chromium *browser.Browser, owner *browser.Page, api str
 		}
 	}
 	j.pages++
-	j.problems += bob.Sound("not-found")
+	j.problems += bob.Glance("not-found")
 
 	// A forgotten password.
 	j.open(bob, "/forgot", "forgot")
@@ -585,6 +587,6 @@ func (j *journey) others(chromium *browser.Browser, owner *browser.Page, api str
 		j.Errorf("who may only look is shown the bills: %d", carl.Status())
 	}
 	j.pages++
-	j.problems += carl.Sound("viewer-refused")
+	j.problems += carl.Glance("viewer-refused")
 	j.leave(bob, carl)
 }

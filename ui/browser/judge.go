@@ -140,28 +140,29 @@ func (p *Page) axe(rules string) []Violation {
 	return out
 }
 
-// Sound fails the test for each thing wrong with the page as it stands, at 1280 px in
-// the light and at 390 px in the dark: violations, faults, what sticks out. It returns
-// how many there are. Where TOLLGATE_SCREENSHOTS names a folder it judges both widths in
-// both themes, in twice the time, and with a name takes a picture of each.
+// Sound fails the test for each thing wrong with the page as it stands, at 1280
+// and 390 px in both themes: violations, faults, what sticks out. It returns how
+// many there are. With a name, it takes a picture of each where TOLLGATE_SCREENSHOTS
+// names a folder.
 func (p *Page) Sound(name string) int {
 	p.t.Helper()
-	if folder() != "" {
-		return p.judge(name, view{1280, false}, view{1280, true}, view{390, true}, view{390, false})
-	}
-	return p.judge(name, twoViews...)
+	return p.judge(name, view{1280, false}, view{1280, true}, view{390, true}, view{390, false})
 }
 
-// twoViews have each width and each theme once.
-var twoViews = []view{{1280, false}, {390, true}}
+// Glance is Sound at 1280 px in the light and at 390 px in the dark only, in half the
+// time: for pages that are judged wholly by make e2e.
+func (p *Page) Glance(name string) int {
+	p.t.Helper()
+	return p.judge(name, view{1280, false}, view{390, true})
+}
 
-// Fits is Sound without Axe: for pages that other tests judge.
+// Fits is Glance without Axe: for pages that other tests judge.
 func (p *Page) Fits() int {
 	p.t.Helper()
 	w, d := p.width, p.dark
 	defer p.View(w, d)
 	wrong := 0
-	for _, v := range twoViews {
+	for _, v := range []view{{1280, false}, {390, true}} {
 		p.View(v.width, v.dark)
 		wrong += p.fits(v)
 	}
