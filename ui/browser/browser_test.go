@@ -207,6 +207,20 @@ func TestEnhancements(t *testing.T) {
 		t.Error("a box that scrolls is not in the order of the keyboard, or one that does not is")
 	}
 
+	// The page has done what it does about its size by the time View returns.
+	p.Eval(`document.querySelector(".table-box[aria-label=Keys] th").style.minWidth = "500px", 0`, nil)
+	for range 20 {
+		for _, w := range []struct {
+			width int64
+			index string
+		}{{390, "0"}, {1280, "-1"}} {
+			p.View(w.width, false)
+			if got := p.Attr(".table-box[aria-label=Keys]", "tabindex"); got != w.index {
+				t.Fatalf("at %d px the table has tabindex %s", w.width, got)
+			}
+		}
+	}
+
 	for _, width := range []int64{1280, 390} {
 		p.View(width, false)
 		p.TapOn(".menu-account summary")

@@ -30,8 +30,13 @@ func (p *Page) View(width int64, dark bool) {
 		}))
 	}
 	p.width, p.dark = width, dark
-	if len(change) > 0 {
-		p.must("setting the view", change...)
+	if len(change) == 0 {
+		return
+	}
+	p.must("setting the view", change...)
+	if !p.noJS {
+		// What the page's own script does about its size is done before the next frame but one.
+		p.Eval(`new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))`, nil)
 	}
 }
 
