@@ -33,7 +33,7 @@ func (r *renderer) set(ref *reference, v any) error {
 	} else if last.method {
 		return nil
 	}
-	r.keep(v)
+	v = r.keep(v)
 	switch of := of.(type) {
 	case *Map:
 		k, err := r.text(key)
@@ -208,7 +208,7 @@ func (e *not) value(r *renderer) (any, error) {
 	return !truth(v), err
 }
 
-func (e *binary) value(r *renderer) (any, error) {
+func (e *operation) value(r *renderer) (any, error) {
 	a, err := r.eval(e.left)
 	if err != nil {
 		return nil, err

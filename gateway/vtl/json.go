@@ -1,10 +1,14 @@
 package vtl
 
 import (
+	"encoding/binary"
 	"errors"
+	"math/bits"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 )
 
 var (
@@ -21,9 +25,6 @@ func ParseJSON(text string) (any, error) {
 
 func (m *memory) parse(text string) (any, error) {
 	p := jsonReader{text: text, memory: m}
-	if m.texts.piece == nil {
-		m.texts.piece = make([]string, min(len(text)/perText, maxPiece))
-	}
 	v, err := p.value(0)
 	if err != nil {
 		m.openKeys, m.openValues = m.openKeys[:0], m.openValues[:0]
@@ -34,9 +35,6 @@ func (m *memory) parse(text string) (any, error) {
 	}
 	return v, nil
 }
-
-// perText is how many bytes of JSON there are to a text, in most documents at least.
-const perText = 24
 
 type jsonReader struct {
 	text string
@@ -89,7 +87,7 @@ func (p *jsonReader) value(depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p.memory.value(s), nil
+		return p.textValue(s), nil
 	case 't':
 		return p.word("true", true)
 	case 'f':
@@ -152,19 +150,34 @@ func (p *jsonReader) fill(m *Map, keys []string, values []any) {
 		return
 	}
 	m.keys, m.values = p.keys.take(len(keys)), p.values.take(len(keys))
-	n := 0
+	copy(m.keys, keys)
+	copy(m.values, values)
+	seen, n := uint64(0), 0
 	for i, k := range keys {
-		at := 0
-		for at < n && m.keys[at] != k {
-			at++
+		// Keys are told apart by a bit each, most of the time.
+		mark, at := uint64(1)<<keyBit(k), n
+		if seen&mark != 0 {
+			at = slices.Index(m.keys[:n], k)
+		}
+		if seen |= mark; at < 0 {
+			at = n
 		}
 		if at == n {
-			m.keys[n] = k
 			n++
 		}
-		m.values[at] = values[i]
+		if i != at {
+			m.keys[at], m.values[at] = k, values[i]
+		}
 	}
 	m.keys, m.values = m.keys[:n:n], m.values[:n:n]
+}
+
+// keyBit is one of 64 bits for a key.
+func keyBit(k string) uint {
+	if k == "" {
+		return 0
+	}
+	return (uint(len(k)) + 7*uint(k[0]) + 13*uint(k[len(k)-1])) % 64
 }
 
 func (p *jsonReader) array(depth int) (any, error) {
@@ -202,12 +215,11 @@ func (p *jsonReader) string() (string, error) {
 	p.at++
 	start := p.at
 	escapes, ascii := false, true
-	for i := start; i < len(p.text); i++ {
-		c := p.text[i]
-		if ordinary[c] {
-			continue
+	for i := start; ; i++ {
+		if i = ordinaryEnd(p.text, i); i >= len(p.text) {
+			return "", errJSON
 		}
-		switch {
+		switch c := p.text[i]; {
 		case c == '"':
 			s := p.text[start:i]
 			p.at = i + 1
@@ -224,7 +236,24 @@ func (p *jsonReader) string() (string, error) {
 			ascii = false
 		}
 	}
-	return "", errJSON
+}
+
+// ordinaryEnd is where the bytes from i on that mean themselves end. It looks at eight
+// at a time: in each that is not ordinary, and in none before the first of those, the
+// highest bit comes out set (Mycroft's test for a zero byte, Warren, Hacker's Delight 6-1).
+func ordinaryEnd(s string, i int) int {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		if found := ((w - ' '*each) | (w ^ '"'*each - each) | (w ^ '\\'*each - each) | w) & high; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for i < len(s) && ordinary[s[i]] {
+		i++
+	}
+	return i
 }
 
 // ordinary are the bytes of a text that mean themselves.
@@ -305,44 +334,75 @@ func hex4(s string) (r rune, ok bool) {
 	return r, true
 }
 
-func (p *jsonReader) digits() bool {
+// digits reads digits behind those that n has, and counts them; n is of no meaning when
+// there are more than maxDigits.
+func (p *jsonReader) digits(n uint64) (uint64, int) {
 	start := p.at
-	for p.at < len(p.text) && '0' <= p.text[p.at] && p.text[p.at] <= '9' {
-		p.at++
+	for ; p.at < len(p.text); p.at++ {
+		d := p.text[p.at] - '0'
+		if d > 9 {
+			break
+		}
+		n = 10*n + uint64(d)
 	}
-	return p.at > start
+	return n, p.at - start
 }
+
+// maxDigits is how many digits every int64 can have; exactDigits how many of a double
+// that are read as they are.
+const (
+	maxDigits   = 18
+	exactDigits = 15
+)
+
+// tens are the powers of ten, which doubles have exactly.
+var tens = [exactDigits + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 func (p *jsonReader) is(c byte) bool { return p.at < len(p.text) && p.text[p.at] == c }
 
 func (p *jsonReader) number() (any, error) {
 	start := p.at
-	whole := true
-	if p.is('-') {
+	minus := p.is('-')
+	if minus {
 		p.at++
 	}
+	n, count := uint64(0), 1
 	if p.is('0') {
 		p.at++
-	} else if !p.digits() {
+	} else if n, count = p.digits(0); count == 0 {
 		return nil, errJSON
 	}
+	if !p.is('.') && !p.is('e') && !p.is('E') {
+		if count > maxDigits {
+			return wholeNumber(p.text[start:p.at]), nil
+		}
+		if minus {
+			return p.wholeValue(-int64(n)), nil
+		}
+		return p.wholeValue(int64(n)), nil
+	}
+	behind := 0
 	if p.is('.') {
-		whole = false
-		if p.at++; !p.digits() {
+		p.at++
+		if n, behind = p.digits(n); behind == 0 {
 			return nil, errJSON
 		}
 	}
 	if p.is('e') || p.is('E') {
-		whole = false
 		if p.at++; p.is('+') || p.is('-') {
 			p.at++
 		}
-		if !p.digits() {
+		if _, count := p.digits(0); count == 0 {
 			return nil, errJSON
 		}
-	}
-	if text := p.text[start:p.at]; whole {
-		return wholeNumber(text), nil
+	} else if count+behind <= exactDigits {
+		// Both are doubles, so that their quotient is the nearest one to the number
+		// (Clinger, How to read floating point numbers accurately).
+		f := float64(n) / tens[behind]
+		if minus {
+			f = -f
+		}
+		return p.doubleValue(f), nil
 	}
 	return decimal(p.text[start:p.at]), nil
 }

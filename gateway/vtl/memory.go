@@ -10,7 +10,10 @@ type memory struct {
 	maps   pieces[Map]
 	lists  pieces[List]
 	loops  pieces[loop]
-	texts  pieces[string] // that values are: not used again, see value
+	// What values point to, see boxed.
+	texts   pieces[string]
+	wholes  pieces[int64]
+	doubles pieces[float64]
 	// The members of what is being read as JSON, the innermost last. When their number is
 	// known they move to a place of their own.
 	openKeys   []string
@@ -24,29 +27,45 @@ func (m *memory) clear() {
 	m.maps.clear()
 	m.lists.clear()
 	m.loops.clear()
-	m.texts = pieces[string]{}
+	m.texts.clear()
+	m.wholes.clear()
+	m.doubles.clear()
 	m.openKeys, m.openValues = emptied(m.openKeys), emptied(m.openValues)
 }
 
-// value is a text as a value. The language would put each in memory of its own, which
-// is a tenth of a rendering. Texts are kept by whoever was given one, so their pieces
-// are left to the garbage collector.
-func (m *memory) value(s string) any {
+// boxed is what is in an interface: the type, and where the value is. The language would
+// put each value in memory of its own, which is a tenth of a rendering. It must not
+// change while the interface is in use, see keep.
+type boxed struct {
+	is, at unsafe.Pointer
+}
+
+func typeOf(v any) unsafe.Pointer { return (*boxed)(unsafe.Pointer(&v)).is }
+
+var textType, wholeType, doubleType = typeOf(""), typeOf(int64(0)), typeOf(float64(0))
+
+// box is the value at a place as one of that type.
+func box(is, at unsafe.Pointer) any {
+	return *(*any)(unsafe.Pointer(&boxed{is, at}))
+}
+
+func (m *memory) textValue(s string) any {
 	at := m.texts.one()
 	*at = s
-	return *(*any)(unsafe.Pointer(&boxed{textType, at}))
+	return box(textType, unsafe.Pointer(at))
 }
 
-// boxed is what a text in an interface is: its type, and where it is.
-type boxed struct {
-	is unsafe.Pointer
-	at *string
+func (m *memory) wholeValue(n int64) any {
+	at := m.wholes.one()
+	*at = n
+	return box(wholeType, unsafe.Pointer(at))
 }
 
-var textType = func() unsafe.Pointer {
-	var v any = ""
-	return (*boxed)(unsafe.Pointer(&v)).is
-}()
+func (m *memory) doubleValue(f float64) any {
+	at := m.doubles.one()
+	*at = f
+	return box(doubleType, unsafe.Pointer(at))
+}
 
 // Sizes of pieces. What is larger has memory of its own.
 const (

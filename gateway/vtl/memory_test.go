@@ -85,29 +85,47 @@ func TestDouble(t *testing.T) {
 	check(math.Nextafter(1e7, 0))
 }
 
-// Texts of a rendering that is over are what they were, for whoever has them.
-func TestTextsAreKept(t *testing.T) {
+// What a rendering that is over has put into a map from outside is what it was.
+func TestValuesAreKept(t *testing.T) {
 	t.Parallel()
-	p, err := Parse(`#set($x = $input.path('$'))#set($context.responseOverride.header.a = $x.a)#set($context.responseOverride.header.b = $x.b[1])`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	render := func(body string) *Map {
-		header := NewMap()
-		override, context := NewMap(), NewMap()
-		override.Set("header", header)
-		context.Set("responseOverride", override)
-		if _, err := p.Render(nil, &Input{Body: body, Context: context}); err != nil {
+	const body = `{"a": "one", "b": ["x", "two"], "c": 123456, "d": 1.5, "e": {"e": ["three", 4321, 2.5]}, "f": {"g": "four"}}`
+	for _, c := range []struct{ name, template, kept, list string }{
+		{"values alone, whose memory is used again",
+			`#set($to.a = $x.a)#set($to.b = $x.b[1])$to.put("c", $x.c)$to.put("d", $x.d)$to.putIfAbsent("e", $x.a)$list.add($x.a)$list.add($x.d)#set($list[0] = $x.c)$list.add(0, $x.b[0])$list.set(1, $x.c)`,
+			`{"a":"one","b":"two","c":123456,"d":1.5,"e":"one"}`, `["x",123456,"one",1.5]`},
+		{"trees, which have the memory for themselves",
+			`#set($to.e = $x.e)$to.putAll($x.f)$list.addAll($x.b)#set($list[0] = $x.e.e)$list.add($x.f.entrySet())`,
+			`{"e":{"e":["three",4321,2.5]},"g":"four"}`, `[["three",4321,2.5],"x","two",[g=four]]`},
+	} {
+		p, err := Parse(`#set($x = $input.path('$'))#set($to = $context.kept)#set($list = $context.list)` + c.template)
+		if err != nil {
 			t.Fatal(err)
 		}
-		return header
-	}
-	first := render(`{"a": "one", "b": ["x", "two"]}`)
-	for range 100 {
-		render(`{"a": "three", "b": ["y", "four"]}`)
-	}
-	runtime.GC()
-	if a, b := first.value("a"), first.value("b"); a != "one" || b != "two" {
-		t.Errorf("%v and %v", a, b)
+		again := 0
+		for range 100 {
+			kept, list, context := NewMap(), &List{Items: []any{nil}, JSON: true}, NewMap()
+			context.Set("kept", kept)
+			context.Set("list", list)
+			r := new(renderer)
+			r.begin(p, &Input{Body: body, Context: context})
+			r.most = r.limits.Output
+			if err := r.run(p.body); err != nil {
+				t.Fatal(err)
+			}
+			r.reset()
+			if r.memory.texts.piece != nil {
+				again++
+			}
+			if _, err := r.memory.parse(strings.NewReplacer(`"one"`, `"1"`, "x", "y", "two", "2", "123456", "777777", "1.5", "7.7", "three", "3", "4321", "7777", "2.5", "5.2", "four", "4").Replace(body)); err != nil {
+				t.Fatal(err)
+			}
+			runtime.GC()
+			if a, b := string(AppendJSON(nil, kept)), string(AppendJSON(nil, list)); a != c.kept || b != c.list {
+				t.Fatalf("%s: %s and %s", c.name, a, b)
+			}
+		}
+		if again > 0 != strings.Contains(c.name, "again") {
+			t.Errorf("%s: the memory of %d was", c.name, again)
+		}
 	}
 }

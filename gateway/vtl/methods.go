@@ -155,10 +155,10 @@ func (r *renderer) invoke(v any, name string, a *arguments) (out any, ok bool, e
 		}
 		out, ok, err = r.stringMethod(s, name, a)
 	case *List:
-		r.keep(args...)
+		r.keepAll(args)
 		out, ok, err = r.listMethod(v, name, a)
 	case *Map:
-		r.keep(args...)
+		r.keepAll(args)
 		out, ok, err = r.mapMethod(v, name, a)
 	case *entry:
 		switch name {

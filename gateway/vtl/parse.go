@@ -129,13 +129,13 @@ type expr interface {
 }
 
 type (
-	literal  struct{ v any }
-	quotedBy struct{ body []node } // a text in double quotes, with references
-	listOf   struct{ items []expr }
-	rangeOf  struct{ from, to expr }
-	mapOf    struct{ keys, values []expr }
-	not      struct{ of expr }
-	binary   struct {
+	literal   struct{ v any }
+	quotedBy  struct{ body []node } // a text in double quotes, with references
+	listOf    struct{ items []expr }
+	rangeOf   struct{ from, to expr }
+	mapOf     struct{ keys, values []expr }
+	not       struct{ of expr }
+	operation struct {
 		op          string
 		left, right expr
 	}
@@ -845,7 +845,7 @@ func (p *parser) level(n int) (expr, error) {
 		if err != nil {
 			return nil, err
 		}
-		left = &binary{op, left, right}
+		left = &operation{op, left, right}
 	}
 }
 

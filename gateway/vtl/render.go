@@ -105,15 +105,27 @@ func (r *renderer) reset() {
 	*r = next
 }
 
-// keep notes that a map or a list is handed values, which it may keep: strings and numbers
-// are nobody's, others may be in the memory.
-func (r *renderer) keep(values ...any) {
-	for _, v := range values {
-		switch v.(type) {
-		case nil, bool, int64, float64, *big.Int, string:
-		default:
-			r.kept = true
-		}
+// keep is the value for a map or a list, which may have it longer than the rendering has
+// its memory: a text or a number in memory of its own. Others may have parts anywhere in
+// the rendering's, which is then left to them.
+func (r *renderer) keep(v any) any {
+	switch v := v.(type) {
+	case nil, bool, *big.Int:
+	case string:
+		return v
+	case int64:
+		return v
+	case float64:
+		return v
+	default:
+		r.kept = true
+	}
+	return v
+}
+
+func (r *renderer) keepAll(values []any) {
+	for i, v := range values {
+		values[i] = r.keep(v)
 	}
 }
 
