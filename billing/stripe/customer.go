@@ -206,14 +206,14 @@ func (r *Rail) useCard(ctx context.Context, account string, c *stripe.CheckoutSe
 		now.InvoiceSettings = &stripe.CustomerInvoiceSettings{}
 	}
 	if used := now.Metadata["checkout"]; used < sessionOrder(c) { // the latest session decides
-		p := &stripe.CustomerParams{Params: on(ctx, account, "tg:card:"+c.ID),
+		p := &stripe.CustomerParams{Params: on(ctx, account, anew),
 			InvoiceSettings: &stripe.CustomerInvoiceSettingsParams{DefaultPaymentMethod: &method},
 			Metadata:        map[string]string{"checkout": sessionOrder(c)}}
 		if _, err := r.api.Customers.Update(customer, p); err != nil && !gone(err) { // gone: taken away again since
 			return err
 		}
 		if old := now.InvoiceSettings.DefaultPaymentMethod; old != nil && old.ID != method {
-			_, err := r.api.PaymentMethods.Detach(old.ID, &stripe.PaymentMethodDetachParams{Params: on(ctx, account, "tg:detach:"+old.ID)})
+			_, err := r.api.PaymentMethods.Detach(old.ID, &stripe.PaymentMethodDetachParams{Params: on(ctx, account, anew)})
 			if err != nil && answered(err) == nil {
 				return err
 			}
@@ -234,15 +234,23 @@ func (r *Rail) RemoveCard(ctx context.Context, s billing.Scope, by billing.By) e
 	if p.card.Method == "" {
 		return model.Errorf(model.NotFound, "there is no card to remove")
 	}
-	_, err = r.api.PaymentMethods.Detach(p.card.Method, &stripe.PaymentMethodDetachParams{Params: on(ctx, p.account, "tg:detach:"+p.card.Method)})
-	if err != nil && !gone(err) {
-		return plain(err)
+	was := p.card
+	_, refused := r.api.PaymentMethods.Detach(was.Method, &stripe.PaymentMethodDetachParams{Params: on(ctx, p.account, anew)})
+	if refused != nil && answered(refused) == nil {
+		return plain(refused)
 	}
 	if err := r.syncCustomer(ctx, p.account, p.customer); err != nil {
 		return plain(err)
 	}
+	// Whatever was answered: it may be away by a call before whose answer did not come.
+	if err := r.loadPayer(ctx, &p); err != nil {
+		return err
+	}
+	if refused != nil && p.card.Method == was.Method {
+		return plain(refused)
+	}
 	return r.in(ctx, p.tenant, func(tx pgx.Tx) error {
-		return audit(ctx, tx, p.tenant, by, "card.remove", p.card.Last4, map[string]any{"developer": p.developer})
+		return audit(ctx, tx, p.tenant, by, "card.remove", was.Last4, map[string]any{"developer": p.developer})
 	})
 }
 
@@ -276,7 +284,7 @@ func (r *Rail) portalConfig(ctx context.Context, account string) (string, error)
 	if it.Err() != nil {
 		return "", it.Err()
 	}
-	c, err := r.api.BillingPortalConfigurations.New(&stripe.BillingPortalConfigurationParams{Params: on(ctx, account, "tg:portal:1"),
+	c, err := r.api.BillingPortalConfigurations.New(&stripe.BillingPortalConfigurationParams{Params: on(ctx, account, anew),
 		BusinessProfile: &stripe.BillingPortalConfigurationBusinessProfileParams{},
 		Features: &stripe.BillingPortalConfigurationFeaturesParams{
 			InvoiceHistory:      &stripe.BillingPortalConfigurationFeaturesInvoiceHistoryParams{Enabled: stripe.Bool(true)},

@@ -301,3 +301,56 @@ func TestAccountsApart(t *testing.T) {
 		t.Errorf("on the new account: %+v", i.Collection)
 	}
 }
+
+// Stripe keeps an answer with its idempotency key for a day, a 500 too: what failed once
+// does not for that long.
+func TestNoErrorStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "2.5")
+	tenant := r.newTenant("111111111111")
+	seller := billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	for i, path := range []string{"/v1/customers/*", "/v1/invoices/*/pay", "/v1/payment_methods/*/detach", "/v1/invoices/*/void", "/v1/invoices/*"} {
+		for _, after := range []bool{false, true} {
+			dev := r.newDeveloper(tenant, fmt.Sprintf("dev%d-%v", i, after))
+			id := r.bill(dev, "12.34", "USD")
+			fault := fake.Fault{Method: http.MethodPost, Path: path, Account: account, Kind: fake.FaultServerError, After: after}
+			if strings.HasSuffix(path, "/*") && strings.Contains(path, "invoices") { // the application's fee
+				r.must(r.fake.AddFault(fault))
+			}
+			r.persist()
+			void := strings.HasSuffix(path, "/void")
+			if void {
+				r.must(r.fake.AddFault(fault))
+				r.must(r.books.Void(r.ctx, seller, by, id, "a mistake"))
+				r.persist()
+			} else {
+				if strings.HasSuffix(path, "/detach") {
+					r.pay(dev, "4000000000000341") // is taken, and does not pay
+				}
+				r.must(r.fake.AddFault(fault))
+				_, _ = r.CardAdded(r.ctx, dev, r.checkout(dev, "4242424242424242")) // or the event of it
+				r.persist()
+			}
+			r.fake.ClearFaults()
+			state, want := model.StatePaid, "paid"
+			if void {
+				state, want = model.StateVoid, "void"
+			}
+			there := r.at(account, "/v1/invoices?limit=100")["data"].([]any)[0].(map[string]any)
+			if inv := r.invoice(seller, id); inv.State != state || there["status"] != want {
+				t.Errorf("%s, after %v: here %s, at Stripe %s", path, after, inv.State, there["status"])
+			}
+			if strings.HasSuffix(path, "/detach") {
+				r.must(r.fake.AddFault(fault))
+				if err := r.RemoveCard(r.ctx, dev, by); err == nil && !after {
+					t.Error("a card that could not be removed was")
+				}
+				_ = r.RemoveCard(r.ctx, dev, by)
+				if err := r.RemoveCard(r.ctx, dev, by); model.KindOf(err) != model.NotFound {
+					t.Errorf("after %v: the card is still there: %v", after, err)
+				}
+			}
+		}
+	}
+}

@@ -240,7 +240,7 @@ func (r *Rail) toStripeNow(ctx context.Context, g *push) (*stripe.Invoice, error
 			return r.finalize(ctx, g, id, want)
 		}
 		r.log.Warn("a draft at Stripe is not what it must be; it is made anew", "invoice", g.inv.Number, "stripe", id, "why", odd)
-		if _, err := r.api.Invoices.Del(id, &stripe.InvoiceParams{Params: on(ctx, g.account, "tg:inv.delete:"+id)}); err != nil && !gone(err) {
+		if _, err := r.api.Invoices.Del(id, &stripe.InvoiceParams{Params: on(ctx, g.account, anew)}); err != nil && !gone(err) {
 			return nil, plain(err)
 		}
 		if err := r.forget(ctx, g.object); err != nil {
@@ -336,8 +336,11 @@ func (r *Rail) fill(ctx context.Context, g *push, inv *stripe.Invoice, want []li
 		return fmt.Sprintf("it comes to %d %s, not to %d %s", now.Total, now.Currency, total, g.currency), nil
 	}
 	if fee := shareOf(r.fee, total); g.account != "" && now.ApplicationFeeAmount != fee {
-		p := &stripe.InvoiceParams{Params: on(ctx, g.account, fmt.Sprintf("tg:inv.fee:%s:%d", inv.ID, fee)), ApplicationFeeAmount: &fee}
-		if _, err := r.api.Invoices.Update(inv.ID, p); err != nil {
+		err := r.step(ctx, g.object, "inv.fee", fmt.Sprintf("%s:%d", inv.ID, fee), func(key string) error {
+			_, err := r.api.Invoices.Update(inv.ID, &stripe.InvoiceParams{Params: on(ctx, g.account, key), ApplicationFeeAmount: &fee})
+			return err
+		})
+		if err != nil {
 			return "", err
 		}
 	}

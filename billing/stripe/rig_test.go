@@ -197,6 +197,14 @@ func (r *rig) steer(path string, body any) {
 // pay saves a card as its owner does on Stripe's page.
 func (r *rig) pay(s billing.Scope, number string) {
 	r.Helper()
+	_, err := r.CardAdded(r.ctx, s, r.checkout(s, number))
+	r.must(err)
+	r.settle()
+}
+
+// checkout saves a card at Stripe, and returns the session of it.
+func (r *rig) checkout(s billing.Scope, number string) string {
+	r.Helper()
 	page, err := r.AddCard(r.ctx, s, "http://portal/done?session="+stripe.SessionMark, "http://portal/back")
 	r.must(err)
 	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -209,9 +217,7 @@ func (r *rig) pay(s billing.Scope, number string) {
 	if to.Host != "portal" {
 		r.Fatalf("Checkout answered %d to %s: %s", resp.StatusCode, to, text)
 	}
-	_, err = r.CardAdded(r.ctx, s, to.Query().Get("session"))
-	r.must(err)
-	r.settle()
+	return to.Query().Get("session")
 }
 
 // bill makes a final invoice of a monthly fee, for the developer's subscription to a

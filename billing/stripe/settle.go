@@ -202,17 +202,25 @@ func (g *push) standing() (open, surplus int64, paid, lost bool) {
 func (r *Rail) move(ctx context.Context, g *push, si *stripe.Invoice) (bool, error) {
 	open, surplus, paid, lost := g.standing()
 	left, _ := fromStripe(g.currency, si.AmountRemaining)
-	at := fmt.Sprintf("%s:%d", si.ID, r.now().Unix()/3600) // a refusal is not repeated for longer than an hour
 	var err error
 	switch {
 	case si.Status == stripe.InvoiceStatusOpen && open == 0 && !paid:
-		_, err = r.api.Invoices.VoidInvoice(si.ID, &stripe.InvoiceVoidInvoiceParams{Params: on(ctx, g.account, "tg:inv.void:"+at)})
+		err = r.step(ctx, g.object, "inv.void", si.ID, func(key string) error {
+			_, err := r.api.Invoices.VoidInvoice(si.ID, &stripe.InvoiceVoidInvoiceParams{Params: on(ctx, g.account, key)})
+			return err
+		})
 	case si.Status == stripe.InvoiceStatusOpen && open == 0:
-		_, err = r.api.Invoices.Pay(si.ID, &stripe.InvoicePayParams{Params: on(ctx, g.account, "tg:inv.hand:"+at), PaidOutOfBand: stripe.Bool(true)})
+		err = r.step(ctx, g.object, "inv.hand", si.ID, func(key string) error {
+			_, err := r.api.Invoices.Pay(si.ID, &stripe.InvoicePayParams{Params: on(ctx, g.account, key), PaidOutOfBand: stripe.Bool(true)})
+			return err
+		})
 	case si.Status == stripe.InvoiceStatusOpen && open < left:
 		return true, r.credit(ctx, g, si, left-open, false)
 	case si.Status == stripe.InvoiceStatusOpen && lost:
-		_, err = r.api.Invoices.MarkUncollectible(si.ID, &stripe.InvoiceMarkUncollectibleParams{Params: on(ctx, g.account, "tg:inv.lost:"+at)})
+		err = r.step(ctx, g.object, "inv.lost", si.ID, func(key string) error {
+			_, err := r.api.Invoices.MarkUncollectible(si.ID, &stripe.InvoiceMarkUncollectibleParams{Params: on(ctx, g.account, key)})
+			return err
+		})
 	case si.Status == stripe.InvoiceStatusPaid && surplus > 0 && !si.PaidOutOfBand:
 		got, _ := fromStripe(g.currency, si.AmountPaid-si.PostPaymentCreditNotesAmount)
 		back := min(surplus, got)
@@ -567,7 +575,10 @@ func (r *Rail) collect(ctx context.Context, a collectArgs) error {
 	})
 	var failed error
 	for _, o := range all {
-		_, err := r.api.Invoices.Pay(o.Remote, &stripe.InvoicePayParams{Params: on(ctx, a.Account, "tg:inv.pay:"+o.Remote+":"+a.Method), PaymentMethod: &a.Method, OffSession: stripe.Bool(true)})
+		err := r.step(ctx, object{a.Tenant, a.Account, kindInvoice, o.Invoice}, "inv.pay", o.Remote+":"+a.Method, func(key string) error {
+			_, err := r.api.Invoices.Pay(o.Remote, &stripe.InvoicePayParams{Params: on(ctx, a.Account, key), PaymentMethod: &a.Method, OffSession: stripe.Bool(true)})
+			return err
+		})
 		if e := answered(err); err != nil && (e == nil || e.HTTPStatusCode >= 500 || e.HTTPStatusCode == 409 || e.HTTPStatusCode == 429) {
 			failed = errors.Join(failed, plain(err))
 		}

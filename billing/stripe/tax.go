@@ -48,7 +48,7 @@ func (r *Rail) askTax(ctx context.Context, a taxArgs) error {
 	if q.To.Country == "" {
 		return r.books.AnswerTax(ctx, a.Tenant, a.Hash, nil, "Stripe Tax needs the country of who pays, who has not said it yet")
 	}
-	params := &stripe.TaxCalculationParams{Params: on(ctx, p.account, "tg:tax:"+a.Hash), Currency: stripe.String(strings.ToLower(q.Currency)),
+	params := &stripe.TaxCalculationParams{Params: on(ctx, p.account, anew), Currency: stripe.String(strings.ToLower(q.Currency)),
 		CustomerDetails: &stripe.TaxCalculationCustomerDetailsParams{AddressSource: stripe.String("billing"), Address: addressOf(&q.To)},
 		LineItems:       []*stripe.TaxCalculationLineItemParams{{Amount: &amount, Reference: stripe.String("net"), TaxBehavior: stripe.String("exclusive")}}}
 	if model.IsVATID(q.To.Country, q.To.TaxID) {
