@@ -31,7 +31,20 @@ func (p *Plane) Leases(ctx context.Context, n NodeIdentity, reqs []model.LeaseRe
 		return nil, model.Errorf(model.Limit, "%d lease requests at once are too many; at most %d are allowed", len(reqs), MaxLeaseRequests)
 	}
 	out := make([]model.Lease, len(reqs))
-	for _, turn := range leaseTurns(reqs) {
+	var told, asked []int
+	for i := range reqs {
+		if reqs[i].From != "" {
+			told = append(told, i)
+		} else {
+			asked = append(asked, i)
+		}
+	}
+	for _, turn := range leaseTurns(reqs, told) { // first: units may be given back that a node says to have gone on with
+		if err := p.goOn(ctx, n, reqs, turn); err != nil {
+			return nil, err
+		}
+	}
+	for _, turn := range leaseTurns(reqs, asked) {
 		if err := p.lease(ctx, n, reqs, turn, out); err != nil {
 			return nil, err
 		}
@@ -61,10 +74,10 @@ func (p *Plane) leaseAgain(ctx context.Context, n NodeIdentity, reqs []model.Lea
 	return p.lease(ctx, n, reqs, again, out)
 }
 
-// leaseTurns puts the requests into lists of which each names a subscription
+// leaseTurns puts some of the requests into lists of which each names a subscription
 // once, because a statement can change a row only once. There is one list unless
 // a node asks twice for the same thing.
-func leaseTurns(reqs []model.LeaseRequest) [][]int {
+func leaseTurns(reqs []model.LeaseRequest, which []int) [][]int {
 	type of struct {
 		tenant       uint32
 		subscription uint64
@@ -72,7 +85,7 @@ func leaseTurns(reqs []model.LeaseRequest) [][]int {
 	}
 	var turns [][]int
 	times := make(map[of]int, len(reqs))
-	for i := range reqs {
+	for _, i := range which {
 		key := of{reqs[i].Tenant, reqs[i].Subscription, reqs[i].Kind}
 		t := times[key]
 		times[key]++
@@ -209,6 +222,67 @@ func (p *Plane) lease(ctx context.Context, n NodeIdentity, reqs []model.LeaseReq
 			})
 			return err
 		})
+		return p.pool.SendBatch(ctx, b).Close()
+	})
+}
+
+// takenOver moves units of a lease of a node's start to the start after it, once. What
+// the first has not any more, because it was given up or taken for lost, is granted beyond
+// what there is: calls may have drawn it already.
+const takenOver = `
+	with asked as materialized (
+		select * from unnest($2::integer[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[], $8::bigint[])
+			as a(tenant_id, subscription_id, kind, window_start, boot, was, n)),
+	windows as materialized (
+		select a.* from asked a join quota_window w using (tenant_id, subscription_id, kind, window_start)
+		order by tenant_id, subscription_id, kind, window_start for no key update of w),
+	source as materialized (
+		select a.tenant_id, a.subscription_id, a.kind, a.window_start, a.boot, a.was, least(a.n, l.granted) as n,
+			case when l.settled_at is null then least(a.n, l.granted - l.returned) else 0 end as moves
+		from windows a join quota_lease l on (l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot) = (a.tenant_id, a.subscription_id, a.kind, a.window_start, a.was)
+		where l.gateway_id = $1 and a.boot <> a.was
+		order by a.tenant_id, a.subscription_id, a.kind, a.window_start for no key update of l),
+	heirs as (
+		insert into quota_lease as l (tenant_id, subscription_id, kind, window_start, boot, gateway_id, granted, held, taken)
+		select tenant_id, subscription_id, kind, window_start, boot, $1, n, n, n from source
+		order by tenant_id, subscription_id, kind, window_start
+		on conflict (tenant_id, subscription_id, kind, window_start, boot) do update
+			set granted = l.granted + excluded.granted, held = l.held + excluded.held, taken = excluded.taken, updated_at = now()
+			where l.taken = 0 and l.gateway_id = $1
+		returning tenant_id, subscription_id, kind, window_start),
+	moved as (
+		update quota_lease l set returned = l.returned + s.moves, held = greatest(l.held - s.moves, 0)
+		from source s join heirs using (tenant_id, subscription_id, kind, window_start)
+		where (l.tenant_id, l.subscription_id, l.kind, l.window_start, l.boot) = (s.tenant_id, s.subscription_id, s.kind, s.window_start, s.was))
+	update quota_window w set granted = w.granted + s.n - s.moves
+	from source s join heirs using (tenant_id, subscription_id, kind, window_start)
+	where s.n > s.moves and (w.tenant_id, w.subscription_id, w.kind, w.window_start) = (s.tenant_id, s.subscription_id, s.kind, s.window_start)`
+
+// goOn notes that starts of the node went on with units of those before them. It is told
+// before the journal of either is in.
+func (p *Plane) goOn(ctx context.Context, n NodeIdentity, reqs []model.LeaseRequest, turn []int) error {
+	var tenants []uint32
+	var subs, taken []int64
+	var kinds []int16
+	var starts []time.Time
+	var boots, from []string
+	for _, i := range turn {
+		r := &reqs[i]
+		foreign := n.Tenant != 0 && r.Tenant != n.Tenant
+		wrong := r.Boot == "" || len(r.Boot) > 64 || len(r.From) > 64 || r.Subscription > 1<<62 || r.Tenant > 1<<31-1 || r.Kind > model.LedgerSpend || r.Taken <= 0
+		if foreign || wrong {
+			continue
+		}
+		tenants, subs, kinds, taken = append(tenants, r.Tenant), append(subs, int64(r.Subscription)), append(kinds, int16(r.Kind)), append(taken, r.Taken)
+		starts, boots, from = append(starts, r.At), append(boots, r.Boot), append(from, r.From)
+	}
+	if len(tenants) == 0 {
+		return nil
+	}
+	return retry(ctx, func() error {
+		b := &pgx.Batch{}
+		b.Queue(setScope, string(everyTenant))
+		b.Queue(takenOver, n.Gateway, tenants, subs, kinds, starts, boots, from, taken)
 		return p.pool.SendBatch(ctx, b).Close()
 	})
 }

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -119,4 +120,70 @@ func TestPlanExactness(t *testing.T) {
 	if got.Exactness != all || len(c.Plans) != 1 || c.Plans[0].Exactness != all || c.Nodes != 1 {
 		t.Errorf("the plan is %+v, nodes are told %+v of %d", got.Exactness, c.Plans, c.Nodes)
 	}
+}
+
+// A start of a node goes on with units of the start before it, and says so: it is one move
+// however often it is said, nobody else can, and what had come back by then is granted
+// beyond what there is.
+func TestLeasesGoOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, _, r := w.subscribed(&model.Quota{Limit: 100, Period: model.Month})
+	const first, second, third = "0197a000-0000-7000-8000-000000000001", "0197a000-0000-7000-8000-000000000002", "0197a000-0000-7000-8000-000000000003"
+	r.Boot, r.Want = first, 1000
+	l := w.lease(r)[0]
+	if l.Granted != 50 {
+		t.Fatalf("granted %d", l.Granted)
+	}
+	goesOn := func(boot, from string, n int64) model.LeaseRequest {
+		return model.LeaseRequest{Boot: boot, Tenant: r.Tenant, Subscription: r.Subscription, At: l.WindowStart, From: from, Taken: n}
+	}
+	type held struct{ Granted, Net int64 }
+	books := func() (window int64, of map[string]held) {
+		t.Helper()
+		of = map[string]held{}
+		var boots []string
+		var granted, net []int64
+		w.all(`select array_agg(boot order by boot), array_agg(granted order by boot), array_agg(granted - returned order by boot) from quota_lease`, &boots, &granted, &net)
+		for i, b := range boots {
+			of[b] = held{granted[i], net[i]}
+		}
+		w.all(`select granted from quota_window`, &window)
+		return window, of
+	}
+	want := func(what string, window int64, of map[string]held) {
+		t.Helper()
+		if n, got := books(); n != window || fmt.Sprint(got) != fmt.Sprint(of) {
+			t.Errorf("%s: %d of the window are out, %v; not %d, %v", what, n, got, window, of)
+		}
+	}
+	for range 2 { // an answer that does not come has it said again
+		w.lease(goesOn(second, first, 30), goesOn(third, second, 10))
+	}
+	want("in turn", 50, map[string]held{first: {50, 20}, second: {30, 20}, third: {10, 10}})
+
+	ask := r
+	ask.Boot = second
+	if g := w.lease(ask)[0].Granted; g != 25 {
+		t.Errorf("granted %d of the 50 that are left", g)
+	}
+	want("and more", 75, map[string]held{first: {50, 20}, second: {55, 45}, third: {10, 10}})
+
+	// Not of a lease that there is not, not of another's, not of another gateway's.
+	const nobody = "0197a000-0000-7000-8000-000000000009"
+	w.lease(goesOn(nobody, "0197a000-0000-7000-8000-000000000008", 5), goesOn(nobody, nobody, 5), goesOn(nobody, first, -5))
+	other := control.SharedNode("n2")
+	other.Tenant = r.Tenant + 1
+	_, err := w.Leases(w.ctx, other, []model.LeaseRequest{goesOn(nobody, first, 5)})
+	w.must(err)
+	other.Tenant, other.Gateway = 0, other.Gateway+1
+	_, err = w.Leases(w.ctx, other, []model.LeaseRequest{goesOn(nobody, first, 5)})
+	w.must(err)
+	want("what is not a node's own", 75, map[string]held{first: {50, 20}, second: {55, 45}, third: {10, 10}})
+
+	// Given up before it was said: all 20 have come back, and are in use.
+	w.exec(`update quota_lease set returned = granted, settled_at = now() where boot = $1`, first)
+	w.exec(`update quota_window set granted = granted - 20`)
+	w.lease(goesOn(nobody, first, 20))
+	want("after it was given up", 75, map[string]held{first: {50, 0}, second: {55, 45}, third: {10, 10}, nobody: {20, 20}})
 }

@@ -97,6 +97,8 @@ type Gateway struct {
 	keys      *auth.Keys[key]
 	signers   atomic.Pointer[map[string]*signer] // by access key id
 	leaser    *limit.Leaser
+	stash     *limit.Stash      // of the leaser; nil: the system has none
+	leased    chan struct{}     // closed when there is a leaser
 	shares    *limit.Shares     // of throttles, among the gateway's nodes
 	exchange  *limit.Exchange   // nil: there are no other nodes
 	counters  *counter.Counters // of hard throttles; nil: none are set up
@@ -161,7 +163,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), shares: limit.NewShares(), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce)}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), shares: limit.NewShares(), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: make(chan struct{}, largeAtOnce), leased: make(chan struct{})}
 	g.view.Store(&view{})
 	g.signers.Store(&map[string]*signer{})
 	var undo []func()
@@ -176,14 +178,21 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 		return nil, err
 	}
 	undo = append(undo, g.unlisten)
-	g.journal, err = journal.Open(journal.Options{Dir: filepath.Join(o.DataDir, "journal"), Ship: o.Feed.Ingest,
+	g.journal, err = journal.Open(journal.Options{Dir: filepath.Join(o.DataDir, "journal"), Ship: g.ingest,
 		Known: o.Feed.Known, KeepBatches: o.BatchKeep, Keep: o.JournalKeep, SealEvery: o.SealEvery, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
-	undo = append(undo, func() { _ = g.journal.Close(context.Background()) })
+	undo = append(undo, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = g.journal.Close(ctx)
+	})
 	boot := g.journal.Boot().String()
-	g.leaser = limit.NewLeaser(boot, o.Feed.Leases)
+	if err := g.openLeases(); err != nil {
+		return nil, err
+	}
+	undo = append(undo, g.closeStash)
 	g.leaser.Start(context.WithoutCancel(ctx))
 	undo = append(undo, func() { _ = g.leaser.Stop(context.Background()) })
 	if o.Counters != "" {
@@ -216,6 +225,47 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 		g.exchange.Start()
 	}
 	return g, nil
+}
+
+// openLeases makes the leaser, with what the process before has left. Only the journal's
+// owner may open the stash.
+func (g *Gateway) openLeases() (err error) {
+	path := filepath.Join(g.o.DataDir, "leases")
+	if g.stash, err = limit.OpenStash(path); err != nil {
+		return fmt.Errorf("the node's leases in %s: %w", path, err)
+	}
+	boot := g.journal.Boot()
+	if g.stash == nil {
+		g.leaser = limit.NewLeaser(boot.String(), g.o.Feed.Leases)
+	} else if g.leaser, err = limit.NewStashLeaser(boot, g.o.Feed.Leases, g.stash); err != nil {
+		g.closeStash()
+		return fmt.Errorf("the node's leases in %s: %w", path, err)
+	}
+	close(g.leased)
+	return nil
+}
+
+func (g *Gateway) closeStash() {
+	if g.stash != nil {
+		_ = g.stash.Close()
+	}
+}
+
+// ingest hands a batch in, once the ledger of quotas knows what this process has of the
+// lease of the one before: it gives out again what a start has not used whose journal is
+// in.
+func (g *Gateway) ingest(ctx context.Context, batch []byte) (model.BatchReceipt, error) {
+	select {
+	case <-g.leased:
+	case <-ctx.Done():
+		return model.BatchReceipt{}, ctx.Err()
+	}
+	select {
+	case <-g.leaser.Settled():
+	case <-ctx.Done():
+		return model.BatchReceipt{}, model.Errorf(model.Unavailable, "the control plane has not heard yet which leases this node goes on with")
+	}
+	return g.o.Feed.Ingest(ctx, batch)
 }
 
 func (g *Gateway) serverUp() {
@@ -326,6 +376,7 @@ func (g *Gateway) drain(ctx context.Context) error {
 		g.counters.Close()
 	}
 	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
+	g.closeStash()
 	g.follower.Stop()
 	g.checks.end()
 	g.upstreams.Keep(nil)

@@ -1156,8 +1156,10 @@ CREATE TABLE public.quota_lease (
     recalled_at timestamp with time zone,
     settled_at timestamp with time zone,
     kind smallint DEFAULT 0 NOT NULL,
+    taken bigint DEFAULT 0 NOT NULL,
     CONSTRAINT quota_lease_check CHECK (((returned >= 0) AND (returned <= granted))),
     CONSTRAINT quota_lease_held_check CHECK ((held >= 0)),
+    CONSTRAINT quota_lease_taken_check CHECK ((taken >= 0)),
     CONSTRAINT quota_lease_used_check CHECK ((used >= 0))
 );
 

@@ -320,6 +320,10 @@ type LeaseRequest struct {
 	Want         int64     `json:"want"`   // units that would be welcome
 	Return       int64     `json:"return"` // units of an earlier lease of the same window given back unused
 	Held         int64     `json:"held"`   // units the node goes on holding, at most
+	// Where From is not empty, nothing is asked for: Boot goes on with Taken units of the
+	// lease of that boot, which is over, of the window that begins at At.
+	From  string `json:"from,omitempty"`
+	Taken int64  `json:"taken,omitempty"`
 }
 
 // SpendWindow is the calendar month (UTC) that At falls into, of the money of a

@@ -26,6 +26,10 @@ const (
 	// much is asked for, after one later than cold half as much.
 	hot  = 2 * time.Second
 	cold = time.Minute
+	// parts of what was granted are taken out of the stash, one after the other, each of
+	// leastPart units at least: it costs a call as much as it saves the next process units.
+	parts     = 8
+	leastPart = 4
 	// recheck is how soon an exhausted quota is asked for again. With the round
 	// trip, a raised limit takes effect within a second.
 	recheck = 800 * time.Millisecond
@@ -68,7 +72,7 @@ type Quota struct {
 	limit     atomic.Int64  // of the window; without quota until when that is believed, as pace says: a clock that is set back makes no minute longer
 	elsewhere atomic.Int64  // units that other nodes hold or nobody, at the last answer
 	leaser    *Leaser
-	ledger    ledgerKey
+	ledger    uint64 // the subscription whose units are counted; see kind
 	tenant    uint32
 	want      int32 // units to ask for
 
@@ -77,10 +81,20 @@ type Quota struct {
 	granted  int64   // when the ledger last granted units, as pace says; 0: it has not
 	retry    int64   // before which nothing is asked after a failure, as pace says
 	back     giveBack
-	stale    bool // the plan has changed since the request was sent: its answer is not to be used
+	kept     atomic.Pointer[kept] // nil: nothing was ever in the stash
+	kind     uint8                // model.LedgerQuota and so on
+	stale    bool                 // the plan has changed since the request was sent: its answer is not to be used
 	closed   bool
 	recalled bool  // the ledger waits to hear what is held
 	backoff  int32 // nanoseconds, lastBackoff at most
+}
+
+// kept is what a quota has in the stash.
+type kept struct {
+	rest  atomic.Int64 // units of the window, as in the stash
+	at    *stashed     // nil: none yet
+	part  int64        // of them to have at hand at a time
+	spare int64        // more are asked for when there are no more than that in all
 }
 
 // flight is one request for units and the calls that wait for it. What it
@@ -209,14 +223,92 @@ func (q *Quota) Refund(u Unit) {
 	}
 }
 
-// top asks for more units before those held are used up.
+// top has more units at hand before those are used up: of the stash, and of the ledger when
+// that has few.
 func (q *Quota) top(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.counted() && q.flight == nil && !q.closed && q.pace(now) >= max(q.askAt.Load(), q.retry) {
-		q.askAt.Store(math.MaxInt64)
+	if !q.counted() || q.closed {
+		return
+	}
+	k := q.kept.Load()
+	if k != nil && int64(q.held.Load()&leftMask) <= q.low.Load() {
+		q.unstash()
+	}
+	if k != nil && k.rest.Load() > 0 {
+		if int64(q.held.Load()&leftMask)+k.rest.Load() > k.spare {
+			return
+		}
+	}
+	if q.flight == nil && q.pace(now) >= max(q.askAt.Load(), q.retry) {
+		if q.rest() == 0 { // else there is more to have at hand
+			q.askAt.Store(math.MaxInt64)
+		}
 		q.ask(now)
 	}
+}
+
+// key is what the quota's units are counted in.
+func (q *Quota) key() ledgerKey { return ledgerKey{q.ledger, q.kind} }
+
+// rest is what the stash has of the window.
+func (q *Quota) rest() int64 {
+	if k := q.kept.Load(); k != nil {
+		return k.rest.Load()
+	}
+	return 0
+}
+
+// takeOver goes on with what a process before has left. q is not in use yet.
+func (q *Quota) takeOver(e *stashed) {
+	k := &kept{at: e, part: max(e.units/parts, leastPart), spare: e.units / 4}
+	k.rest.Store(e.units)
+	q.kept.Store(k)
+	q.enter(e.start, e.end, 0, 0, e.limit)
+}
+
+// putAway leaves units of the current window in the stash, for now and for whoever comes
+// after this process, and says how many. q.mu is held.
+func (q *Quota) putAway(n, start, end, limit int64) (put int64) {
+	if q.leaser.stash == nil || n <= 0 {
+		return 0
+	}
+	k := q.kept.Load()
+	if k == nil {
+		k = &kept{}
+		q.kept.Store(k)
+	}
+	if k.at == nil || k.at.start != start {
+		k.at = &stashed{tenant: q.tenant, ledger: q.key(), start: start, end: end, limit: limit, owner: q.leaser.id}
+	}
+	put = q.leaser.stash.change(k.at, n)
+	k.rest.Add(put)
+	return put
+}
+
+// unstash has the next part of the stash at hand, and says whether there was one. q.mu is
+// held.
+func (q *Quota) unstash() bool {
+	k := q.kept.Load()
+	if k == nil || k.rest.Load() == 0 || !q.counted() {
+		return false
+	}
+	n := q.leaser.stash.take(k.at, k.part)
+	k.rest.Add(-n)
+	q.giveBack(n-q.add(n, k.at.end), k.at.start, k.at.end)
+	return n > 0
+}
+
+// unstashAll takes out all of it. q.mu is held.
+func (q *Quota) unstashAll() int64 {
+	k := q.kept.Load()
+	if k == nil || k.rest.Load() == 0 {
+		return 0
+	}
+	n := q.leaser.stash.take(k.at, k.rest.Load())
+	k.rest.Store(0)
+	k.at = nil // what could not be taken out is the next process's
+	return n
 }
 
 // wait is Take when nothing is held.
@@ -278,6 +370,11 @@ func (q *Quota) try() (Unit, Result, *flight) {
 		return u, Admitted, nil
 	}
 	if was&leftMask == 0 {
+		if q.unstash() {
+			if u, _, ok = q.draw(now); ok {
+				return u, Admitted, nil
+			}
+		}
 		if until := q.exhausted.Load(); until > 0 {
 			if t < until {
 				return Unit{}, Exceeded, nil
@@ -324,7 +421,7 @@ func (q *Quota) ask(now time.Time) bool {
 func (q *Quota) request(boot string, now time.Time) model.LeaseRequest {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	r := model.LeaseRequest{Boot: boot, Tenant: q.tenant, Subscription: q.ledger.subscription, Kind: q.ledger.kind, At: now}
+	r := model.LeaseRequest{Boot: boot, Tenant: q.tenant, Subscription: q.ledger, Kind: q.kind, At: now}
 	q.stale = false
 	early := false
 	if q.back.units > 0 && now.UnixNano() < q.back.end {
@@ -356,7 +453,7 @@ func (q *Quota) holds(t time.Time) int64 {
 		case none:
 			return 0
 		default:
-			return int64(was & leftMask)
+			return int64(was&leftMask) + q.rest()
 		}
 	}
 }
@@ -463,6 +560,7 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 	start, end := got.WindowStart.UnixNano(), got.WindowEnd.UnixNano()
 	switch {
 	case got.Unlimited:
+		q.unstashAll()
 		until := now.Add(unlimitedFor)
 		q.enter(math.MinInt64, until.UnixNano(), never, endless, q.pace(until))
 		return
@@ -478,11 +576,22 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 	q.elsewhere.Store(got.Elsewhere)
 	f.of, f.units = Unit{start, end}, min(f.waiting, got.Granted)
 	rest := got.Granted - f.units
+	part := max(got.Granted/parts, leastPart)
+	if rest >= 2*part {
+		rest -= q.putAway(rest-part, start, end, got.Limit)
+	}
 	q.giveBack(rest-q.add(rest, end), start, end)
-	q.low.Store(max(got.Granted, int64(q.held.Load()&leftMask)) / 4)
+	low := max(got.Granted, int64(q.held.Load()&leftMask)+q.rest()) / 4
+	if k := q.kept.Load(); k != nil && k.rest.Load() > 0 {
+		k.part, k.spare = part, low+part // it is looked at when a part is nearly used up
+		low = part / 4
+	}
+	q.low.Store(low)
 	if got.Granted == 0 {
 		until := q.pace(now.Add(recheck))
-		q.exhausted.Store(until)
+		if q.rest() == 0 {
+			q.exhausted.Store(until)
+		}
 		q.askAt.Store(until)
 		return
 	}
@@ -540,7 +649,7 @@ func (q *Quota) Left(now time.Time) (limit, left, end int64, ok bool) {
 		return 0, 0, 0, false
 	}
 	limit = q.limit.Load()
-	left = int64(q.held.Load()&leftMask) + q.elsewhere.Load()
+	left = int64(q.held.Load()&leftMask) + q.rest() + q.elsewhere.Load()
 	if q.pace(now) < q.exhausted.Load() {
 		left = 0
 	}
@@ -575,9 +684,17 @@ func (q *Quota) Close() {
 	}
 }
 
-// drop leaves the current lease and gives back what it holds. q.mu is held.
+// drop leaves the current lease and gives back what it holds; where the ledger cannot be
+// told, a process that ends leaves it to the next. q.mu is held.
 func (q *Quota) drop() {
-	if _, left := q.leave(); left != shut && q.low.Load() != never {
-		q.giveBack(left, q.start.Load(), q.end.Load())
+	start, end := q.start.Load(), q.end.Load()
+	_, left := q.leave()
+	if left == shut || q.low.Load() == never {
+		return
 	}
+	if q.closed && q.leaser.failing.Load() {
+		q.putAway(left, start, end, q.limit.Load())
+		return
+	}
+	q.giveBack(left+q.unstashAll(), start, end)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -30,8 +31,10 @@ type ledger struct {
 	held  map[string]int64 // by boot and window
 	calls int
 	asked int
-	most  int            // requests in one call
-	busy  map[string]int // calls under way, by boot
+	told  map[string]bool // of going on with another's, by boot and window
+	over  map[string]bool // boots whose journal is in
+	most  int             // requests in one call
+	busy  map[string]int  // calls under way, by boot
 }
 
 type window struct {
@@ -40,7 +43,21 @@ type window struct {
 }
 
 func newLedger(t testing.TB, limit int64, period string, delay time.Duration) *ledger {
-	return &ledger{t: t, quota: model.Quota{Limit: limit, Period: period}, delay: delay, out: map[window]int64{}, held: map[string]int64{}, busy: map[string]int{}}
+	return &ledger{t: t, quota: model.Quota{Limit: limit, Period: period}, delay: delay, out: map[window]int64{}, held: map[string]int64{}, busy: map[string]int{}, told: map[string]bool{}, over: map[string]bool{}}
+}
+
+// settle takes back what a boot has not used of a window, as its journal shows.
+func (g *ledger) settle(boot string, w window, used int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	mine := fmt.Sprint(boot, w)
+	if unused := g.held[mine] - used; unused < 0 {
+		g.t.Errorf("%s used %d units of %d", boot, used, g.held[mine])
+	} else {
+		g.out[w] -= unused
+	}
+	g.held[mine] = 0
+	g.over[boot] = true
 }
 
 func (g *ledger) lease(ctx context.Context, rs []model.LeaseRequest) ([]model.Lease, error) {
@@ -74,6 +91,24 @@ func (g *ledger) lease(ctx context.Context, rs []model.LeaseRequest) ([]model.Le
 		start, end := g.quota.Window(r.At)
 		w := window{r.Subscription, start}
 		mine := fmt.Sprint(r.Boot, w)
+		if os.Getenv("DBG") != "" {
+			fmt.Printf("  ledger %s from %s taken %d want %d return %d held %d out %d\n", r.Boot[34:], r.From, r.Taken, r.Want, r.Return, g.held[mine], g.out[w])
+		}
+		if r.From != "" {
+			theirs := fmt.Sprint(r.From, w)
+			if !g.told[mine] {
+				g.told[mine] = true
+				if g.over[r.From] {
+					g.t.Errorf("%s goes on with units of %s, whose journal is in", r.Boot, r.From)
+				}
+				if g.held[theirs] < r.Taken {
+					g.t.Errorf("%s goes on with %d units of %s, which has %d", r.Boot, r.Taken, r.From, g.held[theirs])
+				}
+				g.held[theirs] -= r.Taken
+				g.held[mine] += r.Taken
+			}
+			continue
+		}
 		if r.Return > g.held[mine] {
 			g.t.Errorf("%s returns %d units of %v but holds %d", r.Boot, r.Return, w, g.held[mine])
 		}

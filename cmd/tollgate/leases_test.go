@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tollgate/bench/rig"
+	"tollgate/control"
+	"tollgate/migrations/pgtest"
+)
+
+// A gateway that is killed while the control plane is away goes on, as soon as it runs
+// again, with what it held of a quota; when the control plane is back, not a call more is
+// let in than the quota has, and not one less.
+func TestQuotaOutlivesGatewayAndControlPlane(t *testing.T) {
+	t.Parallel()
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }))
+	defer upstream.Close()
+	file := filepath.Join(t.TempDir(), "pets.yaml")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, document, upstream.URL), 0o600))
+	database := pgtest.Empty(t)
+	addr, err := rig.FreeAddr()
+	must(t, err)
+	env := environ(newDir(t), "DATABASE_URL="+database, "TOLLGATE_CONTROL_ADDR="+addr)
+	if r := cli(t, env, "migrate"); r.code != 0 {
+		t.Fatalf("migrate: %s", r.stderr)
+	}
+	plane := start(t, env, "control")
+	token := cliJSON[struct{ Token string }](t, env, "node", "create", "--name", "n1").Token
+	node := environ(newDir(t), "TOLLGATE_FEED_URL="+plane.console, "TOLLGATE_NODE_TOKEN="+token, "TOLLGATE_NODE=n1", "TOLLGATE_UPSTREAM_ALLOW=127.0.0.0/8")
+	gateway := start(t, node, "gateway")
+
+	const quota = 1000
+	cliJSON[control.TenantCredentials](t, env, "tenant", "create", "--email", "ada@example.com", "--name", "Ada")
+	api := cliJSON[imported](t, env, "api", "import", file, "--require-key")
+	cliJSON[deployed](t, env, "api", "deploy", api.ID, "--stage", "dev")
+	cliJSON[control.Plan](t, env, "plan", "create", "--name", "gold", "--quota", fmt.Sprint(quota), "--period", "month", "--stage", "Pets:dev")
+	key := cliJSON[control.CreatedKey](t, env, "key", "create", "--name", "k", "--plan", "gold").Value
+	let := 0
+	call := func() int {
+		code := answer(t, gateway.gateway+"/_aws/execute-api/"+api.ID+"/dev/pets/7", key)
+		if code == 200 {
+			let++
+		}
+		return code
+	}
+	until(t, 20*time.Second, "the gateway to know the key", func() bool { return call() == 200 })
+	for let < quota/4 {
+		if code := call(); code != 200 {
+			t.Fatalf("call %d was answered with %d", let+1, code)
+		}
+	}
+
+	for _, p := range []*daemon{plane, gateway} {
+		p.end(t, syscall.SIGKILL)
+	}
+	gateway = start(t, node, "gateway")
+	before := let
+	for code := 200; code == 200; {
+		if code = call(); code != 200 && code != 503 {
+			t.Fatalf("without the control plane: %d", code)
+		}
+	}
+	if let == before {
+		t.Error("a gateway that was started again let in nothing of the quota without the control plane")
+	}
+	alone := let - before
+
+	plane = start(t, env, "control")
+	until(t, 20*time.Second, "the quota to be served again", func() bool { return call() == 200 })
+	// What the killed process held and nobody can know to be unused comes back with its journal.
+	until(t, 30*time.Second, "the quota to be used up", func() bool {
+		for {
+			if code := call(); code == 429 {
+				return let >= quota
+			} else if code != 200 {
+				return false
+			}
+		}
+	})
+	if let != quota {
+		t.Errorf("%d calls were let in, of a quota of %d", let, quota)
+	}
+	t.Logf("%d calls before, %d without the control plane, %d after", before, alone, quota-before-alone)
+	if r := gateway.end(t, syscall.SIGTERM); r.code != 0 {
+		t.Errorf("the gateway's exit code is %d: %s", r.code, r.stderr)
+	}
+
+	conn, err := pgx.Connect(t.Context(), database)
+	must(t, err)
+	defer func() { _ = conn.Close(t.Context()) }()
+	var wrong []string
+	var used, net int64
+	must(t, conn.QueryRow(t.Context(), `
+		with scope as materialized (select set_config('tollgate.tenant', '*', true))
+		select coalesce(sum(used), 0), coalesce(sum(granted - returned), 0),
+			coalesce(array_agg(boot || ' used ' || used || ' of ' || granted - returned) filter (where used > granted - returned), '{}')
+		from quota_lease, scope`).Scan(&used, &net, &wrong))
+	if used != quota || net != quota || len(wrong) > 0 {
+		t.Errorf("the books have %d used of %d leased: %s", used, net, strings.Join(wrong, ", "))
+	}
+}

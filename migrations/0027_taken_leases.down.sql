@@ -1,0 +1,1 @@
+alter table quota_lease drop column taken;
