@@ -359,6 +359,7 @@ func (g *Gateway) drain(ctx context.Context) error {
 	g.log.Info("gateway drains", "connections", g.server.Conns())
 	g.follower.Drain(ctx)
 	err := g.server.Drain(ctx)
+	g.leaser.Reach(ctx)
 	g.mu.Lock()
 	for _, s := range g.reg.subs {
 		s.close()

@@ -15,6 +15,8 @@ const (
 	batch = 512
 	// callTimeout bounds one call to the ledger.
 	callTimeout = 5 * time.Second
+	// reachTimeout is how long a node that ends waits for a sign of it.
+	reachTimeout = time.Second
 )
 
 // LeaseFunc asks the ledger; it answers every request in order.
@@ -162,6 +164,15 @@ func (l *Leaser) Start(ctx context.Context) {
 	go l.run(ctx)
 }
 
+// Reach finds out whether the ledger can be asked. What quotas hold that are closed then
+// goes back to it, or else stays in the stash.
+func (l *Leaser) Reach(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	_, err := l.lease(ctx, nil)
+	l.failing.Store(err != nil)
+}
+
 // Stop sends what is queued, such as units given back by closed quotas, and
 // ends. When ctx ends first, the call under way is given up. Quotas serve what
 // they hold and are unavailable after.
@@ -294,6 +305,7 @@ func (l *Leaser) heard(tell []*stashed, err error) {
 	}
 	l.retry, l.tell = 0, l.tell[len(tell):]
 	if len(l.tell) == 0 {
+		l.tell = nil
 		close(l.settled)
 	}
 	var back []*stashed

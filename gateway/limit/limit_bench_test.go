@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -74,6 +75,45 @@ func BenchmarkQuotaAndThrottle(b *testing.B) {
 				if !k.Bucket.Take(at) {
 					b.Fatal("throttled")
 				}
+			}
+		})
+	}
+}
+
+// What it costs a call that most of a lease is in the stash: of a key with few calls, whose
+// leases are small, and of one with many.
+func BenchmarkStash(b *testing.B) {
+	for _, lease := range []int64{16, 256, 1 << 20} {
+		b.Run(fmt.Sprint("leases of ", lease), func(b *testing.B) {
+			grant := func(_ context.Context, rs []model.LeaseRequest) ([]model.Lease, error) {
+				out := make([]model.Lease, len(rs))
+				for i, r := range rs {
+					out[i] = model.Lease{Granted: lease, WindowStart: r.At.Add(-time.Hour), WindowEnd: r.At.Add(1000 * time.Hour), Limit: 1 << 60}
+				}
+				return out, nil
+			}
+			for _, stashed := range []bool{false, true} {
+				b.Run(map[bool]string{false: "in memory", true: "stashed"}[stashed], func(b *testing.B) {
+					l := NewLeaser("a", grant)
+					if stashed {
+						s, err := OpenStash(filepath.Join(b.TempDir(), "leases"))
+						if err != nil || s == nil {
+							b.Skip("no stash here: ", err)
+						}
+						defer s.Close()
+						if l, err = NewStashLeaser(boot(0), grant, s); err != nil {
+							b.Fatal(err)
+						}
+					}
+					l.Start(b.Context())
+					defer func() { _ = l.Stop(b.Context()) }()
+					q, now := l.Quota(1, 1), time.Now()
+					for b.Loop() {
+						if _, r := q.Take(b.Context(), now); r != Admitted {
+							b.Fatal(r)
+						}
+					}
+				})
 			}
 		})
 	}

@@ -576,12 +576,12 @@ func (q *Quota) install(got model.Lease, now time.Time, f *flight) {
 	q.elsewhere.Store(got.Elsewhere)
 	f.of, f.units = Unit{start, end}, min(f.waiting, got.Granted)
 	rest := got.Granted - f.units
-	part := max(got.Granted/parts, leastPart)
+	all := max(got.Granted, rest+int64(q.held.Load()&leftMask)+q.rest())
+	part, low := max(all/parts, leastPart), all/4
 	if rest >= 2*part {
 		rest -= q.putAway(rest-part, start, end, got.Limit)
 	}
 	q.giveBack(rest-q.add(rest, end), start, end)
-	low := max(got.Granted, int64(q.held.Load()&leftMask)+q.rest()) / 4
 	if k := q.kept.Load(); k != nil && k.rest.Load() > 0 {
 		k.part, k.spare = part, low+part // it is looked at when a part is nearly used up
 		low = part / 4

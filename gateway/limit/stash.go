@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 
 	"tollgate/model"
 )
@@ -21,7 +22,8 @@ import (
 // call, whatever moment the process ended at.
 //
 // It outlives processes and not the machine: nothing is forced to the disk, and a file of
-// another run of the system is not believed.
+// another run of the system is not believed. Nor is a copy, which would have the units
+// twice.
 type Stash struct {
 	file *os.File
 	left []stashed // by processes that ended
@@ -83,9 +85,15 @@ func (s *Stash) read(run []byte) error {
 	if err != nil {
 		return err
 	}
+	of, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
 	head := make([]byte, slotSize)
-	copy(head, stashMagic)
-	copy(head[len(stashMagic):], run)
+	copy(head, fmt.Sprintf("%s %s", stashMagic, run))
+	if sys, ok := of.Sys().(*syscall.Stat_t); ok {
+		binary.LittleEndian.PutUint64(head[slotSize-12:], sys.Ino)
+	}
 	seal(head)
 	if len(content) < slotSize || !bytes.Equal(content[:slotSize], head) {
 		if err := s.file.Truncate(0); err != nil {

@@ -251,6 +251,17 @@ func TestStashIsOfThisRun(t *testing.T) {
 	if n := left(); n != 2 {
 		t.Errorf("%d slots of 3, one of them damaged", n)
 	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "leases")
+	if err := os.WriteFile(copied, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := OpenStash(copied); err != nil || len(s.left) != 0 {
+		t.Errorf("a copy has %d slots: %v", len(s.left), err)
+	}
 	damage(int64(len(stashMagic)) + 3) // the name of the run
 	if n := left(); n != 0 {
 		t.Errorf("%d slots of another run of the system", n)
