@@ -82,7 +82,7 @@ func TestQuotaOutlivesGatewayAndControlPlane(t *testing.T) {
 	}
 	alone := let - before
 
-	plane = start(t, env, "control")
+	start(t, env, "control")
 	until(t, 20*time.Second, "the quota to be served again", func() bool { return call() == 200 })
 	// What the killed process held and nobody can know to be unused comes back with its journal.
 	until(t, 30*time.Second, "the quota to be used up", func() bool {
