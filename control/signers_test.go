@@ -202,13 +202,14 @@ func TestSigningKeysAreRenewed(t *testing.T) {
 		t.Helper()
 		at := s.rev
 		w.must(w.Start(w.ctx))
-		defer w.Stop()
 		for range 20 { // an answer may come before there is anything new
 			s.apply(w.changes(n, model.NodeHello{Boot: "boot-1", Applied: s.rev, Wait: wait}))
 			if wait < time.Minute || s.rev > at {
 				break
 			}
 		}
+		w.Stop()
+		w.follow(&s, n) // what it did between that answer and its end
 		w.same(&s, n)
 		return s.signers[a.Tenant].Keys[0].FirstDay
 	}
