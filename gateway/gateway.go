@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"tollgate/gateway/accesslog"
@@ -231,14 +232,20 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 // owner may open the stash.
 func (g *Gateway) openLeases() (err error) {
 	path := filepath.Join(g.o.DataDir, "leases")
-	if g.stash, err = limit.OpenStash(path); err != nil {
-		return fmt.Errorf("the node's leases in %s: %w", path, err)
-	}
 	boot := g.journal.Boot()
-	if g.stash == nil {
+	g.stash, err = limit.OpenStash(path)
+	switch {
+	case err == nil && g.stash == nil:
 		g.leaser = limit.NewLeaser(boot.String(), g.o.Feed.Leases)
-	} else if g.leaser, err = limit.NewStashLeaser(boot, g.o.Feed.Leases, g.stash); err != nil {
-		g.closeStash()
+	case err == nil:
+		if g.leaser, err = limit.NewStashLeaser(boot, g.o.Feed.Leases, g.stash); err != nil {
+			g.closeStash()
+		}
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("no room in %s for the node's leases: make room and start again: %w", g.o.DataDir, err)
+	}
+	if err != nil {
 		return fmt.Errorf("the node's leases in %s: %w", path, err)
 	}
 	close(g.leased)

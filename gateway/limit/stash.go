@@ -59,7 +59,8 @@ const (
 var errSlots = fmt.Errorf("the stash has %d slots, as many as it may", maxSlots)
 
 // OpenStash opens the file, or makes it. What it had of another run of the system is gone
-// from it. It is nil where the system does not say which run it is, as only Linux does.
+// from it. It is nil where the system does not say which run it is, as only Linux does, and
+// where there is no room for a new one.
 func OpenStash(path string) (*Stash, error) {
 	run, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if errors.Is(err, os.ErrNotExist) {
@@ -73,21 +74,26 @@ func OpenStash(path string) (*Stash, error) {
 		return nil, err
 	}
 	s := &Stash{file: f, slots: 1}
-	if err := s.read(bytes.TrimSpace(run)); err != nil {
-		_ = f.Close()
-		return nil, err
+	believed, err := s.read(bytes.TrimSpace(run))
+	if err == nil {
+		return s, nil
 	}
-	return s, nil
+	_ = f.Close()
+	if !believed { // there is nothing in it, and no room for more
+		return nil, os.Remove(path)
+	}
+	return nil, err
 }
 
-func (s *Stash) read(run []byte) error {
+// read takes the file in; believed: it is of this run of the system.
+func (s *Stash) read(run []byte) (believed bool, err error) {
 	content, err := io.ReadAll(io.LimitReader(s.file, maxSlots*slotSize))
 	if err != nil {
-		return err
+		return true, err
 	}
 	of, err := s.file.Stat()
 	if err != nil {
-		return err
+		return true, err
 	}
 	head := make([]byte, slotSize)
 	copy(head, fmt.Sprintf("%s %s", stashMagic, run))
@@ -97,10 +103,10 @@ func (s *Stash) read(run []byte) error {
 	seal(head)
 	if len(content) < slotSize || !bytes.Equal(content[:slotSize], head) {
 		if err := s.file.Truncate(0); err != nil {
-			return err
+			return false, err
 		}
 		_, err := s.file.WriteAt(head, 0)
-		return err
+		return false, err
 	}
 	for at := slotSize; at+slotSize <= len(content); at += slotSize {
 		slot := s.slots
@@ -113,7 +119,7 @@ func (s *Stash) read(run []byte) error {
 		e.slot = slot
 		s.left = append(s.left, e)
 	}
-	return nil
+	return true, nil
 }
 
 // seal puts a checksum at the end of a slot.
@@ -232,10 +238,14 @@ func (s *Stash) inherit(boot model.BootID, now int64) (units, tell []*stashed, e
 			was := e
 			was.units = 0
 			if goesOn {
-				was.slot = 0 // written first: the slot is about to say the next thing
+				was.slot = 0                  // written first: the slot is about to say the next thing
+				goesOn = s.write(&was) == nil // else there is no room to say both
 			}
-			if err := s.write(&was); err != nil {
-				return nil, nil, err
+			if !goesOn {
+				was.slot = e.slot
+				if err := s.write(&was); err != nil {
+					return nil, nil, err
+				}
 			}
 			tell = append(tell, &was)
 		}
