@@ -56,8 +56,15 @@ func newSeller(t testing.TB) *seller {
 	s.calls(s.owner, s.theirs.Key, s.prod, "/pets", s.last.Add(300*time.Hour), 429, 77)
 	s.calls(s.owner, s.own.Key, s.prod, "/pets", s.last.Add(400*time.Hour), 200, 5)
 	s.calls(s.owner, s.theirs.Key, s.prod, "/pets", now, 200, 40)
-	s.calls(s.owner, s.theirs.Key, s.prod, "/pets/{id}", now.Add(-2*time.Hour), 503, 2)
-	s.calls(s.owner, s.own.Key, s.prod, "/pets/{id}", now.Add(-time.Hour), 429, 8)
+	ago := func(d time.Duration) time.Time { // of this month still
+		t, first := now.Add(-d), s.last.AddDate(0, 1, 0)
+		if t.Before(first) {
+			return first
+		}
+		return t
+	}
+	s.calls(s.owner, s.theirs.Key, s.prod, "/pets/{id}", ago(2*time.Hour), 503, 2)
+	s.calls(s.owner, s.own.Key, s.prod, "/pets/{id}", ago(time.Hour), 429, 8)
 	return s
 }
 
