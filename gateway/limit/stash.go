@@ -21,9 +21,10 @@ import (
 // asked. A quota takes its units from it in parts: what is in the file was drawn by no
 // call, whatever moment the process ended at.
 //
-// It outlives processes and not the machine: nothing is forced to the disk, and a file of
-// another run of the system is not believed. Nor is a copy, which would have the units
-// twice.
+// Units outlive processes and not the machine: they are not forced to the disk, and those
+// in a file of another run of the system are not believed. Nor are those in a copy, which
+// would have them twice. What the ledger has to be told outlives the machine, too: calls
+// may have been let in by it, and their records do.
 type Stash struct {
 	file *os.File
 	left []stashed // by processes that ended
@@ -31,6 +32,7 @@ type Stash struct {
 	mu    sync.Mutex // of all that is stashed, too
 	free  []int32    // slots
 	slots int32      // that the file has, the header among them
+	most  int32      // that it may have
 	next  [slotSize]byte
 }
 
@@ -58,8 +60,8 @@ const (
 
 var errSlots = fmt.Errorf("the stash has %d slots, as many as it may", maxSlots)
 
-// OpenStash opens the file, or makes it. What it had of another run of the system is gone
-// from it. It is nil where the system does not say which run it is, as only Linux does, and
+// OpenStash opens the file, or makes it. Units that it had of another run of the system are
+// gone from it. It is nil where the system does not say which run it is, as only Linux does, and
 // where there is no room for a new one.
 func OpenStash(path string) (*Stash, error) {
 	run, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -73,27 +75,29 @@ func OpenStash(path string) (*Stash, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stash{file: f, slots: 1}
-	believed, err := s.read(bytes.TrimSpace(run))
-	if err == nil {
+	s := &Stash{file: f, slots: 1, most: maxSlots}
+	if err = s.read(bytes.TrimSpace(run)); err == nil {
 		return s, nil
 	}
 	_ = f.Close()
-	if !believed { // there is nothing in it, and no room for more
+	if errors.Is(err, errNew) { // there is nothing in it, and no room for more
 		return nil, os.Remove(path)
 	}
 	return nil, err
 }
 
-// read takes the file in; believed: it is of this run of the system.
-func (s *Stash) read(run []byte) (believed bool, err error) {
+// errNew is that a stash without anything in it could not be written.
+var errNew = errors.New("a new stash could not be written")
+
+// read takes the file in, and makes it one of this run of the system.
+func (s *Stash) read(run []byte) error {
 	content, err := io.ReadAll(io.LimitReader(s.file, maxSlots*slotSize))
 	if err != nil {
-		return true, err
+		return err
 	}
 	of, err := s.file.Stat()
 	if err != nil {
-		return true, err
+		return err
 	}
 	head := make([]byte, slotSize)
 	copy(head, fmt.Sprintf("%s %s", stashMagic, run))
@@ -101,25 +105,35 @@ func (s *Stash) read(run []byte) (believed bool, err error) {
 		binary.LittleEndian.PutUint64(head[slotSize-12:], sys.Ino)
 	}
 	seal(head)
-	if len(content) < slotSize || !bytes.Equal(content[:slotSize], head) {
-		if err := s.file.Truncate(0); err != nil {
-			return false, err
-		}
-		_, err := s.file.WriteAt(head, 0)
-		return false, err
-	}
+	believed := len(content) >= slotSize && bytes.Equal(content[:slotSize], head)
 	for at := slotSize; at+slotSize <= len(content); at += slotSize {
-		slot := s.slots
-		s.slots++
 		e, ok := parseSlot(content[at : at+slotSize])
-		if !ok {
-			s.free = append(s.free, slot)
-			continue
+		e.slot = s.slots
+		s.slots++
+		if !believed {
+			e.units = 0
+			if err := s.write(&e); err != nil {
+				return err
+			}
+			ok = ok && e.from != (model.BootID{})
+		} else if !ok {
+			s.free = append(s.free, e.slot)
 		}
-		e.slot = slot
-		s.left = append(s.left, e)
+		if ok {
+			s.left = append(s.left, e)
+		}
 	}
-	return true, nil
+	if believed {
+		return nil
+	}
+	// Last: until then it is not believed, and read like this again.
+	if _, err := s.file.WriteAt(head, 0); err != nil {
+		if len(s.left) == 0 {
+			err = errors.Join(errNew, err)
+		}
+		return err
+	}
+	return nil
 }
 
 // seal puts a checksum at the end of a slot.
@@ -171,7 +185,7 @@ func (s *Stash) write(e *stashed) error {
 	case slot == 0 && len(s.free) > 0:
 		slot = s.free[len(s.free)-1]
 		s.free = s.free[:len(s.free)-1]
-	case slot == 0 && s.slots == maxSlots:
+	case slot == 0 && s.slots >= s.most:
 		return errSlots
 	case slot == 0:
 		slot = s.slots
@@ -265,6 +279,11 @@ func (s *Stash) inherit(boot model.BootID, now int64) (units, tell []*stashed, e
 		}
 	}
 	s.left = nil
+	if len(units) > 0 {
+		if err := s.file.Sync(); err != nil { // before any of them is used
+			return nil, nil, err
+		}
+	}
 	slices.SortStableFunc(tell, func(a, b *stashed) int { return cmp.Compare(a.turn, b.turn) })
 	return units, append(tell, units...), nil
 }
