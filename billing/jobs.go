@@ -12,7 +12,8 @@ import (
 	"tollgate/billing/rate"
 )
 
-// draftsArgs asks for the drafts of a month.
+// draftsArgs asks for the drafts of a month that is over, and of what came in late of
+// months before it.
 type draftsArgs struct {
 	Month string `json:"month"` // 2026-03
 }
@@ -46,53 +47,71 @@ func (b *Billing) AddWorkers(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[spendArgs]) error { return b.Alert(ctx) }))
 }
 
-// draftAll makes the drafts of a month in all books that have none of it yet. One
-// tenant's trouble does not keep the others from theirs.
+// draftAll makes the drafts of a month that is over in all books of which none was made
+// since, and of it and months before where usage came in after a cut. One tenant's trouble does
+// not keep the others from theirs.
 func (b *Billing) draftAll(ctx context.Context, month time.Time) error {
 	var all error
 	for _, seller := range []string{BySeller, ByOperator} {
-		tenants, err := b.undrafted(ctx, seller, month)
+		books, err := b.undrafted(ctx, seller, month)
 		if err != nil {
 			return err
 		}
-		for _, t := range tenants {
-			if _, err := b.run(ctx, t, seller, clockwork, month); err != nil {
-				all = errors.Join(all, fmt.Errorf("drafts of %s, tenant %d: %w", month.Format("2006-01"), t, err))
+		for _, g := range books {
+			if _, err := b.run(ctx, g.tenant, seller, clockwork, g.month); err != nil {
+				all = errors.Join(all, fmt.Errorf("drafts of %s, tenant %d: %w", g.month.Format("2006-01"), g.tenant, err))
 			}
 		}
 	}
 	return all
 }
 
-// undrafted are the tenants who have priced subscriptions of developers, or whom
-// the operator charges, and of whom there is no invoice of the month.
-func (b *Billing) undrafted(ctx context.Context, seller string, month time.Time) (out []uint32, err error) {
+// lateMonths is for how many months before the last it is looked whether usage came in late.
+const lateMonths = 12
+
+// undrafted are the books of a month of which nothing was made since it is over, of
+// tenants who have priced subscriptions of developers, or whom the operator charges:
+// drafts that were made while it went on lack those who came after, and what was made
+// final then lacks the rest. So are those of the month and of months before it where usage
+// came in after a cut, whoever of the payers it is of.
+func (b *Billing) undrafted(ctx context.Context, seller string, month time.Time) (out []group, err error) {
 	charged := `exists (select from subscription s where s.tenant_id = t.tenant_id and s.app_id is not null and s.terms <> 0)`
 	if seller == ByOperator {
-		charged = `exists (select from price_sheet p where p.tenant_id is null and p.from_month <= ($2 at time zone 'UTC')::date)`
+		charged = `exists (select from price_sheet p where p.tenant_id is null and p.from_month <= (m.month at time zone 'UTC')::date)`
 	}
+	_, end := rate.Month(month)
 	err = b.read(ctx, Operator, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select t.tenant_id from tenant t
-			where not exists (select from invoice i where i.tenant_id = t.tenant_id and i.seller = $1 and i.period_start = $2::timestamptz and i.kind <> 'top-up') and `+charged+`
-			order by 1`, seller, month)
+			select t.tenant_id, m.month from tenant t cross join (select $2::timestamptz as month) m
+			where not exists (select from invoice i where i.tenant_id = t.tenant_id and i.seller = $1 and i.period_start = m.month and i.kind <> 'top-up' and i.created_at >= $3)
+				and `+charged+`
+			union
+			select t.tenant_id, m.month from tenant t join (select tenant_id, period_start as month from period_close where period_start >= $4 and period_start <= $2) m using (tenant_id)
+			where (exists (select from usage_day u where u.tenant_id = t.tenant_id and u.day >= m.month and u.day < m.month + interval '1 month' and u.gen > 0 and u.flags & 1 = 1)
+					or exists (select from usage_line u where u.tenant_id = t.tenant_id and u.hour >= m.month and u.hour < m.month + interval '1 month' and u.gen > 0 and u.flags & 1 = 1))
+				and `+charged+`
+			order by 1, 2`, seller, month, end.Add(settling), month.AddDate(0, -lateMonths, 0))
 		if err != nil {
 			return err
 		}
-		out, err = pgx.CollectRows(rows, pgx.RowTo[uint32])
+		out, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (g group, err error) {
+			err = r.Scan(&g.tenant, &g.month)
+			g.month = g.month.UTC()
+			return g, err
+		})
 		return err
 	})
 	return out, err
 }
 
-// Periodic is when the drafts of a month are made: once it is over, and usage had
-// time to come in; at a start too, in case nobody was there at that hour. They stay
-// drafts until somebody makes them final. Every hour it is looked at what is past
+// Periodic is when drafts are made: of a month once it is over and usage had time to come
+// in, of what came late every day; at a start too, in case nobody was there at that hour.
+// They stay drafts until somebody makes them final. Every hour it is looked at what is past
 // due and what becomes of wallets, and the books are checked.
 func (b *Billing) Periodic() []*river.PeriodicJob {
-	drafts := river.NewPeriodicJob(monthly{}, func() (river.JobArgs, *river.InsertOpts) {
+	drafts := river.NewPeriodicJob(daily{}, func() (river.JobArgs, *river.InsertOpts) {
 		last, _ := rate.Month(b.now())
-		return draftsArgs{Month: last.AddDate(0, -1, 0).Format("2006-01")}, &river.InsertOpts{MaxAttempts: 10, UniqueOpts: river.UniqueOpts{ByArgs: true}}
+		return draftsArgs{Month: last.AddDate(0, -1, 0).Format("2006-01")}, &river.InsertOpts{MaxAttempts: 10, UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: time.Hour}}
 	}, &river.PeriodicJobOpts{RunOnStart: true})
 	dunning := river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) {
 		return dunningArgs{}, &river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
@@ -113,15 +132,18 @@ func (b *Billing) Periodic() []*river.PeriodicJob {
 	return []*river.PeriodicJob{drafts, dunning, checks, notices, spent, wallets}
 }
 
-// monthly is the first of each month, 02:00 UTC: an hour after the last usage of
-// the month can be expected to be in.
-type monthly struct{}
+// settling is how long after a month's end its drafts are made: an hour after the last
+// usage of it can be expected to be in.
+const settling = 2 * time.Hour
+
+// daily is every day at that hour, UTC.
+type daily struct{}
 
 // Next is the first such time after t.
-func (monthly) Next(t time.Time) time.Time {
-	begin, end := rate.Month(t)
-	if first := begin.Add(2 * time.Hour); first.After(t) {
-		return first
+func (daily) Next(t time.Time) time.Time {
+	next := t.UTC().Truncate(24 * time.Hour).Add(settling)
+	if !next.After(t) {
+		next = next.Add(24 * time.Hour)
 	}
-	return end.Add(2 * time.Hour)
+	return next
 }

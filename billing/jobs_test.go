@@ -26,6 +26,23 @@ func TestDraftsByTheCalendar(t *testing.T) {
 	b.use(b.tenant, sub, april, 999, model.FlagBillable)
 	b.must(b.AddOperatorSheet(b.ctx, by, billing.AmazonSheet(), march.AddDate(0, -1, 0)))
 
+	b.calendar()
+	drafts := func() string {
+		return one[string](b, `select coalesce(string_agg(seller || ' ' || tenant_id || ' ' || total || ' ' || state || ' ' || to_char(period_start at time zone 'UTC', 'MM'), ', ' order by seller, tenant_id, total), '') from invoice`)
+	}
+	want := fmt.Sprintf("operator %d 0 draft 03, tenant %d 100 draft 03, tenant %d 300 draft 03", b.tenant, b.tenant, other)
+	if got := drafts(); got != want {
+		t.Errorf("made %q, want %q", got, want)
+	}
+	if n := one[int](b, `select count(*) from audit where role = 'system' and action = 'billing.run'`); n != 3 {
+		t.Errorf("%d runs are in the audit trail, want one for each that changed something", n)
+	}
+}
+
+// calendar lets the day's drafts be made, in a real River client.
+func (b *books) calendar() {
+	b.T.Helper()
+	b.exec(`delete from river_job`)
 	workers := river.NewWorkers()
 	b.AddWorkers(workers)
 	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{
@@ -39,26 +56,82 @@ func TestDraftsByTheCalendar(t *testing.T) {
 		select {
 		case e := <-done:
 			if e.Kind != river.EventKindJobCompleted {
-				t.Errorf("the job failed: %v", e.Job.Errors)
+				b.T.Errorf("the job failed: %v", e.Job.Errors)
 			}
 			if e.Job.Kind != "billing_drafts" {
 				continue
 			}
 		case <-late:
-			t.Fatal("no job ran within 30 s")
+			b.T.Fatal("no job ran within 30 s")
 		}
 		break
 	}
 	b.must(client.Stop(b.ctx))
-	drafts := func() string {
-		return one[string](b, `select coalesce(string_agg(seller || ' ' || tenant_id || ' ' || total || ' ' || state || ' ' || to_char(period_start at time zone 'UTC', 'MM'), ', ' order by seller, tenant_id, total), '') from invoice`)
+}
+
+// Drafts that were made while the month went on lack those who came after, what was made
+// final then lacks the rest of the month, and usage comes in late when all is final: the
+// calendar makes drafts of each, without anybody having to look at an old month, and says
+// so once.
+func TestDraftsOfWhatCameLater(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	sheet := model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "1"}}}
+	early := b.subscribe(b.tenant, b.developer, sheet, march)
+	later := b.subscribe(b.tenant, b.newDeveloper(b.tenant, "dev2"), sheet, march.AddDate(0, 0, 5))
+	b.now = march.AddDate(0, 0, 4)
+	b.use(b.tenant, early, march.Add(time.Hour), 10, model.FlagBillable)
+	b.run()
+	b.now = march.AddDate(0, 0, 20)
+	b.use(b.tenant, later, march.AddDate(0, 0, 19), 20, model.FlagBillable)
+	b.now = march.AddDate(0, 1, 0).Add(3 * time.Hour)
+	state := func() string {
+		return one[string](b, `select coalesce(string_agg(developer_id || ' ' || total || ' ' || state, ', ' order by developer_id, state desc, total), '') from invoice`)
 	}
-	want := fmt.Sprintf("operator %d 0 draft 03, tenant %d 100 draft 03, tenant %d 300 draft 03", b.tenant, b.tenant, other)
-	if got := drafts(); got != want {
-		t.Errorf("made %q, want %q", got, want)
+	expect := func(when, want string) {
+		t.Helper()
+		if got := state(); got != want {
+			t.Errorf("%s there are %q, want %q", when, got, want)
+		}
 	}
-	if n := one[int](b, `select count(*) from audit where role = 'system' and action = 'billing.run'`); n != 3 {
-		t.Errorf("%d runs are in the audit trail, want one for each that changed something", n)
+	runs := func() int {
+		return one[int](b, `select count(*) from audit where role = 'system' and action = 'billing.run'`)
+	}
+	b.calendar()
+	expect("after the month", "dev1 1000 draft, dev2 2000 draft")
+	b.finalize()
+	b.calendar()
+	expect("when all is final", "dev1 1000 final, dev2 2000 final")
+	b.use(b.tenant, early, march.Add(2*time.Hour), 3, model.FlagBillable)
+	was := runs()
+	for range 2 {
+		b.calendar()
+		expect("when usage came in late", "dev1 1000 final, dev1 300 draft, dev2 2000 final")
+	}
+	if n := runs() - was; n != 1 {
+		t.Errorf("%d runs are in the audit trail, want the one that found something", n)
+	}
+	b.finalize()
+	b.now = march.AddDate(0, 3, 0) // weeks after
+	if _, err := b.in.Compact(b.ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.use(b.tenant, later, march.AddDate(0, 0, 19), 4, model.FlagBillable)
+	b.calendar()
+	expect("months after", "dev1 300 final, dev1 1000 final, dev2 2000 final, dev2 400 draft")
+
+	// What is made final while the month goes on lacks the rest.
+	june := march.AddDate(0, 3, 0)
+	b.use(b.tenant, early, june.Add(time.Hour), 1, model.FlagBillable)
+	if _, err := b.Run(b.ctx, b.scope(), by, june); err != nil {
+		t.Fatal(err)
+	}
+	b.finalize()
+	b.use(b.tenant, early, june.AddDate(0, 0, 1), 5, model.FlagBillable)
+	b.now = june.AddDate(0, 1, 2)
+	b.calendar()
+	if got := one[string](b, `select string_agg(total || ' ' || state, ', ' order by state desc, total) from invoice where period_start = $1 and developer_id = 'dev1'`, june); got != "100 final, 500 draft" {
+		t.Errorf("of June there are %q", got)
 	}
 }
 

@@ -63,6 +63,10 @@ func (b *Billing) runTaxed(ctx context.Context, tenant uint32, seller string, by
 		if err := lockBooks(ctx, tx, tenant, seller); err != nil {
 			return err
 		}
+		before, err := draftsText(ctx, tx, tenant, seller, month)
+		if err != nil {
+			return err
+		}
 		bills, err := compute(ctx, tx, question{tenant: tenant, seller: seller, month: month, gen: everything, asOf: b.now()})
 		if err != nil {
 			return err
@@ -87,9 +91,22 @@ func (b *Billing) runTaxed(ctx context.Context, tenant uint32, seller string, by
 		if err != nil || drafts == 0 && gone.RowsAffected() == 0 {
 			return err
 		}
+		if by == clockwork { // who looks every day says when something was new
+			if after, err := draftsText(ctx, tx, tenant, seller, month); err != nil || after == before {
+				return err
+			}
+		}
 		return audit(ctx, tx, tenant, by, "billing.run", month.Format("2006-01"), map[string]any{"seller": seller, "drafts": drafts})
 	})
 	return drafts, err
+}
+
+// draftsText is what the drafts of a month come to.
+func draftsText(ctx context.Context, tx pgx.Tx, tenant uint32, seller string, month time.Time) (text string, err error) {
+	err = tx.QueryRow(ctx, `
+		select coalesce(string_agg(invoice_id || ' ' || total, ',' order by invoice_id), '') from invoice
+		where tenant_id = $1 and seller = $2 and period_start = $3 and state = 'draft'`, tenant, seller, month).Scan(&text)
+	return text, err
 }
 
 // booksLock is the first key of advisory locks: the second is the tenant whose

@@ -190,8 +190,8 @@ func (t *till) compare(ctx context.Context, y *tally) error {
 				y.paidRemotes++
 				if a.account != "" {
 					owed += cut(share, i.Total)
-					if i.After > 0 && i.Paid > 0 {
-						owed -= cut(big.NewRat(i.After, i.Paid), cut(share, i.Total))
+					if gone := i.After + i.Before; gone > 0 && i.Paid > 0 {
+						owed -= cut(big.NewRat(gone, i.Paid+i.Before), cut(share, i.Total))
 					}
 				}
 			}

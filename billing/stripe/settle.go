@@ -329,7 +329,7 @@ func (r *Rail) takeOverInvoice(ctx context.Context, g *push, si *stripe.Invoice)
 				lost, err = r.bookDisputes(ctx, g, si.Charge)
 			}
 			if err == nil {
-				err = r.feeBack(ctx, g, si.Charge, lost)
+				err = r.feeBack(ctx, g, si, lost)
 			}
 		}
 	case stripe.InvoiceStatusVoid, stripe.InvoiceStatusUncollectible:
@@ -534,10 +534,12 @@ func disputeState(s stripe.DisputeStatus) string {
 	return ""
 }
 
-// feeBack gives back of the operator's share as much as was paid back of the payment, and
-// as the bank took back in disputes that were lost.
-func (r *Rail) feeBack(ctx context.Context, g *push, ch *stripe.Charge, disputed int64) error {
-	back := min(ch.AmountRefunded+disputed, ch.Amount)
+// feeBack gives back of the operator's share as much as was paid back of the payment, as
+// the bank took back in disputes that were lost, and as was credited before the payment:
+// the share was asked for of all of the invoice.
+func (r *Rail) feeBack(ctx context.Context, g *push, si *stripe.Invoice, disputed int64) error {
+	ch, before := si.Charge, si.PrePaymentCreditNotesAmount
+	back := min(ch.AmountRefunded+disputed, ch.Amount) + before
 	if g.account == "" || back == 0 || ch.ApplicationFee == nil || ch.ApplicationFeeAmount == 0 {
 		return nil
 	}
@@ -545,7 +547,8 @@ func (r *Rail) feeBack(ctx context.Context, g *push, ch *stripe.Charge, disputed
 	if err != nil {
 		return err
 	}
-	want := feeShare(fee.Amount, back, ch.Amount)
+	asked := max(si.ApplicationFeeAmount, fee.Amount) // Stripe takes no more than was paid
+	want := fee.Amount - min(fee.Amount, asked-feeShare(asked, back, ch.Amount+before))
 	more := want - fee.AmountRefunded
 	if more <= 0 {
 		return nil

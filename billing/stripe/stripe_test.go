@@ -230,6 +230,37 @@ func TestCardThatFails(t *testing.T) {
 	}
 }
 
+// What is credited before anything was paid is nothing that the operator has a share of,
+// even where the share of the whole would be more than what is left to pay.
+func TestShareOfWhatWasCreditedBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "10")
+	tenant := r.newTenant("111111111111")
+	dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+	r.connect(tenant)
+	r.pay(dev, "4000000000000341")
+	id := r.bill(dev, "25", "USD")
+	r.settle()
+	_, err := r.books.Credit(r.ctx, seller, by, billing.Credit{Invoice: id, Reference: "1", Reason: "A month without service", Amount: 2400})
+	r.must(err)
+	r.settle()
+	left := func() float64 {
+		fee := r.at("", "/v1/application_fees")["data"].([]any)[0].(map[string]any)
+		return fee["amount"].(float64) - fee["amount_refunded"].(float64)
+	}
+	r.pay(dev, "4242424242424242")
+	r.settle()
+	if i := r.invoice(seller, id); i.State != model.StatePaid || i.Paid != 100 || left() != 10 {
+		t.Errorf("of %d paid the operator has %v: %+v", i.Paid, left(), i.Collection)
+	}
+	_, err = r.books.Credit(r.ctx, seller, by, billing.Credit{Invoice: id, Reference: "2", Reason: "Nor the rest", Amount: 50})
+	r.must(err)
+	r.settle()
+	if i := r.invoice(seller, id); i.Paid != 50 || left() != 5 {
+		t.Errorf("of %d that stay paid the operator has %v: %+v", i.Paid, left(), i.Collection)
+	}
+}
+
 // What Stripe would not charge for alone waits for the next invoice, is not due
 // meanwhile, and is paid with it.
 func TestTooSmall(t *testing.T) {

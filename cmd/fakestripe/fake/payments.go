@@ -72,6 +72,7 @@ func (c *call) succeed(pi, pm object) {
 	fee := stripeFee(amount)
 	if share := num(pi, "application_fee_amount"); share > 0 && c.connected() {
 		ch["application_fee_amount"] = share
+		share = min(share, amount) // asked for more, Stripe takes no more than there is
 		ch["application"] = applicationID
 		ch["application_fee"] = c.takeFee(ch, share)
 		details = append(details, object{"amount": share, "application": applicationID, "currency": pi["currency"], "description": "Tollgate application fee", "type": "application_fee"})
