@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"math/big"
 	"slices"
 	"sort"
 	"time"
@@ -26,7 +27,7 @@ func (b *Billing) purse(ctx context.Context, tx pgx.Tx, p payerMonth, bd *bound,
 	if err != nil {
 		return 0, err
 	}
-	owed, err := earlier(ctx, tx, p, currency, r)
+	owed, err := earlier(ctx, tx, p, currency)
 	if err != nil {
 		return 0, err
 	}
@@ -52,20 +53,60 @@ func (b *Billing) purse(ctx context.Context, tx pgx.Tx, p payerMonth, bd *bound,
 	if err != nil {
 		return 0, err
 	}
+	var unsaid *big.Rat
+	if r.StripeTax {
+		if unsaid, err = taxAtMost(ctx, tx, p.tenant, p.developer, run.from, run.to); err != nil {
+			return 0, err
+		}
+	}
 	left := a.Balance - a.Owed - owed
 	// The most that is no more than that with its tax.
 	net := int64(sort.Search(int(max(left, 0)), func(n int) bool {
-		return withTax(r, run, int64(n)+1) > left
+		return withTax(r, unsaid, run, int64(n)+1) > left
 	}))
 	return min(net, left) - others, nil
 }
 
-// withTax is a net amount with its tax.
-func withTax(r model.BillingRules, u *use, net int64) int64 {
-	for _, t := range taxesOf(r.Taxes, u.from, u.to, net) {
-		net += t.Amount
+// withTax is a net amount with its tax, or with what that may be at most where Stripe Tax
+// works it out.
+func withTax(r model.BillingRules, unsaid *big.Rat, u *use, net int64) int64 {
+	if unsaid != nil {
+		return net + atMost(unsaid, net)
 	}
-	return net
+	sum := net
+	for _, t := range taxesOf(r.Taxes, u.from, u.to, net) {
+		sum += t.Amount
+	}
+	return sum
+}
+
+// mostTax is the highest standard rate of a country's value added tax, Hungary's. It is
+// kept for the tax of a payer of whom Stripe Tax was never asked.
+var mostTax = big.NewRat(27, 100)
+
+// taxAtMost is the part of a net amount that Stripe Tax may put on it, as far as is known
+// before it is asked of that amount: what it put on the largest that the same seller owed
+// was of the same payer, at the same addresses, and was rounded there.
+func taxAtMost(ctx context.Context, tx pgx.Tx, tenant uint32, developer string, from, to model.Party) (*big.Rat, error) {
+	var net, tax int64
+	err := tx.QueryRow(ctx, `
+		select (q.question->>'net')::bigint, (select coalesce(sum((t->>'amount')::bigint), 0)::bigint + count(*) from jsonb_array_elements(q.taxes) t)
+		from tax_quote q where q.tenant_id = $1 and q.taxes is not null and q.question->>'seller' = 'tenant' and q.question->>'developer' = $2
+			and q.question->'from' = $3::jsonb and q.question->'to' = $4::jsonb order by 1 desc limit 1`, tenant, developer, from, to).Scan(&net, &tax)
+	switch {
+	case err == pgx.ErrNoRows:
+		return mostTax, nil
+	case err != nil:
+		return nil, err
+	}
+	return big.NewRat(tax, net), nil
+}
+
+// atMost is a part of a net amount, rounded up.
+func atMost(part *big.Rat, net int64) int64 {
+	x := new(big.Rat).Mul(part, new(big.Rat).SetInt64(net))
+	n := new(big.Int).Add(x.Num(), x.Denom())
+	return n.Sub(n, big.NewInt(1)).Quo(n, x.Denom()).Int64()
 }
 
 // granted is the most that the month of a subscription costs, whatever of what its ledger
@@ -82,7 +123,7 @@ func granted(u *use, bounds map[uint64]*bound) (int64, error) {
 
 // earlier is what was used in months before, with its tax, and not invoiced: of the one
 // before, and of those that there are drafts of.
-func earlier(ctx context.Context, tx pgx.Tx, p payerMonth, currency string, r model.BillingRules) (sum int64, err error) {
+func earlier(ctx context.Context, tx pgx.Tx, p payerMonth, currency string) (sum int64, err error) {
 	rows, err := tx.Query(ctx, `
 		select distinct period_start from invoice where tenant_id = $1 and developer_id = $2 and seller = 'tenant' and state = 'draft' and period_start < $3
 		union select $4::timestamptz order by 1`, p.tenant, p.developer, p.month, p.month.AddDate(0, -1, 0))
@@ -100,8 +141,17 @@ func earlier(ctx context.Context, tx pgx.Tx, p payerMonth, currency string, r mo
 			return 0, err
 		}
 		for i := range all {
-			if all[i].currency == currency {
-				sum += max(0, all[i].total())
+			bl := &all[i]
+			if bl.currency != currency {
+				continue
+			}
+			sum += max(0, bl.total())
+			if bl.untaxed != nil {
+				unsaid, err := taxAtMost(ctx, tx, p.tenant, p.developer, bl.from, bl.to)
+				if err != nil {
+					return 0, err
+				}
+				sum += atMost(unsaid, bl.net())
 			}
 		}
 	}

@@ -46,11 +46,13 @@ func (p *Plane) AnnouncePrice(ctx context.Context, actor Actor, planID string, s
 		if err != nil {
 			return err
 		}
-		switch {
-		case samePrice(was.Price, &sheet) && (!move || was.OtherPrice == 0):
+		if samePrice(was.Price, &sheet) && (!move || was.OtherPrice == 0) {
 			return model.Errorf(model.Conflict, "the price is the one that plan %q has", was.Name)
-		case move && was.Price != nil && was.Subscriptions > 0 && was.Price.Currency != sheet.Currency:
-			return model.Errorf(model.Conflict, "running subscriptions are paid in %s: a price in %s is for new ones only", was.Price.Currency, sheet.Currency)
+		}
+		if move {
+			if err := w.paidIn(ctx, planID, sheet.Currency); err != nil {
+				return err
+			}
 		}
 		if was.Published && was.Price == nil {
 			if err := sellable(ctx, w, w.tenant); err != nil {

@@ -67,18 +67,39 @@ func (p *Plane) MoveToCurrentPrice(ctx context.Context, actor Actor, planID stri
 	var moved int
 	_, err := p.writeAs(ctx, actor, ToSell, func(w *write) error {
 		var terms uint32
-		if err := w.QueryRow(ctx, `
-			select coalesce(sheet_num, 0) from plan where tenant_id = $1 and plan_id = $2 and deleted_at is null`,
-			w.tenant, planID).Scan(&terms); err != nil {
+		var currency string
+		err := w.QueryRow(ctx, `
+			select coalesce(p.sheet_num, 0), coalesce(s.sheet->>'currency', '') from plan p left join price_sheet s using (tenant_id, sheet_num)
+			where p.tenant_id = $1 and p.plan_id = $2 and p.deleted_at is null`,
+			w.tenant, planID).Scan(&terms, &currency)
+		if err != nil {
 			return missing(err, "there is no plan %q", planID)
 		}
-		var err error
+		if err := w.paidIn(ctx, planID, currency); err != nil {
+			return err
+		}
 		if moved, err = w.moveToPrice(ctx, planID, terms, nil); err != nil {
 			return err
 		}
 		return w.audit(ctx, "plan.reprice", planID, map[string]any{"subscriptions": moved, "terms": terms})
 	})
 	return moved, err
+}
+
+// paidIn refuses to move running subscriptions of a plan to a price in another currency
+// than theirs: invoices, limits of what may be spent, and wallets are of one.
+func (w *write) paidIn(ctx context.Context, planID, currency string) error {
+	var other string
+	err := w.QueryRow(ctx, `
+		select p.sheet->>'currency' from subscription s join price_sheet p on (p.tenant_id, p.sheet_num) = (s.tenant_id, s.terms)
+		where s.tenant_id = $1 and s.plan_id = $2 and s.ended_at is null and $3 <> '' and p.sheet->>'currency' <> $3 limit 1`, w.tenant, planID, currency).Scan(&other)
+	switch err {
+	case nil:
+		return model.Errorf(model.Conflict, "running subscriptions are paid in %s: a price in %s is for new ones only", other, currency)
+	case pgx.ErrNoRows:
+		return nil
+	}
+	return err
 }
 
 // addSheet writes the next version of a plan's price.
@@ -94,13 +115,16 @@ func (w *write) addSheet(ctx context.Context, planID string, s *model.PriceSheet
 func (w *write) by() string { return cmp.Or(w.actor.Name, w.actor.Member) }
 
 // moveToPrice ends every subscription of a plan at another price than terms, and has it
-// continued at that: at an instant that is over, nil: now.
+// continued at that: at an instant that is over, nil: now. One that is paid in another
+// currency stays as it is.
 func (w *write) moveToPrice(ctx context.Context, planID string, terms uint32, at *time.Time) (moved int, err error) {
 	var keys []int64
 	err = w.QueryRow(ctx, `
 		with old as (
 			update subscription set ended_at = greatest(started_at, coalesce($4, now()))
 			where tenant_id = $1 and plan_id = $2 and ended_at is null and terms <> $3
+				and not exists (select from price_sheet a, price_sheet b where (a.tenant_id, a.sheet_num, b.tenant_id, b.sheet_num) = ($1, terms, $1, $3)
+					and a.sheet->>'currency' <> b.sheet->>'currency')
 			returning subscription_id, app_id, ledger_id, first_at, ended_at),
 		next as (
 			select old.*, nextval(pg_get_serial_sequence('subscription', 'subscription_id')) as id from old),

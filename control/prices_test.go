@@ -232,6 +232,29 @@ func TestMoveToCurrentPrice(t *testing.T) {
 	w.refused(err, model.NotFound, "nosuch")
 }
 
+// Subscriptions that run are never paid in another currency than they began with, whatever
+// the plan is priced in by then: neither at once nor at an announced price's day.
+func TestPriceInAnotherCurrency(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.tenant()
+	p, err := w.CreatePlan(w.ctx, a, control.PlanSpec{Name: "Gold", Price: priced("10", "0.002")})
+	w.must(err)
+	_, err = control.SubscribeApp(w.ctx, w.Plane, a, w.app(a, "dev@example.com"), p.ID)
+	w.must(err)
+	other := priced("8", "0.001")
+	other.Currency = "USD"
+	w.reprice(a, p.ID, other)
+	_, err = w.MoveToCurrentPrice(w.ctx, a, p.ID)
+	w.refused(err, model.Conflict, "paid in EUR")
+	w.refused(w.AnnouncePrice(w.ctx, a, p.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "9"}, time.Now().AddDate(0, 0, 2), true), model.Conflict, "paid in EUR")
+	w.must(w.AnnouncePrice(w.ctx, a, p.ID, model.PriceSheet{Currency: "USD", MonthlyFee: "9"}, time.Now().AddDate(0, 0, 2), false))
+	w.reprice(a, p.ID, priced("12", "0.001")) // euros again: now they may move
+	if moved, err := w.MoveToCurrentPrice(w.ctx, a, p.ID); err != nil || moved != 1 {
+		t.Errorf("moved %d, %v", moved, err)
+	}
+}
+
 // Moving thousands tells nodes of a range instead of each.
 func TestMoveManyToCurrentPrice(t *testing.T) {
 	t.Parallel()

@@ -290,3 +290,35 @@ func TestPrepaid(t *testing.T) {
 		t.Errorf("%d and %d of 1.00 were granted at once", got[0], got[1])
 	}
 }
+
+// Where Stripe Tax works out the tax, a wallet keeps what that may be: the most there is
+// until it was asked about the payer, then what it says of them.
+func TestPrepaidUnderStripeTax(t *testing.T) {
+	t.Parallel()
+	w, books := moneyed(t)
+	a := w.tenant()
+	scope, by := billing.Scope{Tenant: a.Tenant}, billing.By{Member: a.Member}
+	r := model.DefaultBillingRules()
+	r.StripeTax = true
+	w.must(books.SetRules(w.ctx, scope, by, r))
+	sheet := model.PriceSheet{Currency: "USD", MonthlyFee: "10", Tiers: []model.PriceTier{{Price: "0.01"}}}
+	one := w.bought(a, w.spendPlan(a, w.deployed(a, "prod"), sheet, model.Spending{Prepaid: true}))
+	var developer string
+	w.all(fmt.Sprintf(`select developer_id from subscription join app using (tenant_id, app_id) where subscription_id = %d`, one.Subscription), &developer)
+	_, err := books.Grant(w.ctx, scope, by, billing.Grant{Payer: billing.Payer{Tenant: a.Tenant, Developer: developer}, Currency: "USD", Amount: 3000, Reason: "A test", Reference: "1"})
+	w.must(err)
+	// 10.00 of the month before and 27 % are 12.70; of 17.30 are 13.62 net, and 10.00 of them the fee.
+	if n := w.drain(one); n != 362 {
+		t.Errorf("before Stripe Tax was asked %d calls were granted, want 362", n)
+	}
+	month, _ := rate.Month(time.Now())
+	_, err = books.Run(w.ctx, scope, by, month.AddDate(0, -1, 0))
+	w.must(err)
+	var hash string
+	w.all(`select hash from tax_quote`, &hash)
+	w.must(books.AnswerTax(w.ctx, a.Tenant, hash, []model.TaxLine{{Name: "VAT", Percent: "10", Base: 1000, Amount: 100}}, ""))
+	// Of 19.00 are 17.25 net with 10.1 % on them: a cent of 10.00 may have been rounded off.
+	if n := w.drain(one); n != 363 {
+		t.Errorf("after it %d more calls were granted, want 363", n)
+	}
+}
