@@ -179,10 +179,10 @@ func TestInvoice(t *testing.T) {
 	if !d.Final || d.Number != "INV-000001" || d.Total != 624 || len(d.Lines) != 2 || d.Lines[1].Quantity != 134 || len(d.Lines[1].Steps) != 2 {
 		t.Errorf("invoice %+v", d)
 	}
-	_, hours, err := b.Hours(b.ctx, b.scope(), draft.ID, 2)
+	_, use, err := b.Behind(b.ctx, b.scope(), draft.ID, 2)
 	b.must(err)
-	if len(hours) != 2 || hours[0].Calls != 100 || hours[1].Calls != 34 || !hours[0].Hour.Equal(march.Add(2*time.Hour)) {
-		t.Errorf("hours %+v", hours)
+	if hours := use.Hours; len(hours) != 2 || hours[0].Units != 100 || hours[1].Units != 34 || use.Subscription != sub || !hours[0].Hour.Equal(march.Add(2*time.Hour)) {
+		t.Errorf("behind it %+v", use)
 	}
 
 	// Again: nothing.
@@ -202,13 +202,30 @@ func TestInvoice(t *testing.T) {
 	if again := b.detail(draft.ID); again.Total != 624 || again.Lines[1].Quantity != 134 {
 		t.Errorf("the first invoice became %+v", again)
 	}
-	if _, hours, err = b.Hours(b.ctx, b.scope(), draft.ID, 2); err != nil || len(hours) != 2 {
-		t.Errorf("the first invoice has %d hours now, %v", len(hours), err)
+	if _, use, err = b.Behind(b.ctx, b.scope(), draft.ID, 2); err != nil || len(use.Hours) != 2 {
+		t.Errorf("the first invoice has %d hours now, %v", len(use.Hours), err)
 	}
 	bal, err := b.Balance(b.ctx, b.scope(), march)
 	b.must(err)
 	if bal.Calls != 190 || bal.Billable != 140 || bal.Priced != 140 || bal.Invoiced != 140 || bal.Drafts != 0 || bal.Sums[0].Minor != 630 {
 		t.Errorf("balance %+v", bal)
+	}
+}
+
+// addsUp compares a line of usage with the hours behind it.
+func (b *books) addsUp(s billing.Scope, invoice string, l model.InvoiceLine) {
+	b.T.Helper()
+	if !model.Used(l.Meter) {
+		return
+	}
+	_, use, err := b.Behind(b.ctx, s, invoice, l.Line)
+	b.must(err)
+	var n int64
+	for _, h := range use.Hours {
+		n += h.Units
+	}
+	if n != l.Quantity {
+		b.T.Fatalf("invoice %s line %d: %d %s, its hours have %d: %+v", invoice, l.Line, l.Quantity, l.Meter, n, use.Hours)
 	}
 }
 
@@ -229,7 +246,7 @@ func TestWhoSeesWhat(t *testing.T) {
 		if _, err := b.Invoice(b.ctx, s, id); model.KindOf(err) != model.NotFound {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, _, err := b.Hours(b.ctx, s, id, 1); model.KindOf(err) != model.NotFound {
+		if _, _, err := b.Behind(b.ctx, s, id, 1); model.KindOf(err) != model.NotFound {
 			t.Errorf("%s, hours: %v", name, err)
 		}
 		if l := b.list(s, billing.Filter{}); len(l) != 0 {
@@ -433,17 +450,7 @@ func (b *books) agree(subs []*oracleSub, months []time.Time) {
 		var sum int64
 		for _, l := range b.detail(i.ID).Lines {
 			sum += l.Amount
-			if l.Meter == "calls" {
-				_, hours, err := b.Hours(b.ctx, b.scope(), i.ID, l.Line)
-				b.must(err)
-				var n int64
-				for _, h := range hours {
-					n += h.Calls
-				}
-				if n != l.Quantity {
-					b.T.Fatalf("invoice %s line %d: %d calls, its hours have %d", i.Number, l.Line, l.Quantity, n)
-				}
-			}
+			b.addsUp(b.scope(), i.ID, l)
 		}
 		if sum != i.Total {
 			b.T.Fatalf("invoice %s: its lines sum up to %d, not %d", i.Number, sum, i.Total)

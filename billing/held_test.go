@@ -61,10 +61,20 @@ func TestWhatIsHeldIsBilled(t *testing.T) {
 		t.Errorf("the forecast of April is %+v", forecast)
 	}
 	second := run(2*20 + 300)
+	lines := 0
 	for _, id := range []string{first, second} {
+		inv, err := b.Invoice(b.ctx, billing.Operator, id)
+		b.must(err)
+		for _, l := range inv.Lines {
+			b.addsUp(billing.Operator, id, l)
+			lines++
+		}
 		if d, err := b.Replay(b.ctx, billing.Operator, id); err != nil || len(d) > 0 {
 			t.Errorf("%v, %v", d, err)
 		}
+	}
+	if lines < 5 {
+		t.Errorf("there were %d lines with something behind them", lines)
 	}
 	b.exec(`update resource_interval set valid_to = $2 where tenant_id = $1 and resource = '4'`, b.tenant, april)
 	if d, err := b.Replay(b.ctx, billing.Operator, second); err != nil || len(d) > 0 {

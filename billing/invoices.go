@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ type (
 	Invoice       = model.Invoice
 	InvoiceDetail = model.InvoiceDetail
 	InvoiceLine   = model.InvoiceLine
+	Use           = model.InvoiceUse
 	Hour          = model.InvoiceHour
 )
 
@@ -157,33 +159,69 @@ func settlement(ctx context.Context, tx pgx.Tx, d *InvoiceDetail) (err error) {
 	return err
 }
 
-// Hours is the usage behind a line of calls, hour by hour: what came in before the
-// invoice was final, no more and no less, so that it sums up to the line.
-func (b *Billing) Hours(ctx context.Context, s Scope, id string, line int) (inv InvoiceDetail, out []Hour, err error) {
+// behindCalls is what calls of invoice $3's line $4 came to in each hour, by a column.
+const behindCalls = `
+	with l as (
+		select i.tenant_id, i.period_start, i.period_end, coalesce(i.cut, $5) as cut, l.subscription_id
+		from invoice i join invoice_line l using (tenant_id, invoice_id)
+		where i.invoice_id = $3 and l.line = $4 and ` + visible + `)
+	select hour, '', sum(units)::bigint from (
+		select u.hour, u.%[1]s::numeric as units from l join usage_line u on u.tenant_id = l.tenant_id and u.hour >= l.period_start and u.hour < l.period_end
+			and u.gen <= l.cut and u.flags & 1 = 1 and (l.subscription_id = 0 or u.subscription_id = l.subscription_id)
+		union all
+		select u.hour, u.%[1]s from l join usage_hour u on u.tenant_id = l.tenant_id and u.hour >= l.period_start and u.hour < l.period_end
+			and u.gen <= l.cut and u.flags & 1 = 1 and (l.subscription_id = 0 or u.subscription_id = l.subscription_id)) x
+	group by hour having sum(units) > 0 order by hour`
+
+// behindHeld is the caches or domains of invoice $3's line $4, as held counts them, up to
+// $5 where it is a draft.
+const behindHeld = `
+	with there as (
+		select r.tenant_id, r.kind, r.resource, greatest(r.valid_from, i.period_start) as a, least(coalesce(r.valid_to, x.z), x.z) as z
+		from invoice i join invoice_line l using (tenant_id, invoice_id)
+		cross join lateral (select least(i.period_end, coalesce(i.finalized_at, $5)) as z) x
+		join resource_interval r on r.tenant_id = i.tenant_id and r.valid_from < x.z and (r.valid_to is null or r.valid_to > i.period_start)
+			and l.meter = case r.kind when 'domain' then 'domain-months' else 'cache-hours-' || r.size end
+		where i.invoice_id = $3 and l.line = $4 and ` + visible + `)
+	select h, coalesce(d.name || ' / ' || s.name, 'a stage that is gone'), 1 from (
+		select tenant_id, resource, unnest(range_agg(tstzrange(date_trunc('hour', a, 'UTC'), date_trunc('hour', z + interval '1 hour' - interval '1 microsecond', 'UTC')))) as r
+		from there where kind = 'cache' group by 1, 2) x
+	cross join generate_series(lower(r), upper(r) - interval '1 hour', interval '1 hour') h
+	left join stage s on s.tenant_id = x.tenant_id and s.stage_num::text = x.resource
+	left join api d on d.tenant_id = s.tenant_id and d.api_id = s.api_id
+	union all
+	select date_trunc('hour', min(a), 'UTC'), resource, 1 from there where kind = 'domain' group by resource
+	order by 1, 2`
+
+// Behind is the usage behind a line, hour by hour: what came in before the invoice was
+// final, no more and no less, so that it sums up to the line.
+func (b *Billing) Behind(ctx context.Context, s Scope, id string, line int) (inv InvoiceDetail, out Use, err error) {
 	if inv, err = b.Invoice(ctx, s, id); err != nil {
-		return inv, nil, err
+		return inv, out, err
 	}
-	if line < 1 || line > len(inv.Lines) || inv.Lines[line-1].Meter != rate.Calls {
-		return inv, nil, model.Errorf(model.NotFound, "invoice %s has no line %d with calls", id, line)
+	if line < 1 || line > len(inv.Lines) || !model.Used(inv.Lines[line-1].Meter) {
+		return inv, out, model.Errorf(model.NotFound, "invoice %s has no line %d with usage", id, line)
 	}
+	sql, until := behindHeld, any(b.now())
+	switch inv.Lines[line-1].Meter {
+	case rate.Calls:
+		sql, until = fmt.Sprintf(behindCalls, "calls"), everything
+	case model.MeterBytesOut:
+		sql, until = fmt.Sprintf(behindCalls, "bytes_out"), everything
+	}
+	out.Line = line
 	err = b.read(ctx, s, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			with l as (
-				select i.tenant_id, i.period_start, i.period_end, coalesce(i.cut, $5) as cut, l.subscription_id
-				from invoice i join invoice_line l using (tenant_id, invoice_id)
-				where i.invoice_id = $3 and l.line = $4 and `+visible+`)
-			select hour, sum(calls)::bigint from (
-				select u.hour, u.calls::numeric from l join usage_line u on u.tenant_id = l.tenant_id and u.hour >= l.period_start and u.hour < l.period_end
-					and u.gen <= l.cut and u.flags & 1 = 1 and (l.subscription_id = 0 or u.subscription_id = l.subscription_id)
-				union all
-				select u.hour, u.calls from l join usage_hour u on u.tenant_id = l.tenant_id and u.hour >= l.period_start and u.hour < l.period_end
-					and u.gen <= l.cut and u.flags & 1 = 1 and (l.subscription_id = 0 or u.subscription_id = l.subscription_id)) x
-			group by hour order by hour`, s.Tenant, s.Developer, id, line, everything)
+		err := tx.QueryRow(ctx, `select l.subscription_id from invoice i join invoice_line l using (tenant_id, invoice_id) where i.invoice_id = $3 and l.line = $4 and `+visible,
+			s.Tenant, s.Developer, id, line).Scan(&out.Subscription)
 		if err != nil {
 			return err
 		}
-		out, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (h Hour, err error) {
-			err = r.Scan(&h.Hour, &h.Calls)
+		rows, err := tx.Query(ctx, sql, s.Tenant, s.Developer, id, line, until)
+		if err != nil {
+			return err
+		}
+		out.Hours, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (h Hour, err error) {
+			err = r.Scan(&h.Hour, &h.What, &h.Units)
 			h.Hour = h.Hour.UTC()
 			return h, err
 		})

@@ -53,21 +53,25 @@ type Call struct {
 
 // CallFilter asks for calls. The zero value is the newest 100.
 type CallFilter struct {
-	APIID     string    `json:"apiId,omitempty"`
-	Stage     string    `json:"stage,omitempty"`
-	Verb      string    `json:"verb,omitempty"`
-	Resource  string    `json:"resource,omitempty"`
-	Status    string    `json:"status,omitempty"` // such as 404 or 5xx; "error": all from 400 on
-	Kind      string    `json:"kind,omitempty"`   // gateway-response type; "any": any
-	KeyID     string    `json:"keyId,omitempty"`
-	AppID     string    `json:"appId,omitempty"`
-	RequestID string    `json:"requestId,omitempty"` // or what it begins with
-	Text      string    `json:"text,omitempty"`      // contained in the path
-	From      time.Time `json:"from,omitzero"`
-	To        time.Time `json:"to,omitzero"`
-	After     string    `json:"after,omitempty"` // Next of the page before
-	Limit     int       `json:"limit,omitempty"` // 1 to 1000; 0: 100
+	APIID        string    `json:"apiId,omitempty"`
+	Stage        string    `json:"stage,omitempty"`
+	Verb         string    `json:"verb,omitempty"`
+	Resource     string    `json:"resource,omitempty"`
+	Status       string    `json:"status,omitempty"` // such as 404 or 5xx; "error": all from 400 on
+	Kind         string    `json:"kind,omitempty"`   // gateway-response type; "any": any
+	KeyID        string    `json:"keyId,omitempty"`
+	AppID        string    `json:"appId,omitempty"`
+	Subscription int64     `json:"subscription,omitempty"`
+	RequestID    string    `json:"requestId,omitempty"` // or what it begins with
+	Text         string    `json:"text,omitempty"`      // contained in the path
+	From         time.Time `json:"from,omitzero"`
+	To           time.Time `json:"to,omitzero"`
+	After        string    `json:"after,omitempty"` // Next of the page before
+	Limit        int       `json:"limit,omitempty"` // 1 to 1000; 0: 100
 }
+
+// CallsSince is when the oldest call was made that the log still has.
+func (p *Plane) CallsSince() time.Time { return p.now().AddDate(0, 0, -p.callDays) }
 
 // CallList is a page of calls, and what is not in the log of the time and the stages
 // that were asked for.
@@ -167,6 +171,9 @@ func (f *CallFilter) where(tenant uint32) (*callWhere, error) {
 	}
 	if f.AppID != "" {
 		w.and("k.app_id = ?", f.AppID)
+	}
+	if f.Subscription != 0 {
+		w.and("c.subscription_id = ?", f.Subscription)
 	}
 	if f.Text != "" {
 		w.and("position(lower(?) in lower(c.path)) > 0", f.Text)

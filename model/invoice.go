@@ -224,8 +224,17 @@ const (
 	StepOff      = "off"       // an amount off the lines above
 )
 
-// InvoiceHour is the billable calls behind a line in one hour.
+// InvoiceUse is what is behind a line of usage: its hours sum up to the line.
+type InvoiceUse struct {
+	Line         int           `json:"line"`
+	Subscription uint64        `json:"-"` // 0: the line is of the whole account
+	Hours        []InvoiceHour `json:"hours"`
+}
+
+// InvoiceHour is what was used in one hour, in units of the line's meter. A domain counts
+// in the first hour of the month that it was there.
 type InvoiceHour struct {
 	Hour  time.Time `json:"hour"`
-	Calls int64     `json:"calls"`
+	What  string    `json:"what,omitempty"` // the cache's stage, or the domain; empty: calls and what they carry
+	Units int64     `json:"units"`
 }

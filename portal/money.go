@@ -184,11 +184,11 @@ func (v *visit) invoiceHours() error {
 	if err != nil || v.Billing == nil {
 		return model.Errorf(model.NotFound, "there is no such line")
 	}
-	i, hours, err := v.Billing.Hours(v.ctx(), v.books(), v.path("invoice"), n)
+	i, use, err := v.Billing.Behind(v.ctx(), v.books(), v.path("invoice"), n)
 	if err != nil {
 		return err
 	}
 	p := v.page("Behind line " + strconv.Itoa(n))
 	p.Crumbs = []ui.Crumb{{Label: "Invoices", URL: v.link("/invoices")}, {Label: money.Title(&i.Invoice), URL: v.link("/invoices/" + i.ID)}}
-	return v.render(hoursView(p, v, &i, n, hours))
+	return v.render(hoursView(p, &i, &use))
 }

@@ -413,34 +413,40 @@ func (v *visit) invoiceCSV() error {
 	return v.send("text/csv; charset=utf-8", money.FileName(&inv.Invoice, "csv"), func(w io.Writer) error { return money.CSV(w, &inv) })
 }
 
-// hours is the line that the path names, with the usage behind it.
-func (v *visit) hours() (inv billing.InvoiceDetail, line int, hours []billing.Hour, err error) {
-	line, err = strconv.Atoi(v.path("line"))
+// behind is the line that the path names, with the usage behind it.
+func (v *visit) behind() (inv billing.InvoiceDetail, use billing.Use, err error) {
+	line, err := strconv.Atoi(v.path("line"))
 	if err != nil {
-		return inv, 0, nil, model.Errorf(model.NotFound, "there is no line %q", v.path("line"))
+		return inv, use, model.Errorf(model.NotFound, "there is no line %q", v.path("line"))
 	}
-	inv, hours, err = v.Billing.Hours(v.ctx(), v.books(), v.path("invoice"), line)
-	return inv, line, hours, err
+	return v.Billing.Behind(v.ctx(), v.books(), v.path("invoice"), line)
 }
 
 func (v *visit) invoiceHours() error {
-	inv, line, hours, err := v.hours()
+	inv, use, err := v.behind()
 	if err != nil {
 		return err
 	}
 	p := v.invoicePage(&inv)
 	p.Crumbs = append(p.Crumbs, ui.Crumb{Label: money.Title(&inv.Invoice), URL: v.invoiceURL(inv.ID)})
-	p.Title = "Hours behind line " + strconv.Itoa(line)
-	return v.render(hoursView(p, &inv, line, hours))
+	p.Title = "Hours behind line " + strconv.Itoa(use.Line)
+	calls := ""
+	if v.realm != control.RealmOperator && (inv.Lines[use.Line-1].Meter == model.MeterCalls || inv.Lines[use.Line-1].Meter == model.MeterBytesOut) {
+		calls = "/calls?hour="
+		if use.Subscription != 0 {
+			calls = "/calls?subscription=" + strconv.FormatUint(use.Subscription, 10) + "&hour="
+		}
+	}
+	return v.render(hoursView(p, &inv, &use, calls, v.Plane.CallsSince()))
 }
 
 func (v *visit) invoiceHoursCSV() error {
-	inv, line, hours, err := v.hours()
+	inv, use, err := v.behind()
 	if err != nil {
 		return err
 	}
-	name := money.FileName(&inv.Invoice, fmt.Sprintf("line-%d.csv", line))
-	return v.send("text/csv; charset=utf-8", name, func(w io.Writer) error { return money.HoursCSV(w, &inv, line, hours) })
+	name := money.FileName(&inv.Invoice, fmt.Sprintf("line-%d.csv", use.Line))
+	return v.send("text/csv; charset=utf-8", name, func(w io.Writer) error { return money.HoursCSV(w, &inv, &use) })
 }
 
 // ourBill is what the operator bills the account.

@@ -1412,7 +1412,7 @@ func invoiceActions(at string, toDo []action) templ.Component {
 	})
 }
 
-func hoursView(p ui.Page, inv *billing.InvoiceDetail, line int, hours []billing.Hour) templ.Component {
+func hoursView(p ui.Page, inv *billing.InvoiceDetail, use *billing.Use, calls string, since time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1463,7 +1463,7 @@ func hoursView(p ui.Page, inv *billing.InvoiceDetail, line int, hours []billing.
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Head(p.Title, "Calls by the hour, as the gateway's journals have them.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var66), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Head(p.Title, "Usage by the hour, as the gateway's journals have it.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var66), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1471,7 +1471,7 @@ func hoursView(p ui.Page, inv *billing.InvoiceDetail, line int, hours []billing.
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = money.Hours(inv, line, hours).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = money.Hours(inv, use, calls, since).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

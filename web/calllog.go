@@ -24,6 +24,7 @@ type callLog struct {
 	control.CallList
 	Filter   control.CallFilter
 	Since    string // of the filter, as it was chosen
+	Hour     string // the one that is shown, as the URL says it; empty: all
 	Next     string
 	Live     string // the URL of the list alone, where it follows; empty: it stands still
 	Toggle   string // the URL of the page that follows, or that stands still
@@ -41,7 +42,7 @@ var statusChoices = []ui.Option{{Value: "", Label: "Any"}, {Value: "error", Labe
 
 func (l callLog) narrowed() bool {
 	f := l.Filter
-	return cmp.Or(f.APIID, f.Stage, f.Status, f.Kind, f.KeyID, f.Text, f.Verb, l.Since) != ""
+	return cmp.Or(f.APIID, f.Stage, f.Status, f.Kind, f.KeyID, f.Text, f.Verb, l.Since, l.Hour) != "" || f.Subscription != 0
 }
 
 func (l callLog) clear() string {
@@ -72,13 +73,15 @@ func (v *visit) calls() error {
 	l := callLog{Since: v.query("since"), Filter: control.CallFilter{APIID: v.query("api"), Stage: v.query("stage"), Status: v.query("status"), Kind: v.query("kind"), KeyID: v.query("key"),
 		Verb: v.query("verb"), Text: text, After: v.query("after"), Limit: 50}}
 	live := v.query("live") == "1" && l.Filter.After == ""
-	var err error
-	if l.Since != "" {
+	err := l.ofInvoice(v.query("hour"), v.query("subscription"))
+	if err == nil && l.Since != "" {
 		var d time.Duration
 		if d, err = time.ParseDuration(l.Since); err != nil || d <= 0 {
 			err = model.Errorf(model.Invalid, "%.20q is not a time such as 15m or 24h", l.Since)
 		} else {
-			l.Filter.From = v.Now().Add(-d)
+			if from := v.Now().Add(-d); from.After(l.Filter.From) {
+				l.Filter.From = from
+			}
 		}
 	}
 	if err == nil {
@@ -108,6 +111,38 @@ func (v *visit) calls() error {
 		return err
 	}
 	return v.renderAs(status, callsView(v.page("Calls"), l, v.Now()))
+}
+
+// ofInvoice narrows the log to what an invoice's line is of: an hour, and a subscription.
+func (l *callLog) ofInvoice(hour, subscription string) error {
+	if hour != "" {
+		at, err := time.Parse(time.RFC3339, hour)
+		if err != nil {
+			return model.Errorf(model.Invalid, "%.40q is not an hour such as 2026-03-01T14:00:00Z", hour)
+		}
+		l.Hour, l.Filter.From, l.Filter.To = hour, at, at.Add(time.Hour)
+	}
+	if subscription != "" {
+		n, err := strconv.ParseInt(subscription, 10, 64)
+		if err != nil || n <= 0 {
+			return model.Errorf(model.Invalid, "%.40q is not a subscription's number", subscription)
+		}
+		l.Filter.Subscription = n
+	}
+	return nil
+}
+
+// scope says which calls of an invoice's line are shown; empty: it is not narrowed to any.
+func (l *callLog) scope() string {
+	switch {
+	case l.Hour != "" && l.Filter.Subscription != 0:
+		return "Calls of one subscription in the hour from " + ui.Stamp(l.Filter.From) + " (UTC)"
+	case l.Hour != "":
+		return "Calls in the hour from " + ui.Stamp(l.Filter.From) + " (UTC)"
+	case l.Filter.Subscription != 0:
+		return "Calls of one subscription"
+	}
+	return ""
 }
 
 // callChoices are the APIs and the stages that the log can be narrowed to.

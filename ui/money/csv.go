@@ -60,11 +60,12 @@ func CSV(w io.Writer, inv *model.InvoiceDetail) error {
 }
 
 // HoursCSV writes the hours behind a line.
-func HoursCSV(w io.Writer, inv *model.InvoiceDetail, line int, hours []model.InvoiceHour) error {
+func HoursCSV(w io.Writer, inv *model.InvoiceDetail, use *model.InvoiceUse) error {
 	out := csv.NewWriter(w)
-	_ = out.Write([]string{"invoice", "line", "hour", "billable_calls"})
-	for _, h := range hours {
-		_ = out.Write([]string{cell(inv.Number), strconv.Itoa(line), h.Hour.UTC().Format(time.RFC3339), strconv.FormatInt(h.Calls, 10)})
+	_ = out.Write([]string{"invoice", "line", "hour", "what", "quantity", "unit"})
+	unit := behindUnits(inv, use, 2)
+	for _, h := range use.Hours {
+		_ = out.Write([]string{cell(inv.Number), strconv.Itoa(use.Line), h.Hour.UTC().Format(time.RFC3339), cell(h.What), strconv.FormatInt(h.Units, 10), unit})
 	}
 	out.Flush()
 	return out.Error()

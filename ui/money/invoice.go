@@ -5,6 +5,7 @@ package money
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func lineRows(inv *model.InvoiceDetail, l *model.InvoiceLine) []row {
 	if model.Used(l.Meter) {
 		head.quantity = ui.Quantity(l.Quantity)
 	}
-	if l.Meter == model.MeterCalls {
+	if model.Used(l.Meter) {
 		head.line = l.Line
 	}
 	var steps []row
@@ -357,27 +358,51 @@ func FileName(i *model.Invoice, ext string) string {
 	return name + "." + ext
 }
 
+// behindUnits are the words for a number of what is behind a line.
+func behindUnits(inv *model.InvoiceDetail, use *model.InvoiceUse, n int64) string {
+	meter := inv.Lines[use.Line-1].Meter
+	words := model.Units(meter, n)
+	switch meter {
+	case model.MeterCalls:
+		return "billable " + words
+	case model.MeterDomains:
+		if n == 1 {
+			return "domain"
+		}
+		return "domains"
+	}
+	return words
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// haveNames reports that what is behind a line has names.
+func haveNames(use *model.InvoiceUse) bool {
+	return slices.ContainsFunc(use.Hours, func(h model.InvoiceHour) bool { return h.What != "" })
+}
+
 // days sums hours up for a chart.
-func days(inv *model.InvoiceDetail, hours []model.InvoiceHour) ui.Bars {
-	b := ui.Bars{Title: "Billable calls by day", Unit: "calls"}
+func days(inv *model.InvoiceDetail, use *model.InvoiceUse) ui.Bars {
+	units := behindUnits(inv, use, 2)
+	b := ui.Bars{Title: capital(units) + " by day", Unit: units}
 	var values []int64
 	begin := inv.Begin.UTC()
 	for d := begin; d.Before(inv.End); d = d.AddDate(0, 0, 1) {
 		b.Labels = append(b.Labels, d.Format("2 Jan"))
 		values = append(values, 0)
 	}
-	for _, h := range hours {
+	for _, h := range use.Hours {
 		if i := int(h.Hour.Sub(begin) / (24 * time.Hour)); i >= 0 && i < len(values) {
-			values[i] += h.Calls
+			values[i] += h.Units
 		}
 	}
-	b.Series = []ui.Series{{Label: "Calls", Class: "s0", Values: values}}
+	b.Series = []ui.Series{{Label: capital(units), Class: "s0", Values: values}}
 	return b
 }
 
 func sum(hours []model.InvoiceHour) (n int64) {
 	for _, h := range hours {
-		n += h.Calls
+		n += h.Units
 	}
 	return n
 }
