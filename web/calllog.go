@@ -132,17 +132,19 @@ func (l *callLog) ofInvoice(hour, subscription string) error {
 	return nil
 }
 
-// scope says which calls of an invoice's line are shown; empty: it is not narrowed to any.
-func (l *callLog) scope() string {
-	switch {
-	case l.Hour != "" && l.Filter.Subscription != 0:
-		return "Calls of one subscription in the hour from " + ui.Stamp(l.Filter.From) + " (UTC)"
-	case l.Hour != "":
-		return "Calls in the hour from " + ui.Stamp(l.Filter.From) + " (UTC)"
-	case l.Filter.Subscription != 0:
-		return "Calls of one subscription"
+// about says what is shown.
+func (l *callLog) about() string {
+	of := "Calls"
+	if l.Filter.Subscription != 0 {
+		of += " of one subscription"
 	}
-	return ""
+	if l.Hour != "" {
+		of += " in the hour from " + ui.Stamp(l.Filter.From)
+	}
+	if of == "Calls" {
+		return "What was asked, what was answered, and why."
+	}
+	return of + ". Invoices count all of them; the log leaves out what comes too fast, and has refused ones, which cost nothing."
 }
 
 // callChoices are the APIs and the stages that the log can be narrowed to.

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +56,10 @@ func TestCallLog(t *testing.T) {
 		"/calls?status=5xx": {"2 calls"},
 		"/calls?status=429": {"1 call<", `<option value="429" selected`},
 		"/calls?api=" + stage.APIID + "&stage=prod&q=ships/42": {"1 call<"},
-		"/calls?stage=none":                     {"Nothing found"},
+		"/calls?stage=none":                {"Nothing found"},
+		"/calls?hour=2026-03-01T14:00:00Z": {"Nothing found", "Calls in the hour from", `name="hour" value="2026-03-01T14:00:00Z"`},
+		"/calls?subscription=7":            {"Nothing found", "Calls of one subscription", `name="subscription" value="7"`},
+		"/calls?hour=" + url.QueryEscape(time.Now().UTC().Add(-30*time.Minute).Format(time.RFC3339)): {"5 calls"},
 		"/calls?since=15m&live=1":               {"hx-get=\"/calls?live=1&amp;since=15m\"", "Stop following", "5 calls"},
 		"/calls/" + id:                          {"did not answer within 29s", "Starting execution", "of which the integration", "Gateway response", "Routes of"},
 		"/apis/" + stage.APIID + "/stages/prod": {"/calls?api=" + stage.APIID + "&amp;stage=prod"},
@@ -67,7 +71,7 @@ func TestCallLog(t *testing.T) {
 			}
 		}
 	}
-	for path, want := range map[string]int{"/calls?status=x": 422, "/calls?since=x": 422, "/calls/00000000-0000-0000-0000-000000000001": 404, "/calls/x": 422} {
+	for path, want := range map[string]int{"/calls?status=x": 422, "/calls?hour=x": 422, "/calls?subscription=x": 422, "/calls?subscription=-1": 422, "/calls?since=x": 422, "/calls/00000000-0000-0000-0000-000000000001": 404, "/calls/x": 422} {
 		if status, _ := b.send("GET", path); status != want && !(want == 422 && status == 400) {
 			t.Errorf("%s: %d, not %d", path, status, want)
 		}
@@ -96,7 +100,7 @@ func TestCallLogInBrowser(t *testing.T) {
 	p.Goto(s.url + "/calls")
 	p.Sound("calls-none")
 	id := s.logged(a, s.deployed(a, "prod"))
-	for name, path := range map[string]string{"calls": "/calls", "calls-live": "/calls?live=1&status=error", "call": "/calls/" + id} {
+	for name, path := range map[string]string{"calls": "/calls", "calls-live": "/calls?live=1&status=error", "calls-of-an-hour": "/calls?subscription=7&hour=2026-03-01T14:00:00Z", "call": "/calls/" + id} {
 		p.Goto(s.url + path)
 		p.Sound(name)
 	}

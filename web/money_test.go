@@ -134,7 +134,7 @@ func TestBillingPages(t *testing.T) {
 	confirm.press("Make it final").want(200, "Invoice INV-000001 is final already", "Total 50.50 EUR")
 
 	hours := inv.link("1,400").want(200, "1,400 billable calls", "of Gold · Routing, as on invoice INV-000001, in 2 hours", "In all 1,400")
-	if c := hours.link("Download CSV"); !strings.Contains(c.body, "INV-000001,2,"+s.last.Add(31*time.Hour).Format(time.RFC3339)+",400\n") {
+	if c := hours.link("Download CSV"); !strings.Contains(c.body, "INV-000001,2,"+s.last.Add(31*time.Hour).Format(time.RFC3339)+",,400,billable calls\n") {
 		t.Errorf("hours: %s", c.body)
 	}
 	if c := inv.link("CSV"); !strings.Contains(c.body, ",50.50") && !strings.Contains(c.body, ",21.50,EUR") {

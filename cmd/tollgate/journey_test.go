@@ -446,6 +446,11 @@ func (j *journey) bill(tenant, developer *browser.Page, portal string, calls int
 	if !tenant.Says(fmt.Sprintf("%d billable calls", calls)) {
 		j.Errorf("the hours behind the line: %s", tenant.Text("main"))
 	}
+	tenant.ClickOn("td.day a") // the calls of an hour are the developer's, one by one
+	j.look(tenant, "calls-of-an-hour")
+	if !tenant.Says("Calls of one subscription in the hour from") || tenant.Count("tbody tr") == 0 {
+		j.Errorf("the calls behind an hour: %s", tenant.Text("main"))
+	}
 	for path, name := range map[string]string{"/billing/account": "billing-account", "/billing/seller": "billing-seller"} {
 		j.open(tenant, path, name)
 	}
