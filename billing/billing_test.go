@@ -36,6 +36,7 @@ type books struct {
 	pool      *pgxpool.Pool
 	in        *intake.Intake
 	now       time.Time
+	taken     time.Time // the latest that usage was handed in of
 	tenant    uint32
 	developer string
 	seq       uint64
@@ -46,7 +47,12 @@ func newBooks(t *testing.T) *books {
 	t.Helper()
 	b := &books{T: t, ctx: t.Context(), pool: pgtest.New(t), now: april, boot: model.BootID{1}}
 	b.Billing = billing.New(billing.Options{Pool: b.pool, Now: func() time.Time { return b.now }})
-	b.in = intake.New(intake.Options{Pool: b.pool, Now: func() time.Time { return b.now }})
+	b.in = intake.New(intake.Options{Pool: b.pool, Now: func() time.Time {
+		if b.taken.After(b.now) {
+			return b.taken
+		}
+		return b.now
+	}})
 	b.tenant = b.newTenant("111111111111")
 	b.developer = b.newDeveloper(b.tenant, "dev1")
 	return b
@@ -105,6 +111,9 @@ func (b *books) subscribe(tenant uint32, developer string, sheet model.PriceShee
 func (b *books) use(tenant uint32, sub uint64, at time.Time, calls uint64, flags uint16) {
 	b.T.Helper()
 	b.seq++
+	if at.After(b.taken) {
+		b.taken = at
+	}
 	batch := &model.Batch{Boot: b.boot, Seq: b.seq, First: at.UnixMicro(), Last: at.UnixMicro(), Watermark: at.UnixMicro(),
 		Lines: []model.UsageLine{{Hour: at.Unix() / 3600, Tenant: tenant, Subscription: sub, Status: 200, Flags: flags, Calls: calls, BytesOut: calls / 2}}}
 	_, err := b.in.Ingest(b.ctx, 1, 0, batch.Encode())

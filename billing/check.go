@@ -116,6 +116,9 @@ func checkBatches(ctx context.Context, b *Billing, c *model.Check) error {
 	figure(c, "starts of nodes", x.Boots)
 	figure(c, "batches", x.Batches)
 	figure(c, "set aside", x.Quarantined)
+	if x.Ahead > 0 {
+		figure(c, "calls of a time to come, counted in the hour they came in: a node's clock is or was ahead", x.Ahead)
+	}
 	var missing int64
 	for _, g := range x.Gaps {
 		missing += g.Calls

@@ -47,6 +47,7 @@ var (
 	descConns      = prometheus.NewDesc("tollgate_gateway_connections", "Client connections open.", nil, nil)
 	descRevision   = prometheus.NewDesc("tollgate_gateway_revision", "Revision of the configuration in effect.", nil, nil)
 	descAge        = prometheus.NewDesc("tollgate_gateway_feed_age_seconds", "Since the control plane last answered; -1: never.", nil, nil)
+	descAhead      = prometheus.NewDesc("tollgate_gateway_clock_ahead_seconds", "How far the node's clock is ahead of the control plane's, to half a second.", nil, nil)
 	descAppended   = prometheus.NewDesc("tollgate_journal_records_total", "Records written.", nil, nil)
 	descSealed     = prometheus.NewDesc("tollgate_journal_records_sealed_total", "Records summed into batches.", nil, nil)
 	descAcked      = prometheus.NewDesc("tollgate_journal_records_acknowledged_total", "Records whose batch the control plane has taken.", nil, nil)
@@ -70,7 +71,7 @@ var (
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range append(append(stageDescs.all(), methodDescs.all()...), descAPI, descUnmeas, descSpans, descLost,
 		descCalls, descDuration, descRefused, descMalformed, descUnrecorded, descUncounted, descNodes, descConns,
-		descRevision, descAge, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descTargetUp, descTargetCall, descTargetFail, descTargetBusy, descLinkInfo, descTargetLeft, descHeadroom, descCached, descCacheBytes) {
+		descRevision, descAge, descAhead, descAppended, descSealed, descAcked, descBacklog, descOldest, descAside, descDamaged, descTargetUp, descTargetCall, descTargetFail, descTargetBusy, descLinkInfo, descTargetLeft, descHeadroom, descCached, descCacheBytes) {
 		ch <- d
 	}
 }
@@ -118,6 +119,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		age = a.Seconds()
 	}
 	gauge(descAge, age)
+	ahead := 0.0
+	if f := g.o.Feed.Ahead; f != nil {
+		ahead = f().Seconds()
+	}
+	gauge(descAhead, ahead)
 	s := g.journal.Stats()
 	count(descAppended, s.Appended)
 	count(descSealed, s.Sealed)

@@ -35,6 +35,7 @@ var nodeMetrics = []string{
 	"tollgate_gateway_cache_lookups_total result",
 	"tollgate_gateway_call_duration_seconds",
 	"tollgate_gateway_calls_total class",
+	"tollgate_gateway_clock_ahead_seconds",
 	"tollgate_gateway_connections",
 	"tollgate_gateway_feed_age_seconds",
 	"tollgate_gateway_limit_nodes",

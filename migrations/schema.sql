@@ -1603,6 +1603,7 @@ CREATE TABLE public.usage_boot (
     calls bigint DEFAULT 0 NOT NULL,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    ahead bigint DEFAULT 0 NOT NULL,
     CONSTRAINT usage_boot_check CHECK (((contiguous_seq >= 0) AND ((last_seq IS NULL) OR (contiguous_seq <= last_seq)))),
     CONSTRAINT usage_boot_check1 CHECK ((((state = 'closed'::text) = ((last_seq IS NOT NULL) AND (contiguous_seq = last_seq))) OR (state = 'abandoned'::text))),
     CONSTRAINT usage_boot_state_check CHECK ((state = ANY (ARRAY['live'::text, 'closed'::text, 'abandoned'::text])))

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -64,7 +65,7 @@ func (in *Intake) Ingest(ctx context.Context, gateway int32, tenant uint32, enco
 	}
 	var r model.BatchReceipt
 	err = in.ingesting(ctx, func(tx pgx.Tx) (err error) {
-		r, err = ingest(ctx, tx, gateway, tenant, b, model.BatchHash(encoded), lateHours)
+		r, err = ingest(ctx, tx, gateway, tenant, b, model.BatchHash(encoded), lateHours, in.now())
 		return err
 	})
 	switch model.KindOf(err) {
@@ -127,8 +128,33 @@ func (in *Intake) ingesting(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, in.pool, pgx.TxOptions{BeginQuery: beginIngest}, f)
 }
 
+// mostAhead is how much a node's clock may be ahead. What it reports of later is put into
+// the hour in which it came in: it was before that.
+const mostAhead = 5 * time.Minute
+
+// arrived is a batch at now, with nothing in it of a time to come, and how many of its
+// calls were.
+func arrived(b *model.Batch, now time.Time) (*model.Batch, int64) {
+	last := now.Add(mostAhead)
+	if b.Watermark <= last.UnixMicro() && b.Last <= last.UnixMicro() {
+		return b, 0
+	}
+	out := *b
+	out.First, out.Last, out.Watermark = min(b.First, now.UnixMicro()), min(b.Last, now.UnixMicro()), min(b.Watermark, now.UnixMicro())
+	out.Lines = slices.Clone(b.Lines)
+	var ahead int64
+	for i := range out.Lines {
+		if l := &out.Lines[i]; l.Hour > last.Unix()/3600 {
+			l.Hour = now.Unix() / 3600
+			ahead += int64(l.Calls)
+		}
+	}
+	return &out, ahead
+}
+
 // ingest is the transaction's work, in three round trips: judge, append, account.
-func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *model.Batch, hash [32]byte, late int) (r model.BatchReceipt, err error) {
+func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, sent *model.Batch, hash [32]byte, late int, now time.Time) (r model.BatchReceipt, err error) {
+	b, ahead := arrived(sent, now)
 	known, gens, err := admit(ctx, tx, gateway, tenant, b, hash, late)
 	if known || err != nil {
 		return model.BatchReceipt{Duplicate: known}, err
@@ -146,8 +172,8 @@ func ingest(ctx context.Context, tx pgx.Tx, gateway int32, tenant uint32, b *mod
 		insert into usage_batch (boot, seq, gateway_id, hash, lines, calls, t_min, t_max, watermark, final)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		[16]byte(b.Boot), int64(b.Seq), gateway, hash[:], len(b.Lines), int64(b.Calls()), first, last, micros(b.Watermark), b.Final)
-	draw(q, b)
-	advance(q, b)
+	draw(q, sent) // by the node's clock, as it drew
+	advance(q, b, ahead)
 	return r, tx.SendBatch(ctx, q).Close()
 }
 
@@ -305,7 +331,7 @@ func hourOf(l *model.UsageLine) time.Time { return time.Unix(l.Hour*3600, 0).UTC
 
 // advance moves a boot's account on. A watermark holds only once every batch
 // before it is in.
-func advance(q *pgx.Batch, b *model.Batch) {
+func advance(q *pgx.Batch, b *model.Batch, ahead int64) {
 	var final *int64
 	if b.Final {
 		f := int64(b.Seq)
@@ -325,7 +351,8 @@ func advance(q *pgx.Batch, b *model.Batch) {
 			last_seq = coalesce($2, u.last_seq),
 			batches = u.batches + 1,
 			calls = u.calls + $3,
+			ahead = u.ahead + $4,
 			watermark = greatest(u.watermark, (select w.watermark from usage_batch w where w.boot = $1 and w.seq = run.seq)),
 			state = case when run.seq = coalesce($2, u.last_seq) then 'closed' else u.state end
-		from run where u.boot = $1`, [16]byte(b.Boot), final, int64(b.Calls()))
+		from run where u.boot = $1`, [16]byte(b.Boot), final, int64(b.Calls()), ahead)
 }

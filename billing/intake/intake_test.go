@@ -239,6 +239,34 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A node's clock is a month ahead: its calls were made before they came in, and nothing is
+// known to be in of what is to come. They count once, however often they come.
+func TestClockAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	far := noon.AddDate(0, 1, 3)
+	b := batch(boot(1), 1, w.ann, 40)
+	b.First, b.Last, b.Watermark = noon.Add(-time.Minute).UnixMicro(), far.UnixMicro(), far.UnixMicro()
+	for _, at := range []time.Time{far, noon.Add(4 * time.Minute), noon.Add(-2 * time.Hour)} { // far ahead, a little, and late
+		l := b.Lines[0]
+		l.Hour, l.Calls = at.Unix()/3600, 2
+		b.Lines = append(b.Lines, l)
+	}
+	w.mustTake(b)
+	if r, err := w.take(1, 0, b); err != nil || !r.Duplicate {
+		t.Errorf("again: %+v, %v", r, err)
+	}
+	if got := scan[string](w, `select string_agg(to_char(hour at time zone 'UTC', 'DD HH24') || ' ' || calls, ', ' order by hour, calls) from usage_line`); got != "01 10 2, 01 12 2, 01 12 2, 01 12 40" {
+		t.Errorf("the calls count as %s", got)
+	}
+	if at := scan[time.Time](w, `select watermark from usage_boot`); !at.Equal(noon) {
+		t.Errorf("everything is in up to %s", at)
+	}
+	if x := w.balance(); x.Calls != 46 || x.Lines != 46 || x.Ahead != 2 {
+		t.Errorf("%+v", x)
+	}
+}
+
 func TestDedicatedNodeReportsItsTenant(t *testing.T) {
 	w := newWorld(t)
 	b := batch(boot(1), 1, w.lone, 7)

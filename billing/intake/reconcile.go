@@ -14,6 +14,7 @@ type Balance struct {
 	Open        int64 // of which not every batch is in and final
 	Batches     int64
 	Calls       int64 // by the boots' accounts
+	Ahead       int64 // of them, reported of a time to come
 	Lines       int64 // calls in usage_line
 	Hours       int64 // calls in usage_hour
 	Days        int64 // calls in usage_day
@@ -43,12 +44,12 @@ func (in *Intake) Reconcile(ctx context.Context) (b Balance, err error) {
 			return err
 		}
 		err := tx.QueryRow(ctx, `
-			select count(*), count(*) filter (where state = 'live'), coalesce(sum(batches), 0)::bigint, coalesce(sum(calls), 0)::bigint,
+			select count(*), count(*) filter (where state = 'live'), coalesce(sum(batches), 0)::bigint, coalesce(sum(calls), 0)::bigint, coalesce(sum(ahead), 0)::bigint,
 				(select coalesce(sum(calls), 0)::bigint from usage_line),
 				(select coalesce(sum(calls), 0)::bigint from usage_hour),
 				(select coalesce(sum(calls), 0)::bigint from usage_day),
 				(select count(*) from usage_quarantine)
-			from usage_boot`).Scan(&b.Boots, &b.Open, &b.Batches, &b.Calls, &b.Lines, &b.Hours, &b.Days, &b.Quarantined)
+			from usage_boot`).Scan(&b.Boots, &b.Open, &b.Batches, &b.Calls, &b.Ahead, &b.Lines, &b.Hours, &b.Days, &b.Quarantined)
 		if err != nil {
 			return err
 		}

@@ -75,7 +75,7 @@ func (in *Intake) takeIn(ctx context.Context, hash []byte, noted func(context.Co
 			return err
 		}
 		a.Calls = int64(b.Calls())
-		r, err := ingest(ctx, tx, gateway, tenant, b, model.BatchHash(encoded), anyHours)
+		r, err := ingest(ctx, tx, gateway, tenant, b, model.BatchHash(encoded), anyHours, in.now())
 		if err != nil {
 			return err
 		}

@@ -31,6 +31,9 @@ type Feed struct {
 	Ingest     func(ctx context.Context, encoded []byte) (model.BatchReceipt, error)
 	Known      func(ctx context.Context, boots []model.BootID) (map[model.BootID]uint64, error)
 	Calls      func(ctx context.Context, encoded []byte) error // a model.CallBatch
+	// Ahead is how far the node's clock is ahead of the control plane's, to about half a
+	// second, as of its last answer; nil: they have the same.
+	Ahead func() time.Duration
 }
 
 // Options of a Follower.

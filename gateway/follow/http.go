@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"tollgate/model"
@@ -27,12 +28,13 @@ func HTTP(baseURL, token string) Feed {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token goes nowhere else
 	}}
-	return Feed{Changes: c.changes, Deployment: c.deployment, Leases: c.leases, Limits: c.limits, Ingest: c.ingest, Known: c.known, Calls: c.calls}
+	return Feed{Changes: c.changes, Deployment: c.deployment, Leases: c.leases, Limits: c.limits, Ingest: c.ingest, Known: c.known, Calls: c.calls, Ahead: func() time.Duration { return time.Duration(c.ahead.Load()) }}
 }
 
 type client struct {
 	base, token string
 	http        *http.Client
+	ahead       atomic.Int64 // nanoseconds that our clock is ahead of theirs, as the last answer's date has it
 }
 
 const maxAnswer = 1 << 30 // a full copy with millions of keys
@@ -138,6 +140,9 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 		return err
 	}
 	defer resp.Body.Close()
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil { // in whole seconds, cut off
+		c.ahead.Store(int64(time.Now().Round(0).Sub(at.Add(time.Second / 2))))
+	}
 	if resp.StatusCode != http.StatusOK {
 		var e struct {
 			Detail  string `json:"detail"`

@@ -1,0 +1,1 @@
+alter table usage_boot drop column ahead;
