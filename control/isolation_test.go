@@ -489,7 +489,7 @@ var isolation = map[string]any{
 		return f.TakeCalls(f.ctx, f.node, b.Encode(nil))
 	},
 	"PlanDetail":         func(f foreign) error { return second(f.PlanDetail(f.ctx, f.mine, f.plan2)) },
-	"CallsSince": "a setting of the installation",
+	"CallsSince":         "a setting of the installation",
 	"MoveToCurrentPrice": func(f foreign) error { return second(f.MoveToCurrentPrice(f.ctx, f.mine, f.plan2)) },
 	"KeyDetail":          func(f foreign) error { return second(f.KeyDetail(f.ctx, f.mine, f.key2.ID)) },
 	"EndSubscription":    func(f foreign) error { return f.EndSubscription(f.ctx, f.mine, f.sub2.ID) },
