@@ -300,6 +300,18 @@ func (b *Billing) GiveUp(ctx context.Context, s Scope, by By, invoice, reason st
 	})
 }
 
+// LeftByStripe notes that Stripe gave up collecting an invoice. It stands as it did, past due
+// or not, and its developer stays refused where it was: to give it up, and let the developer
+// in again, is for the seller to say.
+func (b *Billing) LeftByStripe(ctx context.Context, s Scope, invoice string) error {
+	return b.change(ctx, s, invoice, func(_ pgx.Tx, c *standing) error {
+		if c.By == model.PaidByStripe {
+			c.By, c.LastError = model.PaidByHand, "Stripe gave it up: collect it yourself, or give it up here, too"
+		}
+		return nil
+	})
+}
+
 // CollectBy says who collects an invoice from now on: "hand" or "stripe".
 func (b *Billing) CollectBy(ctx context.Context, s Scope, invoice, by string) error {
 	if by != model.PaidByHand && by != model.PaidByStripe {

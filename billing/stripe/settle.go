@@ -332,12 +332,18 @@ func (r *Rail) takeOverInvoice(ctx context.Context, g *push, si *stripe.Invoice)
 				err = r.feeBack(ctx, g, si, lost)
 			}
 		}
-	case stripe.InvoiceStatusVoid, stripe.InvoiceStatusUncollectible:
+	case stripe.InvoiceStatusUncollectible: // after its last attempt, or by a person there: what follows is decided here
+		for _, m := range g.members() {
+			if m.Open() > 0 && m.State != model.StateUncollectible {
+				err = errors.Join(err, r.books.LeftByStripe(ctx, scopeOf(g.tenant, m.Seller), m.ID))
+			}
+		}
+	case stripe.InvoiceStatusVoid:
 		for _, m := range g.members() {
 			scope := scopeOf(g.tenant, m.Seller)
 			switch {
 			case m.Open() == 0 || m.State == model.StateUncollectible:
-			case si.Status == stripe.InvoiceStatusVoid && m.Paid == 0:
+			case m.Paid == 0:
 				err = errors.Join(err, r.books.Void(ctx, scope, atStripe, m.ID, "Taken back at Stripe"))
 			default:
 				err = errors.Join(err, r.books.GiveUp(ctx, scope, atStripe, m.ID, "Given up at Stripe"))

@@ -230,6 +230,37 @@ func TestCardThatFails(t *testing.T) {
 	}
 }
 
+// What Stripe gives up stays owed, and keeps out who did not pay: the seller decides. The
+// money that comes at Stripe all the same is booked.
+func TestGivenUpAtStripe(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	r.pay(dev, "4000000000000341")
+	first, second := r.bill(dev, "25", "USD"), r.bill(dev, "20", "USD")
+	r.settle()
+	for _, id := range []string{first, second} {
+		r.post(account, "/v1/invoices/"+one[string](r, `select remote_id from psp_object where kind = 'invoice' and local_id = $1`, id)+"/mark_uncollectible", nil)
+	}
+	r.settle()
+	for _, id := range []string{first, second} {
+		if i := r.invoice(seller, id); i.State != model.StateOpen || i.By != model.PaidByHand || !strings.Contains(i.LastError, "Stripe gave it up") {
+			t.Errorf("given up at Stripe: %+v", i.Collection)
+		}
+	}
+	r.must(r.books.GiveUp(r.ctx, seller, by, first, "Gone"))
+	r.post(account, "/v1/invoices/"+one[string](r, `select remote_id from psp_object where kind = 'invoice' and local_id = $1`, second)+"/pay", url.Values{"paid_out_of_band": {"true"}})
+	r.settle()
+	if i := r.invoice(seller, first); i.State != model.StateUncollectible {
+		t.Errorf("given up here, too: %+v", i.Collection)
+	}
+	if i := r.invoice(seller, second); i.State != model.StatePaid || i.Paid != 2000 {
+		t.Errorf("paid after all: %+v", i.Collection)
+	}
+}
+
 // What is credited before anything was paid is nothing that the operator has a share of,
 // even where the share of the whole would be more than what is left to pay.
 func TestShareOfWhatWasCreditedBefore(t *testing.T) {
