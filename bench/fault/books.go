@@ -23,7 +23,7 @@ type books struct {
 	billing *billing.Billing
 	pool    *pgxpool.Pool
 	rail    atomic.Pointer[stripe.Rail] // nil: nobody brings invoices to Stripe yet
-	sellers []seller                    // who bill developers, beside the operator
+	sellers []uint32                    // who bill developers, beside the operator
 	months  []time.Time                 // that the run may take part in
 	final   atomic.Int64
 	log     func(format string, a ...any)
@@ -85,7 +85,7 @@ func (b *books) month() time.Time {
 func (b *books) once(ctx context.Context) (n int, err error) {
 	scopes := []billing.Scope{billing.Operator}
 	for _, s := range b.sellers {
-		scopes = append(scopes, billing.Scope{Tenant: s.tenant})
+		scopes = append(scopes, billing.Scope{Tenant: s})
 	}
 	for _, month := range b.months {
 		if month.After(time.Now()) {

@@ -27,6 +27,7 @@ type load struct {
 	requests [][]byte
 	scarce   [][]byte // of the key whose quota ends
 	hard     [][]byte // of the key whose throttle is hard
+	purses   []*purse
 
 	served    atomic.Int64 // answers with status 200
 	limited   atomic.Int64 // of them for the key whose quota ends
@@ -111,11 +112,17 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 			return err
 		}
 		request, scarce, hard := l.requests[n%len(l.requests)], l.hurry.Load() || n/len(l.clients)%8 == 0, n/len(l.clients)%16 == 4
+		var bounded *purse
+		if turn := n / len(l.clients) % 32; turn%16 == 10 {
+			bounded = l.purses[turn/16%len(l.purses)]
+		}
 		switch {
 		case scarce:
-			request, hard = l.scarce[n%len(l.scarce)], false
+			request, hard, bounded = l.scarce[n%len(l.scarce)], false, nil
 		case hard:
 			request = l.hard[n%len(l.hard)]
+		case bounded != nil:
+			request = bounded.requests[n%len(bounded.requests)]
 		}
 		away := l.away.Load()
 		status, err := c.call(conn, request, at.fills)
@@ -126,14 +133,20 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 			if scarce {
 				l.limited.Add(1)
 			}
+			if bounded != nil {
+				bounded.served.Add(1)
+			}
 			if hard && away%2 == 1 && l.away.Load() == away {
 				l.open.Add(1)
 			}
-		case err == nil && status == 429 && (scarce || hard):
-			if scarce {
+		case err == nil && (status == 429 && (scarce || hard) || status == 402 && bounded != nil):
+			switch {
+			case scarce:
 				l.refused.Add(1)
-			} else {
+			case hard:
 				l.throttled.Add(1)
+			default:
+				bounded.refused.Add(1)
 			}
 			c.statuses[status]-- // none of the others may be
 			c.refused++

@@ -173,6 +173,9 @@ func (w *world) judge(ctx context.Context, t *tally) error {
 	if err := w.books.reconcile(ctx, t); err != nil {
 		return err
 	}
+	if err := w.askPurses(ctx, t); err != nil {
+		return err
+	}
 	w.log("books reconciled")
 	if err := w.till.rest(ctx); err != nil {
 		return err
@@ -226,6 +229,7 @@ func (w *world) accidents(ctx context.Context) error {
 	strike(w.crasher)
 	strike(w.forgetter)
 	strike(w.books.bill)
+	strike(w.fund)
 	strike(w.till.trade)
 	strike(w.till.misbehave)
 	strike(w.till.forge)

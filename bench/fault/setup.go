@@ -53,8 +53,8 @@ func (w *world) setUp(ctx context.Context) error {
 	if w.api, err = t.Publish(ctx, "fault", doc); err != nil {
 		return err
 	}
-	keys := rig.Keys(202)
-	keys, limited, hard := keys[:200], keys[200:201], keys[201:]
+	keys := rig.Keys(204)
+	keys, limited, hard, bounded := keys[:200], keys[200:201], keys[201:202], keys[202:]
 	if err := t.Plan(ctx, w.api, keys); err != nil {
 		return err
 	}
@@ -70,11 +70,17 @@ func (w *world) setUp(ctx context.Context) error {
 	if err := w.till.open(ctx, w.books); err != nil {
 		return err
 	}
-	w.books.sellers = w.till.sellers
+	w.load = &load{fail: w.fail}
+	if err := w.openPurses(ctx, bounded); err != nil {
+		return err
+	}
+	w.books.sellers = append(w.books.sellers, w.till.caller)
+	for _, s := range w.till.sellers {
+		w.books.sellers = append(w.books.sellers, s.tenant)
+	}
 	if w.relay, err = startRelay(w.addrs, w.o.seed); err != nil {
 		return err
 	}
-	w.load = &load{fail: w.fail}
 	counters, err := w.lineTo(redis.Addr)
 	if err != nil {
 		return err

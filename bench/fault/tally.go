@@ -44,6 +44,10 @@ type tally struct {
 	hardMost, hardJournaled int64 // what it may be let make, and what it was
 	failedOpen              int64 // while nobody could count
 
+	// Of the developers whose calls money bounds.
+	purses          []purseTally
+	sold, soldRated int64 // calls of developers to be paid for, and of them those on their latest invoices
+
 	// What Stripe has when all came to an end.
 	remotes, paidRemotes int64 // invoices, and of them those that are paid
 	strays               int64 // that are nobody's, or there twice, or not there
@@ -134,7 +138,8 @@ func (t *tally) invariants(o options) []invariant {
 		rule(t.gaps == 0, "the batches of %d starts have a gap", t.gaps))
 	say("I3", fmt.Sprintf("batches %d lines %d", t.batches, t.billed), rule(t.batches == t.billed, "the batches say %d calls, the usage lines %d", t.batches, t.billed))
 	say("I4", fmt.Sprintf("hours %d days %d", t.hours, t.days), rule(t.hours == t.days && t.days == t.billed, "%d calls are in usage lines, roll-ups by hour hold %d, by day %d", t.billed, t.hours, t.days))
-	say("I5", fmt.Sprintf("used %d rated %d on %d invoices", t.billable, t.rated, t.invoices),
+	say("I5", fmt.Sprintf("used %d rated %d on %d invoices, developers used %d rated %d", t.billable, t.rated, t.invoices, t.sold, t.soldRated),
+		rule(t.sold == t.soldRated, "developers' calls to be paid for are %d, their invoices have %d", t.sold, t.soldRated),
 		rule(t.rated == t.billable, "%d calls are to be paid for, the invoices have %d", t.billable, t.rated),
 		rule(t.rebilled == 0 && t.drafts == 0, "another run billed what was billed (%d invoices, %d drafts)", t.rebilled, t.drafts))
 	say("I6", fmt.Sprintf("replayed %d invoices different %d", t.invoices, t.replayed), rule(t.replayed == 0, "%d lines are not what their cut gives", t.replayed))
@@ -165,6 +170,18 @@ func (t *tally) invariants(o options) []invariant {
 		checks = slices.DeleteFunc(slices.Clone(checks), func(c model.Check) bool { return c.Name == "I16" || c.Name == "I12" })
 	}
 	out = withChecks(out, checks)
+	for _, p := range t.purses {
+		figures := fmt.Sprintf("served %d journaled %d of %d", p.served, p.journaled, p.reach)
+		wallet := ""
+		if p.granted > 0 {
+			figures += fmt.Sprintf(", paid ahead %d charged %d left %d", p.granted, p.charged, p.balance)
+			wallet = rule(p.charged == p.journaled && p.charged+p.balance == p.granted, "of %d cents paid ahead %d were charged for %d calls, and %d are left", p.granted, p.charged, p.journaled, p.balance)
+		}
+		say(p.name, figures, wallet,
+			rule(p.served <= p.journaled, "%d calls were served, %d are journaled", p.served, p.journaled),
+			rule(o.restore || p.journaled <= p.reach, "more was served than the money is for"),
+			rule(p.refused > 0, "the money did not end: that shows nothing"))
+	}
 	say("throttle", fmt.Sprintf("hard %d of at most %d", t.hardJournaled, t.hardMost),
 		rule(t.hardJournaled <= t.hardMost, "more calls passed than the plan's throttle lets"),
 		rule(t.failedOpen == 0, "%d calls passed while nobody could count them", t.failedOpen))

@@ -46,6 +46,7 @@ type till struct {
 	http              *http.Client
 	rail              *stripe.Rail
 	sellers           []seller
+	caller            uint32 // whose gateways are called
 	developers        int
 	stopped           sync.Mutex   // held while the imitation is away
 	forged, believed  atomic.Int64 // events that are not Stripe's, and those of them that were taken
@@ -138,11 +139,10 @@ func (t *till) open(ctx context.Context, b *books) (err error) {
 		return err
 	}
 	b.rail.Store(t.rail)
-	var caller uint32
-	if err := b.change(ctx, func(tx pgx.Tx) error { return tx.QueryRow(ctx, `select tenant_id from tenant`).Scan(&caller) }); err != nil {
+	if err := b.change(ctx, func(tx pgx.Tx) error { return tx.QueryRow(ctx, `select tenant_id from tenant`).Scan(&t.caller) }); err != nil {
 		return err
 	}
-	if err := t.card(ctx, billing.Scope{Tenant: caller}, "4242424242424242"); err != nil {
+	if err := t.card(ctx, billing.Scope{Tenant: t.caller}, "4242424242424242"); err != nil {
 		return err
 	}
 	for i, account := range []string{"111111111111", "222222222222"} {

@@ -353,6 +353,11 @@ func (t *Tollgate) HardPlan(ctx context.Context, name, api string, rate, burst i
 	return t.plan(ctx, name, keys, "--rate", strconv.Itoa(rate), "--burst", strconv.Itoa(burst), "--hard", "--stage", api+":prod")
 }
 
+// CentPlan is a plan with a price of a US cent a call, and with what bounds it.
+func (t *Tollgate) CentPlan(ctx context.Context, name, api string, keys []string, bound ...string) error {
+	return t.plan(ctx, name, keys, append(bound, "--currency", "USD", "--tier", ":0.01", "--stage", api+":prod")...)
+}
+
 func (t *Tollgate) plan(ctx context.Context, name string, keys []string, flags ...string) error {
 	var plan struct {
 		ID string `json:"id"`
