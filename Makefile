@@ -109,8 +109,10 @@ bench-meter: postgres ## what quota, throttle, meter and template cost a call, a
 	@go test -run '^$$' -bench 'Ingest' -benchtime 20x ./billing/intake | grep -E '^(pkg|Benchmark)'
 
 .PHONY: fault
-fault: build postgres ## kill gateways, control planes, workers and Postgres under load of a million calls, and count every one
+fault: build postgres ## kill gateways, control planes, workers and Postgres under load of a million calls, and count every one; then again with a database that comes back from a backup
 	@go run ./bench/fault
+	@echo "and once more, with a database that comes back from a backup:"
+	@go run ./bench/fault -restore -calls 200000 -kills 8
 
 .PHONY: fault-long
 fault-long: build postgres ## the same with ten million calls, and outages of Postgres of half a minute and more

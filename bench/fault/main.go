@@ -50,7 +50,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 2, "workers")
 	flag.Int64Var(&o.quota, "quota", 0, "calls that one key may make; 0: a twentieth of calls")
 	flag.DurationVar(&o.outage, "outage", time.Second, "mean time that Postgres is away")
-	flag.BoolVar(&o.restore, "restore", false, "at its third crash Postgres is restored from a copy made at its first; what quotas were granted meanwhile is forgotten with it, so I12 is not judged")
+	flag.BoolVar(&o.restore, "restore", false, "at its third crash Postgres is restored from a copy made at its first; what was granted meanwhile of quotas, of money and of prepaid credit is forgotten with it, so that is not judged")
 	flag.DurationVar(&o.partEvery, "part-every", 8*time.Second, "mean time between partitions")
 	flag.DurationVar(&o.tradeEvery, "trade-every", 700*time.Millisecond, "mean time between new developers, who pay through Stripe")
 	flag.BoolVar(&o.clocks, "clocks", true, "step the gateways' clocks; takes a build of Go's library, a minute the first time")
