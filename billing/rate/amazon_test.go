@@ -32,8 +32,9 @@ func TestAmazonSheets(t *testing.T) {
 				Name     string           `json:"name"`
 				Calls    int64            `json:"calls"`
 				BytesOut int64            `json:"bytesOut"`
+				Held     map[string]int64 `json:"held"`  // units, by meter
 				Month    int              `json:"month"` // of the customer; 0: long after
-				Want     map[string]int64 `json:"want"`  // minor units, by meter
+				Want     map[string]int64 `json:"want"`  // minor units, by meter; what is not named comes to nothing
 			} `json:"cases"`
 		}
 		d := json.NewDecoder(bytes.NewReader(raw))
@@ -44,6 +45,12 @@ func TestAmazonSheets(t *testing.T) {
 		}
 		for _, c := range g.Cases {
 			u := rate.Use{Month: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), Calls: c.Calls, BytesOut: c.BytesOut}
+			for meter, n := range c.Held {
+				if u.Held == nil {
+					u.Held = map[string]rate.Held{}
+				}
+				u.Held[meter] = rate.Held{Units: n}
+			}
 			if c.Month > 0 {
 				u.First = u.Month.AddDate(0, 1-c.Month, 0)
 			}
@@ -54,7 +61,9 @@ func TestAmazonSheets(t *testing.T) {
 			}
 			got := map[string]int64{}
 			for _, l := range lines {
-				got[l.Meter] = l.Amount
+				if _, named := c.Want[l.Meter]; named || l.Amount != 0 {
+					got[l.Meter] = l.Amount
+				}
 			}
 			if text(got) != text(c.Want) {
 				t.Errorf("%s, %s: %s, want %s", name, c.Name, text(got), text(c.Want))
