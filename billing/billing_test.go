@@ -556,6 +556,44 @@ func TestFinalizeWhileUsageComesIn(t *testing.T) {
 	}
 }
 
+// Sums that agree do not hide that an account's calls are on another's days; and what waits
+// on drafts of months that are over has a value.
+func TestRollupsOfEachAccount(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	other := b.newTenant("222222222222")
+	sub := b.subscribe(b.tenant, b.developer, cents, march)
+	b.use(b.tenant, sub, march, 60, model.FlagBillable)
+	b.use(other, 0, march, 70, model.FlagBillable)
+	b.run()
+	b.finalize()
+	b.use(b.tenant, sub, march, 5, model.FlagBillable)
+	b.run()
+	if _, err := b.in.Compact(b.ctx); err != nil {
+		t.Fatal(err)
+	}
+	look := func(name string) (c model.Check, figures string) {
+		b.must(b.Check(b.ctx))
+		all, err := b.Checks(b.ctx)
+		b.must(err)
+		c = all[slices.IndexFunc(all, func(c model.Check) bool { return c.Name == name })]
+		for _, f := range c.Figures {
+			figures += fmt.Sprintf("%s %d; ", f.Name, f.N)
+		}
+		return c, figures
+	}
+	if c, figures := look("I5"); c.Wrong != 0 || !strings.HasSuffix(figures, "drafts of months that are over 1; of them for what came in late, after the payer's invoice 1; minor units of USD on those drafts 5; ") {
+		t.Errorf("%+v %s", c, figures)
+	}
+	if c, _ := look("I4"); c.Wrong != 0 {
+		t.Errorf("%+v", c)
+	}
+	b.exec(`update usage_day set calls = calls + case tenant_id when $1 then 1 else -1 end where gen = 0`, b.tenant)
+	if c, _ := look("I4"); c.Wrong != 2 || len(c.Problems) != 2 || !strings.Contains(strings.Join(c.Problems, " "), "account 222222222222 on 2026-03-01: 70 calls by hour, 69 by day") {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestOperatorBillsTenants(t *testing.T) {
 	t.Parallel()
 	b := newBooks(t)

@@ -17,6 +17,7 @@ import (
 // Bounds of one run of the checks: the newest are looked at.
 const (
 	checkedMonths   = 2
+	checkedDays     = 62
 	checkedPayers   = 500
 	checkedInvoices = 100
 	shownProblems   = 5
@@ -153,7 +154,30 @@ func checkRollups(ctx context.Context, b *Billing, c *model.Check) error {
 	if x.Hours != x.Days {
 		wrong(c, "%d calls by hour, %d by day", x.Hours, x.Days)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	// Sums may agree while an account has what is another's: each day of each, of late.
+	return b.read(ctx, Operator, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			with h as (select tenant_id, date_trunc('day', hour, 'UTC') as day, flags & 1 as paid, sum(calls) as calls, sum(bytes_out) as bytes from usage_hour where hour >= $1 group by 1, 2, 3),
+			d as (select tenant_id, day, flags & 1 as paid, sum(calls) as calls, sum(bytes_out) as bytes from usage_day where day >= $1 group by 1, 2, 3)
+			select coalesce(t.account_id, 'nobody'), day, coalesce(h.calls, 0)::bigint, coalesce(d.calls, 0)::bigint, count(*) over ()
+			from h full join d using (tenant_id, day, paid) left join tenant t using (tenant_id)
+			where (h.calls, h.bytes) is distinct from (d.calls, d.bytes) order by day desc limit $2`, b.now().AddDate(0, 0, -checkedDays).Truncate(24*time.Hour), shownProblems)
+		if err != nil {
+			return err
+		}
+		var account string
+		var day time.Time
+		var hours, days, all int64
+		_, err = pgx.ForEachRow(rows, []any{&account, &day, &hours, &days, &all}, func() error {
+			wrong(c, "account %s on %s: %d calls by hour, %d by day, or other bytes", account, day.UTC().Format(time.DateOnly), hours, days)
+			return nil
+		})
+		c.Wrong = max(c.Wrong, all)
+		return err
+	})
 }
 
 // checkRated rates what was in at each payer's newest cut, and compares it with the sum
@@ -209,7 +233,38 @@ func checkRated(ctx context.Context, b *Billing, c *model.Check) error {
 	})
 	figure(c, "payers and months", payers)
 	figure(c, "meters", lines)
-	return err
+	if err != nil {
+		return err
+	}
+	return b.waiting(ctx, c)
+}
+
+// waiting says what was used in months that are over and is on drafts alone, what came in
+// late among it.
+func (b *Billing) waiting(ctx context.Context, c *model.Check) error {
+	return b.read(ctx, Operator, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select currency, count(*), count(*) filter (where exists (select from invoice f where f.state = 'final' and f.kind <> 'top-up'
+					and (f.tenant_id, f.seller, f.period_start) = (i.tenant_id, i.seller, i.period_start) and f.developer_id is not distinct from i.developer_id)), sum(total)::bigint
+			from invoice i where state = 'draft' and period_end <= $1 group by 1 order by 1`, b.now())
+		if err != nil {
+			return err
+		}
+		var currency string
+		var n, late, minor, drafts, lateDrafts int64
+		worth := map[string]int64{}
+		_, err = pgx.ForEachRow(rows, []any{&currency, &n, &late, &minor}, func() error {
+			drafts, lateDrafts = drafts+n, lateDrafts+late
+			worth[currency] = minor
+			return nil
+		})
+		figure(c, "drafts of months that are over", drafts)
+		figure(c, "of them for what came in late, after the payer's invoice", lateDrafts)
+		for _, s := range byCurrency(worth) {
+			figure(c, "minor units of "+s.Currency+" on those drafts", s.Minor)
+		}
+		return err
+	})
 }
 
 func checkReplay(ctx context.Context, b *Billing, c *model.Check) error {
