@@ -529,6 +529,18 @@ var cases = map[string]func(bed){
 		if e := refused(b, send("b", "12", hour), 400, ""); !strings.Contains(e.Msg, "already exists with identifier") {
 			b.Errorf("the same identifier again: %s", e.Msg)
 		}
+		if err := send("x", "5", hour.Add(3*time.Hour)); err != nil {
+			b.Fatal(err)
+		}
+		cancel := func(identifier string) error {
+			_, err := b.api.BillingMeterEventAdjustments.New(&stripe.BillingMeterEventAdjustmentParams{EventName: &name, Type: stripe.String("cancel"),
+				Cancel: &stripe.BillingMeterEventAdjustmentCancelParams{Identifier: stripe.String(shortened + identifier)}})
+			return err
+		}
+		if err := cancel("x"); err != nil {
+			b.Error(err)
+		}
+		refused(b, cancel("none"), 400, "")
 		refused(b, send("e", "1", time.Now().Add(-36*24*time.Hour)), 400, "")
 		refused(b, send("f", "1", time.Now().Add(time.Hour)), 400, "")
 		refused(b, send("g", "many", hour), 400, "")

@@ -48,9 +48,9 @@
 // # What differs from Stripe
 //
 // Subscriptions, prices, discounts, most of Stripe Tax and destination charges are not there;
-// their parameters are refused. Meters bill nothing, and their events cannot be cancelled; what is
-// wrong with one is said at once, and summaries know of it a minute later. The days of payment
-// retries are fixed (see retryAfter), as Stripe's are chosen by a model; an invoice finalized with
-// auto_advance is charged at once. The search index knows an object a minute after it was made, as
-// Stripe's usually does.
+// their parameters are refused. Meters bill nothing, and take several events of one customer at
+// a time; what is wrong with one is said at once, and summaries know of it a minute later. The
+// days of payment retries are fixed (see retryAfter), as Stripe's are chosen by a model; an
+// invoice finalized with auto_advance is charged at once. The search index knows an object a
+// minute after it was made, as Stripe's usually does.
 package fake

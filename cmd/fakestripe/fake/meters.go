@@ -137,6 +137,27 @@ func createMeterEvent(c *call) (object, *apiError) {
 	return o, nil
 }
 
+// cancelMeterEvent takes an event back, within a day of its receipt: summaries leave it out.
+func cancelMeterEvent(c *call) (object, *apiError) {
+	name, identifier := str(c.p, "event_name"), str(sub(c.p, "cancel"), "identifier")
+	if c.meterOf(name) == nil {
+		return nil, invalid("", "event_name", "There is no active meter with event_name %s.", clip(name))
+	}
+	old := c.acct.get(meterEvent, "_"+identifier)
+	switch {
+	case old == nil || str(old, "event_name") != name:
+		return nil, invalid("", "cancel[identifier]", "No event found with identifier %s.", clip(identifier))
+	case c.now()-num(old, "created") >= int64(identifierLife/time.Second):
+		return nil, invalid("", "cancel[identifier]", "Events can only be cancelled within 24 hours of Stripe receiving them.")
+	case old["cancelled"] == true:
+		return nil, invalid("", "cancel[identifier]", "The event with identifier %s is cancelled already.", clip(identifier))
+	}
+	old["cancelled"] = true
+	o := blank("billing.meter_event_adjustment")
+	merge(o, object{"cancel": object{"identifier": identifier}, "event_name": name, "status": "complete", "type": "cancel"})
+	return o, nil
+}
+
 // rename gives an event whose identifier may be used again an id of its own.
 func (c *call) rename(o object) string {
 	fresh := c.st.newID("mevt")
@@ -177,7 +198,7 @@ func listMeterSummaries(c *call) (object, *apiError) {
 	window := map[string]int64{"hour": 3600, "day": 86400}[str(m, "event_time_window")]
 	counted := map[int64]object{} // by window, or by order where each counts
 	for _, o := range c.acct.all(meterEvent, func(o object) bool {
-		return o["meter"] == id(m) && o["customer"] == customer && num(o, "created") <= c.now()-meterLag
+		return o["meter"] == id(m) && o["customer"] == customer && o["cancelled"] != true && num(o, "created") <= c.now()-meterLag
 	}) {
 		at := num(o, "order")
 		if window > 0 {

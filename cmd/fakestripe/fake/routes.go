@@ -164,6 +164,7 @@ var routes = []*route{
 	on("POST /v1/billing/meters/{id}/reactivate", ``, switchMeter(true)),
 	on("GET /v1/billing/meters/{id}/event_summaries", `customer! end_time:time! start_time:time! value_grouping_window:day|hour`+paging, listMeterSummaries),
 	on("POST /v1/billing/meter_events", `event_name! identifier payload:map! timestamp:time`, createMeterEvent),
+	on("POST /v1/billing/meter_event_adjustments", `event_name! type:cancel! cancel{identifier}`, cancelMeterEvent),
 
 	on("POST /v1/webhook_endpoints", `api_version connect:bool description enabled_events[]! metadata:map url!`, createEndpoint),
 	on("GET /v1/webhook_endpoints", paging, lister("webhook_endpoint", "/v1/webhook_endpoints")),
