@@ -19,7 +19,7 @@ type spec struct {
 }
 
 // parseSpec reads the little language of the route table: names separated by spaces, each with
-// ! (required), [] (list), {fields} (object) or :kind, where a kind with | lists the values.
+// ! (required), [] (list), {fields} (object) or :kind, where any other kind lists the values, with | between.
 // A mistake panics when the table is built, so that no request can meet it.
 func parseSpec(s string) *spec {
 	root := &spec{}
@@ -63,7 +63,7 @@ func parseFields(into *spec, s string) string {
 				if end < 0 {
 					end = len(s)
 				}
-				if f.kind = s[1:end]; strings.Contains(f.kind, "|") {
+				if f.kind = s[1:end]; !slices.Contains([]string{"bool", "int", "map", "num", "range", "time"}, f.kind) {
 					f.kind, f.enum = "str", strings.Split(f.kind, "|")
 				}
 				s = s[end:]
