@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tollgate/billing"
+	"tollgate/billing/rate"
 	"tollgate/model"
 	"tollgate/ui"
 	"tollgate/ui/money"
@@ -84,7 +85,12 @@ func (v *visit) invoices() error {
 	if err != nil {
 		return err
 	}
-	owed, err := v.Billing.Preview(v.ctx(), v.books(), v.Now())
+	month, _ := rate.Month(v.Now())
+	owed, err := v.Billing.Preview(v.ctx(), v.books(), month)
+	if err != nil {
+		return err
+	}
+	before, err := v.Billing.Preview(v.ctx(), v.books(), month.AddDate(0, -1, 0)) // until it is invoiced
 	if err != nil {
 		return err
 	}
@@ -95,7 +101,7 @@ func (v *visit) invoices() error {
 	if next != "" {
 		next = v.link("/invoices?after=" + next)
 	}
-	return v.render(invoicesView(v.page("Invoices"), v, l, next, owed, unpaid))
+	return v.render(invoicesView(v.page("Invoices"), v, l, next, before, owed, unpaid))
 }
 
 func (v *visit) oneInvoice() (billing.InvoiceDetail, error) {

@@ -18,6 +18,7 @@ import (
 
 	"tollgate/billing"
 	"tollgate/billing/intake"
+	"tollgate/billing/rate"
 	"tollgate/control"
 	"tollgate/control/sdk"
 	"tollgate/migrations/pgtest"
@@ -334,6 +335,13 @@ func TestDeveloperJourney(t *testing.T) {
 	note, err := w.books.Credit(w.Context(), scope, billing.By{Member: "x"}, billing.Credit{Invoice: drafts[0].ID, Reference: "1", Reason: "an outage", Amount: 100})
 	w.must(err)
 	b.get("invoices").want(200, "To be paid", "4.00 USD")
+	// What came in of the month before is shown until it is invoiced.
+	month, _ := rate.Month(hour)
+	late := &model.Batch{Boot: model.BootID{1}, Seq: 2, First: month.UnixMicro() - 1, Last: month.UnixMicro() - 1, Watermark: hour.UnixMicro(), Lines: []model.UsageLine{line(model.FlagBillable, 200, 10)}}
+	late.Lines[0].Hour = month.Unix()/3600 - 1
+	_, err = w.in.Ingest(w.Context(), 1, 0, late.Encode())
+	w.must(err)
+	b.get("invoices").want(200, billing.MonthText(month.AddDate(0, -1, 0))+`</div><div class="stat-value">0.20 USD`, "not invoiced yet")
 	b.get("invoices/"+drafts[0].ID).want(200, "INV-000001", "250", "5.00 USD", "Open", "4.00 USD", "an outage", note.Number)
 	if pdf := b.get("invoices/" + drafts[0].ID + "/credits/" + note.ID + "/pdf").want(200); !strings.HasPrefix(pdf.body, "%PDF-") {
 		t.Error("the credit note is no PDF")
