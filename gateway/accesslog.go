@@ -261,7 +261,7 @@ var logVariables = map[string]func(l *logLine) string{
 		}
 		return cipherSuite(l.x.Peer.Cipher)
 	},
-	"httpMethod": func(l *logLine) string { return string(l.x.Request.Method.Of(l.x.In)) },
+	"httpMethod": func(l *logLine) string { return string(l.c.verb(l.x)) },
 	"accountId":  func(l *logLine) string { return l.c.tenant.account },
 	"apiId":      func(l *logLine) string { return l.c.stage.cfg.APIID },
 	"stage":      func(l *logLine) string { return l.c.stage.cfg.Stage },

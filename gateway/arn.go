@@ -17,7 +17,7 @@ func (c *call) methodARN(x *http1.Exchange) string {
 	var room [512]byte
 	b := append(append(room[:0], c.variant.prog.arn...), '/')
 	b = append(append(b, c.stage.cfg.Stage...), '/')
-	b = append(append(b, x.Request.Method.Of(x.In)...), '/')
+	b = append(append(b, c.verb(x)...), '/')
 	return string(appendPlainPath(b, c.path))
 }
 

@@ -106,9 +106,11 @@ func (r *registry) tidyCaches() {
 	}
 }
 
-// keeps says whether the answer of a call like this is kept. A part of an answer is not.
+// keeps says whether the answer of a call like this is kept. A part of an answer is not,
+// nor that of a call that asks for another verb than it was sent with: its body may have
+// made it.
 func (k *caching) keeps(x *http1.Exchange) bool {
-	return (k.every && string(x.Request.Method.Of(x.In)) != "HEAD" || string(x.Request.Method.Of(x.In)) == "GET") && header(x, "Range") == nil
+	return x.Request.Override.Len() == 0 && (k.every && string(x.Request.Method.Of(x.In)) != "HEAD" || string(x.Request.Method.Of(x.In)) == "GET") && header(x, "Range") == nil
 }
 
 // cached answers from the stage's cache, or with the integration's answer, which is kept

@@ -72,7 +72,7 @@ func (c *call) done(x *http1.Exchange, status int, out, end int64) {
 	}
 	e := model.CallEntry{ID: c.id, Time: c.now.UnixMicro() + (end-x.Begun)/1000, Tenant: c.tenant.num, Stage: st.num,
 		BytesIn: uint64(x.BytesIn), BytesOut: uint64(out), Latency: micros(end - x.Begun), Integration: c.waited(x, end),
-		Status: uint16(status), Flags: c.flags, Verb: x.Request.Method.Of(x.In), Path: c.path, IP: x.RemoteIP,
+		Status: uint16(status), Flags: c.flags, Verb: c.verb(x), Path: c.path, IP: x.RemoteIP,
 		Agent: header(x, "User-Agent"), Why: c.why, Trace: text}
 	if c.run != nil {
 		e.Method, e.Canary = c.run.m.num, c.variant.canary

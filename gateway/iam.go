@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"tollgate/awsapi/sigv4"
@@ -14,6 +15,9 @@ const sigService = "execute-api"
 
 // errPath is of a path whose signature would fit another one, too: see sigv4.IsNormalPath.
 var errPath = &sigv4.Error{Kind: sigv4.Invalid, Message: "A signed path must have no doubled slashes and no dot segments."}
+
+// errOverride is of a call that was signed with one verb and asks for another.
+var errOverride = &sigv4.Error{Kind: sigv4.Invalid, Message: "'X-HTTP-Method-Override' must be a 'SignedHeader' in the AWS Authorization."}
 
 // iam is AWS_IAM authorization: the call is signed with an access key, by header or in
 // its URL, and the key's policy and the API's let it in.
@@ -99,6 +103,10 @@ func (c *call) checkSigned(x *http1.Exchange, s *sigv4.Signed, who *signer) erro
 	}
 	if err := s.CheckRegion(c.g.o.Region); err != nil {
 		return err
+	}
+	// Who signs a GET has not signed what this header makes of it.
+	if x.Request.Override.Len() > 0 && !slices.Contains(s.SignedHeaders, "x-http-method-override") {
+		return errOverride
 	}
 	if !sigv4.IsNormalPath(string(x.Request.Path.Of(x.In))) {
 		return errPath

@@ -352,7 +352,7 @@ func answerHeader(x *http1.Exchange, name string) []byte {
 // buffers.
 func (c *call) event(x *http1.Exchange) *lambda.Call {
 	r, v := &x.Request, c.variant
-	e := &lambda.Call{Path: c.path, Method: r.Method.Of(x.In), Query: r.Query.Of(x.In), StageVariables: v.vars}
+	e := &lambda.Call{Path: c.path, Method: c.verb(x), Query: r.Query.Of(x.In), StageVariables: v.vars}
 	if i := c.match.Route; i >= 0 && int(i) < len(v.prog.resources) {
 		e.Resource, e.Context.ResourceID = v.prog.resources[i].path, v.prog.resources[i].id
 	}

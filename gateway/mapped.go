@@ -485,7 +485,7 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 		path = "/" + path
 	}
 	set(out, "accountId", c.tenant.account, "apiId", v.prog.api, "deploymentId", v.prog.id, "domainName", host, "domainPrefix", prefix, "extendedRequestId", string(c.appendExtendedID(nil)),
-		"httpMethod", string(r.Method.Of(x.In)), "path", path, "protocol", protocol, "requestId", id, "requestTime", utc.Format("02/Jan/2006:15:04:05 +0000"),
+		"httpMethod", string(c.verb(x)), "path", path, "protocol", protocol, "requestId", id, "requestTime", utc.Format("02/Jan/2006:15:04:05 +0000"),
 		"requestTimeEpoch", strconv.FormatInt(utc.UnixMilli(), 10), "resourceId", at.id, "resourcePath", at.path, "stage", c.stage.cfg.Stage)
 	if c.stage.canary != nil {
 		set(out, "isCanaryRequest", strconv.FormatBool(v.canary))

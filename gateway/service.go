@@ -86,7 +86,7 @@ func (c *call) serviceAnswer(x *http1.Exchange, out *reply) kind {
 	s := c.run.m.service
 	ask := &aws.Mapped{Verb: s.verb, Path: req.Path, ContentType: req.ContentType, Body: req.Body}
 	if ask.Verb == "" {
-		ask.Verb = string(x.Request.Method.Of(x.In))
+		ask.Verb = string(c.verb(x))
 	}
 	for _, q := range req.Query {
 		ask.Query = append(ask.Query, aws.Field(q))

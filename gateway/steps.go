@@ -322,7 +322,8 @@ func (c *call) enter(x *http1.Exchange, st *stage, path []byte, byDefault bool) 
 	return proceed
 }
 
-// verb is what the call asks for: by X-HTTP-Method-Override, else by its method.
+// verb is what the call asks for: by X-HTTP-Method-Override, else by its method. It is what
+// the call is matched, judged and written down by.
 func (c *call) verb(x *http1.Exchange) []byte {
 	if x.Request.Override.Len() > 0 {
 		return x.Request.Override.Of(x.In)

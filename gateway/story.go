@@ -25,10 +25,13 @@ func (c *call) begins(x *http1.Exchange) {
 	t, r := c.trace, &x.Request
 	t.say("Starting execution for request: %s", c.id)
 	if c.run == nil {
-		t.say("HTTP Method: %s, Path: %s", r.Method.Of(x.In), c.path)
+		t.say("HTTP Method: %s, Path: %s", c.verb(x), c.path)
 		return
 	}
-	t.say("HTTP Method: %s, Resource Path: %s", r.Method.Of(x.In), c.resource())
+	t.say("HTTP Method: %s, Resource Path: %s", c.verb(x), c.resource())
+	if r.Override.Len() > 0 {
+		t.say("X-HTTP-Method-Override asks for it: the call was sent as %s", r.Method.Of(x.In))
+	}
 	if c.variant.canary {
 		t.say("The call is one of the canary's: deployment %s", c.variant.prog.id)
 	}
