@@ -113,7 +113,7 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 		}
 		request, scarce, hard := l.requests[n%len(l.requests)], l.hurry.Load() || n/len(l.clients)%8 == 0, n/len(l.clients)%16 == 4
 		var bounded *purse
-		if turn := n / len(l.clients) % 32; turn%16 == 10 {
+		if turn := n / len(l.clients) % 32; turn%16 == 10 && len(l.purses) > 0 {
 			bounded = l.purses[turn/16%len(l.purses)]
 		}
 		switch {
