@@ -118,6 +118,7 @@ type Gateway struct {
 	secure    net.Listener
 	own       tls.Certificate // shown where a domain has none
 	draining  atomic.Bool
+	keeps     atomic.Bool // units of leases are left to the next start
 	drainOnce sync.Once
 	drained   error
 
@@ -260,7 +261,8 @@ func (g *Gateway) closeStash() {
 
 // ingest hands a batch in, once the ledger of quotas knows what this process has of the
 // lease of the one before: it gives out again what a start has not used whose journal is
-// in.
+// in. For the same reason a start that leaves something of its leases to the next hands
+// its last batch in by that.
 func (g *Gateway) ingest(ctx context.Context, batch []byte) (model.BatchReceipt, error) {
 	select {
 	case <-g.leased:
@@ -271,6 +273,9 @@ func (g *Gateway) ingest(ctx context.Context, batch []byte) (model.BatchReceipt,
 	case <-g.leaser.Settled():
 	case <-ctx.Done():
 		return model.BatchReceipt{}, model.Errorf(model.Unavailable, "the control plane has not heard yet which leases this node goes on with")
+	}
+	if g.keeps.Load() {
+		return model.BatchReceipt{}, model.Errorf(model.Unavailable, "the next start hands it in: it goes on with leases of this one")
 	}
 	return g.o.Feed.Ingest(ctx, batch)
 }
@@ -383,7 +388,14 @@ func (g *Gateway) drain(ctx context.Context) error {
 	if g.counters != nil {
 		g.counters.Close()
 	}
-	err = errors.Join(err, g.leaser.Stop(ctx), g.journal.Close(ctx))
+	err = errors.Join(err, g.leaser.Stop(ctx))
+	if g.leaser.Keeps() { // the ledger could not be told, even if it can be now
+		g.keeps.Store(true)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		cancel() // nothing is handed in any more
+	}
+	err = errors.Join(err, g.journal.Close(ctx))
 	g.closeStash()
 	g.follower.Stop()
 	g.checks.end()

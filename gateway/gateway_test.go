@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -88,6 +90,59 @@ func TestQuotaExact(t *testing.T) {
 	wg.Wait()
 	if ok.Load() != 1000 || over.Load() != 280 {
 		t.Errorf("admitted %d, refused %d; want 1000 and 280", ok.Load(), over.Load())
+	}
+}
+
+// A node ends in order while the control plane cannot be reached for a moment: what it holds
+// is the next start's, so its last batch must not come in before that is known, or the
+// ledger would give the same units out again.
+func TestDrainLeavesLeasesToTheNext(t *testing.T) {
+	r := newRig(t)
+	r.deploy("d1", echo(t), "!GET /q")
+	k := r.key(1, model.PlanConfig{ID: "q", Quota: &model.Quota{Limit: 1_000_000, Period: model.Month}})
+	for range 40 {
+		if status, _, body := r.call("GET", "/q", k); status != 200 {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	if r.g.stash == nil {
+		t.Skip("nothing of leases outlives a process on this system")
+	}
+	first := r.g.journal.Boot().String()
+	r.p.mu.Lock()
+	r.p.silent = true
+	r.p.mu.Unlock()
+	if err := r.g.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !r.g.leaser.Keeps() {
+		t.Fatal("nothing is left to the next start: that shows nothing")
+	}
+	r.p.mu.Lock()
+	if len(r.p.heard) > 0 {
+		t.Errorf("at the end the control plane heard %q", r.p.heard)
+	}
+	r.p.mu.Unlock()
+	o := r.g.o
+	o.Addr, o.TLSAddr = "127.0.0.1:0", "127.0.0.1:0"
+	next, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = next.Drain(context.Background()) }()
+	all := "all is in of " + first
+	until(t, "the first start's journal to be in", func() bool {
+		r.p.mu.Lock()
+		defer r.p.mu.Unlock()
+		return slices.Contains(r.p.heard, all)
+	})
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	if said := slices.Index(r.p.heard, "goes on with "+first); said < 0 || said > slices.Index(r.p.heard, all) {
+		t.Errorf("the control plane heard %q", r.p.heard)
+	}
+	if n := r.p.calls[200]; n != 40 {
+		t.Errorf("%d of 40 calls are in", n)
 	}
 }
 

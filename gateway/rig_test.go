@@ -33,7 +33,9 @@ type plane struct {
 	targets     map[string]model.TargetState // as told last, by address
 	wake        chan struct{}
 	granted     map[string]int64
-	noLeases    bool // none are given
+	noLeases    bool     // none are given
+	silent      bool     // it cannot be reached when it is asked whether it can
+	heard       []string // of starts that go on with another's units, and of last batches
 	quotas      map[uint64]*model.Quota
 	money       map[uint64]int64 // calls that a month's money reaches for
 	calls       map[uint16]uint64
@@ -120,8 +122,14 @@ func (p *plane) leases(_ context.Context, asked []model.LeaseRequest) ([]model.L
 	if p.noLeases {
 		return nil, model.Errorf(model.Unavailable, "down")
 	}
+	if p.silent && len(asked) == 0 {
+		return nil, model.Errorf(model.Unavailable, "slow")
+	}
 	var out []model.Lease
 	for _, a := range asked {
+		if a.From != "" {
+			p.heard = append(p.heard, "goes on with "+a.From)
+		}
 		q := p.quotas[a.Subscription]
 		if a.Kind == model.LedgerSpend {
 			q = &model.Quota{Limit: p.money[a.Subscription], Period: model.Month}
@@ -151,6 +159,9 @@ func (p *plane) ingest(_ context.Context, encoded []byte) (model.BatchReceipt, e
 		p.calls[l.Status] += l.Calls
 	}
 	p.lines = append(p.lines, b.Lines...)
+	if b.Final {
+		p.heard = append(p.heard, "all is in of "+b.Boot.String())
+	}
 	return model.BatchReceipt{}, nil
 }
 

@@ -156,6 +156,10 @@ func (l *Leaser) Recall(r model.Recall) {
 	}
 }
 
+// Keeps says that units of this process's leases are left to the next one. Until the ledger
+// has heard who goes on with them, it must not hear that this process's journal is in.
+func (l *Leaser) Keeps() bool { return l.stash != nil && l.stash.keeps() }
+
 // Start begins to serve requests until Stop, or until ctx ends. It is called once.
 func (l *Leaser) Start(ctx context.Context) {
 	l.mu.Lock()

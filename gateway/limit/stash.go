@@ -30,6 +30,7 @@ type Stash struct {
 	left []stashed // by processes that ended
 
 	mu    sync.Mutex // of all that is stashed, too
+	units int64      // of this process, in all
 	free  []int32    // slots
 	slots int32      // that the file has, the header among them
 	most  int32      // that it may have
@@ -217,7 +218,15 @@ func (s *Stash) change(e *stashed, by int64) int64 {
 		e.units -= by
 		return 0
 	}
+	s.units += by
 	return by
+}
+
+// keeps says that units of this process's leases are left to the next.
+func (s *Stash) keeps() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.units > 0
 }
 
 // take takes up to n units out.
@@ -271,6 +280,7 @@ func (s *Stash) inherit(boot model.BootID, now int64) (units, tell []*stashed, e
 				return nil, nil, err
 			}
 			units = append(units, &e)
+			s.units += e.units
 		case e.from == model.BootID{}:
 			e.units = 0
 			if err := s.write(&e); err != nil {
