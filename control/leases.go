@@ -108,14 +108,14 @@ func leaseTurns(reqs []model.LeaseRequest, which []int) [][]int {
 // there is no limit.
 const askedFor = `
 	with asked as (
-		select r.ord, r.tenant_id, r.subscription_id, r.kind, r.boot, greatest(r.want, 0) as want, greatest(r.back, 0) as back, greatest(r.held, 0) as held,
+		select r.ord, r.tenant_id, r.subscription_id, r.kind, r.boot, greatest(r.want, 0) as want, greatest(r.back, 0) as back, r.back_of, greatest(r.held, 0) as held,
 			p.quota_limit, p.quota_period, case r.kind when 0 then q.start at time zone 'UTC' when 1 then m.start at time zone 'UTC' end as window_start,
 			case when r.kind = 1 then (m.start + interval '1 month') at time zone 'UTC' else (q.start + case p.quota_period
 				when 'DAY' then interval '1 day' when 'WEEK' then interval '7 days' else
 				-- the month's length is that of the month before the offset
 				((q.start - q.shift) + interval '1 month') - (q.start - q.shift) end) at time zone 'UTC' end as window_end
-		from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[], $9::bigint[], $10::smallint[])
-			as r(ord, tenant_id, subscription_id, boot, want, back, at, held, kind)
+		from unnest($2::bigint[], $3::integer[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[], $9::bigint[], $10::smallint[], $11::timestamptz[])
+			as r(ord, tenant_id, subscription_id, boot, want, back, at, held, kind, back_of)
 		join subscription s on (s.tenant_id, s.ledger_id) = (r.tenant_id, r.subscription_id)
 		join plan p on (p.tenant_id, p.plan_id) = (s.tenant_id, s.plan_id)
 		join tenant t on t.tenant_id = s.tenant_id
@@ -142,14 +142,13 @@ const leaseRows = askedFor + `,
 	order by tenant_id, subscription_id, kind
 	on conflict do nothing`
 
-// A node gives back at most what its boot holds, before it is granted anew, and nothing of
-// what was taken for lost: that came back already. It
-// gets at most its share of half of what is left, so that none hoards; the last
+// A node gives back at most what its boot holds of the window that it says, before it is
+// granted anew, and nothing of what was taken for lost: that came back already. It gets at most its share of half of what is left, so that none hoards; the last
 // units go one by one.
 const leaseGrant = askedFor + `,
 	nodes as materialized (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
 	locked as (
-		select a.*, w.granted, case a.kind when 0 then a.quota_limit + w.extension else coalesce(w.most, 0) end as limit_, case when l.settled_at is null then least(a.back, l.granted - l.returned) else 0 end as comes_back, l.granted - l.returned as out
+		select a.*, w.granted, case a.kind when 0 then a.quota_limit + w.extension else coalesce(w.most, 0) end as limit_, case when l.settled_at is null and (a.back_of is null or a.back_of = a.window_start) then least(a.back, l.granted - l.returned) else 0 end as comes_back, l.granted - l.returned as out
 		from asked a
 		join quota_window w using (tenant_id, subscription_id, kind, window_start)
 		join quota_lease l using (tenant_id, subscription_id, kind, window_start, boot)
@@ -177,6 +176,7 @@ func (p *Plane) lease(ctx context.Context, n NodeIdentity, reqs []model.LeaseReq
 	var tenants []uint32
 	var boots []string
 	var at []time.Time
+	var of []*time.Time
 	var kinds []int16
 	var money []model.SpendWindow
 	now := p.now()
@@ -190,7 +190,10 @@ func (p *Plane) lease(ctx context.Context, n NodeIdentity, reqs []model.LeaseReq
 		}
 		ord, subs, tenants = append(ord, int64(i)), append(subs, int64(r.Subscription)), append(tenants, r.Tenant)
 		want, back, boots, at = append(want, r.Want), append(back, r.Return), append(boots, r.Boot), append(at, r.At)
-		held, kinds = append(held, r.Held), append(kinds, int16(r.Kind))
+		held, kinds, of = append(held, r.Held), append(kinds, int16(r.Kind)), append(of, nil)
+		if !r.ReturnOf.IsZero() {
+			of[len(of)-1] = &r.ReturnOf
+		}
 		if r.Kind == model.LedgerSpend && r.Want > 0 {
 			money = append(money, model.SpendWindow{Tenant: r.Tenant, Ledger: r.Subscription, At: r.At})
 		}
@@ -203,7 +206,7 @@ func (p *Plane) lease(ctx context.Context, n NodeIdentity, reqs []model.LeaseReq
 			return err
 		}
 	}
-	args := []any{n.Gateway, ord, tenants, subs, boots, want, back, at, held, kinds}
+	args := []any{n.Gateway, ord, tenants, subs, boots, want, back, at, held, kinds, of}
 	return retry(ctx, func() error {
 		b := &pgx.Batch{}
 		b.Queue(setScope, string(everyTenant))

@@ -90,6 +90,42 @@ func TestLeases(t *testing.T) {
 	}
 }
 
+// Units come back to the window that they are of, and to no other: when a plan's period is
+// changed, what a node holds of the month is nothing that the day gave out.
+func TestLeasesReturnToTheirWindow(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 10, 5, 0, 0, 0, time.UTC)
+	w := newWorldWith(t, control.Options{AckTimeout: time.Millisecond, Now: func() time.Time { return now }})
+	a, p, r := w.subscribed(&model.Quota{Limit: 100, Period: model.Month})
+	r.At, r.Want = now, 40
+	month := w.lease(r)[0]
+	_, err := w.UpdatePlan(w.ctx, a, p.ID, func(spec *control.PlanSpec) error {
+		spec.Quota = &model.Quota{Limit: 100, Period: model.Day}
+		return nil
+	})
+	w.must(err)
+	sum := int64(0)
+	for _, back := range []int64{0, month.Granted} { // the second is said before the node hears of the change
+		q := r
+		q.Want, q.Return, q.ReturnOf = 10, back, month.WindowStart
+		l := w.lease(q)[0]
+		if !l.WindowStart.Equal(now.Truncate(24 * time.Hour)) {
+			t.Fatalf("the window is that of %s", l.WindowStart)
+		}
+		sum += l.Granted
+	}
+	for r.Want = 10; ; {
+		g := w.lease(r)[0].Granted
+		if g == 0 {
+			break
+		}
+		sum += g
+	}
+	if sum != 100 {
+		t.Errorf("%d of the day's 100 were granted", sum)
+	}
+}
+
 func TestLeasesAreForNearWindowsOnly(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 0, 0, 30, 0, time.UTC)

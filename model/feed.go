@@ -320,6 +320,9 @@ type LeaseRequest struct {
 	Want         int64     `json:"want"`   // units that would be welcome
 	Return       int64     `json:"return"` // units of an earlier lease of the same window given back unused
 	Held         int64     `json:"held"`   // units the node goes on holding, at most
+	// ReturnOf is the beginning of the window that Return is of: where that is no window of
+	// the plan any more, nothing comes back. Zero, from nodes before it was said: that of At.
+	ReturnOf time.Time `json:"returnOf,omitzero"`
 	// Where From is not empty, nothing is asked for: Boot goes on with Taken units of the
 	// lease of that boot, which is over, of the window that begins at At.
 	From  string `json:"from,omitempty"`

@@ -427,7 +427,7 @@ func (q *Quota) request(boot string, now time.Time) model.LeaseRequest {
 	if q.back.units > 0 && now.UnixNano() < q.back.end {
 		// Sent once, whatever comes of it: a unit lost in a failed request is
 		// only missing, a unit returned twice would be spent twice.
-		r.Return = q.back.units
+		r.Return, r.ReturnOf = q.back.units, time.Unix(0, q.back.start).UTC()
 		if early = now.UnixNano() < q.back.start; early {
 			// The clock was set back. What is for another window goes back to that one;
 			// returned to this one, it would be spent once more.
