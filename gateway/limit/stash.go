@@ -23,7 +23,8 @@ import (
 //
 // Units outlive processes and not the machine: they are not forced to the disk, and those
 // in a file of another run of the system are not believed. Nor are those in a copy, which
-// would have them twice. What the ledger has to be told outlives the machine, too: calls
+// would have them twice: a file is known by its device, its number there and when it was
+// made. One that was written over with an older copy of itself is not told from it. What the ledger has to be told outlives the machine, too: calls
 // may have been let in by it, and their records do.
 type Stash struct {
 	file *os.File
@@ -104,7 +105,9 @@ func (s *Stash) read(run []byte) error {
 	copy(head, fmt.Sprintf("%s %s", stashMagic, run))
 	if sys, ok := of.Sys().(*syscall.Stat_t); ok {
 		binary.LittleEndian.PutUint64(head[slotSize-12:], sys.Ino)
+		binary.LittleEndian.PutUint64(head[slotSize-20:], uint64(sys.Dev)) // an int32 on Darwin
 	}
+	binary.LittleEndian.PutUint64(head[slotSize-28:], uint64(birth(s.file)))
 	seal(head)
 	believed := len(content) >= slotSize && bytes.Equal(content[:slotSize], head)
 	for at := slotSize; at+slotSize <= len(content); at += slotSize {
