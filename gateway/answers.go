@@ -109,11 +109,14 @@ var answers = func() (t [kinds]answer) {
 func (c *call) render(x *http1.Exchange, k kind) {
 	a := &answers[k]
 	c.kind = k
-	c.head = append(c.head[:0], a.head...)
-	c.head = c.appendChallenge(c.appendOwn(c.head, x))
 	if k >= integrationFailure && k <= integrationTimeout || k == configurationError || k == malformedAnswer {
 		c.flags |= flagBillable
 	}
+	if c.flags&flagDrawn != 0 && c.flags&flagBillable == 0 { // what is refused costs nothing
+		c.sub.refund(c)
+	}
+	c.head = append(c.head[:0], a.head...)
+	c.head = c.appendChallenge(c.appendOwn(c.head, x))
 	c.g.metrics.refused[k].Add(1)
 	if c.trace != nil {
 		c.traceFailure(k)

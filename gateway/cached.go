@@ -123,9 +123,6 @@ func (c *call) cached(x *http1.Exchange, k *caching) kind {
 		case "FAIL_WITH_403":
 			c.why = "the caller may not ask for a fresh answer: it lacks execute-api:InvalidateCache"
 			c.flags &^= flagBillable
-			if c.flags&flagDrawn != 0 {
-				c.sub.refund(c)
-			}
 			return accessDenied
 		case "SUCCEED_WITH_RESPONSE_HEADER":
 			c.head = append(c.head, "Warning: 199 - \"the cache was not invalidated: not authorized\"\r\n"...)

@@ -58,9 +58,6 @@ func (c *call) throttleHard(x *http1.Exchange) kind {
 	if c.plan.exact.FailOpen {
 		return c.throttleHere(x)
 	}
-	if c.flags&flagDrawn != 0 {
-		c.sub.refund(c)
-	}
 	c.why = "the counters of the usage plan's hard throttle could not be asked"
 	return unavailable
 }
@@ -68,9 +65,6 @@ func (c *call) throttleHard(x *http1.Exchange) kind {
 // refusedBy ends a call that a throttle refused.
 func (c *call) refusedBy(why string) kind {
 	c.why = why
-	if c.flags&flagDrawn != 0 {
-		c.sub.refund(c)
-	}
 	return throttled
 }
 

@@ -82,9 +82,6 @@ func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 func (c *call) charge(k kind) kind {
 	if k != proceed && k != later && k != configurationError && k != integrationFailure && k != integrationTimeout && k != malformedAnswer {
 		c.flags &^= flagBillable
-		if c.flags&flagDrawn != 0 && (k == unavailable || k == circuitOpen) {
-			c.sub.refund(c)
-		}
 	}
 	return k
 }

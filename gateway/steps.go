@@ -171,7 +171,7 @@ var order = []struct {
 	{usesKey, "API key", (*call).apiKey},
 	// The plan's, before rates, as on Amazon API Gateway.
 	{usesKey, "quota", (*call).quota},
-	// What the developer's money reaches for; gives the quota's unit back.
+	// What the developer's money reaches for.
 	{usesKey, "spend", (*call).spend},
 	// Narrow to wide, so that one caller's flood is stopped before it drains what
 	// others share; gives the quota's unit back when it refuses.
@@ -492,9 +492,6 @@ func (c *call) spend(x *http1.Exchange) kind {
 		}
 		return proceed
 	}
-	if c.flags&flagDrawn != 0 {
-		c.sub.refund(c)
-	}
 	switch {
 	case res != limit.Exceeded:
 		c.why = "the control plane could not be asked what the subscription's money still reaches for"
@@ -546,9 +543,6 @@ func (c *call) throttleHere(x *http1.Exchange) kind {
 		return proceed
 	}
 	c.why = whose[full]
-	if c.flags&flagDrawn != 0 {
-		c.sub.refund(c)
-	}
 	return throttled
 }
 
@@ -560,9 +554,6 @@ func (c *call) integrate(x *http1.Exchange) kind {
 	x.Asked, x.Got = 0, 0                            // not of an authorizer
 	if c.g.journal != nil && c.g.journal.Low(c.id) { // nobody acts on a call that cannot be written down
 		c.why = "the node's journal has no room for the call"
-		if c.flags&flagDrawn != 0 {
-			c.sub.refund(c)
-		}
 		return unavailable
 	}
 	c.head = c.appendOwn(c.head[:0], x)

@@ -165,9 +165,6 @@ func (c *call) validate(x *http1.Exchange) kind {
 	}
 	var err error
 	if !c.heavily(len(c.body), func() { err = v.of[name].Validate(c.body) }) {
-		if c.flags&flagDrawn != 0 {
-			c.sub.refund(c)
-		}
 		return unavailable
 	}
 	switch {

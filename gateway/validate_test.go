@@ -98,6 +98,20 @@ func TestValidation(t *testing.T) {
 		}
 	}
 	until(t, "the calls to be metered", func() bool { return r.p.metered(200) == 5 && r.p.metered(400) == 9 })
+	// What is refused costs neither a unit of the quota nor money.
+	r.p.mu.Lock()
+	r.p.money[1001] = 3
+	r.p.mu.Unlock()
+	k := r.keyWith(1, model.PlanConfig{ID: "p", Quota: &model.Quota{Limit: 2, Period: model.Month}}, model.SpendCap)
+	for i, want := range []int{400, 400, 400, 200, 400, 200, 429} {
+		body := good
+		if want == 400 {
+			body = "{}"
+		}
+		if status, _, answer := r.send("POST", "/keyed?q=1", body, "x-api-key", k, "X-Need", "1", "Content-Type", "application/json"); status != want {
+			t.Errorf("call %d: %d %s, want %d", i, status, answer, want)
+		}
+	}
 }
 
 // What could not be compiled is named, and no node serves it.
