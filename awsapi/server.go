@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -114,6 +115,9 @@ func (c *call) read(limit int64) (err error) {
 	c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return failure{http.StatusRequestEntityTooLarge, "RequestTooLargeException", fmt.Sprintf("the body has more than %d bytes", limit)}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return failure{http.StatusRequestTimeout, "RequestTimeoutException", "the body did not arrive in time"}
 	}
 	if err != nil {
 		return badRequest("the body broke off")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -104,13 +103,8 @@ func (p *program) startFaces(ctx context.Context) error {
 			console.ServeHTTP(w, r)
 		}
 	})
-	// Feed requests wait for news, so there is no write timeout here; the feed
-	// bounds its own.
 	base, cancel := context.WithCancel(context.Background())
-	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return base },
-	}
+	server := controlServer(base, mux, bodyPatience)
 	go func() {
 		if err := server.Serve(p.control); !errors.Is(err, http.ErrServerClosed) {
 			p.failed <- fmt.Errorf("the control listener ended: %w", err)
