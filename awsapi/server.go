@@ -41,7 +41,8 @@ type Options struct {
 // Server serves the control API.
 type Server struct {
 	Options
-	routes map[string][]route // by verb and number of segments
+	routes   map[string][]route // by verb and number of segments
+	unproved unproved
 }
 
 // handler does one operation. What it returns is the answer's body, nil for an
@@ -71,7 +72,7 @@ func New(o Options) (*Server, error) {
 	if o.Region == "" {
 		o.Region = "us-east-1"
 	}
-	s := &Server{Options: o, routes: map[string][]route{}}
+	s := &Server{Options: o, routes: map[string][]route{}, unproved: unproved{of: map[uint32]int64{}}}
 	all := handlers{}
 	for _, some := range nouns {
 		for name, do := range some {
