@@ -72,8 +72,11 @@ func (c *call) problem(err error) {
 		p.Status, p.Kind, p.Detail = http.StatusUnauthorized, string(model.Unauthenticated), whyUnsigned(s)
 	} else if f, ok := err.(failure); ok {
 		p.Status, p.Kind, p.Detail = f.status, string(model.Invalid), f.message
-		if f.status == http.StatusRequestEntityTooLarge {
+		switch f.status {
+		case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
 			p.Kind = string(model.Limit)
+		case http.StatusRequestTimeout:
+			p.Kind = string(model.Unavailable)
 		}
 	} else if p.Status == 0 {
 		p.Status, p.Kind = http.StatusInternalServerError, "internal"

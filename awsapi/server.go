@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,8 @@ type Options struct {
 // Server serves the control API.
 type Server struct {
 	Options
-	routes map[string][]route // by verb and number of segments
+	routes   map[string][]route // by verb and number of segments
+	unproved unproved
 }
 
 // handler does one operation. What it returns is the answer's body, nil for an
@@ -70,7 +72,7 @@ func New(o Options) (*Server, error) {
 	if o.Region == "" {
 		o.Region = "us-east-1"
 	}
-	s := &Server{Options: o, routes: map[string][]route{}}
+	s := &Server{Options: o, routes: map[string][]route{}, unproved: unproved{of: map[uint32]int64{}}}
 	all := handlers{}
 	for _, some := range nouns {
 		for name, do := range some {
@@ -114,6 +116,9 @@ func (c *call) read(limit int64) (err error) {
 	c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return failure{http.StatusRequestEntityTooLarge, "RequestTooLargeException", fmt.Sprintf("the body has more than %d bytes", limit)}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return failure{http.StatusRequestTimeout, "RequestTimeoutException", "the body did not arrive in time"}
 	}
 	if err != nil {
 		return badRequest("the body broke off")

@@ -31,8 +31,8 @@ func (p *Plane) keepPruning(ctx context.Context) {
 }
 
 // prune forgets changes that every node but a long-lost one has applied (which is
-// then sent everything), nodes that are gone, and what is over: sessions, links,
-// buckets against guessing, mails, quota windows.
+// then sent everything), nodes that are gone and what was asked of them, and what is
+// over: sessions, links, buckets against guessing, mails, quota windows.
 func (p *Plane) prune(ctx context.Context) error {
 	return p.in(ctx, everyTenant, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		for _, sql := range []string{
@@ -40,6 +40,8 @@ func (p *Plane) prune(ctx context.Context) error {
 				update feed_head set pruned = greatest(pruned, (select max(rev) from gone)) where exists (select 1 from gone)`,
 			`delete from feed_revision where rev < (select pruned from feed_head)`,
 			`delete from node where seen_at < now() - interval '7 days'`,
+			// One row a start of a node; it counts for seconds.
+			`delete from node_demand where at < now() - interval '1 hour'`,
 			`delete from session where expires_at < now()`,
 			`delete from ticket where expires_at < now()`,
 			`delete from attempt where full_at < now()`,

@@ -94,6 +94,23 @@ func drainLive(w *world, r model.LeaseRequest, boot string) (n int64) {
 	}
 }
 
+// What earlier starts of nodes were asked for does not pile up.
+func TestDemandsArePruned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, boot := range []string{"over", "late", "live"} {
+		_, err := w.Limits(w.ctx, control.SharedNode("n1"), model.LimitReport{Boot: boot, Buckets: []model.BucketDemand{{ID: 1, Demand: 1}}})
+		w.must(err)
+	}
+	w.exec(`update node_demand set at = now() - interval '61 minutes' where boot = 'over'`)
+	w.exec(`update node_demand set at = now() - interval '59 minutes' where boot = 'late'`)
+	w.must(w.Prune(w.ctx))
+	var left string
+	if w.all(`select string_agg(boot, ' ' order by boot) from node_demand`, &left); left != "late live" {
+		t.Errorf("left are %q", left)
+	}
+}
+
 // Hard throttles need counters; what a plan says of several nodes reaches them.
 func TestPlanExactness(t *testing.T) {
 	t.Parallel()

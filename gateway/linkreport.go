@@ -27,7 +27,7 @@ const (
 	faultBroken
 )
 
-// faults are told to the tenant whose link it is, who may not learn of the node's network
+// faults are told to the tenant whose link or address it is, who may not learn of the node's network
 // more than that: errors of the system name resolvers and routers.
 var faults = [...]string{
 	faultForbidden: "it is in a network that the operator has not opened to upstreams",
@@ -58,6 +58,9 @@ func dialFault(err error) fault {
 	}
 	return faultNoConn
 }
+
+// WhyNoConn is why no connection was made, for the tenant who chose the address.
+func WhyNoConn(err error) string { return faults[dialFault(err)] }
 
 // callFault is why a call came to nothing.
 func callFault(f http1.Failure) fault {

@@ -255,6 +255,8 @@ func errorTitle(status int) string {
 		return "Not allowed"
 	case http.StatusTooManyRequests:
 		return "Too much at once"
+	case http.StatusRequestTimeout:
+		return "Too slow"
 	case http.StatusConflict:
 		return "That does not fit"
 	case http.StatusUnprocessableEntity:

@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stripe/stripe-go/v79/webhook"
 
 	"tollgate/billing"
+	"tollgate/billing/stripe"
 	"tollgate/cmd/fakestripe/fake"
 	"tollgate/model"
 )
@@ -180,6 +184,11 @@ func TestWebhooks(t *testing.T) {
 	}
 	if got := send("/webhooks/stripe", bytes.Repeat([]byte(" "), 600<<10), platform, now); got != 413 {
 		t.Errorf("600 KB: %d", got)
+	}
+	late := httptest.NewRecorder()
+	r.Webhooks().ServeHTTP(late, httptest.NewRequest("POST", stripe.PlatformPath, iotest.ErrReader(os.ErrDeadlineExceeded)))
+	if late.Code != 408 {
+		t.Errorf("an event that stalls: %d", late.Code)
 	}
 	if n := one[int](r, `select count(*) from webhook_event`); n != before {
 		t.Errorf("%d of them were kept", n-before)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -93,6 +94,10 @@ func (r *Rail) take(w http.ResponseWriter, req *http.Request, connect bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxEvent))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		http.Error(w, "an event has at most 512 KB", http.StatusRequestEntityTooLarge)
+		return
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		http.Error(w, "the event did not arrive in time", http.StatusRequestTimeout)
 		return
 	}
 	if err != nil {

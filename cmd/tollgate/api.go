@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tollgate/control"
+	"tollgate/gateway"
 	"tollgate/model"
 )
 
@@ -101,7 +103,7 @@ func readFile(name string, limit int64) ([]byte, error) {
 func readBounded(r io.Reader, name string, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
-		return nil, model.Errorf(model.Unavailable, "%s cannot be read: %v", name, err)
+		return nil, model.Errorf(model.Unavailable, "%s cannot be read: %v", name, withoutAddress(err))
 	}
 	if int64(len(b)) > limit {
 		return nil, model.Errorf(model.Limit, "%s is larger than the %d MB that are allowed", name, limit>>20)
@@ -128,7 +130,9 @@ func download(ctx context.Context, rt http.RoundTripper, url string) ([]byte, er
 	}}
 	res, err := client.Do(req)
 	if err != nil {
-		if inner := errors.Unwrap(err); inner != nil {
+		if rt != nil {
+			err = withoutAddress(err)
+		} else if inner := errors.Unwrap(err); inner != nil {
 			err = inner
 		}
 		return nil, model.Errorf(model.Unavailable, "%s cannot be fetched: %v", url, err)
@@ -138,6 +142,21 @@ func download(ctx context.Context, rt http.RoundTripper, url string) ([]byte, er
 		return nil, model.Errorf(model.Unavailable, "%s cannot be fetched: it answered %s", url, res.Status)
 	}
 	return readBounded(res.Body, url, model.MaxDefinitionBytes)
+}
+
+// withoutAddress is why an outgoing request failed, for a visitor: errors of the system
+// name resolvers, routers, and the addresses that names have in the operator's network.
+func withoutAddress(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		if op.Op == "dial" {
+			return errors.New(gateway.WhyNoConn(op))
+		}
+		return op.Err
+	}
+	return err
 }
 
 func apiListCommand() *cobra.Command {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -45,7 +44,14 @@ func (p *program) startFaces(ctx context.Context) error {
 	p.onStop(func(context.Context) error { portals.Stop(); return nil })
 	outward := &http.Transport{DialContext: gateway.Dialer(p.cfg.allow).DialContext, MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 16, IdleConnTimeout: time.Minute}
 	p.onStop(func(context.Context) error { outward.CloseIdleConnections(); return nil })
-	asIs := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	caller := &http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	call := func(r *http.Request) (*http.Response, error) {
+		res, err := caller.Do(r)
+		if err != nil && r.Context().Err() == nil {
+			p.log.Warn("a call from the console had no answer", "gateway", r.URL.Host, "error", errors.Unwrap(err)) // without the query
+		}
+		return res, withoutAddress(err)
+	}
 	trials := gateway.NewTrials(p.cfg.allow, p.cfg.endpoints, p.cfg.pools, p.log)
 	p.onStop(trials.Close)
 	try := func(ctx context.Context, c model.TrialCall) (a model.TrialAnswer, err error) {
@@ -66,7 +72,7 @@ func (p *program) startFaces(ctx context.Context) error {
 	console, err := web.New(web.Options{
 		Plane: p.plane, Usage: p.intake, Billing: p.billing, Console: p.cfg.console, Gateway: p.cfg.gateway, PortalURL: portals.URL,
 		Fetch: func(ctx context.Context, url string) ([]byte, error) { return download(ctx, outward, url) },
-		Call:  (&http.Client{Transport: outward, Timeout: 35 * time.Second, CheckRedirect: asIs}).Do, GatewayAddr: gatewayAddr, Try: try, TryAuthorizer: tryAuthorizer,
+		Call:  call, GatewayAddr: gatewayAddr, Try: try, TryAuthorizer: tryAuthorizer,
 		Local: p.cfg.localConsole(), BehindProxy: p.cfg.BehindProxy, RunsGateways: p.shape.gateway, Stripe: p.stripe, Log: p.log,
 	})
 	if err != nil {
@@ -104,13 +110,8 @@ func (p *program) startFaces(ctx context.Context) error {
 			console.ServeHTTP(w, r)
 		}
 	})
-	// Feed requests wait for news, so there is no write timeout here; the feed
-	// bounds its own.
 	base, cancel := context.WithCancel(context.Background())
-	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return base },
-	}
+	server := controlServer(base, mux, bodyPatience)
 	go func() {
 		if err := server.Serve(p.control); !errors.Is(err, http.ErrServerClosed) {
 			p.failed <- fmt.Errorf("the control listener ended: %w", err)

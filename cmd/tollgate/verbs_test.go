@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"tollgate/billing/intake"
 	"tollgate/control"
 	"tollgate/control/changes"
+	"tollgate/gateway"
 	"tollgate/model"
 )
 
@@ -290,6 +293,47 @@ func TestDownload(t *testing.T) {
 	}
 	if b, err := readSource(t.Context(), strings.NewReader("typed"), "-"); err != nil || string(b) != "typed" {
 		t.Errorf("standard input: %q, %v", b, err)
+	}
+}
+
+// A visitor who has a document fetched learns nothing of the network that the console
+// is in; whoever sits at the machine sees what went wrong.
+func TestDownloadHidesAddresses(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = w.Write([]byte("openapi"))
+		w.(http.Flusher).Flush()
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_ = c.(*net.TCPConn).SetLinger(0) // the client's read is reset
+		_ = c.Close()
+	}))
+	defer s.Close()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	shut := taken.Addr().(*net.TCPAddr).Port
+	must(t, taken.Close())
+	port := s.Listener.Addr().(*net.TCPAddr).Port
+	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	for _, c := range []struct {
+		allow []netip.Prefix
+		port  int
+		says  string
+	}{
+		{nil, port, "cannot be fetched: it is in a network that the operator has not opened"},
+		{local, shut, "cannot be fetched: the connection is refused"},
+		{local, port, "read: connection reset"},
+	} {
+		rt := &http.Transport{DialContext: gateway.Dialer(c.allow).DialContext}
+		_, err := download(t.Context(), rt, fmt.Sprintf("http://localhost:%d/x", c.port))
+		if model.KindOf(err) != model.Unavailable || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "127.0.0.1") || strings.Contains(err.Error(), "::1") {
+			t.Errorf("%v instead of %q", err, c.says)
+		}
+	}
+	if _, err := download(t.Context(), nil, fmt.Sprintf("http://localhost:%d/x", shut)); err == nil || !strings.Contains(err.Error(), "dial tcp") {
+		t.Errorf("at the machine: %v", err)
 	}
 }
 

@@ -5,10 +5,12 @@ package serve
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -97,6 +99,9 @@ func Bytes(w http.ResponseWriter, r *http.Request, status int, b []byte) {
 // Status is the HTTP status of an error by its kind; errors without a kind are
 // ours.
 func Status(err error) int {
+	if errors.Is(err, errLate) {
+		return http.StatusRequestTimeout
+	}
 	switch model.KindOf(err) {
 	case model.Invalid:
 		return http.StatusUnprocessableEntity
@@ -131,6 +136,9 @@ func Shown(log *slog.Logger, r *http.Request, err error) (status int, message st
 	return status, "Something went wrong on our side. It is in the log as " + id + "; try again, and tell the operator this id if it stays."
 }
 
+// errLate refuses a form that the server's read deadline cut off.
+var errLate = model.Errorf(model.Unavailable, "the form did not arrive in time; send it again")
+
 // MaxForm bounds a form without a file, in bytes.
 const MaxForm = 1 << 20
 
@@ -149,6 +157,9 @@ func Form(w http.ResponseWriter, r *http.Request, max int64) error {
 	if err != nil {
 		if _, big := err.(*http.MaxBytesError); big {
 			return model.Errorf(model.Limit, "the form is larger than %d bytes; send less", max)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return errLate
 		}
 		return model.Errorf(model.Invalid, "the form could not be read: %v", err)
 	}

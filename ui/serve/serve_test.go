@@ -1,8 +1,13 @@
 package serve_test
 
 import (
+	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"tollgate/ui/serve"
 )
@@ -60,6 +65,32 @@ func TestBrowserName(t *testing.T) {
 	} {
 		if got := serve.BrowserName(agent); got != want {
 			t.Errorf("%q: %q, want %q", agent, got, want)
+		}
+	}
+}
+
+// A form that stalls is told so, whatever its type.
+func TestLateForm(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := serve.Form(w, r, 0); err != nil {
+			http.Error(w, err.Error(), serve.Status(err))
+		}
+	}))
+	s.Config.ReadTimeout = 50 * time.Millisecond
+	s.Start()
+	defer s.Close()
+	for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=b"} {
+		c, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: "+kind+"\r\nContent-Length: 100\r\n\r\n--b")
+		b, err := io.ReadAll(c) // which ends as the connection does
+		if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 408 ") || !strings.Contains(string(b), "did not arrive in time") {
+			t.Errorf("%s: %q, %v", kind, b, err)
 		}
 	}
 }
