@@ -71,7 +71,7 @@ type stageCache struct {
 
 // caching is how a method is cached on a stage; nil: it is not.
 func (r *registry) caching(t *tenant, cfg *model.StageConfig, m *method, canary bool) *caching {
-	if cfg.Cache == nil {
+	if cfg.Cache == nil || m.streams { // what streams is never whole
 		return nil
 	}
 	s, own := cfg.Cache.CacheOf(m.throttleKey)

@@ -242,6 +242,46 @@ func TestCacheOfCanary(t *testing.T) {
 	}
 }
 
+// What streams is as it is without a cache: each call is the integration's to answer, and
+// a piece is there before the next is made.
+func TestCacheLeavesStreams(t *testing.T) {
+	f := newFunctions(t)
+	next := make(chan struct{}, 1)
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "one,")
+		_ = http.NewResponseController(w).Flush()
+		<-next
+		_, _ = io.WriteString(w, "two")
+	}))
+	t.Cleanup(up.Close)
+	t.Cleanup(func() { close(next) })
+	r := lambdaRig(t, f)
+	st := r.defined(nil, nil, map[string]string{"GET /function": streamProxy("stream"), "GET /http": `{"type": "HTTP_PROXY", "httpMethod": "GET", "responseTransferMode": "STREAM", "uri": "` + up.URL + `"}`})
+	st.Cache = &model.CacheConfig{Bytes: 1 << 30, Methods: map[string]model.CacheSetting{model.EveryMethod: {Enabled: true, TTLSeconds: 300}}}
+	r.serve(st)
+	for range 2 {
+		if resp, body := r.ask("GET", "/function"); resp.StatusCode != 207 || body != "one,two" {
+			t.Errorf("%d %q", resp.StatusCode, body)
+		}
+		res, err := r.httpc.Get(r.base + "/_aws/execute-api/abc/prod/http")
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := make([]byte, 4)
+		if _, err := io.ReadFull(res.Body, one); err != nil || string(one) != "one," {
+			t.Fatalf("%q, %v", one, err)
+		}
+		next <- struct{}{}
+		if rest, err := io.ReadAll(res.Body); err != nil || string(rest) != "two" {
+			t.Errorf("%q, %v", rest, err)
+		}
+		_ = res.Body.Close()
+	}
+	if n, hits, misses := f.asked("stream"), r.g.metrics.cacheHits.Load(), r.g.metrics.cacheMisses.Load(); n != 2 || hits != 0 || misses != 0 {
+		t.Errorf("the function was asked %d times; %d hits, %d misses", n, hits, misses)
+	}
+}
+
 func BenchmarkCached(b *testing.B) {
 	u := newCounting(b, nil)
 	r := newRig(b)
