@@ -217,6 +217,9 @@ func (c *call) hit(x *http1.Exchange, k *caching, key cache.Key, e *cache.Entry)
 		head = withoutCORS(head)
 	}
 	c.head = append(c.head, head...)
+	if c.run.m.traced && !hasLine(head)(traceHeader) {
+		c.head = appendLine(c.head, traceHeader, c.traceID(x))
+	}
 	body = c.packed(x, body, hasLine(head))
 	_ = x.Reply(e.Status, c.head, body)
 	return true

@@ -242,6 +242,37 @@ func TestCacheOfCanary(t *testing.T) {
 	}
 }
 
+// A kept answer of a function, a service or an endpoint names the trace of the call that
+// got it, unless its author has mapped the header.
+func TestCacheNamesTrace(t *testing.T) {
+	f := newFunctions(t)
+	u := newCounting(t, nil)
+	r := lambdaRig(t, f)
+	answer := `"integrationResponses": {"200": {"statusCode": "200"`
+	function := strings.Replace(lambdaProxy("echo", `, `, answer, `}}`), "AWS_PROXY", "AWS", 1)
+	endpoint := `{"type": "HTTP", "httpMethod": "GET", "uri": "` + u.s.URL + `", ` + answer
+	st := r.defined(nil, nil, map[string]string{
+		"GET /proxy": lambdaProxy("raw"), "GET /function": function, "GET /http": endpoint + `}}}`,
+		"GET /mapped": endpoint + `, "responseParameters": {"method.response.header.X-Amzn-Trace-Id": "'mine'"}}}}`,
+		"GET /plain":  `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + u.s.URL + `"}`,
+	})
+	st.Cache = &model.CacheConfig{Bytes: 1 << 30, Methods: map[string]model.CacheSetting{model.EveryMethod: {Enabled: true, TTLSeconds: 300}}}
+	r.serve(st)
+	const first, second = "Root=1-5759e988-000000000000000000000001", "Root=1-5759e988-000000000000000000000002"
+	for path, want := range map[string][2]string{"/proxy": {first, second}, "/function": {first, second}, "/http": {first, second}, "/mapped": {"mine", "mine"}, "/plain": {"", ""}} {
+		hits := r.g.metrics.cacheHits.Load()
+		for i, sent := range []string{first, second} {
+			status, h, body := r.send("GET", path, "{}", "X-Amzn-Trace-Id", sent)
+			if got := strings.Join(h["X-Amzn-Trace-Id"], "|"); status != 200 || got != want[i] {
+				t.Errorf("%s: %d, trace %q, not %q: %s", path, status, got, want[i], body)
+			}
+		}
+		if n := r.g.metrics.cacheHits.Load() - hits; n != 1 {
+			t.Errorf("%s: %d hits", path, n)
+		}
+	}
+}
+
 // What streams is as it is without a cache: each call is the integration's to answer, and
 // a piece is there before the next is made.
 func TestCacheLeavesStreams(t *testing.T) {

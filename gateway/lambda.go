@@ -161,7 +161,6 @@ func (c *call) functionAnswer(x *http1.Exchange, out *reply) kind {
 	}
 	out.status = r.Status
 	r.Sent(func(name, value string) { out.header = append(out.header, mapping.Pair{Name: name, Value: value}) })
-	out.header = append(out.header, mapping.Pair{Name: "X-Amzn-Trace-Id", Value: c.traceID(x)})
 	return proceed
 }
 
