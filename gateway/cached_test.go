@@ -273,6 +273,38 @@ func TestCacheNamesTrace(t *testing.T) {
 	}
 }
 
+// A function's answers are told apart by the key parameters, whatever they are parts of.
+func TestCacheKeyOfFunction(t *testing.T) {
+	f := newFunctions(t)
+	r := lambdaRig(t, f)
+	st := r.defined(nil, nil, map[string]string{"GET /{id}/x": lambdaProxy("raw",
+		`, "requestParameters": {"integration.request.header.X-Sent": "method.request.header.X-Mapped"}, "cacheKeyParameters": ["method.request.querystring.q", "method.request.header.X-Who", "method.request.path.id", "integration.request.header.X-Sent"]`)})
+	st.Cache = &model.CacheConfig{Bytes: 1 << 30, Methods: map[string]model.CacheSetting{model.EveryMethod: {Enabled: true, TTLSeconds: 300}}}
+	r.serve(st)
+	n := 0
+	for _, c := range []struct {
+		path   string
+		header []string
+		asks   bool
+	}{
+		{"/1/x", nil, true}, {"/1/x", nil, false}, {"/1/x?other=1", []string{"X-Other", "1"}, false},
+		{"/2/x", nil, true}, {"/1/x?q=1", nil, true}, {"/1/x?q=2", nil, true}, {"/1/x?q=1", nil, false},
+		{"/1/x", []string{"X-Who", "me"}, true}, {"/1/x", []string{"X-Who", "you"}, true}, {"/1/x", []string{"X-Who", "me"}, false},
+		{"/1/x", []string{"X-Mapped", "a"}, true}, {"/1/x", []string{"X-Mapped", "b"}, true}, {"/1/x", []string{"X-Mapped", "a"}, false}, {"/1/x", nil, false},
+	} {
+		body := fmt.Sprintf(`{"body": "%s %v"}`, c.path, c.header)
+		if status, _, got := r.send("GET", c.path, body, c.header...); status != 200 {
+			t.Errorf("%s %v: %d %s", c.path, c.header, status, got)
+		}
+		if c.asks {
+			n++
+		}
+		if asked := f.asked("raw"); asked != int64(n) {
+			t.Fatalf("%s %v: the function was asked %d times, not %d", c.path, c.header, asked, n)
+		}
+	}
+}
+
 // What streams is as it is without a cache: each call is the integration's to answer, and
 // a piece is there before the next is made.
 func TestCacheLeavesStreams(t *testing.T) {
