@@ -433,6 +433,7 @@ func (c *call) eventContext(x *http1.Exchange, e *lambda.Context) {
 	id := string(c.id.AppendText(nil))
 	utc := c.now.UTC()
 	e.AccountID, e.APIID, e.DeploymentID, e.Stage, e.RequestID = c.tenant.account, v.prog.api, v.prog.id, c.stage.cfg.Stage, id
+	e.ExtendedRequestID = string(c.appendExtendedID(nil))
 	e.OperationName = c.run.m.operation
 	e.Protocol = "HTTP/1.1"
 	if x.H2 {

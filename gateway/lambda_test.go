@@ -286,7 +286,7 @@ func TestLambdaProxy(t *testing.T) {
 		}
 	}
 	c := e.RequestContext
-	if c["accountId"] != "123456789012" || c["apiId"] != "abc" || c["stage"] != "prod" || c["path"] != "/prod/pets/a%20b/c/" || c["resourcePath"] != "/pets/{proxy+}" || c["requestId"] != h.Get("X-Amzn-RequestId") || c["deploymentId"] != "d1" || c["authorizer"] != nil {
+	if c["accountId"] != "123456789012" || c["apiId"] != "abc" || c["stage"] != "prod" || c["path"] != "/prod/pets/a%20b/c/" || c["resourcePath"] != "/pets/{proxy+}" || c["requestId"] != h.Get("X-Amzn-RequestId") || len(h.Get("x-amz-apigw-id")) != 16 || c["extendedRequestId"] != h.Get("x-amz-apigw-id") || c["deploymentId"] != "d1" || c["authorizer"] != nil {
 		t.Errorf("%v", c)
 	}
 	for _, c := range []struct {
