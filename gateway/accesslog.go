@@ -208,7 +208,7 @@ func (l *logLine) basePath() string {
 // are.
 var logVariables = map[string]func(l *logLine) string{
 	"requestId":         func(l *logLine) string { return l.c.id.String() },
-	"extendedRequestId": func(l *logLine) string { return l.c.id.String() },
+	"extendedRequestId": func(l *logLine) string { return string(l.c.appendExtendedID(nil)) },
 	"status":            func(l *logLine) string { return strconv.Itoa(l.status) },
 	"responseLength":    func(l *logLine) string { return strconv.FormatInt(max(0, l.out-int64(l.c.headLen)), 10) },
 	"responseLatency":   func(l *logLine) string { return millis(l.end - l.x.Begun) },

@@ -247,7 +247,8 @@ func (c *call) appendID(dst []byte) []byte {
 	return append(dst, '\r', '\n')
 }
 
-// appendExtendedID is $context.extendedRequestId: the call's id in the short form.
+// appendExtendedID is $context.extendedRequestId, wherever it is told: the call's id in the
+// short form.
 func (c *call) appendExtendedID(dst []byte) []byte {
 	return base64.StdEncoding.AppendEncode(dst, c.id[5:16])
 }

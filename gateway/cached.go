@@ -71,7 +71,7 @@ type stageCache struct {
 
 // caching is how a method is cached on a stage; nil: it is not.
 func (r *registry) caching(t *tenant, cfg *model.StageConfig, m *method, canary bool) *caching {
-	if cfg.Cache == nil {
+	if cfg.Cache == nil || m.streams { // what streams is never whole
 		return nil
 	}
 	s, own := cfg.Cache.CacheOf(m.throttleKey)
@@ -216,6 +216,9 @@ func (c *call) hit(x *http1.Exchange, k *caching, key cache.Key, e *cache.Entry)
 		head = withoutCORS(head)
 	}
 	c.head = append(c.head, head...)
+	if c.run.m.traced && !hasLine(head)(traceHeader) {
+		c.head = appendLine(c.head, traceHeader, c.traceID(x))
+	}
 	body = c.packed(x, body, hasLine(head))
 	_ = x.Reply(e.Status, c.head, body)
 	return true

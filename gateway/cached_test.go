@@ -242,6 +242,109 @@ func TestCacheOfCanary(t *testing.T) {
 	}
 }
 
+// A kept answer of a function, a service or an endpoint names the trace of the call that
+// got it, unless its author has mapped the header.
+func TestCacheNamesTrace(t *testing.T) {
+	f := newFunctions(t)
+	u := newCounting(t, nil)
+	r := lambdaRig(t, f)
+	answer := `"integrationResponses": {"200": {"statusCode": "200"`
+	function := strings.Replace(lambdaProxy("echo", `, `, answer, `}}`), "AWS_PROXY", "AWS", 1)
+	endpoint := `{"type": "HTTP", "httpMethod": "GET", "uri": "` + u.s.URL + `", ` + answer
+	st := r.defined(nil, nil, map[string]string{
+		"GET /proxy": lambdaProxy("raw"), "GET /function": function, "GET /http": endpoint + `}}}`,
+		"GET /mapped": endpoint + `, "responseParameters": {"method.response.header.X-Amzn-Trace-Id": "'mine'"}}}}`,
+		"GET /plain":  `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + u.s.URL + `"}`,
+	})
+	st.Cache = &model.CacheConfig{Bytes: 1 << 30, Methods: map[string]model.CacheSetting{model.EveryMethod: {Enabled: true, TTLSeconds: 300}}}
+	r.serve(st)
+	const first, second = "Root=1-5759e988-000000000000000000000001", "Root=1-5759e988-000000000000000000000002"
+	for path, want := range map[string][2]string{"/proxy": {first, second}, "/function": {first, second}, "/http": {first, second}, "/mapped": {"mine", "mine"}, "/plain": {"", ""}} {
+		hits := r.g.metrics.cacheHits.Load()
+		for i, sent := range []string{first, second} {
+			status, h, body := r.send("GET", path, "{}", "X-Amzn-Trace-Id", sent)
+			if got := strings.Join(h["X-Amzn-Trace-Id"], "|"); status != 200 || got != want[i] {
+				t.Errorf("%s: %d, trace %q, not %q: %s", path, status, got, want[i], body)
+			}
+		}
+		if n := r.g.metrics.cacheHits.Load() - hits; n != 1 {
+			t.Errorf("%s: %d hits", path, n)
+		}
+	}
+}
+
+// A function's answers are told apart by the key parameters, whatever they are parts of.
+func TestCacheKeyOfFunction(t *testing.T) {
+	f := newFunctions(t)
+	r := lambdaRig(t, f)
+	st := r.defined(nil, nil, map[string]string{"GET /{id}/x": lambdaProxy("raw",
+		`, "requestParameters": {"integration.request.header.X-Sent": "method.request.header.X-Mapped"}, "cacheKeyParameters": ["method.request.querystring.q", "method.request.header.X-Who", "method.request.path.id", "integration.request.header.X-Sent"]`)})
+	st.Cache = &model.CacheConfig{Bytes: 1 << 30, Methods: map[string]model.CacheSetting{model.EveryMethod: {Enabled: true, TTLSeconds: 300}}}
+	r.serve(st)
+	n := 0
+	for _, c := range []struct {
+		path   string
+		header []string
+		asks   bool
+	}{
+		{"/1/x", nil, true}, {"/1/x", nil, false}, {"/1/x?other=1", []string{"X-Other", "1"}, false},
+		{"/2/x", nil, true}, {"/1/x?q=1", nil, true}, {"/1/x?q=2", nil, true}, {"/1/x?q=1", nil, false},
+		{"/1/x", []string{"X-Who", "me"}, true}, {"/1/x", []string{"X-Who", "you"}, true}, {"/1/x", []string{"X-Who", "me"}, false},
+		{"/1/x", []string{"X-Mapped", "a"}, true}, {"/1/x", []string{"X-Mapped", "b"}, true}, {"/1/x", []string{"X-Mapped", "a"}, false}, {"/1/x", nil, false},
+	} {
+		body := fmt.Sprintf(`{"body": "%s %v"}`, c.path, c.header)
+		if status, _, got := r.send("GET", c.path, body, c.header...); status != 200 {
+			t.Errorf("%s %v: %d %s", c.path, c.header, status, got)
+		}
+		if c.asks {
+			n++
+		}
+		if asked := f.asked("raw"); asked != int64(n) {
+			t.Fatalf("%s %v: the function was asked %d times, not %d", c.path, c.header, asked, n)
+		}
+	}
+}
+
+// What streams is as it is without a cache: each call is the integration's to answer, and
+// a piece is there before the next is made.
+func TestCacheLeavesStreams(t *testing.T) {
+	f := newFunctions(t)
+	next := make(chan struct{}, 1)
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "one,")
+		_ = http.NewResponseController(w).Flush()
+		<-next
+		_, _ = io.WriteString(w, "two")
+	}))
+	t.Cleanup(up.Close)
+	t.Cleanup(func() { close(next) })
+	r := lambdaRig(t, f)
+	st := r.defined(nil, nil, map[string]string{"GET /function": streamProxy("stream"), "GET /http": `{"type": "HTTP_PROXY", "httpMethod": "GET", "responseTransferMode": "STREAM", "uri": "` + up.URL + `"}`})
+	st.Cache = &model.CacheConfig{Bytes: 1 << 30, Methods: map[string]model.CacheSetting{model.EveryMethod: {Enabled: true, TTLSeconds: 300}}}
+	r.serve(st)
+	for range 2 {
+		if resp, body := r.ask("GET", "/function"); resp.StatusCode != 207 || body != "one,two" {
+			t.Errorf("%d %q", resp.StatusCode, body)
+		}
+		res, err := r.httpc.Get(r.base + "/_aws/execute-api/abc/prod/http")
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := make([]byte, 4)
+		if _, err := io.ReadFull(res.Body, one); err != nil || string(one) != "one," {
+			t.Fatalf("%q, %v", one, err)
+		}
+		next <- struct{}{}
+		if rest, err := io.ReadAll(res.Body); err != nil || string(rest) != "two" {
+			t.Errorf("%q, %v", rest, err)
+		}
+		_ = res.Body.Close()
+	}
+	if n, hits, misses := f.asked("stream"), r.g.metrics.cacheHits.Load(), r.g.metrics.cacheMisses.Load(); n != 2 || hits != 0 || misses != 0 {
+		t.Errorf("the function was asked %d times; %d hits, %d misses", n, hits, misses)
+	}
+}
+
 func BenchmarkCached(b *testing.B) {
 	u := newCounting(b, nil)
 	r := newRig(b)

@@ -277,8 +277,12 @@ func TestAccessLog(t *testing.T) {
 	defer sink.Close()
 	s.AccessLog = &model.AccessLogSettings{DestinationARN: sink.URL + "/in", Format: "$context.extendedRequestId,$context.customDomain.basePathMatched"}
 	r.tellStage(s)
-	_, id := r.asked("GET", "/a/1", "")
-	until(t, "a line to be posted", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == 1 && got[0] == id+",-" })
+	_, h, _ := r.send("GET", "/a/1", "")
+	until(t, "a line to be posted", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(got) == 1 && got[0] == h.Get("x-amz-apigw-id")+",-"
+	})
 	mu.Lock()
 	refuse = true
 	mu.Unlock()

@@ -57,6 +57,7 @@ type method struct {
 	num         uint32 // in journals
 	keyed       bool   // an API key is required
 	streams     bool   // answers stream, whatever else the API asks for
+	traced      bool   // the caller is told the call's X-Amzn-Trace-Id
 	greedy      bool   // the path ends in {name+}
 	timeout     time.Duration
 	out         upstream
@@ -287,7 +288,8 @@ func onStage(g *model.Integration, path string, vars map[string]string) *model.I
 var noEndpoint = &model.Integration{Type: model.IntegrationMock}
 
 func compileMethod(path, verb string, num uint32, def *model.Method, binary []string, o outward) (method, error) {
-	m := method{num: num, keyed: def.APIKeyRequired, operation: def.OperationName, streams: def.Integration.ResponseTransferMode == "STREAM", throttleKey: model.MethodKey(path, verb),
+	m := method{num: num, keyed: def.APIKeyRequired, operation: def.OperationName, streams: def.Integration.ResponseTransferMode == "STREAM",
+		traced: def.Integration.Type != model.IntegrationHTTPProxy && def.Integration.Type != model.IntegrationMock, throttleKey: model.MethodKey(path, verb),
 		signed: def.AuthorizationType == model.AuthIAM, timeout: time.Duration(def.Integration.Timeout()) * time.Millisecond}
 	if def.Integration.Type == model.IntegrationMock {
 		a, err := model.ParseMock(def.Integration)

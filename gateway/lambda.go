@@ -161,7 +161,6 @@ func (c *call) functionAnswer(x *http1.Exchange, out *reply) kind {
 	}
 	out.status = r.Status
 	r.Sent(func(name, value string) { out.header = append(out.header, mapping.Pair{Name: name, Value: value}) })
-	out.header = append(out.header, mapping.Pair{Name: "X-Amzn-Trace-Id", Value: c.traceID(x)})
 	return proceed
 }
 
@@ -434,6 +433,7 @@ func (c *call) eventContext(x *http1.Exchange, e *lambda.Context) {
 	id := string(c.id.AppendText(nil))
 	utc := c.now.UTC()
 	e.AccountID, e.APIID, e.DeploymentID, e.Stage, e.RequestID = c.tenant.account, v.prog.api, v.prog.id, c.stage.cfg.Stage, id
+	e.ExtendedRequestID = string(c.appendExtendedID(nil))
 	e.OperationName = c.run.m.operation
 	e.Protocol = "HTTP/1.1"
 	if x.H2 {

@@ -242,6 +242,11 @@ func lambdaProxy(name string, more ...string) string {
 	return `{"type": "AWS_PROXY", "httpMethod": "POST", "uri": "` + functionURI(name) + `"` + strings.Join(more, "") + `}`
 }
 
+// streamProxy is lambdaProxy for an answer that streams.
+func streamProxy(name string) string {
+	return strings.NewReplacer("2015-03-31", "2021-11-15", "/invocations", "/response-streaming-invocations").Replace(lambdaProxy(name, `, "responseTransferMode": "STREAM"`))
+}
+
 // A function gets the proxy event, and its answer is the caller's.
 func TestLambdaProxy(t *testing.T) {
 	f := newFunctions(t)
@@ -281,7 +286,7 @@ func TestLambdaProxy(t *testing.T) {
 		}
 	}
 	c := e.RequestContext
-	if c["accountId"] != "123456789012" || c["apiId"] != "abc" || c["stage"] != "prod" || c["path"] != "/prod/pets/a%20b/c/" || c["resourcePath"] != "/pets/{proxy+}" || c["requestId"] != h.Get("X-Amzn-RequestId") || c["deploymentId"] != "d1" || c["authorizer"] != nil {
+	if c["accountId"] != "123456789012" || c["apiId"] != "abc" || c["stage"] != "prod" || c["path"] != "/prod/pets/a%20b/c/" || c["resourcePath"] != "/pets/{proxy+}" || c["requestId"] != h.Get("X-Amzn-RequestId") || len(h.Get("x-amz-apigw-id")) != 16 || c["extendedRequestId"] != h.Get("x-amz-apigw-id") || c["deploymentId"] != "d1" || c["authorizer"] != nil {
 		t.Errorf("%v", c)
 	}
 	for _, c := range []struct {
@@ -383,9 +388,7 @@ func TestLambdaSigned(t *testing.T) {
 func TestLambdaStream(t *testing.T) {
 	f := newFunctions(t)
 	r := lambdaRig(t, f)
-	uri := strings.Replace(strings.Replace(functionURI("stream"), "2015-03-31", "2021-11-15", 1), "/invocations", "/response-streaming-invocations", 1)
-	stream := `{"type": "AWS_PROXY", "httpMethod": "POST", "responseTransferMode": "STREAM", "uri": "` + uri + `"}`
-	r.integrate(nil, map[string]string{"GET /s": stream, "GET /fails": strings.Replace(stream, ":stream/", ":fails/", 1), "GET /plain": strings.Replace(stream, ":stream/", ":echo/", 1)})
+	r.integrate(nil, map[string]string{"GET /s": streamProxy("stream"), "GET /fails": streamProxy("fails"), "GET /plain": streamProxy("echo")})
 	status, h, body := r.send("GET", "/s", "")
 	if status != 207 || body != "one,two" || h.Get("Content-Type") != "text/plain" || h.Get("X-Path") != "/s" || h.Get("Set-Cookie") != "c=1" || h.Get("X-Amzn-Trace-Id") == "" || h.Get("x-amzn-RequestId") == "" {
 		t.Errorf("%d %v %q", status, h, body)

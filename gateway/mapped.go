@@ -57,10 +57,14 @@ func (c *call) proxyWhole(x *http1.Exchange) kind {
 	return c.finish(x, &out, c.proxyAnswer(x, &out))
 }
 
-// finish sends an answer that is whole, unless it came to a failure.
+// finish sends an answer that is whole, unless it came to a failure. The id of the trace is
+// added here: a cache, which has the answer already, keeps none of an earlier call.
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
 	if k == proceed {
 		own := c.cors() != nil
+		if c.run.m.traced && !hasHeader(out.header)(traceHeader) {
+			out.header = append(out.header, mapping.Pair{Name: traceHeader, Value: c.traceID(x)})
+		}
 		if c.trace != nil && c.trace.data() && !c.trace.trial {
 			c.trace.say("Method response body after transformations: %s", short(out.body))
 			c.saysHeaders("Method response", out.header)
@@ -130,10 +134,7 @@ func (c *call) httpAnswer(x *http1.Exchange, out *reply) kind {
 	if k := c.fetch(x, req, answer); k != proceed {
 		return k
 	}
-	if k = c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out); k == proceed {
-		c.tellTrace(x, out)
-	}
-	return k
+	return c.mapAnswer(in, strconv.Itoa(answer.Status), answer, out)
 }
 
 // mapRequest makes the integration's request of the call.

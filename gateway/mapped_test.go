@@ -23,6 +23,12 @@ func (r *rig) integrate(vars map[string]string, integrations map[string]string) 
 // define is integrate for a definition that edit, if there is one, has changed.
 func (r *rig) define(edit func(*model.Definition), vars map[string]string, integrations map[string]string) {
 	r.t.Helper()
+	r.serve(r.defined(edit, vars, integrations))
+}
+
+// defined is define without the stage being served.
+func (r *rig) defined(edit func(*model.Definition), vars map[string]string, integrations map[string]string) model.StageConfig {
+	r.t.Helper()
 	methods := make([]string, 0, len(integrations))
 	for m := range integrations {
 		methods = append(methods, m)
@@ -47,7 +53,7 @@ func (r *rig) define(edit func(*model.Definition), vars map[string]string, integ
 		edit(d)
 	}
 	r.p.mu.Unlock()
-	r.p.tell(r.t, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012"}}, Stages: []model.StageConfig{st}})
+	return st
 }
 
 func (r *rig) send(verb, path, body string, header ...string) (int, http.Header, string) {

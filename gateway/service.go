@@ -112,11 +112,7 @@ func (c *call) serviceAnswer(x *http1.Exchange, out *reply) kind {
 			selector = functionError(answer)
 		}
 	}
-	if k := c.mapAnswer(in, selector, answer, out); k != proceed {
-		return k
-	}
-	c.tellTrace(x, out)
-	return proceed
+	return c.mapAnswer(in, selector, answer, out)
 }
 
 // functionError is what selection patterns are tried on where a Lambda function has
@@ -132,14 +128,6 @@ func functionError(a *mapping.Answer) string {
 		return a.Body // it failed without saying how
 	}
 	return ""
-}
-
-// tellTrace lets the caller know the id that the service was told, if the mapping has
-// not. It is of this call: no cache keeps it.
-func (c *call) tellTrace(x *http1.Exchange, out *reply) {
-	if !slices.ContainsFunc(out.header, func(h mapping.Pair) bool { return strings.EqualFold(h.Name, "X-Amzn-Trace-Id") }) {
-		c.head = append(append(append(c.head, "X-Amzn-Trace-Id: "...), c.traceID(x)...), '\r', '\n')
-	}
 }
 
 // askService asks the method's service, signed with the integration's credentials.

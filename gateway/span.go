@@ -161,6 +161,8 @@ func (c *call) appendParent(dst []byte) []byte {
 // traceLine bounds what appendTrace appends, but for what a caller added to its header.
 const traceLine = 192
 
+const traceHeader = "X-Amzn-Trace-Id"
+
 // traceID is the call's X-Amzn-Trace-Id: the client's, one of its own, or its place in
 // the trace.
 func (c *call) traceID(x *http1.Exchange) string { return string(c.appendTraceID(nil, x, false)) }

@@ -394,9 +394,6 @@ func (m *Method) Undeployable(path string) []string {
 		if g.ConnectionType != "" && g.ConnectionType != "INTERNET" {
 			no("connection type %s is not served yet", g.ConnectionType)
 		}
-		if len(g.CacheKeyParameters) > 0 {
-			no("cache key parameters are not served yet")
-		}
 		return out
 	}
 	if g.Mapped() {

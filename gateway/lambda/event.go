@@ -31,7 +31,7 @@ type Context struct {
 	AccountID, APIID, DeploymentID, Stage string
 	ResourceID, OperationName             string
 	Domain                                []byte // the host, without its port
-	RequestID                             string
+	RequestID, ExtendedRequestID          string
 	Path                                  []byte // as it came, with the stage or the base path
 	Protocol                              string
 	Time                                  string // 02/Jan/2006:15:04:05 +0000
@@ -295,7 +295,7 @@ func (x *Context) append(dst []byte, c *Call) []byte {
 		}
 	}
 	dst = appendString(append(dst, `,"domainPrefix":`...), prefix)
-	text(`,"extendedRequestId`, x.RequestID)
+	text(`,"extendedRequestId`, x.ExtendedRequestID)
 	dst = appendString(append(dst, `,"httpMethod":`...), c.Method)
 	dst = x.appendIdentity(append(dst, `,"identity":`...), c)
 	if x.Canary != nil {

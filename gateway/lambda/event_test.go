@@ -23,12 +23,12 @@ func sample() *Call {
 		Resource: "/pets/{proxy+}", Path: []byte("/pets/a%20b"), Method: []byte("POST"), Query: []byte("q=x&q=y%2Bz&e&n=a+b;m=1&bad=%zz"),
 		Header:         fields("Host", "abc.execute-api.eu-west-1.example.com", "User-Agent", "test/1", "X-Two", "one", "x-two", "two", "tEsT", "\"\x01\xff"),
 		PathParameters: fields("proxy", "a b"), StageVariables: map[string]string{"b": "2", "a": "1"}, Body: []byte("{\"n\": 1}\n"),
-		Context: Context{AccountID: "123456789012", APIID: "abc", DeploymentID: "d1", Stage: "prod", ResourceID: "r1", Domain: []byte("abc.execute-api.eu-west-1.example.com"), RequestID: "id-1",
+		Context: Context{AccountID: "123456789012", APIID: "abc", DeploymentID: "d1", Stage: "prod", ResourceID: "r1", Domain: []byte("abc.execute-api.eu-west-1.example.com"), RequestID: "id-1", ExtendedRequestID: "short-1",
 			Path: []byte("/prod/pets/a%20b"), Protocol: "HTTP/1.1", Time: "01/Jan/2026:00:00:00 +0000", TimeEpoch: 1767225600000, SourceIP: "203.0.113.9"},
 	}
 }
 
-const wantContext = `{"accountId": "123456789012", "apiId": "abc", "deploymentId": "d1", "domainName": "abc.execute-api.eu-west-1.example.com", "domainPrefix": "abc", "extendedRequestId": "id-1",
+const wantContext = `{"accountId": "123456789012", "apiId": "abc", "deploymentId": "d1", "domainName": "abc.execute-api.eu-west-1.example.com", "domainPrefix": "abc", "extendedRequestId": "short-1",
 	"httpMethod": "POST", "identity": {"accessKey": null, "accountId": null, "caller": null, "cognitoAuthenticationProvider": null, "cognitoAuthenticationType": null, "cognitoIdentityId": null,
 	"cognitoIdentityPoolId": null, "principalOrgId": null, "sourceIp": "203.0.113.9", "user": null, "userAgent": "test/1", "userArn": null},
 	"path": "/prod/pets/a%20b", "protocol": "HTTP/1.1", "requestId": "id-1", "requestTime": "01/Jan/2026:00:00:00 +0000", "requestTimeEpoch": 1767225600000, "resourceId": "r1", "resourcePath": "/pets/{proxy+}", "stage": "prod"}`
