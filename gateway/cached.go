@@ -117,7 +117,7 @@ func (k *caching) keeps(x *http1.Exchange) bool {
 // for those who come after.
 func (c *call) cached(x *http1.Exchange, k *caching) kind {
 	key := c.cacheKey(x)
-	fresh := bytes.Contains(header(x, "Cache-Control"), []byte("max-age=0"))
+	fresh := asksFresh(header(x, "Cache-Control"))
 	if fresh && k.setting.Guarded && (c.caller == nil || c.caller.invalidates == nil || !c.caller.invalidates()) {
 		switch fresh = false; k.setting.Strategy {
 		case "FAIL_WITH_403":
@@ -198,6 +198,18 @@ func (c *call) asked(x *http1.Exchange, k *caching, key cache.Key, out *reply) (
 		k.store.Seal(key, e)
 	}
 	return e, f
+}
+
+// asksFresh says that a Cache-Control header has max-age=0.
+func asksFresh(v []byte) bool {
+	for len(v) > 0 {
+		var d []byte
+		d, v, _ = bytes.Cut(v, []byte(","))
+		if name, age, ok := bytes.Cut(bytes.TrimSpace(d), []byte("=")); ok && http1.EqualFold(bytes.TrimSpace(name), "max-age") && string(bytes.Trim(age, " \t\"")) == "0" {
+			return true
+		}
+	}
+	return false
 }
 
 // hit answers with an entry; false: it cannot be read.

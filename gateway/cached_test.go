@@ -355,3 +355,12 @@ func BenchmarkCached(b *testing.B) {
 		r.ask("GET", "/a?kind=dog")
 	}
 }
+
+func TestAsksFresh(t *testing.T) {
+	for v, want := range map[string]bool{"max-age=0": true, "Max-Age=0": true, "no-cache, max-age = 0": true, `max-age="0"`: true, "max-age=05": false, "max-age=60": false,
+		"s-max-age=0": false, "": false, ",": false, "max-age": false, "no-store,max-age=0,x": true} {
+		if got := asksFresh([]byte(v)); got != want {
+			t.Errorf("%q: %v", v, got)
+		}
+	}
+}
