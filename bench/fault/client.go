@@ -29,13 +29,14 @@ type load struct {
 	hard     [][]byte // of the key whose throttle is hard
 	purses   []*purse
 
-	served    atomic.Int64 // answers with status 200
-	limited   atomic.Int64 // of them for the key whose quota ends
-	refused   atomic.Int64 // answers with status 429 to that key
-	throttled atomic.Int64 // answers with status 429 to the key whose throttle is hard
-	open      atomic.Int64 // answers with status 200 to that key while its counters were away
-	away      atomic.Int64 // odd while they are
-	hurry     atomic.Bool  // only that key's calls are made
+	served    atomic.Int64          // answers with status 200
+	limited   atomic.Int64          // of them for the key whose quota ends
+	refused   atomic.Int64          // answers with status 429 to that key
+	throttled atomic.Int64          // answers with status 429 to the key whose throttle is hard
+	open      atomic.Int64          // answers with status 200 to that key while its counters were away
+	away      atomic.Int64          // odd while they are
+	hurry     atomic.Bool           // only calls of the key whose quota ends are made
+	haste     atomic.Pointer[purse] // only its calls are made; nil: all kinds
 	stop      atomic.Bool
 	wg        sync.WaitGroup
 	fail      func(error) // called at what no accident explains
@@ -115,6 +116,9 @@ func (l *load) run(ctx context.Context, c *client, start int) error {
 		var bounded *purse
 		if turn := n / len(l.clients) % 32; turn%16 == 10 && len(l.purses) > 0 {
 			bounded = l.purses[turn/16%len(l.purses)]
+		}
+		if p := l.haste.Load(); p != nil {
+			bounded, scarce, hard = p, false, false
 		}
 		switch {
 		case scarce:

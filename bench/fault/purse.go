@@ -29,7 +29,7 @@ type purse struct {
 // openPurses makes both, with a key each.
 func (w *world) openPurses(ctx context.Context, keys []string) error {
 	for i, p := range []*purse{{name: "capped"}, {name: "prepaid", prepaid: true}} {
-		p.reach = max(w.o.calls/100, 1)
+		p.reach = max(w.o.calls/200, 1)
 		bound := []string{"--prepaid"}
 		if !p.prepaid {
 			bound = []string{"--spend-cap", fmt.Sprintf("%d.%02d", p.reach/100, p.reach%100)}

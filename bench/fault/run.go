@@ -120,6 +120,17 @@ func (w *world) run(ctx context.Context) (*tally, error) {
 			return nil, err
 		}
 	}
+	w.load.hurry.Store(false)
+	for _, p := range w.load.purses {
+		if p.refused.Load() > 0 {
+			continue
+		}
+		w.log("spending the rest of the money of %s", p.name)
+		w.load.haste.Store(p)
+		if err := rig.Poll(ctx, nil, "the money to be spent", func() bool { return p.refused.Load() > 0 }); err != nil {
+			return nil, err
+		}
+	}
 	acked, turned, statuses, broken := w.load.finish()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
