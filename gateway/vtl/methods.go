@@ -7,9 +7,11 @@ import (
 	"math/big"
 	"net/url"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -179,6 +181,10 @@ func (r *renderer) invoke(v any, name string, a *arguments) (out any, ok bool, e
 	case *loop:
 		if n, found := strings.CutPrefix(name, "get"); found && n != "" {
 			return r.property(v, strings.ToLower(n[:1])+n[1:])
+		}
+		if name == "stop" && r.within(v) {
+			r.stopped = v
+			return nil, false, errStopLoop
 		}
 		if name == "hasNext" || name == "isFirst" || name == "isLast" {
 			return r.property(v, strings.ToLower(strings.TrimPrefix(name, "is")[:1])+strings.TrimPrefix(name, "is")[1:])
@@ -399,6 +405,22 @@ func cut(s string, from, to int) (string, bool) {
 	return string(utf16.Decode(u[from:to])), true
 }
 
+// compareTexts is String.compareTo, or compareToIgnoreCase: the difference of the first
+// characters that differ, else that of the lengths.
+func compareTexts(s, t string, ignoreCase bool) int64 {
+	a, b := utf16.Encode([]rune(s)), utf16.Encode([]rune(t))
+	for i := range min(len(a), len(b)) {
+		x, y := rune(a[i]), rune(b[i])
+		if ignoreCase { // both ways: some letters have one of the cases alone
+			x, y = unicode.ToLower(unicode.ToUpper(x)), unicode.ToLower(unicode.ToUpper(y))
+		}
+		if x != y {
+			return int64(x - y)
+		}
+	}
+	return int64(len(a) - len(b))
+}
+
 // position turns a place in bytes into one in Java's characters.
 func position(s string, at int) int64 {
 	if at < 0 {
@@ -407,9 +429,28 @@ func position(s string, at int) int64 {
 	return int64(length(s[:at]))
 }
 
+// maxPattern bounds a regular expression, in bytes.
+const maxPattern = 1000
+
+// checkPattern refuses a pattern of Java's that RE2 has not. One that Java has not either
+// is none there and here.
+func checkPattern(expr string) error {
+	if len(expr) > maxPattern {
+		return fmt.Errorf("it has more than %d bytes", maxPattern)
+	}
+	_, err := syntax.Parse(expr, syntax.Perl)
+	if e, ok := err.(*syntax.Error); ok {
+		switch e.Code {
+		case syntax.ErrMissingParen, syntax.ErrUnexpectedParen, syntax.ErrMissingBracket, syntax.ErrMissingRepeatArgument, syntax.ErrTrailingBackslash:
+			return nil
+		}
+	}
+	return err
+}
+
 // pattern compiles a regular expression of Java's, as far as RE2 has it.
 func (r *renderer) pattern(expr string) *regexp.Regexp {
-	if len(expr) > 1000 {
+	if len(expr) > maxPattern {
 		return nil
 	}
 	re, err := regexp.Compile(expr)
@@ -484,20 +525,36 @@ func (r *renderer) stringMethod(s, name string, a *arguments) (any, bool, error)
 	case "endsWith":
 		return strings.HasSuffix(s, t), true, nil
 	case "indexOf":
-		if i, ok := a.int(1); ok {
-			rest, ok := cut(s, max(i, 0), length(s))
-			if at := strings.Index(rest, t); ok && at >= 0 {
-				return int64(max(i, 0)) + position(rest, at), true, nil
+		from := 0
+		if n > 1 {
+			i, ok := a.int(1)
+			if !ok {
+				return nil, false, nil
 			}
-			return int64(-1), true, nil
+			from = min(max(i, 0), length(s))
 		}
-		return position(s, strings.Index(s, t)), true, nil
+		rest, _ := cut(s, from, length(s))
+		at := position(rest, strings.Index(rest, t))
+		if at >= 0 {
+			at += int64(from)
+		}
+		return at, true, nil
 	case "lastIndexOf":
+		if n > 1 {
+			from, ok := a.int(1)
+			if !ok {
+				return nil, false, nil
+			}
+			if from < 0 {
+				return int64(-1), true, nil
+			}
+			s, _ = cut(s, 0, min(from+length(t), length(s))) // what begins at from is found, too
+		}
 		return position(s, strings.LastIndex(s, t)), true, nil
 	case "compareTo":
-		return int64(strings.Compare(s, t)), true, nil
+		return compareTexts(s, t, false), true, nil
 	case "compareToIgnoreCase":
-		return int64(strings.Compare(strings.ToLower(s), strings.ToLower(t))), true, nil
+		return compareTexts(s, t, true), true, nil
 	case "concat":
 		return make(s + t)
 	case "charAt", "substring":
@@ -648,19 +705,27 @@ func numberMethod(v any, name string, a *arguments) (any, bool) {
 	return nil, false
 }
 
-func (r *renderer) listMethod(l *List, name string, a *arguments) (any, bool, error) {
-	find := func(v any, from, to, by int) (int64, error) {
-		for i := from; i != to; i += by {
-			if err := r.step(); err != nil {
-				return 0, err
-			}
-			same, err := r.same(l.Items[i], v)
-			if err != nil || same {
-				return int64(i), err
-			}
+// find is the place of a value in a list from one place to another; -1: it is not there.
+func (r *renderer) find(l *List, v any, from, to, by int) (int64, error) {
+	for i := from; i != to; i += by {
+		if err := r.step(); err != nil {
+			return 0, err
 		}
-		return -1, nil
+		same, err := r.same(l.Items[i], v)
+		if err != nil || same {
+			return int64(i), err
+		}
 	}
+	return -1, nil
+}
+
+func (r *renderer) contains(l *List, v any) (bool, error) {
+	i, err := r.find(l, v, 0, len(l.Items), 1)
+	return i >= 0, err
+}
+
+func (r *renderer) listMethod(l *List, name string, a *arguments) (any, bool, error) {
+	find := func(v any, from, to, by int) (int64, error) { return r.find(l, v, from, to, by) }
 	n := len(a.all)
 	switch name {
 	case "size", "length":
@@ -720,15 +785,33 @@ func (r *renderer) listMethod(l *List, name string, a *arguments) (any, bool, er
 		}
 		return i >= 0, true, err
 	case "contains":
-		i, err := find(a.all[0], 0, len(l.Items), 1)
-		return i >= 0, true, err
+		in, err := r.contains(l, a.all[0])
+		return in, true, err
+	case "removeAll", "retainAll":
+		other, ok := a.all[0].(*List)
+		if !ok {
+			return nil, false, nil
+		}
+		left := make([]any, 0, len(l.Items)) // anew: a loop may go over what there was
+		for _, v := range l.Items {
+			in, err := r.contains(other, v)
+			if err != nil {
+				return nil, false, err
+			}
+			if in == (name == "retainAll") {
+				left = append(left, v)
+			}
+		}
+		changed := len(left) < len(l.Items)
+		l.Items = left
+		return changed, true, r.made(16 * cap(left))
 	case "containsAll":
 		other, ok := a.all[0].(*List)
 		if !ok {
 			return nil, false, nil
 		}
 		for _, v := range other.Items {
-			if i, err := find(v, 0, len(l.Items), 1); err != nil || i < 0 {
+			if in, err := r.contains(l, v); err != nil || !in {
 				return false, true, err
 			}
 		}

@@ -2,7 +2,8 @@
 // with the objects $input, $util, $context and $stageVariables, and with its rule for what
 // is not there: an invalid reference, property or method is the empty text, everywhere. A
 // template is compiled once; rendering is bounded in output, iterations and steps. Regular
-// expressions are RE2's: Java's look-around and back references match nothing.
+// expressions are RE2's: a pattern with Java's look-around or back references is refused
+// where the template has it as a text, and matches nothing where the template makes it.
 package vtl
 
 import (
@@ -489,13 +490,11 @@ func printed(ref *reference) statement {
 // memory as long as the template does, and some hundred times its text's.
 const maxConstant = 256
 
-// constantPath is the path of JSON that a method's first argument is, if it is one and
-// leads by names and places alone: regular expressions take too much memory.
-func constantPath(args []expr) *jsonpath.Path {
+// constantText is the text that a method's first argument always is; "": none.
+func constantText(args []expr) (text string) {
 	if len(args) == 0 {
-		return nil
+		return ""
 	}
-	var text string
 	switch e := args[0].(type) {
 	case *literal:
 		text, _ = e.v.(string)
@@ -505,6 +504,16 @@ func constantPath(args []expr) *jsonpath.Path {
 			text = string(t)
 		}
 	}
+	return text
+}
+
+// constantPath is the path of JSON that a method's first argument is, if it is one and
+// leads by names and places alone: regular expressions take too much memory.
+func constantPath(args []expr) *jsonpath.Path {
+	if len(args) == 0 {
+		return nil
+	}
+	text := constantText(args)
 	if len(text) > maxConstant {
 		return nil
 	}
@@ -749,6 +758,8 @@ func (p *parser) reference() (*reference, error) {
 			if p.at < len(p.src) && p.src[p.at] == '(' {
 				p.at++
 				s.method = true
+				p.space()
+				first := p.at
 				for {
 					p.space()
 					if p.take(")") {
@@ -763,8 +774,14 @@ func (p *parser) reference() (*reference, error) {
 					}
 					s.args = append(s.args, e)
 				}
-				if s.name == "path" || s.name == "json" {
+				switch s.name {
+				case "path", "json":
 					s.path = constantPath(s.args)
+				case "matches", "replaceAll", "replaceFirst", "split":
+					if err := checkPattern(constantText(s.args)); err != nil {
+						p.at = first
+						return nil, p.fail("the pattern of %s() is not a regular expression that is taken here: %v", s.name, err)
+					}
 				}
 			}
 			r.steps = append(r.steps, s)

@@ -43,6 +43,7 @@ var (
 	errRecursion = errors.New("macros, definitions or #evaluate nest too deeply")
 	errStop      = errors.New("#stop")
 	errBreak     = errors.New("#break")
+	errStopLoop  = errors.New("$foreach.stop()") // of renderer.stopped
 )
 
 // maxRoom bounds the room that is made for the output before there is any: that of the
@@ -130,24 +131,25 @@ func (r *renderer) keepAll(values []any) {
 }
 
 type renderer struct {
-	in     *Input
-	macros map[string]*macro
-	names  map[string]int // the template's; own: with those of what it evaluated
-	own    bool
-	vars   []variable // by slot
-	args   []any      // of the methods being called, the innermost last
-	free   []*arguments
-	limits Limits
-	out    []byte
-	most   int
-	steps  int
-	depth  int
-	loop   *loop
-	json   any // the body, read once
-	read   bool
-	bytes  int // of texts and members that were made
-	memory memory
-	kept   bool // a part of the memory may have been put into something
+	in      *Input
+	macros  map[string]*macro
+	names   map[string]int // the template's; own: with those of what it evaluated
+	own     bool
+	vars    []variable // by slot
+	args    []any      // of the methods being called, the innermost last
+	free    []*arguments
+	limits  Limits
+	out     []byte
+	most    int
+	steps   int
+	depth   int
+	loop    *loop
+	stopped *loop
+	json    any // the body, read once
+	read    bool
+	bytes   int // of texts and members that were made
+	memory  memory
+	kept    bool // a part of the memory may have been put into something
 }
 
 // variable is the value that a template gave a name, if it did.
@@ -258,7 +260,7 @@ type placed struct {
 func (e *placed) Error() string { return e.err.Error() }
 
 func placedAt(at int, err error) error {
-	if _, ok := err.(*placed); ok || err == errStop || err == errBreak {
+	if _, ok := err.(*placed); ok || err == errStop || err == errBreak || err == errStopLoop {
 		return err
 	}
 	return &placed{at, err}
@@ -430,6 +432,16 @@ func (n *foreachNode) render(r *renderer) error {
 	return err
 }
 
+// within says that the rendering is in a loop.
+func (r *renderer) within(l *loop) bool {
+	for at := r.loop; at != nil; at = at.parent {
+		if at == l {
+			return true
+		}
+	}
+	return false
+}
+
 // each renders the loop's body for each of the items.
 func (r *renderer) each(n *foreachNode, items []any) error {
 	for i, x := range items {
@@ -438,7 +450,7 @@ func (r *renderer) each(n *foreachNode, items []any) error {
 		}
 		r.loop.index = i
 		r.vars[n.slot] = variable{x, true}
-		if err := r.run(n.body); err == errBreak {
+		if err := r.run(n.body); err == errBreak || err == errStopLoop && r.stopped == r.loop {
 			return nil
 		} else if err != nil {
 			return err

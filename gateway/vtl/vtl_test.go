@@ -127,18 +127,35 @@ func TestTemplates(t *testing.T) {
 		// loops
 		"#foreach($i in [1..3])$i$foreach.count$foreach.index#if($foreach.first)f#end#if($foreach.last)l#end#if($foreach.hasNext),#end#end": "110f,221,332l",
 		"#foreach($i in [1..9])#if($i == 4)#break#end$i#end!":                                                                               "123!", "#foreach($k in $input.path('$.o').keySet())$k #end": "b a ", "#foreach($v in $input.path('$.o'))$v #end": "1 [true] ",
-		"#foreach($e in $input.path('$.o').entrySet())$e.key=$e.value;$e.getKey() #end":          "b=1;b a=[true];a ",
-		"#foreach($a in [1,2])#foreach($b in [3,4])$foreach.parent.count$foreach.count #end#end": "11 12 21 22 ",
-		"#foreach($i in 'text')x#end#foreach($i in $none)x#end":                                  "",
+		"#foreach($e in $input.path('$.o').entrySet())$e.key=$e.value;$e.getKey() #end":                                        "b=1;b a=[true];a ",
+		"#foreach($i in [1..9])$i#if($i == 3)$foreach.stop()#end,#end!":                                                        "1,2,3!",
+		"#foreach($a in [1,2])#foreach($b in [3,4])$a$b#if($b == 3)$foreach.stop()#end#end;#end!":                              "13;23;!",
+		"#foreach($a in [1,2])#foreach($b in [3,4])$a$b $foreach.parent.stop()#end;#end!":                                      "13 !",
+		"#macro(m $l)$l.stop()never#end#foreach($a in [1,2])$a\"x#m($foreach)\"#end $foreach.stop()#set($s = 'on')$s":          "1\"x on",
+		"#foreach($a in [1,2])#set($l = $foreach)$a#end#foreach($b in [1,2])$l.stop()$b#end":                                   "1212", // that loop is over
+		"#foreach($a in [1,2])$a#evaluate('$foreach.stop()')never#end#foreach($a in [1,2])#set($s = \"$foreach.stop()\")#end!": "1!",
+		"#foreach($a in [1,2])#foreach($b in [3,4])$foreach.parent.count$foreach.count #end#end":                               "11 12 21 22 ",
+		"#foreach($i in 'text')x#end#foreach($i in $none)x#end":                                                                "",
 		// texts
 		"#set($s = 'Hello')$s.length() $s.toUpperCase() $s.substring(1,3) $s.indexOf('l') $s.lastIndexOf('l') $s.charAt(0) $s.replace('l','L') $s.contains('ell') $s.endsWith('o') $s.equals('Hello') $s.concat('!')": "5 HELLO el 2 3 H HeLLo true true true Hello!",
+		"#set($s = 'abc')$s.compareTo('abd') $s.compareTo('xbc') $s.compareTo('ab') $s.compareTo('abcde') $s.compareTo('abc') $s.compareTo('')":                                                                       "-1 -23 1 -2 0 3",
+		"$util.urlDecode('%EF%BF%BD').compareTo($util.urlDecode('%F0%9F%98%80')) #set($s = 'é')$s.compareTo('z') $s.compareTo('é😀')":                                                                                  "10176111 -2", // by units of UTF-16
+		"#set($s = 'aBC')$s.compareToIgnoreCase('AbC') $s.compareToIgnoreCase('abd') $s.compareToIgnoreCase('_') $s.compareToIgnoreCase('abcÉ')":                                                                      "0 -1 2 -1",
+		"#set($s = 'Éß')$s.compareToIgnoreCase('éß') $s.compareToIgnoreCase('é') #set($m = 1)$m.compareTo(5)":                                                                                                         "0 1-1",
+		"#set($s = 'abcabc')$s.lastIndexOf('b', 3) $s.lastIndexOf('b', 4) $s.lastIndexOf('b', 99) $s.lastIndexOf('b', 0) $s.lastIndexOf('a', -1)":                                                                     "1 4 4 -1 -1",
+		"#set($s = 'abcabc')$s.lastIndexOf('abc', 3) $s.lastIndexOf('abc', 2) $s.lastIndexOf('', 2) $s.lastIndexOf('') [$s.lastIndexOf('a', 'x')]":                                                                    "3 0 2 6 []",
+		"#set($s = 'é😀x😀x')$s.lastIndexOf('x', 5) $s.lastIndexOf('😀', 4) $s.lastIndexOf('😀', 3) $s.indexOf('😀', 2) $s.indexOf('x', 4)":                                                                                "3 4 1 4 6",
+		"#set($s = 'abcabc')$s.indexOf('b', 1) $s.indexOf('b', 2) $s.indexOf('b', -5) $s.indexOf('b', 9) $s.indexOf('', 9) [$s.indexOf('a', true)]":                                                                   "1 4 1 -1 6 []",
+		"#set($s = '(')[$s.split('(')] [$s.replaceAll('[', 'x')] [$s.matches('*')]":                                                                                                                                   "[] [] []", // Java has no such patterns either
 		"#set($s = 'a1b22')$s.replaceAll('([a-z])(\\d+)','$2$1') $s.split('\\d+').size() $s.matches('[a-z0-9]+') $s.replaceFirst('\\d','#')":                                                                          "1a22b 2 true a#b22",
-		"#set($s = 'é😀x')$s.length() $s.indexOf('x') $s.substring(3)": "4 3 x", "#set($s = 'abc')[$s.substring(5)] [$s.nothing()]": "[] []",
+		"#set($s = 'é😀x')$s.length() $s.indexOf('x') $s.substring(3)":                                                                                                                                                 "4 3 x", "#set($s = 'abc')[$s.substring(5)] [$s.nothing()]": "[] []",
 		"$util.escapeJavaScript(\"it's\").replaceAll(\"\\\\'\",\"'\")": "it's", "#set($i = 0)$i.parseInt('42') #set($j = $i.parseInt('5') + 1)$j": "426",
 		// lists and maps
-		"#set($l = [3])$l.add(4) $l.addAll([5,6]) $l $l.remove(0) $l.contains(6) $l.indexOf(5) $l.subList(0,2)":                                                       "true true [3, 4, 5, 6] 3 true 1 [4, 5]",
-		"#set($m = {'a': 1})$!m.put('b', 2) $m.size() $m.containsKey('a') $m.get('b') $m.getOrDefault('z', 9) $m.keySet() $m.values() $m.remove('a') $m $m.isEmpty()": " 2 true 2 9 [a, b] [1, 2] 1 {b=2} false",
-		"#set($m = {})#set($m.x = [1])#set($m['y z'] = 'v')$m":                                                                                                        "{x=[1], y z=v}",
+		"#set($l = [3])$l.add(4) $l.addAll([5,6]) $l $l.remove(0) $l.contains(6) $l.indexOf(5) $l.subList(0,2)":                                                             "true true [3, 4, 5, 6] 3 true 1 [4, 5]",
+		"#set($l = [1,2,3,2])$l.removeAll([2,9]) $l $l.removeAll([7]) $l.retainAll([3,1,4]) $l $l.retainAll([3]) $l $l.removeAll($l) $l [$l.removeAll(1)] [$l.retainAll()]": "true [1, 3] false false [1, 3] true [3] true [] [] []",
+		"#set($l = ['a','b','c'])#foreach($x in $l)$x$!l.removeAll(['b','c'])#end $l":                                                                                       "atruebfalsecfalse [a]",
+		"#set($m = {'a': 1})$!m.put('b', 2) $m.size() $m.containsKey('a') $m.get('b') $m.getOrDefault('z', 9) $m.keySet() $m.values() $m.remove('a') $m $m.isEmpty()":       " 2 true 2 9 [a, b] [1, 2] 1 {b=2} false",
+		"#set($m = {})#set($m.x = [1])#set($m['y z'] = 'v')$m":                                                                                                              "{x=[1], y z=v}",
 		// definitions, macros
 		"#macro(hi $who $n)Hi $who$n#end#hi('Bo' 2)#hi(\"A\", 1)$!who": "Hi Bo2Hi A1", "#define($d)<$x>#end#set($x = 1)$d#set($x = 2)$d \"$d\"": "<1><2> \"<2>\"",
 		"#macro(wrap $t)<$t>$bodyContent</$t>#end#@wrap('b')in#end": "<b>in</b>", "#evaluate('#set($z = 5)$z')": "5",
@@ -168,7 +185,9 @@ func TestSyntaxErrors(t *testing.T) {
 		"a\n#if(true)\nb": "line 3, column 2: an #end is missing", "#end": "line 1, column 1", "x #set($a 1)": "needs a =", "#set(a = 1)": "needs a reference",
 		"#foreach($a of $b)#end": "the word in", "#set($a = \"x)": "is not closed", "${a": "is not closed", "#if(": "an expression is missing", "#if(1 ==)x#end": "is no expression",
 		"#set($a = [1,2)": "comma or a ]", "#set($a = {'a' 1})": "needs a :", "#* x": "is not closed", "#if(true)a#else b#else c#end": "#else after #else",
-		"$a.b(1 2)": "comma or a )", "\n\n  #set($x = \"${y\")": "line 3", strings.Repeat("#if(true)", 200): "nest deeper", "#set($a = " + strings.Repeat("(", 500): "nest deeper",
+		"$a.b(1 2)": "comma or a )", "a\n$a.replaceAll( 'x(?=y)', '')": "line 2, column 16: the pattern of replaceAll() is not a regular expression that is taken here: error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
+		`$a.matches("(a)\1")`: `line 1, column 12: the pattern of matches()`, "#set($x = $a.b.split('(?<!a),'))": "column 22: the pattern of split()", `$a.replaceFirst("a++b$", "")`: "column 17: the pattern of replaceFirst()",
+		"$a.split('" + strings.Repeat("x", 1001) + "')": "more than 1000 bytes", "\n\n  #set($x = \"${y\")": "line 3", strings.Repeat("#if(true)", 200): "nest deeper", "#set($a = " + strings.Repeat("(", 500): "nest deeper",
 		strings.Repeat("$", vtl.MaxTemplate+1): "at most",
 	} {
 		_, err := vtl.Parse(template)
