@@ -35,8 +35,8 @@ type proxy struct {
 
 const (
 	// maxPayload bounds a function's answer, in bytes, as on Lambda with what its framing
-	// adds; maxStreamed how long one goes on that comes in pieces, and streamIdle how long
-	// it may be silent.
+	// adds; maxStreamed how long an answer goes on that streams, and streamIdle how long it
+	// may be silent.
 	maxPayload  = 6<<20 + 64<<10
 	maxStreamed = 15 * time.Minute
 	streamIdle  = 5 * time.Minute
