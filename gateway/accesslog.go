@@ -219,6 +219,7 @@ var logVariables = map[string]func(l *logLine) string{
 	"integrationStatus":             func(l *logLine) string { return statusText(l.answered()) },
 	"integration.status":            func(l *logLine) string { return statusText(l.answered()) },
 	"integration.integrationStatus": func(l *logLine) string { return statusText(l.answered()) },
+	"integration.requestId":         func(l *logLine) string { return l.c.endpointID },
 	"integrationErrorMessage":       (*logLine).integrationError,
 	"integration.error":             (*logLine).integrationError,
 

@@ -35,8 +35,8 @@ type proxy struct {
 
 const (
 	// maxPayload bounds a function's answer, in bytes, as on Lambda with what its framing
-	// adds; maxStreamed how long one goes on that comes in pieces, and streamIdle how long
-	// it may be silent.
+	// adds; maxStreamed how long an answer goes on that streams, and streamIdle how long it
+	// may be silent.
 	maxPayload  = 6<<20 + 64<<10
 	maxStreamed = 15 * time.Minute
 	streamIdle  = 5 * time.Minute
@@ -121,6 +121,7 @@ func (c *call) functionAnswer(x *http1.Exchange, out *reply) kind {
 	held := true
 	payload, f := x.Fetch(p.pool, req, nil, maxPayload, c.run.m.timeout, func() bool {
 		status, failed = x.Response.Code, answerHeader(x, "X-Amz-Function-Error") != nil
+		c.endpointID = string(answerHeader(x, "X-Amzn-Requestid"))
 		held = c.hold(min(max(x.Response.ContentLength, 64<<10), maxPayload))
 		return held
 	})
@@ -279,6 +280,7 @@ func (c *call) functionStream(x *http1.Exchange) kind {
 		if c.trace != nil {
 			c.traceResponse(x)
 		}
+		c.endpointID = string(answerHeader(x, "X-Amzn-Requestid"))
 		k = c.invoked(x.Response.Code, answerHeader(x, "X-Amz-Function-Error") != nil, nil)
 		return k == proceed
 	}, func(in []byte) bool {

@@ -115,6 +115,7 @@ func (f *functions) invoke(w http.ResponseWriter, r *http.Request) {
 	in := &invocation{id: fmt.Sprint("id-", f.n.Add(1)), name: arn, event: body, done: make(chan struct{}), gone: r.Context().Done(), stream: make(chan []byte), async: r.Header.Get("X-Amz-Invocation-Type") == "Event"}
 	n, _ := f.calls.LoadOrStore(strings.Split(arn+":::::::", ":")[6], &atomic.Int64{})
 	n.(*atomic.Int64).Add(1)
+	w.Header().Set("X-Amzn-Requestid", in.id)
 	f.began <- struct{}{}
 	if s := f.status.Load(); s != 0 {
 		w.WriteHeader(int(s))
@@ -381,6 +382,32 @@ func TestLambdaSigned(t *testing.T) {
 	r.p.tell(t, model.Changes{Credentials: []model.CredentialConfig{other}})
 	if status, _, _ := r.send("GET", "/b", ""); status != 500 {
 		t.Errorf("%d with a credential for another region", status)
+	}
+}
+
+// Access logs name the request as Lambda knows it.
+func TestLambdaRequestID(t *testing.T) {
+	f := newFunctions(t)
+	lines := make(chan string, 10)
+	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Header.Get("Content-Type") != "application/x-ndjson" {
+			return
+		}
+		b, _ := io.ReadAll(q.Body)
+		for line := range strings.Lines(string(b)) {
+			lines <- strings.TrimSpace(line)
+		}
+	}))
+	t.Cleanup(sink.Close)
+	r := lambdaRig(t, f)
+	st := r.defined(nil, nil, map[string]string{"GET /whole": lambdaProxy("echo"), "GET /stream": streamProxy("stream"), "GET /mock": `{"type": "MOCK", "requestTemplates": {"application/json": "{\"statusCode\": 200}"}, "integrationResponses": {"default": {"statusCode": "200"}}}`})
+	st.AccessLog = &model.AccessLogSettings{DestinationARN: sink.URL + "/in", Format: "$context.requestId $context.integration.requestId $context.awsEndpointRequestId"}
+	r.serve(st)
+	for _, c := range [][2]string{{"/whole", "id-1 id-1"}, {"/stream", "id-2 id-2"}, {"/mock", "- -"}} {
+		_, h, _ := r.send("GET", c[0], "")
+		if got, want := <-lines, h.Get("x-amzn-RequestId")+" "+c[1]; got != want {
+			t.Errorf("%s: %q, not %q", c[0], got, want)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // told is what mirror was asked.
@@ -99,6 +100,37 @@ func TestProxyParameters(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	until(t, "the calls to be metered", func() bool { return r.p.metered(400) == 4 && r.p.metered(200) == 7 })
+}
+
+// An answer that streams may pause for longer than its first byte is waited for.
+func TestStreamPauses(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "one,")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-time.After(500 * time.Millisecond):
+			_, _ = io.WriteString(w, "two")
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(up.Close)
+	r := newRig(t)
+	plain := `{"type": "HTTP_PROXY", "httpMethod": "GET", "timeoutInMillis": 100, "uri": "` + up.URL + `"`
+	r.integrate(nil, map[string]string{"ANY /plain": plain + `}`, "ANY /stream": plain + `, "responseTransferMode": "STREAM"}`,
+		"ANY /special": plain + `, "responseTransferMode": "STREAM", "x-tollgate-upstream": {"retries": {"attempts": 2}}}`})
+	for path, want := range map[string]string{"/plain": "one,", "/stream": "one,two", "/special": "one,two"} {
+		for _, sent := range []io.Reader{nil, io.MultiReader(strings.NewReader("without a length"))} {
+			res, err := r.httpc.Post(r.base+"/_aws/execute-api/abc/prod"+path, "text/plain", sent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			if string(body) != want || (err == nil) != (want == "one,two") {
+				t.Errorf("%s: %q, %v", path, body, err)
+			}
+		}
+	}
 }
 
 // Headers that are the gateway's, or the connection's, do not go on.

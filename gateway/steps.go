@@ -98,7 +98,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by = nil, "", "", "", "", "", nil, nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
 	c.span.on, c.span.sampled, c.lookUp = false, false, notLookedUp
-	x.Rec, x.Heard, x.Without = c, nil, ""
+	x.Rec, x.Heard, x.Without, x.Idle, x.Most = c, nil, "", 0, 0
 }
 
 // resume goes on with a call that a step has left for later: the same step again
@@ -594,6 +594,9 @@ func (c *call) integrate(x *http1.Exchange) kind {
 				return c.charge(k)
 			}
 		}
+	}
+	if m.streams {
+		x.Idle, x.Most = streamIdle, maxStreamed
 	}
 	c.asks(x)
 	if m.special != nil {

@@ -151,6 +151,38 @@ func TestClientTimeouts(t *testing.T) {
 	}
 }
 
+// An answer that streams has times of its own: for each wait, and for all of it.
+func TestStreamTimes(t *testing.T) {
+	const head, piece = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "3\r\nabc\r\n"
+	u := newRawUpstream(t, func(_ int64, c *client) {
+		for req := c.request(); req != nil; req = c.request() {
+			c.send(head + piece)
+			for req.URL.Path == "/much" {
+				if _, err := io.WriteString(c, piece); err != nil {
+					return
+				}
+			}
+		}
+	})
+	for _, c := range []struct {
+		path       string
+		idle, most time.Duration
+	}{{"/silent", 100 * time.Millisecond, time.Hour}, {"/silent", time.Hour, 100 * time.Millisecond}, {"/much", time.Hour, 100 * time.Millisecond}} {
+		r := newRig(t, u.addr, func(o *Options) {
+			h := o.Handler
+			o.Handler = func(x *Exchange) {
+				x.Idle, x.Most = c.idle, c.most
+				h(x)
+			}
+		})
+		nc, began := dialClient(t, r.addr), time.Now()
+		nc.send("GET " + c.path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+		if got, took := nc.answer("GET"), time.Since(began); !strings.HasPrefix(got, "200 abc") || !strings.HasSuffix(got, "<unexpected EOF>") || took < 100*time.Millisecond || took > 4*time.Second {
+			t.Errorf("%s, %v, %v: %.20q… after %v", c.path, c.idle, c.most, got, took)
+		}
+	}
+}
+
 // A client that drips bytes does not live longer than one that stalls.
 func TestSlowloris(t *testing.T) {
 	r := newRig(t, upstream(t, echo), func(o *Options) { o.HeadTimeout = 300 * time.Millisecond })

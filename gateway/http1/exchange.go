@@ -59,6 +59,9 @@ type Exchange struct {
 	Rec     Recorder      // set by the handler before it answers
 	Heard   func()        // set by the handler to look at Response before its body is relayed; nil: nobody does
 	Pace    time.Duration // how long the connection rests after this call; set by the handler
+	// Idle and Most, where the handler sets them, bound an answer that Proxy relays, in the
+	// place of its timeout: each wait for more of the body, and the call as a whole.
+	Idle, Most time.Duration
 
 	c       *conn   // nil for HTTP/2
 	l       *loop   // nil: the handler may block

@@ -37,7 +37,7 @@ var ErrForbidden = errors.New("http1: upstream address is not allowed")
 // Proxy sends the call to an upstream and its answer to the client. req is the
 // upstream request's head, built with AppendForward in x.Out; extra holds header
 // lines to add to the answer. timeout bounds the wait for a connection and the
-// head together, and then each wait for more of the body.
+// head together, and then each wait for more of the body, unless the call has Idle and Most.
 func (x *Exchange) Proxy(p *Pool, req, extra []byte, timeout time.Duration) Failure {
 	if x.oversized() {
 		return TooLarge

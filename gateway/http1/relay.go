@@ -18,6 +18,9 @@ func (x *Exchange) relay(c *upConn, n int, extra []byte, timeout time.Duration) 
 		r.without(x.Up, x.Without)
 	}
 	d := download{x: x, c: c, timeout: timeout, off: r.HeadLen, end: n}
+	if x.Most > 0 {
+		d.timeout, d.until = x.Idle, x.Begun+int64(x.Most)
+	}
 	asGet := []byte("GET")
 	unasked := bodiless(x.Request.Method.Of(x.In), r.Code) // the client gets no body
 	unsent := bodiless(asGet, r.Code) || x.upHead          // the upstream sends none
@@ -85,6 +88,7 @@ type download struct {
 	x        *Exchange
 	c        *upConn
 	timeout  time.Duration
+	until    int64 // the whole has to be there; 0: whenever it is
 	mode     bodyMode
 	chunked  Chunked
 	off, end int   // unread bytes in x.Up
@@ -286,7 +290,13 @@ func (d *download) more() (p []byte, done bool, err error) {
 			d.end = copy(x.Up, x.Up[d.off:d.end])
 			d.off = 0
 		}
-		d.c.arm(Now(), d.timeout)
+		now, wait := Now(), d.timeout
+		if d.until != 0 {
+			if wait = min(wait, time.Duration(d.until-now)); wait <= 0 {
+				return nil, false, errUpstream
+			}
+		}
+		d.c.arm(now, wait)
 		room := x.Up[d.end:]
 		if d.mode == bodyLength && int64(len(room)) > d.left {
 			room = room[:d.left]
