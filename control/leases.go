@@ -143,8 +143,8 @@ const leaseRows = askedFor + `,
 	on conflict do nothing`
 
 // A node gives back at most what its boot holds of the window that it says, before it is
-// granted anew, and nothing of what was taken for lost: that came back already. It gets at most its share of half of what is left, so that none hoards; the last
-// units go one by one.
+// granted anew, and nothing of what was taken for lost: that came back already. It gets at
+// most its share of half of what is left, so that none hoards; the last units go one by one.
 const leaseGrant = askedFor + `,
 	nodes as materialized (select greatest(count(*), 1) as live from node where gateway_id = $1 and ` + liveNode + `),
 	locked as (

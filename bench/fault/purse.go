@@ -85,7 +85,7 @@ func (w *world) fund(ctx context.Context, rnd *rand.Rand) error {
 	return nil
 }
 
-// purseTally is what became of one.
+// purseTally is what became of a purse.
 type purseTally struct {
 	name                      string
 	reach, served, journaled  int64 // calls
