@@ -31,7 +31,7 @@ var checks = []struct {
 }{
 	{"I2", "Batches", "Nodes' batches are there without a gap, as many calls as they say", checkBatches},
 	{"I3", "Usage", "What batches brought is what usage has", checkUsage},
-	{"I4", "Roll-ups", "Sums by hour and by day are the same", checkRollups},
+	{"I4", "Roll-ups", "Calls by hour and by day are the same, in all and on each day of each account", checkRollups},
 	{"I5", "Rated usage", "All usage up to an invoice's cut is on the payer's invoices of that month", checkRated},
 	{"I6", "Replay", "An invoice rated anew by its cut is the same", checkReplay},
 	{"I7", "Totals", "An invoice's lines and tax are its total, and credit notes are no more than that", checkTotals},

@@ -94,7 +94,14 @@ func (b *Billing) Invoices(ctx context.Context, s Scope, f Filter) (items []Invo
 			settle(&i)
 			return i, err
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		all := make([]*Invoice, len(items))
+		for n := range items {
+			all[n] = &items[n]
+		}
+		return b.collecting(ctx, tx, all...)
 	})
 	if err == nil && len(items) > f.Limit {
 		items, next = items[:f.Limit], strconv.Itoa(skip+f.Limit)
@@ -123,8 +130,11 @@ func (b *Billing) Invoice(ctx context.Context, s Scope, id string) (InvoiceDetai
 		if err == nil && len(out.Lines) == 0 {
 			return model.Errorf(model.NotFound, "there is no invoice %q", id)
 		}
-		if err != nil || !out.Final {
+		if err != nil {
 			return err
+		}
+		if !out.Final {
+			return b.collecting(ctx, tx, &out.Invoice)
 		}
 		return settlement(ctx, tx, &out)
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -377,18 +378,27 @@ func (b *Billing) close(ctx context.Context, tx pgx.Tx, g group, id string, bill
 	return n, b.announce(ctx, tx, g.scope(), id)
 }
 
+// stillOut is which nodes have not handed in all of what months that are over had, by
+// tenant and month: the conditions a boot u of gateway g is held to, for tenant, begin and
+// end of the month by their names in SQL.
+func stillOut(tenant, begin, end string) string {
+	return strings.NewReplacer("$tenant", tenant, "$begin", begin, "$end", end).Replace(`
+		u.state = 'live' and u.started_at < $end and (u.watermark is null or u.watermark < $end)
+		and (g.tenant_id = $tenant or g.gateway_id = (select gateway_id from tenant where tenant_id = $tenant)
+			or g.gateway_id in (select l.gateway_id from tenant_left l where l.tenant_id = $tenant and l.left_at >= $begin))`)
+}
+
+// bootText names such a node, by u and g.
+const bootText = `g.name || ' since ' || to_char(u.started_at at time zone 'UTC', 'DD Mon HH24:MI')`
+
 // allIn refuses while a node that ran in the month has not handed in all of it.
 func (b *Billing) allIn(ctx context.Context, tx pgx.Tx, g group) error {
 	_, end := rate.Month(g.month)
 	if end.After(b.now()) {
 		return nil // the month goes on: what comes later is on a later invoice anyway
 	}
-	rows, err := tx.Query(ctx, `
-		select g.name || ' since ' || to_char(u.started_at at time zone 'UTC', 'DD Mon HH24:MI') from usage_boot u join gateway g using (gateway_id)
-		where u.state = 'live' and u.started_at < $2 and (u.watermark is null or u.watermark < $2)
-			and (g.tenant_id = $1 or g.gateway_id = (select gateway_id from tenant where tenant_id = $1)
-				or g.gateway_id in (select l.gateway_id from tenant_left l where l.tenant_id = $1 and l.left_at >= $3))
-		order by u.started_at limit 5`, g.tenant, end, g.month)
+	rows, err := tx.Query(ctx, `select `+bootText+` from usage_boot u join gateway g using (gateway_id)
+		where `+stillOut("$1", "$3", "$2")+` order by u.started_at limit 5`, g.tenant, end, g.month)
 	if err != nil {
 		return err
 	}
@@ -398,4 +408,30 @@ func (b *Billing) allIn(ctx context.Context, tx pgx.Tx, g group) error {
 	}
 	return model.Errorf(model.Unavailable, "usage of %s is still out on a node of gateway %s (UTC): wait for it, or go on and bill what comes later as a difference",
 		MonthText(g.month), strings.Join(behind, ", "))
+}
+
+// collecting says of drafts of months that are over which nodes still have usage of them.
+func (b *Billing) collecting(ctx context.Context, tx pgx.Tx, all ...*Invoice) error {
+	drafts := map[string]*Invoice{}
+	for _, i := range all {
+		if !i.Final && !i.End.After(b.now()) {
+			drafts[i.ID] = i
+		}
+	}
+	if len(drafts) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `select i.invoice_id, `+bootText+` from invoice i, usage_boot u join gateway g using (gateway_id)
+		where i.invoice_id = any($1) and `+stillOut("i.tenant_id", "i.period_start", "i.period_end")+` order by u.started_at`, slices.Collect(maps.Keys(drafts)))
+	if err != nil {
+		return err
+	}
+	var id, node string
+	_, err = pgx.ForEachRow(rows, []any{&id, &node}, func() error {
+		if i := drafts[id]; len(i.Awaits) < 5 {
+			i.Awaits = append(i.Awaits, node)
+		}
+		return nil
+	})
+	return err
 }

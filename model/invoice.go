@@ -24,6 +24,9 @@ type Invoice struct {
 	To          Party     `json:"to"`
 	CreatedAt   time.Time `json:"createdAt"`
 	FinalizedAt time.Time `json:"finalizedAt,omitzero"`
+	// Awaits names nodes that have not handed in all usage of the month, where it is over
+	// and this is a draft: at most five.
+	Awaits []string `json:"awaits,omitempty"`
 	// An adjustment is a difference below zero to what was invoiced of the month: it
 	// is not paid, credit notes to those invoices stand for it.
 	Adjustment bool `json:"adjustment,omitempty"`

@@ -243,7 +243,16 @@ func TestFinalizeWaitsForUsage(t *testing.T) {
 	month := s.last.Format("2006-01")
 	p := b.get("/billing?month="+month).press("Make drafts").link("Make 1 draft final").press("Make it final").
 		want(422, "is still out on a node of gateway shared", "Go on without it")
-	b.get("/billing?month="+month).want(200, "Make 1 draft final")
+	b.get("/billing?month="+month).want(200, "Make 1 draft final", "Collecting")
+	drafts, err := billing.New(billing.Options{Pool: s.pool}).Drafts(t.Context(), billing.Scope{Tenant: s.owner.Tenant}, s.last)
+	if s.must(err); len(drafts) != 1 {
+		t.Fatalf("there are %d drafts", len(drafts))
+	}
+	draft := "/billing/invoices/" + drafts[0].ID
+	b.get(draft).want(200, "Collecting", "still out on a node of gateway shared since")
+	s.exec(`update usage_boot set watermark = $1`, s.last.AddDate(0, 1, 0))
+	b.get(draft).want(200, "Draft").without("Collecting", "still out")
+	s.exec(`update usage_boot set watermark = null`)
 	p.press("Make it final", "on", "1").want(200, "1 invoice is final")
 }
 

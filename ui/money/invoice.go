@@ -229,6 +229,8 @@ func Total(i *model.Invoice) string { return ui.Money(i.Total, i.Currency, i.Dig
 // Standing is how an invoice stands, in a word, and what kind of word that is.
 func Standing(i *model.Invoice) (kind, word string) {
 	switch {
+	case len(i.Awaits) > 0:
+		return "info", "Collecting"
 	case !i.Final:
 		return "warn", "Draft"
 	case i.Disputed > 0:
@@ -308,6 +310,9 @@ func settled(inv *model.InvoiceDetail) [][2]string {
 	}
 	if inv.Open() > 0 {
 		out = append(out, [2]string{"Due", ui.Date(inv.DueAt)})
+		if inv.By == model.PaidByStripe {
+			out = append(out, [2]string{"Collected", "through Stripe"})
+		}
 	}
 	add("Credited", inv.Total-inv.Due)
 	add("Paid", inv.Paid)
