@@ -193,7 +193,7 @@ const behindHeld = `
 		join resource_interval r on r.tenant_id = i.tenant_id and r.valid_from < x.z and (r.valid_to is null or r.valid_to > i.period_start)
 			and l.meter = case r.kind when 'domain' then 'domain-months' else 'cache-hours-' || r.size end
 		where i.invoice_id = $3 and l.line = $4 and ` + visible + `)
-	select h, coalesce(d.name || ' / ' || s.name, 'a stage that is gone'), 1 from (
+	select h, coalesce(d.name || ' / ' || s.name, 'a stage that is gone, no. ' || resource), 1 from (
 		select tenant_id, resource, unnest(range_agg(tstzrange(date_trunc('hour', a, 'UTC'), date_trunc('hour', z + interval '1 hour' - interval '1 microsecond', 'UTC')))) as r
 		from there where kind = 'cache' group by 1, 2) x
 	cross join generate_series(lower(r), upper(r) - interval '1 hour', interval '1 hour') h

@@ -1463,7 +1463,7 @@ func hoursView(p ui.Page, inv *billing.InvoiceDetail, use *billing.Use, calls st
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Head(p.Title, "Usage by the hour, as the gateway's journals have it.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var66), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Head(p.Title, money.HoursFrom(use)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var66), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

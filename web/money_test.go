@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"encoding/csv"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"tollgate/billing"
 	"tollgate/control"
 	"tollgate/model"
+	"tollgate/ui"
 	chromium "tollgate/ui/browser"
 )
 
@@ -313,8 +315,35 @@ func TestMoneyPagesInBrowser(t *testing.T) {
 	s.must(err)
 	_, err = books.Grant(t.Context(), scope, by, billing.Grant{Payer: billing.Payer{Tenant: s.owner.Tenant, Developer: s.developer}, Currency: "EUR", Amount: 1250, Reason: "Sorry", Reference: "1"})
 	s.must(err)
+	// The tenant's own bill has a cache and a domain, and a node has not handed in all of the month.
+	s.exec(`insert into resource_interval (tenant_id, kind, resource, size, valid_from) select $1, 'cache', stage_num::text, '0.5', $2::timestamptz from stage where tenant_id = $1
+		union select $1, 'cache', '7000', '0.5', $2 union select $1, 'domain', 'api.pets.example', '', $2`, s.owner.Tenant, s.last.Add(90*time.Minute))
+	_, err = books.Run(t.Context(), billing.Operator, by, s.last)
+	s.must(err)
+	ours, err := books.Drafts(t.Context(), billing.Operator, s.last)
+	s.must(err)
+	_, err = books.Finalize(t.Context(), billing.Operator, by, []string{ours[0].ID}, true)
+	s.must(err)
+	bill, err := books.Invoice(t.Context(), scope, ours[0].ID)
+	s.must(err)
+	caches := 0
+	for _, l := range bill.Lines {
+		if model.CacheOf(l.Meter) != "" {
+			caches = l.Line
+		}
+	}
+	each := ui.Quantity(int64(bill.End.Sub(bill.Begin).Hours()) - 1)
+	s.as(s.owner).get(fmt.Sprintf("/billing/invoices/%s/lines/%d", bill.ID, caches)).want(200, "hours of caches of 0.5 GB, as on invoice "+bill.Number+".",
+		"Pets / prod "+each+" "+ui.Stamp(bill.Begin.Add(time.Hour))+" "+ui.Stamp(bill.End), "a stage that is gone, no. 7000 "+each)
+	s.exec(`insert into usage_boot (boot, gateway_id, started_at) values (gen_random_uuid(), 1, $1)`, s.last)
+	s.calls(s.owner, s.theirs.Key, s.prod, "/pets", s.last.Add(30*time.Hour), 200, 900)
+	_, err = books.Run(t.Context(), scope, by, s.last)
+	s.must(err)
+	late, err := books.Drafts(t.Context(), scope, s.last)
+	s.must(err)
 	s.as(s.owner).in(p)
 	for name, path := range map[string]string{
+		"bill": "/billing/invoices/" + bill.ID, "bill-hours": fmt.Sprintf("/billing/invoices/%s/lines/%d", bill.ID, caches), "invoice-collecting": "/billing/invoices/" + late[0].ID,
 		"usage": "/usage", "usage-week": "/usage?range=7d&by=method", "usage-narrow": "/usage?range=days&by=status&key=" + s.theirs.ID,
 		"billing": "/billing", "billing-last": "/billing?month=" + s.last.Format("2006-01"), "billing-account": "/billing/account", "billing-seller": "/billing/seller",
 		"billing-finalize": "/billing/finalize?month=" + time.Now().UTC().Format("2006-01"),

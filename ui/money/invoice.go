@@ -379,6 +379,58 @@ func behindUnits(inv *model.InvoiceDetail, use *model.InvoiceUse, n int64) strin
 	return words
 }
 
+// behindOf is what the hours behind a line are of.
+func behindOf(inv *model.InvoiceDetail, use *model.InvoiceUse) string {
+	l := &inv.Lines[use.Line-1]
+	if size := model.CacheOf(l.Meter); size != "" {
+		return "caches of " + size + " GB"
+	}
+	return l.Title
+}
+
+// HoursFrom is where the hours behind a line come from.
+func HoursFrom(use *model.InvoiceUse) string {
+	if haveNames(use) {
+		return "What was there, from when it was made until it was removed."
+	}
+	return "Usage by the hour, as the gateway's journals have it."
+}
+
+// stop ends the sentence where nothing more is said of hours.
+func stop(use *model.InvoiceUse) string {
+	if haveNames(use) {
+		return "."
+	}
+	return ","
+}
+
+func isCache(inv *model.InvoiceDetail, use *model.InvoiceUse) bool {
+	return model.CacheOf(inv.Lines[use.Line-1].Meter) != ""
+}
+
+// span is hours on end of one thing.
+type span struct {
+	what        string
+	from, until time.Time
+	units       int64
+}
+
+// spans puts hours that follow each other together, of each thing, in order of their beginning.
+func spans(hours []model.InvoiceHour) []span {
+	var out []span
+	last := map[string]int{}
+	for _, h := range hours {
+		if n, ok := last[h.What]; ok && out[n].until.Equal(h.Hour) {
+			out[n].until = h.Hour.Add(time.Hour)
+			out[n].units += h.Units
+			continue
+		}
+		last[h.What] = len(out)
+		out = append(out, span{h.What, h.Hour, h.Hour.Add(time.Hour), h.Units})
+	}
+	return out
+}
+
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // haveNames reports that what is behind a line has names.
