@@ -263,7 +263,7 @@ const (
 		from plan p join tenant t using (tenant_id)`
 	// A disabled developer's keys are as if disabled one by one. One who is overdue has
 	// no subscription but those to plans that let it go on.
-	keyColumns = `select k.key_num, k.tenant_id, k.hash, k.enabled and d.disabled is not true, k.deleted_at is not null or t.gateway_id <> $1,
+	keyColumns = `select k.key_num, k.key_id, k.tenant_id, k.hash, k.enabled and d.disabled is not true, k.deleted_at is not null or t.gateway_id <> $1,
 			s.subscription_id, s.plan_id, s.terms, coalesce(s.origin_id, 0), ` + moneyOf + `
 		from api_key k join tenant t using (tenant_id)
 		left join (app a join developer d using (tenant_id, developer_id)) on (a.tenant_id, a.app_id) = (k.tenant_id, k.app_id)
@@ -379,7 +379,7 @@ func readKeys(rows pgx.Rows, c *model.Changes) error {
 	var terms *uint32
 	var ledger uint64
 	var spend string
-	_, err := pgx.ForEachRow(rows, []any{&k.Num, &k.Tenant, &k.Hash, &k.Enabled, &k.Deleted, &id, &plan, &terms, &ledger, &spend}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&k.Num, &k.ID, &k.Tenant, &k.Hash, &k.Enabled, &k.Deleted, &id, &plan, &terms, &ledger, &spend}, func() error {
 		i := len(c.Keys) - 1
 		if i < 0 || c.Keys[i].Num != k.Num {
 			if k.Deleted {

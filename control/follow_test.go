@@ -361,7 +361,10 @@ func TestGatewaysSeeOnlyWhatTheyServe(t *testing.T) {
 		}{{a, da, ka, hasA}, {b, db, kb, hasB}} {
 			_, tenant := s.tenants[x.a.Tenant]
 			_, stage := s.stages[x.d.Stage.Num]
-			_, key := s.keys[x.k.Num]
+			known, key := s.keys[x.k.Num]
+			if key && known.ID != x.k.ID {
+				t.Errorf("%s: key %s is known as %q", when, x.k.ID, known.ID)
+			}
 			_, plan := s.plans[x.k.Plans[0].PlanID]
 			_, signers := s.signers[x.a.Tenant]
 			_, err := w.Deployment(w.ctx, n, x.d.Deployment.ID)

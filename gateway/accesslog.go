@@ -248,6 +248,12 @@ var logVariables = map[string]func(l *logLine) string{
 		}
 		return hidden + string(key[len(key)-4:])
 	},
+	"identity.apiKeyId": func(l *logLine) string {
+		if l.c.known == nil {
+			return ""
+		}
+		return l.c.known.id
+	},
 	"identity.sourceIp":  func(l *logLine) string { return l.x.RemoteIP },
 	"identity.userAgent": func(l *logLine) string { return string(header(l.x, "User-Agent")) },
 	"tlsVersion": func(l *logLine) string {

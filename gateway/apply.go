@@ -262,7 +262,7 @@ func (g *Gateway) applyKeys(cfgs []model.KeyConfig) {
 			}
 			continue
 		}
-		k := &key{num: cfg.Num, tenant: cfg.Tenant, hash: h, enabled: cfg.Enabled}
+		k := &key{num: cfg.Num, id: cfg.ID, tenant: cfg.Tenant, hash: h, enabled: cfg.Enabled}
 		for _, s := range cfg.Subscriptions {
 			sub := g.reg.subs[s.ID]
 			of := subscription{id: s.ID, ledger: cmp.Or(s.Ledger, s.ID), tenant: cfg.Tenant, terms: s.Terms,

@@ -222,7 +222,7 @@ func TestAccessLog(t *testing.T) {
 	s := r.content("d1", echo(t), "GET /a/{id}", "!GET /keyed", "GET /down")
 	r.p.deployments["d1"].Definition.Resources[2].Methods["GET"].Integration.URI = "http://" + deadPort(t)
 	s.AccessLog = &model.AccessLogSettings{DestinationARN: "arn:aws:logs:us-east-1:123456789012:log-group:/aws/../x",
-		Format: `{"id":"$context.requestId","m":"$context.httpMethod $context.resourcePath $context.path","s":$context.status,"ua":"$context.identity.userAgent","ip":"$context.identity.sourceIp","l":"$context.responseLength","il":"$context.integrationLatency","is":"$context.integration.status","e":"$context.error.responseType","em":$context.error.messageString,"k":"$context.identity.apiKey","none":"$context.authorizer.x","at":"$context.requestTime","api":"$context.apiId/$context.stage","ie":"$context.integrationErrorMessage"}`}
+		Format: `{"id":"$context.requestId","m":"$context.httpMethod $context.resourcePath $context.path","s":$context.status,"ua":"$context.identity.userAgent","ip":"$context.identity.sourceIp","l":"$context.responseLength","il":"$context.integrationLatency","is":"$context.integration.status","e":"$context.error.responseType","em":$context.error.messageString,"k":"$context.identity.apiKey","ki":"$context.identity.apiKeyId","none":"$context.authorizer.x","at":"$context.requestTime","api":"$context.apiId/$context.stage","ie":"$context.integrationErrorMessage"}`}
 	r.tellStage(s)
 	key := r.key(5, model.PlanConfig{ID: "p"})
 	var ids []string
@@ -242,9 +242,9 @@ func TestAccessLog(t *testing.T) {
 		return len(lines) == 5
 	})
 	for i, want := range [][]string{
-		{`"m":"GET /a/{id} /prod/a/7","s":200,"ua":"quo\"te\\"`, `"ip":"127.0.0.1","l":"8"`, `"is":"200","e":"-","em":-,"k":"-","none":"-"`, `"api":"abc/prod"`, `"ie":"-"`},
+		{`"m":"GET /a/{id} /prod/a/7","s":200,"ua":"quo\"te\\"`, `"ip":"127.0.0.1","l":"8"`, `"is":"200","e":"-","em":-,"k":"-","ki":"-","none":"-"`, `"api":"abc/prod"`, `"ie":"-"`},
 		{`"m":"GET /keyed /prod/keyed","s":403`, `"l":"23","il":"-","is":"-","e":"INVALID_API_KEY","em":"Forbidden"`},
-		{`"s":200`, `"k":"******` + key[len(key)-4:] + `"`},
+		{`"s":200`, `"k":"******` + key[len(key)-4:] + `","ki":"key-5"`},
 		{`"s":504`, `"is":"-","e":"INTEGRATION_FAILURE"`, `"ie":"no connection to the endpoint could be made"`},
 		{`"m":"GET - /prod/none","s":403`, `"e":"MISSING_AUTHENTICATION_TOKEN"`},
 	} {

@@ -197,6 +197,9 @@ func (c *call) findByDomain(x *http1.Exchange, path []byte) kind {
 	if !d.lets(x.Peer, host) {
 		return forbidden
 	}
+	if d.mutual {
+		c.client = x.Peer.Client
+	}
 	for i := range d.rules {
 		r := &d.rules[i]
 		rest, ok := r.fits(x, path)

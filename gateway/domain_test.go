@@ -9,11 +9,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -272,6 +278,73 @@ func TestDomainMutualTLS(t *testing.T) {
 	if status := plainGet(t, r, "mtls.example.com", "/x"); status != 403 {
 		t.Errorf("without TLS: %d", status)
 	}
+}
+
+// What the client of a domain with mutual TLS showed is in the context, in events and in
+// logs; of no other domain, over the same connection neither.
+func TestClientCertIsTold(t *testing.T) {
+	f := newFunctions(t)
+	dir := t.TempDir()
+	r := lambdaRig(t, f, func(o *Options) { o.AccessLogs = dir })
+	s := r.defined(nil, nil, map[string]string{"GET /event": lambdaProxy("echo"), "GET /x": `{"type": "MOCK", "requestTemplates": {"application/json": "{\"statusCode\": 200}"},
+		"integrationResponses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": "#set($c = $context.identity.clientCert)$c.subjectDN|$c.issuerDN|$c.serialNumber|$c.validity.notBefore|$c.validity.notAfter|$c.clientCertPem"}}}}`})
+	s.AccessLog = &model.AccessLogSettings{DestinationARN: "arn:aws:logs:us-east-1:123456789012:log-group:certs",
+		Format: "$context.requestId;$context.identity.clientCert.subjectDN;$context.identity.clientCert.validity.notAfter;$context.identity.clientCert.clientCertPem"}
+	r.serve(s)
+	ca, mine := newAuthority(t, "server"), newAuthority(t, "mine")
+	cert, key := ca.issue("mtls.example.com", "open.example.com")
+	mtls := model.DomainConfig{Num: 1, Tenant: tenantNum, Name: "mtls.example.com", Certificate: cert, PrivateKey: key, ClientCAs: mine.pem,
+		Mappings: []model.Mapping{{APIID: "abc", Stage: "prod"}}}
+	open := mtls
+	open.Num, open.Name, open.ClientCAs = 2, "open.example.com", ""
+	r.p.tell(t, model.Changes{Domains: []model.DomainConfig{mtls, open}})
+	c, k := mine.issue("client")
+	pair, err := tls.X509KeyPair([]byte(c), []byte(k))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := pair.Leaf
+	var number []string
+	for _, b := range leaf.SerialNumber.Bytes() {
+		number = append(number, fmt.Sprintf("%02x", b))
+	}
+	at := func(t time.Time) string { return t.UTC().Format("Jan _2 15:04:05 2006 GMT") }
+	serial := strings.Join(number, ":")
+	for _, h2 := range []bool{false, true} {
+		v := r.visitor(ca.pool(), h2, pair)
+		// A mapped body has no newline at its end.
+		want := strings.Join([]string{"CN=client", "CN=mine", serial, at(leaf.NotBefore), at(leaf.NotAfter), strings.TrimSuffix(c, "\n")}, "|")
+		if _, body := v.get("https://mtls.example.com/x", ""); body != want {
+			t.Errorf("h2 %v: the context says %s, want %s", h2, body, want)
+		}
+		if _, body := v.get("https://mtls.example.com/x", "open.example.com"); strings.Contains(body, "CN=") || body == "" {
+			t.Errorf("h2 %v: a domain without mutual TLS is told %s", h2, body)
+		}
+		_, body := v.get("https://mtls.example.com/event", "")
+		var e struct {
+			RequestContext struct {
+				Identity struct {
+					ClientCert map[string]any
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &e); err != nil {
+			t.Fatalf("%v: %s", err, body)
+		}
+		if got, want := e.RequestContext.Identity.ClientCert, (map[string]any{"clientCertPem": c, "subjectDN": "CN=client", "issuerDN": "CN=mine", "serialNumber": serial,
+			"validity": map[string]any{"notBefore": at(leaf.NotBefore), "notAfter": at(leaf.NotAfter)}}); !reflect.DeepEqual(got, want) {
+			t.Errorf("h2 %v: the event has %v, want %v", h2, got, want)
+		}
+		if _, body := v.get("https://mtls.example.com/event", "open.example.com"); strings.Contains(body, "clientCert") || !strings.Contains(body, "identity") {
+			t.Errorf("h2 %v: the event of a domain without mutual TLS is %s", h2, body)
+		}
+	}
+	file := filepath.Join(dir, "123456789012", "certs.log")
+	until(t, "eight lines in "+file, func() bool {
+		b, _ := os.ReadFile(file)
+		told := strings.Count(string(b), ";CN=client;"+at(leaf.NotAfter)+";-----BEGIN CERTIFICATE-----\\n")
+		return told == 4 && strings.Count(string(b), ";-;-;-\n") == 4
+	})
 }
 
 // Resuming a session of one name does not open another.

@@ -446,7 +446,10 @@ func (c *call) eventContext(x *http1.Exchange, e *lambda.Context) {
 		e.Canary = &v.canary
 	}
 	if c.key != nil {
-		e.Identity = append(e.Identity, [2]string{"apiKey", string(c.keyValue(x))})
+		e.Identity = append(e.Identity, [2]string{"apiKey", string(c.keyValue(x))}, [2]string{"apiKeyId", c.key.id})
+	}
+	if c.client != nil {
+		e.ClientCert = certText(c.client)
 	}
 	if c.by != nil {
 		e.Identity = append(e.Identity, [2]string{"vpceId", c.by.ID}, [2]string{"vpcId", c.by.VPC})

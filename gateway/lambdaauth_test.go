@@ -186,9 +186,12 @@ func TestAuthorizerKey(t *testing.T) {
 	f := newFunctions(t)
 	r := lambdaRig(t, f)
 	guard := guarded(model.Authorizer{Type: model.AuthorizerToken, AuthorizerURI: functionURI("token"), IdentitySource: "method.request.header.Authorization"})
-	r.define(func(d *model.Definition) { guard(d); d.APIKeySource = model.KeySourceAuthorizer }, nil, map[string]string{"!GET /a": strings.Replace(mockAuthorizer, "$context.authorizer.text", "$context.identity.apiKey", 1)})
+	r.define(func(d *model.Definition) { guard(d); d.APIKeySource = model.KeySourceAuthorizer }, nil, map[string]string{"!GET /a": strings.Replace(mockAuthorizer, "$context.authorizer.text", "$context.identity.apiKey $context.identity.apiKeyId", 1), "!GET /event": lambdaProxy("echo")})
 	key := r.key(9, model.PlanConfig{ID: "p"})
-	if status, _, body := r.send("GET", "/a", "", "Authorization", "Allow - "+key); status != 200 || !strings.Contains(body, key) {
+	if status, _, body := r.send("GET", "/a", "", "Authorization", "Allow - "+key); status != 200 || !strings.Contains(body, key+" key-9") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _, body := r.send("GET", "/event", "", "Authorization", "Allow * "+key); status != 201 || !strings.Contains(body, `"apiKey":"`+key+`"`) || !strings.Contains(body, `"apiKeyId":"key-9"`) {
 		t.Errorf("%d %s", status, body)
 	}
 	for _, token := range []string{"Allow", "Allow - wrong"} { // the caller's own is not asked for

@@ -490,7 +490,10 @@ func (c *call) context(x *http1.Exchange) *vtl.Map {
 	}
 	set(identity, "sourceIp", x.RemoteIP, "userAgent", string(header(x, "User-Agent")))
 	if c.key != nil {
-		set(identity, "apiKey", string(c.keyValue(x)))
+		set(identity, "apiKey", string(c.keyValue(x)), "apiKeyId", c.key.id)
+	}
+	if c.client != nil {
+		identity.Set("clientCert", certMap(certText(c.client)))
 	}
 	if c.by != nil {
 		set(identity, "vpceId", c.by.ID, "vpcId", c.by.VPC)

@@ -306,7 +306,7 @@ func (r *rig) keyWith(num uint32, plan model.PlanConfig, spend string) string {
 	r.p.tell(r.t, model.Changes{
 		Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012"}},
 		Plans:   []model.PlanConfig{plan},
-		Keys: []model.KeyConfig{{Num: num, Tenant: tenantNum, Hash: h[:], Enabled: true,
+		Keys: []model.KeyConfig{{Num: num, ID: fmt.Sprint("key-", num), Tenant: tenantNum, Hash: h[:], Enabled: true,
 			Subscriptions: []model.SubscriptionConfig{{ID: sub, PlanID: plan.ID, Spend: spend}}}},
 	})
 	return v

@@ -156,6 +156,7 @@ type key struct {
 	num     uint32
 	tenant  uint32
 	hash    [32]byte
+	id      string
 	enabled bool
 }
 

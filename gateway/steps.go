@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"time"
 
 	"tollgate/gateway/cache"
@@ -47,6 +48,7 @@ type call struct {
 	own     caller                 // where caller may be kept
 	ruling  policy.Decision        // of the API's resource policy
 	by      *model.EndpointNetwork // that a call of a private API came by
+	client  *x509.Certificate      // what the client showed to a domain with mutual TLS; nil: it is none
 	trace   *trace                 // nil: the call is not traced
 	span    span                   // its place in a distributed trace
 	why     string                 // the gateway itself answers, for those who run the API; "": its kind says it
@@ -95,7 +97,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.flags, c.noRec, c.counts, c.unit, c.hard = 0, false, [2]int64{}, limit.Unit{}, false
 	c.paid = limit.Unit{}
 	c.decoded = false
-	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by = nil, "", "", "", "", "", nil, nil, nil
+	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by, c.client = nil, "", "", "", "", "", nil, nil, nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
 	c.span.on, c.span.sampled, c.lookUp = false, false, notLookedUp
 	x.Rec, x.Heard, x.Without, x.Idle, x.Most = c, nil, "", 0, 0

@@ -213,6 +213,7 @@ type PlanConfig struct {
 // KeyConfig is an API key as a node knows it: never its value, only its hash.
 type KeyConfig struct {
 	Num           uint32               `json:"num"`
+	ID            string               `json:"id,omitempty"`
 	Tenant        uint32               `json:"tenant"`
 	Hash          []byte               `json:"hash"` // SHA-256 of the value
 	Enabled       bool                 `json:"enabled"`

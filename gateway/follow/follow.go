@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -106,6 +107,9 @@ func New(o Options) (*Follower, error) {
 					f.position.Store(&position{}) // lost from the disk: ask for everything
 				}
 			}
+		}
+		if slices.ContainsFunc(keys, func(k model.KeyConfig) bool { return k.ID == "" }) {
+			f.position.Store(&position{}) // written by a program that did not know keys' ids: ask for them
 		}
 		f.loaded()
 		o.Log.Info("serving from the copy on disk until the control plane answers", "revision", ch.Revision, "stages", len(ch.Stages), "keys", len(ch.Keys))

@@ -179,6 +179,27 @@ func TestLostDeploymentStartsAnew(t *testing.T) {
 	}
 }
 
+// A copy of keys without ids, as older programs wrote it, is served from and asked for
+// again.
+func TestKeysWithoutIDsAreAskedForAnew(t *testing.T) {
+	for id, want := range map[string]uint64{"a": 4, "": 0} {
+		dir := t.TempDir()
+		s := open(t, dir)
+		add(t, s, model.Changes{Revision: 4, Full: true, Keys: []model.KeyConfig{{Num: 1, ID: id, Tenant: 1, Hash: make([]byte, 32)}}})
+		keys := 0
+		f, err := New(Options{Dir: dir, Log: quiet, Apply: func(c *model.Changes, _ func(string) *model.DeploymentContent) []model.StageFailure {
+			keys = len(c.Keys)
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Revision() != want || keys != 1 {
+			t.Errorf("id %q: revision %d with %d keys, want %d with 1", id, f.Revision(), keys, want)
+		}
+	}
+}
+
 // The follower reports what it applied by asking again, and tells when it goes.
 func TestFollowerAcknowledges(t *testing.T) {
 	hellos := make(chan model.NodeHello, 16)

@@ -3,6 +3,7 @@ package http1
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net/http"
@@ -89,12 +90,15 @@ type Peer struct {
 	// Roots are the SHA-256 fingerprints of the certificates in the truststore that
 	// the client's own was verified by; none: it showed none.
 	Roots [][32]byte
+	// Client is the client's own certificate, verified; nil: it showed none.
+	Client *x509.Certificate
 }
 
 func peerOf(s *tls.ConnectionState) *Peer {
 	p := &Peer{ServerName: s.ServerName, Version: s.Version, Cipher: s.CipherSuite}
 	for _, chain := range s.VerifiedChains {
 		p.Roots = append(p.Roots, sha256.Sum256(chain[len(chain)-1].Raw))
+		p.Client = chain[0]
 	}
 	return p
 }

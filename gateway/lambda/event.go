@@ -38,10 +38,18 @@ type Context struct {
 	TimeEpoch                             int64  // milliseconds
 	SourceIP                              string
 	Identity                              [][2]string // further fields of identity that have a value
+	ClientCert                            *ClientCert // nil: the domain has no mutual TLS
 	Canary                                *bool       // nil: the stage has none
 	// AppendAuthorizer appends what an authorizer has said, as a JSON object; nil: none was
 	// asked.
 	AppendAuthorizer func(dst []byte) []byte
+}
+
+// ClientCert is the certificate that a client showed, in the texts that events have.
+type ClientCert struct {
+	PEM, SubjectDN, IssuerDN string
+	SerialNumber             string // bytes in hexadecimal, separated by colons
+	NotBefore, NotAfter      string // Jan _2 15:04:05 2006 GMT
 }
 
 // AppendProxy appends the event that a proxy integration gives to its function, in
@@ -345,6 +353,14 @@ func (x *Context) appendIdentity(dst []byte, c *Call) []byte {
 		if f[1] != "" && !slices.Contains(identityFields, f[0]) {
 			put(f[0], f[1])
 		}
+	}
+	if k := x.ClientCert; k != nil {
+		dst = appendString(append(dst, `,"clientCert":{"clientCertPem":`...), k.PEM)
+		dst = appendString(append(dst, `,"subjectDN":`...), k.SubjectDN)
+		dst = appendString(append(dst, `,"issuerDN":`...), k.IssuerDN)
+		dst = appendString(append(dst, `,"serialNumber":`...), k.SerialNumber)
+		dst = appendString(append(dst, `,"validity":{"notBefore":`...), k.NotBefore)
+		dst = append(appendString(append(dst, `,"notAfter":`...), k.NotAfter), "}}"...)
 	}
 	return append(dst, '}')
 }
