@@ -92,6 +92,7 @@ func (g *Gateway) serve(x *http1.Exchange) {
 func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
+	c.match.Method, c.match.Route, c.match.N = -1, -1, 0 // until it is matched, it has none of an earlier call's
 	c.flags, c.noRec, c.counts, c.unit, c.hard = 0, false, [2]int64{}, limit.Unit{}, false
 	c.paid = limit.Unit{}
 	c.decoded = false
