@@ -43,6 +43,7 @@ type call struct {
 	head    []byte                 // header lines for the client
 	body    []byte                 // of the request, where a step has read it whole; nil: none has
 	decoded bool                   // body was, see decode
+	hash    string                 // of the body as it was sent, where the method's calls are signed
 	caller  *caller                // nil: nobody is known
 	own     caller                 // where caller may be kept
 	ruling  policy.Decision        // of the API's resource policy
@@ -95,7 +96,7 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.match.Method, c.match.Route, c.match.N = -1, -1, 0 // until it is matched, it has none of an earlier call's
 	c.flags, c.noRec, c.counts, c.unit, c.hard = 0, false, [2]int64{}, limit.Unit{}, false
 	c.paid = limit.Unit{}
-	c.decoded = false
+	c.decoded, c.hash = false, ""
 	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by = nil, "", "", "", "", "", nil, nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
 	c.span.on, c.span.sampled, c.lookUp = false, false, notLookedUp

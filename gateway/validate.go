@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/awsapi/sigv4"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/mapping"
 	"tollgate/gateway/schema"
@@ -234,6 +235,9 @@ func (c *call) readBody(x *http1.Exchange) kind {
 	coded := c.coded(x)
 	if c.body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10)), maxWholeBody); f != http1.None {
 		return c.proxied(f)
+	}
+	if c.run.m.signed {
+		c.hash = sigv4.HashBody(c.body)
 	}
 	if coded {
 		return c.decode(x)
