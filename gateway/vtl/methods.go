@@ -85,8 +85,9 @@ func (tree) Number(v any) (float64, bool) { return double(v) }
 func (r *renderer) path(p *jsonpath.Path, expr string) (any, bool, error) {
 	if p == nil {
 		var err error
+		r.steps += len(expr)
 		if p, err = jsonpath.Parse(expr); err != nil {
-			return nil, false, nil
+			return nil, false, r.step()
 		}
 	}
 	left := r.limits.Steps - r.steps
@@ -468,9 +469,10 @@ func (r *renderer) pattern(expr, in string) (*regexp.Regexp, error) {
 	if len(expr) > maxPattern {
 		return nil, nil
 	}
+	r.steps += len(expr)
 	re, size, err := jsonpath.Compile(expr)
 	if err != nil {
-		return nil, nil
+		return nil, r.step()
 	}
 	r.steps += jsonpath.Matching(len(in), size)
 	return re, r.step()

@@ -354,19 +354,20 @@ func TestWorkIsBounded(t *testing.T) {
 		"letters":            {"$input.body.toCharArray().size()", strings.Repeat("x", 4<<20)},
 		"templates":          {"#foreach($i in [1..1000])#evaluate($input.body)#end", strings.Repeat("$a", 100_000)},
 	} {
-		p, err := vtl.Parse(c.template)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		header := map[string]string{}
-		for i := range 50 {
-			header[strings.Repeat("x", i+1)] = "y"
-		}
-		began := time.Now()
-		_, err = p.Render(nil, &vtl.Input{Body: c.body, Context: vtl.NewMap(), StageVariables: vtl.NewMap(), Header: header})
-		if took := time.Since(began); err == nil || took > 20*time.Second {
-			t.Errorf("%s: %v after %v", name, err, took)
-		}
+		t.Run(name, func(t *testing.T) {
+			p, err := vtl.Parse(c.template)
+			if err != nil {
+				t.Fatal(err)
+			}
+			header := map[string]string{}
+			for i := range 50 {
+				header[strings.Repeat("x", i+1)] = "y"
+			}
+			began := time.Now()
+			_, err = p.Render(nil, &vtl.Input{Body: c.body, Context: vtl.NewMap(), StageVariables: vtl.NewMap(), Header: header})
+			if took := time.Since(began); err == nil || took > 20*time.Second {
+				t.Errorf("%v after %v", err, took)
+			}
+		})
 	}
 }
