@@ -89,6 +89,7 @@ func (r *renderer) path(p *jsonpath.Path, expr string) (any, bool, error) {
 		if p, err = jsonpath.Parse(expr); err != nil {
 			return nil, false, r.step()
 		}
+		r.steps += p.Size()
 	}
 	left := r.limits.Steps - r.steps
 	v, ok, err := p.FindWithin(tree{}, r.body(), &left)

@@ -347,6 +347,7 @@ func TestWorkIsBounded(t *testing.T) {
 		"parameters":         {"#set($l = [])" + often("$l.add($input.params())"), ""},
 		"patterns":           {"#set($a = 'a')" + often("$a.matches('((a{1,10}){1,10}){1,10}')"), ""},
 		"large patterns":     {"#set($a = 'a')" + often("$a.matches($input.body)"), "(" + strings.Repeat("a?", 400) + "){1,10}"},
+		"patterns of paths":  {often(`$input.path("$.a[?(@.b =~ /(a{1,90}){1,90}/)]")`), "{}"},
 		"long matches":       {often("$input.body.matches('.*x.*y.*z')"), text},
 		"products":           {"#set($a = 3)#foreach($i in [1..14])#set($a = $a * $a)#end" + often("$a * $a"), ""},
 		"quotients":          {"#set($a = 3)#foreach($i in [1..14])#set($a = $a * $a)#end#set($b = $a / 7)" + often("$a / $b"), ""},

@@ -42,7 +42,11 @@ type Path struct {
 	args     []operand
 	definite bool
 	straight bool
+	size     int
 }
+
+// Size is that of the path's regular expressions together: what it took to compile them.
+func (p *Path) Size() int { return p.size }
 
 // Straight says that the path is nothing but names and places in arrays.
 func (p *Path) Straight() bool { return p.straight }
@@ -86,6 +90,7 @@ func Parse(expr string) (*Path, error) {
 	if p.at < len(p.src) {
 		return nil, p.fail("more follows the path")
 	}
+	path.size = p.size
 	return path, nil
 }
 
@@ -93,6 +98,7 @@ type parser struct {
 	src   string
 	at    int
 	depth int
+	size  int // of the regular expressions so far
 }
 
 func (p *parser) fail(format string, a ...any) error {
@@ -511,6 +517,9 @@ func (p *parser) operand() (operand, error) {
 		re, size, err := Compile(`\A(?:` + expr + `)\z`)
 		if err != nil {
 			return operand{}, p.fail("%v", err)
+		}
+		if p.size += size; p.size > maxInstructions {
+			return operand{}, p.fail("%v", ErrPattern)
 		}
 		return operand{pattern: re, size: size}, nil
 	case c == '[':
