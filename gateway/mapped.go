@@ -57,9 +57,19 @@ func (c *call) proxyWhole(x *http1.Exchange) kind {
 	return c.finish(x, &out, c.proxyAnswer(x, &out))
 }
 
+// minStatus is the least status of an answer: behind one that is less a caller waits for
+// the answer itself, or takes the connection for something else than HTTP.
+const minStatus = 200
+
+const whyInterim = "the status of the answer is one of those that come before an answer"
+
 // finish sends an answer that is whole, unless it came to a failure. The id of the trace is
 // added here: a cache, which has the answer already, keeps none of an earlier call.
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
+	if k == proceed && out.status < minStatus {
+		c.why = whyInterim
+		k = configurationError
+	}
 	if k == proceed {
 		own := c.cors() != nil
 		if c.run.m.traced && !hasHeader(out.header)(traceHeader) {

@@ -263,3 +263,19 @@ func TestMappedHTTP(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// No answer has the status of an interim one, for which no caller stops waiting.
+func TestInterimStatus(t *testing.T) {
+	r := newRig(t)
+	mock := func(status, template string) string {
+		return `{"type": "MOCK", "requestTemplates": {"application/json": "{\"statusCode\": 200}"}, "integrationResponses": {"default": {"statusCode": "` + status + `", "responseTemplates": {"application/json": "` + template + `"}}}}`
+	}
+	r.define(func(d *model.Definition) {
+		d.GatewayResponses = map[string]model.GatewayResponse{"MISSING_AUTHENTICATION_TOKEN": {StatusCode: "101"}}
+	}, nil, map[string]string{"GET /fixed": mock("100", "x"), "GET /mapped": mock("101", "$context.stage"), "GET /over": mock("200", "#set($context.responseOverride.status = 103)x")})
+	for path, want := range map[string]int{"/fixed": 500, "/mapped": 500, "/over": 500, "/none": 403} {
+		if status, _, body := r.send("GET", path, ""); status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
