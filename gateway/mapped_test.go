@@ -250,7 +250,7 @@ func TestMappedHTTP(t *testing.T) {
 			t.Errorf("a large call beside others: %d", status)
 		}
 	}
-	if n := len(r.g.heavy); n != 0 {
+	if n := len(r.g.heavy.large) + len(r.g.heavy.medium); n != 0 {
 		t.Errorf("%d turns are not given back", n)
 	}
 	// A large body, which arrives in pieces, goes through whole.
