@@ -111,6 +111,8 @@ func (c *call) sent() kind {
 	return proceed
 }
 
+const whyHeld = "the account holds as much memory on this node as it may"
+
 // hold counts memory that the call takes beyond what it was admitted with.
 func (c *call) hold(n int64) bool {
 	if !c.tenant.buffered.Acquire(n, c.tenant.caps.Load().BufferedBytes) {
@@ -269,17 +271,15 @@ func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]
 				x.Heard()
 			}
 			head()
-			n := x.Response.ContentLength
-			if n < 0 {
-				n = maxMappedAnswer
-			}
-			held = c.hold(min(n, maxMappedAnswer))
+			return true
+		}, func(n int64) bool {
+			held = c.hold(n)
 			return held
 		})
 	}
 	if !held {
 		c.drop(x)
-		c.why = "the account holds as much memory on this node as it may"
+		c.why = whyHeld
 		return nil, throttled
 	}
 	if f != http1.None {

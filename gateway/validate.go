@@ -228,12 +228,22 @@ func (c *call) readBody(x *http1.Exchange) kind {
 		c.why = c.tooLong(n, maxWholeBody)
 		return tooLarge
 	}
-	if !c.hold(2 * n) {
+	var f http1.Failure
+	coded, held := c.coded(x), true
+	// What is not here yet is not counted: whoever says that much will come, and does not
+	// send it, takes nobody's room.
+	c.body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10)), maxWholeBody, func(n int64) bool {
+		held = c.hold(n)
+		return held
+	})
+	if held && f == http1.None {
+		held = c.hold(int64(len(c.body))) // texts are made of it
+	}
+	if !held {
+		c.why = whyHeld
 		return throttled
 	}
-	var f http1.Failure
-	coded := c.coded(x)
-	if c.body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10)), maxWholeBody); f != http1.None {
+	if f != http1.None {
 		return c.proxied(f)
 	}
 	if c.run.m.signed {

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// ReadBody appends the whole request body, of at most most bytes, to dst. It waits, so
-// MayBlock must say that it may.
-func (x *Exchange) ReadBody(dst []byte, most int64) ([]byte, Failure) {
+// ReadBody appends the whole request body, of at most most bytes, to dst. more is asked for
+// the memory that dst does not have, as the body comes; where it says no, the body is
+// TooLarge. It waits, so MayBlock must say that it may.
+func (x *Exchange) ReadBody(dst []byte, most int64, more func(n int64) bool) ([]byte, Failure) {
 	if x.Request.ContentLength > most {
 		return dst, TooLarge
 	}
@@ -28,22 +29,42 @@ func (x *Exchange) ReadBody(dst []byte, most int64) ([]byte, Failure) {
 		if int64(len(dst)+len(p)) > most {
 			return dst, TooLarge
 		}
+		var ok bool
+		if dst, ok = grow(dst, len(p), more); !ok {
+			return dst, TooLarge
+		}
 		dst = append(dst, p...)
 	}
+}
+
+// grow makes room in b for n bytes, of memory that is asked for.
+func grow(b []byte, n int, more func(n int64) bool) ([]byte, bool) {
+	if len(b)+n <= cap(b) {
+		return b, true
+	}
+	room := max(2*cap(b), len(b)+n)
+	if !more(int64(room)) {
+		return b, false
+	}
+	return append(make([]byte, 0, room), b...), true
 }
 
 // Fetch sends a request of the handler's own, head and body in one, and reads the
 // answer's body, which may have most bytes, into dst. head is called once x.Response is
 // there, whose spans are of x.Up, and may refuse the answer before its body is read. The
-// request's own body was read before, or is left unread. The whole answer has to be there
-// within timeout. Fetch waits: see MayBlock.
-func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Duration, head func() bool) ([]byte, Failure) {
+// request's own body was read before, or is left unread. more is asked for the memory that
+// dst does not have, as the answer comes; where it says no, the rest is refused. The whole
+// answer has to be there within timeout. Fetch waits: see MayBlock.
+func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Duration, head func() bool, more func(n int64) bool) ([]byte, Failure) {
 	f := x.pull(p, req, timeout, timeout, Now()+int64(timeout), head, func(piece []byte) bool {
 		if int64(len(dst)+len(piece)) > most {
 			return false
 		}
-		dst = append(dst, piece...)
-		return true
+		var ok bool
+		if dst, ok = grow(dst, len(piece), more); ok {
+			dst = append(dst, piece...)
+		}
+		return ok
 	})
 	return dst, f
 }
