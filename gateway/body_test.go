@@ -5,6 +5,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"tollgate/gateway/http1"
 )
 
 // Bodies that are said to come and do not take nobody's room: a few connections that send
@@ -40,4 +42,20 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 	if held := tenant.buffered.Held(); held > open*(heldPlain+heldBody) {
 		t.Errorf("%d bytes are held", held)
 	}
+}
+
+// A call that panics gives back what it holds: an account must not lose its caps to it.
+func TestPanicGivesBack(t *testing.T) {
+	r := newRig(t)
+	r.define(nil, nil, map[string]string{"GET /a": `{"type": "MOCK", "requestTemplates": {"application/json": "#set($x = 1){\"statusCode\": 200}"}, "integrationResponses": {"default": {"statusCode": "200"}}}`})
+	m := &r.g.reg.tenants[tenantNum].inFlight
+	st := r.g.view.Load().stage([]byte("abc"), []byte("prod"))
+	st.runs[0].m.whole = func(*call, *http1.Exchange, *reply) kind { panic("a defect") }
+	for range 3 {
+		if res, err := r.httpc.Get(r.base + "/_aws/execute-api/abc/prod/a"); err == nil {
+			_ = res.Body.Close()
+			t.Errorf("an answer with status %d", res.StatusCode)
+		}
+	}
+	until(t, "the calls to end", func() bool { return m.Held() == 0 && r.g.reg.tenants[tenantNum].buffered.Held() == 0 })
 }

@@ -84,8 +84,27 @@ type step func(c *call, x *http1.Exchange) kind
 func (g *Gateway) serve(x *http1.Exchange) {
 	c := x.App.(*call)
 	c.begin(x, g.journal.Begin(x.Shard))
+	over := false
+	defer c.endIfNot(&over)
 	if k := c.find(x); k != answered {
 		c.advance(x, k)
+	}
+	over = true
+}
+
+// endIfNot is for a call that panics: what it holds of its account's caps goes back.
+func (c *call) endIfNot(over *bool) {
+	if !*over {
+		c.release()
+	}
+}
+
+// release gives back what the call holds of its account's caps.
+func (c *call) release() {
+	if t := c.tenant; t != nil {
+		t.inFlight.Release(c.counts[0])
+		t.buffered.Release(c.counts[1])
+		c.counts = [2]int64{}
 	}
 }
 
@@ -107,6 +126,14 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 // now that it may wait, or what follows with what came of the upstream.
 func (g *Gateway) resume(x *http1.Exchange, f http1.Failure) {
 	c := x.App.(*call)
+	over := false
+	defer c.endIfNot(&over)
+	c.goOn(x, f)
+	over = true
+}
+
+// goOn is resume.
+func (c *call) goOn(x *http1.Exchange, f http1.Failure) {
 	if f == http1.Again {
 		c.again = true
 		c.advance(x, proceed)
@@ -141,10 +168,7 @@ func (c *call) advance(x *http1.Exchange, k kind) {
 			c.done(x, answers[unavailable].status, 0, http1.Now())
 		}
 	}
-	if t := c.tenant; t != nil {
-		t.inFlight.Release(c.counts[0])
-		t.buffered.Release(c.counts[1])
-	}
+	c.release()
 }
 
 // uses says which steps a method has on a stage.
