@@ -433,6 +433,14 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 		if unseen[known] {
 			continue
 		}
+		if len(in.Headers[known]) > 0 { // names have no case: the last value counts, under the first one's
+			for other := range in.Header {
+				if strings.EqualFold(other, name) {
+					name = other
+					break
+				}
+			}
+		}
 		in.Header[name], in.Headers[known] = value, append(in.Headers[known], value)
 	}
 	for name, value := range c.variant.vars {

@@ -279,3 +279,25 @@ func TestInterimStatus(t *testing.T) {
 		}
 	}
 }
+
+// Of a header that comes twice in different spellings templates have one, with the last
+// value, as parameters do.
+func TestSpellingsOfOneHeader(t *testing.T) {
+	r := newRig(t)
+	r.define(nil, nil, map[string]string{"GET /a": `{"type": "MOCK", "requestTemplates": {"application/json": "#set($x = 1){\"statusCode\": 200}"}, "integrationResponses": {"default": {"statusCode": "200",
+		"responseTemplates": {"application/json": "$input.params('X-One') $input.params('x-ONE') $input.params().header.get('X-One') $input.params().header.containsKey('x-one')"}}}}`})
+	for range 5 {
+		c, err := net.Dial("tcp", r.g.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprint(c, "GET /_aws/execute-api/abc/prod/a HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nx-one: 2\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(c)
+		if err != nil || !strings.HasSuffix(string(b), "\r\n\r\n2 2 2 false") {
+			t.Errorf("%v %s", err, b)
+		}
+		_ = c.Close()
+	}
+}
