@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,8 +50,17 @@ func TestPanicGivesBack(t *testing.T) {
 	r := newRig(t)
 	r.define(nil, nil, map[string]string{"GET /a": `{"type": "MOCK", "requestTemplates": {"application/json": "#set($x = 1){\"statusCode\": 200}"}, "integrationResponses": {"default": {"statusCode": "200"}}}`})
 	m := &r.g.reg.tenants[tenantNum].inFlight
-	st := r.g.view.Load().stage([]byte("abc"), []byte("prod"))
-	st.runs[0].m.whole = func(*call, *http1.Exchange, *reply) kind { panic("a defect") }
+	r.g.mu.Lock()
+	for num, st := range r.g.reg.stages {
+		broken := *st
+		broken.runs = slices.Clone(st.runs)
+		method := *st.runs[0].m
+		method.whole = func(*call, *http1.Exchange, *reply) kind { panic("a defect") }
+		broken.runs[0].m = &method
+		r.g.reg.stages[num] = &broken
+	}
+	r.g.publish()
+	r.g.mu.Unlock()
 	for range 3 {
 		if res, err := r.httpc.Get(r.base + "/_aws/execute-api/abc/prod/a"); err == nil {
 			_ = res.Body.Close()
