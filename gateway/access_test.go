@@ -133,3 +133,25 @@ func TestPlainPath(t *testing.T) {
 		}
 	}
 }
+
+// A verb is the one that policies name: ANY stands for no other spelling of it, which an
+// endpoint might take for it.
+func TestDeniedVerbHasOneSpelling(t *testing.T) {
+	r := newRig(t)
+	r.guarded("d1", `{"Version":"2012-10-17","Statement":[`+statement("Allow", `"Resource":"execute-api:/*"`)+`,`+statement("Deny", `"Resource":"execute-api:/prod/POST/*"`)+`]}`, "ANY /a")
+	for verb, want := range map[string]int{"GET": 200, "POST": 403, "post": 403, "Post": 403, "TRACE": 403} {
+		req, err := http.NewRequest("GET", r.base+"/_aws/execute-api/abc/prod/a", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Method = verb
+		if status, _, body := r.do(req); status != want {
+			t.Errorf("%s: %d %s", verb, status, body)
+		}
+		req.Method = "GET"
+		req.Header.Set("X-HTTP-Method-Override", verb)
+		if status, _, body := r.do(req); status != want {
+			t.Errorf("override with %s: %d %s", verb, status, body)
+		}
+	}
+}

@@ -70,7 +70,7 @@ func (c *call) decode(x *http1.Exchange) kind {
 				return tooLarge
 			}
 			if !c.hold(int64(more)) {
-				c.why = "the account holds as much memory on this node as it may"
+				c.why = whyHeld
 				return throttled
 			}
 			out = append(make([]byte, 0, more), out...)

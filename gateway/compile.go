@@ -305,6 +305,10 @@ func compileMethod(path, verb string, num uint32, def *model.Method, binary []st
 			m.mapped.Mapping, err = mapping.Compile(def.Integration, binary)
 			return m, err
 		}
+		if a.Status < minStatus {
+			m.mock = &mock{why: whyInterim}
+			return m, nil
+		}
 		m.mock = &mock{status: a.Status, body: []byte(a.Body)}
 		for _, h := range a.Headers {
 			m.mock.head = append(m.mock.head, h[0]+": "+h[1]+"\r\n"...)

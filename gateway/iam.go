@@ -135,7 +135,7 @@ func (c *call) signedBody(x *http1.Exchange, s *sigv4.Signed, key sigv4.Key) (ha
 	if k := c.readBody(x); k != proceed {
 		return "", k
 	}
-	return sigv4.HashBody(c.body), proceed
+	return c.hash, proceed
 }
 
 var emptyHash = sigv4.HashBody(nil)

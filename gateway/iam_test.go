@@ -577,3 +577,39 @@ func FuzzAuthorization(f *testing.F) {
 		}
 	})
 }
+
+// A body that is decoded on its way was signed as it was sent.
+func TestSignedCompressedBody(t *testing.T) {
+	r := newRig(t)
+	r.signers(tenantNum, signerOf(keyID, keySecret, time.Now()))
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		b, _ := io.ReadAll(q.Body)
+		fmt.Fprintf(w, "%s%s", q.Header.Get("Content-Encoding"), b)
+	}))
+	t.Cleanup(up.Close)
+	st := r.content("d1", up.Listener.Addr().String(), "POST /a")
+	r.p.mu.Lock()
+	d := &r.p.deployments["d1"].Definition
+	d.MinimumCompressionSize = new(int)
+	m := d.Resources[0].Methods["POST"]
+	m.AuthorizationType = model.AuthIAM
+	d.Resources[0].Methods["POST"] = m
+	r.p.mu.Unlock()
+	r.serve(st)
+	sent := squeeze(t, "gzip", "hello")
+	for _, c := range []struct {
+		name   string
+		signed []byte
+		hash   bool
+		status int
+	}{{"as sent", sent, false, 200}, {"as sent, with its hash", sent, true, 200}, {"as it was before", []byte("hello"), false, 403}} {
+		req := r.request("POST", "/a", sent)
+		req.Header.Set("Content-Encoding", "gzip")
+		if c.hash {
+			req.Header.Set("X-Amz-Content-Sha256", sigv4.HashBody(sent))
+		}
+		if status, kind, body := r.do(sign(req, c.signed)); status != c.status || status == 200 && body != "hello" {
+			t.Errorf("%s: %d %s %.200s", c.name, status, kind, body)
+		}
+	}
+}

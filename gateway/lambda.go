@@ -122,11 +122,14 @@ func (c *call) functionAnswer(x *http1.Exchange, out *reply) kind {
 	payload, f := x.Fetch(p.pool, req, nil, maxPayload, c.run.m.timeout, func() bool {
 		status, failed = x.Response.Code, answerHeader(x, "X-Amz-Function-Error") != nil
 		c.endpointID = string(answerHeader(x, "X-Amzn-Requestid"))
-		held = c.hold(min(max(x.Response.ContentLength, 64<<10), maxPayload))
+		return true
+	}, func(n int64) bool {
+		held = c.hold(n)
 		return held
 	})
 	switch {
 	case !held:
+		c.why = whyHeld
 		return throttled
 	case f != http1.None:
 		return c.proxied(f)

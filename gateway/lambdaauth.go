@@ -313,7 +313,7 @@ func (a *lambdaAuth) ask(c *call, x *http1.Exchange) *authorization {
 	payload, f := x.Fetch(a.pool, req, nil, lambda.MaxAuthorization, authTimeout, func() bool {
 		status, failed = x.Response.Code, answerHeader(x, "X-Amz-Function-Error") != nil
 		return true
-	})
+	}, func(n int64) bool { return c.hold(n) })
 	took := time.Since(began)
 	if f != http1.None {
 		if f == http1.Forbidden || f == http1.NoHost {

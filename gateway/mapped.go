@@ -57,9 +57,19 @@ func (c *call) proxyWhole(x *http1.Exchange) kind {
 	return c.finish(x, &out, c.proxyAnswer(x, &out))
 }
 
+// minStatus is the least status of an answer: behind one that is less a caller waits for
+// the answer itself, or takes the connection for something else than HTTP.
+const minStatus = 200
+
+const whyInterim = "the status of the answer is one of those that come before an answer"
+
 // finish sends an answer that is whole, unless it came to a failure. The id of the trace is
 // added here: a cache, which has the answer already, keeps none of an earlier call.
 func (c *call) finish(x *http1.Exchange, out *reply, k kind) kind {
+	if k == proceed && out.status < minStatus {
+		c.why = whyInterim
+		k = configurationError
+	}
 	if k == proceed {
 		own := c.cors() != nil
 		if c.run.m.traced && !hasHeader(out.header)(traceHeader) {
@@ -100,6 +110,8 @@ func (c *call) sent() kind {
 	}
 	return proceed
 }
+
+const whyHeld = "the account holds as much memory on this node as it may"
 
 // hold counts memory that the call takes beyond what it was admitted with.
 func (c *call) hold(n int64) bool {
@@ -259,17 +271,15 @@ func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]
 				x.Heard()
 			}
 			head()
-			n := x.Response.ContentLength
-			if n < 0 {
-				n = maxMappedAnswer
-			}
-			held = c.hold(min(n, maxMappedAnswer))
+			return true
+		}, func(n int64) bool {
+			held = c.hold(n)
 			return held
 		})
 	}
 	if !held {
 		c.drop(x)
-		c.why = "the account holds as much memory on this node as it may"
+		c.why = whyHeld
 		return nil, throttled
 	}
 	if f != http1.None {
@@ -422,6 +432,14 @@ func (c *call) mappingCall(x *http1.Exchange, body string) *mapping.Call {
 		known := textproto.CanonicalMIMEHeaderKey(name)
 		if unseen[known] {
 			continue
+		}
+		if len(in.Headers[known]) > 0 { // names have no case: the last value counts, under the first one's
+			for other := range in.Header {
+				if strings.EqualFold(other, name) {
+					name = other
+					break
+				}
+			}
 		}
 		in.Header[name], in.Headers[known] = value, append(in.Headers[known], value)
 	}

@@ -250,7 +250,7 @@ func TestMappedHTTP(t *testing.T) {
 			t.Errorf("a large call beside others: %d", status)
 		}
 	}
-	if n := len(r.g.heavy); n != 0 {
+	if n := len(r.g.heavy.large) + len(r.g.heavy.medium); n != 0 {
 		t.Errorf("%d turns are not given back", n)
 	}
 	// A large body, which arrives in pieces, goes through whole.
@@ -263,3 +263,41 @@ func TestMappedHTTP(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// No answer has the status of an interim one, for which no caller stops waiting.
+func TestInterimStatus(t *testing.T) {
+	r := newRig(t)
+	mock := func(status, template string) string {
+		return `{"type": "MOCK", "requestTemplates": {"application/json": "{\"statusCode\": 200}"}, "integrationResponses": {"default": {"statusCode": "` + status + `", "responseTemplates": {"application/json": "` + template + `"}}}}`
+	}
+	r.define(func(d *model.Definition) {
+		d.GatewayResponses = map[string]model.GatewayResponse{"MISSING_AUTHENTICATION_TOKEN": {StatusCode: "101"}}
+	}, nil, map[string]string{"GET /fixed": mock("100", "x"), "GET /mapped": mock("101", "$context.stage"), "GET /over": mock("200", "#set($context.responseOverride.status = 103)x")})
+	for path, want := range map[string]int{"/fixed": 500, "/mapped": 500, "/over": 500, "/none": 403} {
+		if status, _, body := r.send("GET", path, ""); status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
+// Of a header that comes twice in different spellings templates have one, with the last
+// value, as parameters do.
+func TestSpellingsOfOneHeader(t *testing.T) {
+	r := newRig(t)
+	r.define(nil, nil, map[string]string{"GET /a": `{"type": "MOCK", "requestTemplates": {"application/json": "#set($x = 1){\"statusCode\": 200}"}, "integrationResponses": {"default": {"statusCode": "200",
+		"responseTemplates": {"application/json": "$input.params('X-One') $input.params('x-ONE') $input.params().header.get('X-One') $input.params().header.containsKey('x-one')"}}}}`})
+	for range 5 {
+		c, err := net.Dial("tcp", r.g.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprint(c, "GET /_aws/execute-api/abc/prod/a HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nx-one: 2\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(c)
+		if err != nil || !strings.HasSuffix(string(b), "\r\n\r\n2 2 2 false") {
+			t.Errorf("%v %s", err, b)
+		}
+		_ = c.Close()
+	}
+}

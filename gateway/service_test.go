@@ -270,3 +270,28 @@ func decoded(t testing.TB, text string) *model.Integration {
 	}
 	return g
 }
+
+// An answer that is needed whole has to be there within the integration's time: one that
+// drips in, each piece in time, does not hold the call for ever.
+func TestDrippingAnswer(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			if _, err := w.Write([]byte("x")); err != nil || http.NewResponseController(w).Flush() != nil {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	t.Cleanup(up.Close)
+	r := newRig(t)
+	r.define(nil, nil, map[string]string{"GET /a": `{"type":"HTTP","httpMethod":"GET","uri":"` + up.URL + `/","timeoutInMillis":300,"integrationResponses":{"default":{"statusCode":"200"}}}`})
+	if status, _, body := r.send("GET", "/a", ""); status != 504 || body != `{"message":"Endpoint request timed out"}` {
+		t.Errorf("%d %.200s", status, body)
+	}
+}

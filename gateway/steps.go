@@ -44,6 +44,7 @@ type call struct {
 	head    []byte                 // header lines for the client
 	body    []byte                 // of the request, where a step has read it whole; nil: none has
 	decoded bool                   // body was, see decode
+	hash    string                 // of the body as it was sent, where the method's calls are signed
 	caller  *caller                // nil: nobody is known
 	own     caller                 // where caller may be kept
 	ruling  policy.Decision        // of the API's resource policy
@@ -85,8 +86,27 @@ type step func(c *call, x *http1.Exchange) kind
 func (g *Gateway) serve(x *http1.Exchange) {
 	c := x.App.(*call)
 	c.begin(x, g.journal.Begin(x.Shard))
+	over := false
+	defer c.endIfNot(&over)
 	if k := c.find(x); k != answered {
 		c.advance(x, k)
+	}
+	over = true
+}
+
+// endIfNot is for a call that panics: what it holds of its account's caps goes back.
+func (c *call) endIfNot(over *bool) {
+	if !*over {
+		c.release()
+	}
+}
+
+// release gives back what the call holds of its account's caps.
+func (c *call) release() {
+	if t := c.tenant; t != nil {
+		t.inFlight.Release(c.counts[0])
+		t.buffered.Release(c.counts[1])
+		c.counts = [2]int64{}
 	}
 }
 
@@ -94,9 +114,10 @@ func (g *Gateway) serve(x *http1.Exchange) {
 func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 	c.id, c.now, c.at = id, x.Wall, 0
 	c.tenant, c.stage, c.variant, c.run, c.key, c.sub, c.plan, c.cover = nil, nil, nil, nil, nil, nil, nil, nil
+	c.match.Method, c.match.Route, c.match.N = -1, -1, 0 // until it is matched, it has none of an earlier call's
 	c.flags, c.noRec, c.counts, c.unit, c.hard = 0, false, [2]int64{}, limit.Unit{}, false
 	c.paid = limit.Unit{}
-	c.decoded = false
+	c.decoded, c.hash = false, ""
 	c.body, c.message, c.challenge, c.detail, c.why, c.endpointID, c.caller, c.trace, c.by, c.client = nil, "", "", "", "", "", nil, nil, nil, nil
 	c.kind, c.known, c.again, c.headLen = 0, nil, false, 0
 	c.span.on, c.span.sampled, c.lookUp = false, false, notLookedUp
@@ -107,6 +128,14 @@ func (c *call) begin(x *http1.Exchange, id journal.CallID) {
 // now that it may wait, or what follows with what came of the upstream.
 func (g *Gateway) resume(x *http1.Exchange, f http1.Failure) {
 	c := x.App.(*call)
+	over := false
+	defer c.endIfNot(&over)
+	c.goOn(x, f)
+	over = true
+}
+
+// goOn is resume.
+func (c *call) goOn(x *http1.Exchange, f http1.Failure) {
 	if f == http1.Again {
 		c.again = true
 		c.advance(x, proceed)
@@ -141,10 +170,7 @@ func (c *call) advance(x *http1.Exchange, k kind) {
 			c.done(x, answers[unavailable].status, 0, http1.Now())
 		}
 	}
-	if t := c.tenant; t != nil {
-		t.inFlight.Release(c.counts[0])
-		t.buffered.Release(c.counts[1])
-	}
+	c.release()
 }
 
 // uses says which steps a method has on a stage.

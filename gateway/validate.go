@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/awsapi/sigv4"
 	"tollgate/gateway/http1"
 	"tollgate/gateway/mapping"
 	"tollgate/gateway/schema"
@@ -227,13 +228,26 @@ func (c *call) readBody(x *http1.Exchange) kind {
 		c.why = c.tooLong(n, maxWholeBody)
 		return tooLarge
 	}
-	if !c.hold(2 * n) {
+	var f http1.Failure
+	coded, held := c.coded(x), true
+	// What is not here yet is not counted: whoever says that much will come, and does not
+	// send it, takes nobody's room.
+	c.body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10)), maxWholeBody, func(n int64) bool {
+		held = c.hold(n)
+		return held
+	})
+	if held && f == http1.None {
+		held = c.hold(int64(len(c.body))) // texts are made of it
+	}
+	if !held {
+		c.why = whyHeld
 		return throttled
 	}
-	var f http1.Failure
-	coded := c.coded(x)
-	if c.body, f = x.ReadBody(make([]byte, 0, min(n, 64<<10)), maxWholeBody); f != http1.None {
+	if f != http1.None {
 		return c.proxied(f)
+	}
+	if c.run.m.signed {
+		c.hash = sigv4.HashBody(c.body)
 	}
 	if coded {
 		return c.decode(x)
@@ -242,26 +256,47 @@ func (c *call) readBody(x *http1.Exchange) kind {
 }
 
 const (
-	// A payload that is read as JSON takes many times its bytes: those of more than
-	// largePayload are worked on by largeAtOnce calls of the node at a time, so that a
-	// few of them cannot take the memory of all.
-	largePayload = 1 << 20
-	largeAtOnce  = 2
+	// A payload that is read as JSON takes up to sixty times its bytes: those of more than
+	// largePayload are worked on by largeAtOnce calls of the node at a time, and those of
+	// more than mediumPayload by mediumAtOnce, so that a few of them cannot take the memory
+	// of all.
+	largePayload  = 1 << 20
+	largeAtOnce   = 2
+	mediumPayload = 64 << 10
+	mediumAtOnce  = 16
 )
+
+// turns are the places of those who work on payloads of a size.
+type turns struct{ large, medium chan struct{} }
+
+func newTurns() turns {
+	return turns{make(chan struct{}, largeAtOnce), make(chan struct{}, mediumAtOnce)}
+}
+
+// of is where to wait for a place; nil: it takes none.
+func (t *turns) of(n int) chan struct{} {
+	switch {
+	case n > largePayload:
+		return t.large
+	case n > mediumPayload:
+		return t.medium
+	}
+	return nil
+}
 
 // heavily does what takes much memory for a payload of n bytes; false: its turn did not
 // come in the time that the method has.
 func (c *call) heavily(n int, do func()) bool {
-	if n > largePayload {
+	if turn := c.g.heavy.of(n); turn != nil {
 		late := time.NewTimer(c.run.m.timeout)
 		defer late.Stop()
 		select {
-		case c.g.heavy <- struct{}{}:
+		case turn <- struct{}{}:
 		case <-late.C:
 			c.why = "the node was busy with other large bodies for as long as the method has"
 			return false
 		}
-		defer func() { <-c.g.heavy }()
+		defer func() { <-turn }()
 	}
 	do()
 	return true

@@ -3,6 +3,7 @@ package aws
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,9 +121,12 @@ func (t *Target) ask(r *Request, params []Field, contentType string) {
 	if !has("Version") && t.of.version != "" {
 		params = append([]Field{{Name: "Version", Value: t.of.version}}, params...)
 	}
-	if !has("Action") {
-		params = append([]Field{{Name: "Action", Value: t.Action}}, params...)
+	// The action is the author's: a body that is passed on as it came asks for no other.
+	if form {
+		r.Body = withoutParameter(r.Body, "Action")
 	}
+	params = slices.DeleteFunc(params, func(f Field) bool { return f.Name == "Action" })
+	params = append([]Field{{Name: "Action", Value: t.Action}}, params...)
 	if r.Method != "POST" {
 		r.Query = string(appendQuery(nil, params))
 		if r.Body != "" {
@@ -141,6 +145,27 @@ func (t *Target) ask(r *Request, params []Field, contentType string) {
 	}
 	r.Body = string(body)
 	r.set("Content-Type", query)
+}
+
+// withoutParameter is a form without the parameters of a name.
+func withoutParameter(form, name string) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(form, "&") {
+		n, _, _ := strings.Cut(part, "=")
+		if n != name {
+			if s, err := url.QueryUnescape(n); err == nil {
+				n = s
+			}
+		}
+		if n == name {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(part)
+	}
+	return b.String()
 }
 
 // get is a header's value.

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// ReadBody appends the whole request body, of at most most bytes, to dst. It waits, so
-// MayBlock must say that it may.
-func (x *Exchange) ReadBody(dst []byte, most int64) ([]byte, Failure) {
+// ReadBody appends the whole request body, of at most most bytes, to dst. more is asked for
+// the memory that dst does not have, as the body comes; where it says no, the body is
+// TooLarge. It waits, so MayBlock must say that it may.
+func (x *Exchange) ReadBody(dst []byte, most int64, more func(n int64) bool) ([]byte, Failure) {
 	if x.Request.ContentLength > most {
 		return dst, TooLarge
 	}
@@ -28,21 +29,42 @@ func (x *Exchange) ReadBody(dst []byte, most int64) ([]byte, Failure) {
 		if int64(len(dst)+len(p)) > most {
 			return dst, TooLarge
 		}
+		var ok bool
+		if dst, ok = grow(dst, len(p), more); !ok {
+			return dst, TooLarge
+		}
 		dst = append(dst, p...)
 	}
+}
+
+// grow makes room in b for n bytes, of memory that is asked for.
+func grow(b []byte, n int, more func(n int64) bool) ([]byte, bool) {
+	if len(b)+n <= cap(b) {
+		return b, true
+	}
+	room := max(2*cap(b), len(b)+n)
+	if !more(int64(room)) {
+		return b, false
+	}
+	return append(make([]byte, 0, room), b...), true
 }
 
 // Fetch sends a request of the handler's own, head and body in one, and reads the
 // answer's body, which may have most bytes, into dst. head is called once x.Response is
 // there, whose spans are of x.Up, and may refuse the answer before its body is read. The
-// request's own body was read before, or is left unread. Fetch waits: see MayBlock.
-func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Duration, head func() bool) ([]byte, Failure) {
-	f := x.Pull(p, req, timeout, timeout, head, func(piece []byte) bool {
+// request's own body was read before, or is left unread. more is asked for the memory that
+// dst does not have, as the answer comes; where it says no, the rest is refused. The whole
+// answer has to be there within timeout. Fetch waits: see MayBlock.
+func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Duration, head func() bool, more func(n int64) bool) ([]byte, Failure) {
+	f := x.pull(p, req, timeout, timeout, Now()+int64(timeout), head, func(piece []byte) bool {
 		if int64(len(dst)+len(piece)) > most {
 			return false
 		}
-		dst = append(dst, piece...)
-		return true
+		var ok bool
+		if dst, ok = grow(dst, len(piece), more); ok {
+			dst = append(dst, piece...)
+		}
+		return ok
 	})
 	return dst, f
 }
@@ -51,6 +73,11 @@ func (x *Exchange) Fetch(p *Pool, req, dst []byte, most int64, timeout time.Dura
 // good until it returns, and may refuse the rest. The next piece is read when take has
 // returned. timeout bounds the wait for the head, idle each wait for more of the body.
 func (x *Exchange) Pull(p *Pool, req []byte, timeout, idle time.Duration, head func() bool, take func(piece []byte) bool) Failure {
+	return x.pull(p, req, timeout, idle, 0, head, take)
+}
+
+// pull is Pull for an answer that has to be there until a point in time; 0: whenever it is.
+func (x *Exchange) pull(p *Pool, req []byte, timeout, idle time.Duration, until int64, head func() bool, take func(piece []byte) bool) Failure {
 	method, _, _ := bytes.Cut(req, []byte{' '})
 	x.upHead, x.upAgain = string(method) == "HEAD", idempotent(method)
 	x.Asked, x.Got = Now(), 0
@@ -67,7 +94,7 @@ func (x *Exchange) Pull(p *Pool, req []byte, timeout, idle time.Duration, head f
 		x.dropUpstream()
 		return NoAnswer
 	}
-	d := download{x: x, c: c, timeout: idle, off: r.HeadLen, end: n}
+	d := download{x: x, c: c, timeout: idle, until: until, off: r.HeadLen, end: n}
 	switch {
 	case bodiless([]byte("GET"), r.Code) || x.upHead:
 		d.mode = bodyNone
@@ -93,7 +120,7 @@ func (x *Exchange) Pull(p *Pool, req []byte, timeout, idle time.Duration, head f
 		piece, done, err = d.more()
 	}
 	if err != nil {
-		late := c.watch.due()
+		late := c.watch.due() || until != 0 && Now() >= until
 		x.dropUpstream()
 		if late {
 			return Timeout

@@ -55,7 +55,7 @@ var refusalSources = map[string]source{
 // has none of its own. The call's context has the error.
 func (g *GatewayResponse) Reply(c *Call, status int, body string) Reply {
 	out := Reply{Status: status, Body: body}
-	if g.status != 0 {
+	if g.status >= 200 { // an interim one would be no answer
 		out.Status = g.status
 	}
 	kind := "application/json"

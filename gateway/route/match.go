@@ -75,7 +75,20 @@ func (t *terminal) method(verb []byte) int32 {
 			return t.verbs[i].method
 		}
 	}
+	if !anyCovers(verb) {
+		return -1
+	}
 	return t.any
+}
+
+// anyCovers says whether ANY stands for a verb: for those that methods can have, in their
+// one spelling. Policies name them so, and what they deny must not be had by another.
+func anyCovers(verb []byte) bool {
+	switch string(verb) {
+	case "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS":
+		return true
+	}
+	return false
 }
 
 // serving is t if it has a method for the verb (nil: any resource serves).

@@ -143,6 +143,9 @@ func TestVerbs(t *testing.T) {
 		{"GET", "/empty", 3, 1},
 		{"GET", "/", -1, -1},
 		{"OPTIONS", "/a", 2, 0},
+		{"PATCH", "/a", 2, 0},
+		{"post", "/a", -1, 0}, // ANY is the verbs that methods can have, in capitals
+		{"TRACE", "/a", -1, 0},
 		{"POST", "/c/d", 5, 3},
 		{"DELETE", "/c/d", 6, 4}, // left to the next less specific resource
 		{"OPTIONS", "/c/d", 4, 1},

@@ -265,7 +265,19 @@ func (e *operation) value(r *renderer) (any, error) {
 			return x + y, r.made(len(x) + len(y))
 		}
 	}
-	return arithmetic(e.op, a, b), nil
+	n := bitsOf(a) + bitsOf(b)
+	if r.steps += n / 64; r.steps > r.limits.Steps {
+		return nil, errSteps
+	}
+	return arithmetic(e.op, a, b), r.made(n / 8)
+}
+
+// bitsOf is how long a whole number is that has outgrown 64 bits.
+func bitsOf(v any) int {
+	if n, large := v.(*big.Int); large {
+		return n.BitLen()
+	}
+	return 0
 }
 
 // same is Velocity's ==: numbers by value, what is of two kinds by its text.
@@ -282,6 +294,7 @@ func (r *renderer) same(a, b any) (bool, error) {
 	switch x := a.(type) {
 	case string:
 		if y, ok := b.(string); ok {
+			r.steps += min(len(x), len(y)) / 400
 			return x == y, nil
 		}
 	case bool:

@@ -85,11 +85,18 @@ func (tree) Number(v any) (float64, bool) { return double(v) }
 func (r *renderer) path(p *jsonpath.Path, expr string) (any, bool, error) {
 	if p == nil {
 		var err error
+		r.steps += len(expr)
 		if p, err = jsonpath.Parse(expr); err != nil {
-			return nil, false, nil
+			return nil, false, r.step()
 		}
+		r.steps += p.Size()
 	}
-	v, ok, err := p.Find(tree{}, r.body(), r.limits.Steps-r.steps)
+	left := r.limits.Steps - r.steps
+	v, ok, err := p.FindWithin(tree{}, r.body(), &left)
+	r.steps = r.limits.Steps - left
+	if l, list := v.(*List); err == nil && list && !p.Straight() { // it was made
+		err = r.made(16 * len(l.Items))
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -254,6 +261,9 @@ func (r *renderer) inputMethod(name string, a *arguments) (any, bool, error) {
 					inner.Set(k, of.from[k])
 				}
 				m.Set(of.name, inner)
+				if err := r.made(200 + 64*inner.Len()); err != nil {
+					return nil, false, err
+				}
 			}
 			return m, true, nil
 		}
@@ -274,11 +284,17 @@ func (r *renderer) inputMethod(name string, a *arguments) (any, bool, error) {
 
 func (r *renderer) utilMethod(name string, a *arguments) (any, bool, error) {
 	s := a.text(0)
+	if err := r.look(s); err != nil {
+		return nil, false, err
+	}
 	switch name {
 	case "escapeJavaScript":
 		out := escapeJavaScript(s)
 		return out, true, r.made(len(out))
 	case "parseJson":
+		if err := r.scan(s); err != nil {
+			return nil, false, err
+		}
 		v, err := r.memory.parse(s)
 		if err != nil {
 			return nil, false, nil
@@ -438,7 +454,7 @@ func checkPattern(expr string) error {
 	if len(expr) > maxPattern {
 		return fmt.Errorf("it has more than %d bytes", maxPattern)
 	}
-	_, err := syntax.Parse(expr, syntax.Perl)
+	_, _, err := jsonpath.Compile(expr)
 	if e, ok := err.(*syntax.Error); ok {
 		switch e.Code {
 		case syntax.ErrMissingParen, syntax.ErrUnexpectedParen, syntax.ErrMissingBracket, syntax.ErrMissingRepeatArgument, syntax.ErrTrailingBackslash:
@@ -448,16 +464,19 @@ func checkPattern(expr string) error {
 	return err
 }
 
-// pattern compiles a regular expression of Java's, as far as RE2 has it.
-func (r *renderer) pattern(expr string) *regexp.Regexp {
+// pattern compiles a regular expression of Java's, as far as RE2 has it, to be looked for
+// in a text; nil: it is none.
+func (r *renderer) pattern(expr, in string) (*regexp.Regexp, error) {
 	if len(expr) > maxPattern {
-		return nil
+		return nil, nil
 	}
-	re, err := regexp.Compile(expr)
+	r.steps += len(expr)
+	re, size, err := jsonpath.Compile(expr)
 	if err != nil {
-		return nil
+		return nil, r.step()
 	}
-	return re
+	r.steps += jsonpath.Matching(len(in), size)
+	return re, r.step()
 }
 
 // replacement turns Java's $1 and \$ into Go's.
@@ -487,6 +506,9 @@ func replacement(s string) string {
 func (r *renderer) stringMethod(s, name string, a *arguments) (any, bool, error) {
 	n := len(a.all)
 	make := func(out string) (any, bool, error) { return out, true, r.made(len(out)) }
+	if err := r.look(s); err != nil {
+		return nil, false, err
+	}
 	switch name {
 	case "length":
 		return int64(length(s)), true, nil
@@ -502,15 +524,21 @@ func (r *renderer) stringMethod(s, name string, a *arguments) (any, bool, error)
 		return make(strings.ToLower(s))
 	case "toCharArray":
 		l := &List{}
+		if err := r.made(32 * length(s)); err != nil {
+			return nil, false, err
+		}
 		for _, c := range s {
 			l.Items = append(l.Items, string(c))
 		}
-		return l, true, r.made(16 * len(l.Items))
+		return l, true, nil
 	}
 	if n == 0 {
 		return nil, false, nil
 	}
 	t := a.text(0)
+	if err := r.look(t); err != nil {
+		return nil, false, err
+	}
 	switch name {
 	case "equalsIgnoreCase":
 		return strings.EqualFold(s, t), true, nil
@@ -582,11 +610,11 @@ func (r *renderer) stringMethod(s, name string, a *arguments) (any, bool, error)
 		}
 		return make(strings.Repeat(s, i))
 	case "matches":
-		re := r.pattern(`\A(?:` + t + `)\z`)
-		if re == nil {
-			return nil, false, nil
+		re, err := r.pattern(`\A(?:`+t+`)\z`, s)
+		if re == nil || err != nil {
+			return nil, false, err
 		}
-		return re.MatchString(s), true, r.scan(s)
+		return re.MatchString(s), true, nil
 	case "replace":
 		if n < 2 {
 			return nil, false, nil
@@ -596,9 +624,9 @@ func (r *renderer) stringMethod(s, name string, a *arguments) (any, bool, error)
 		}
 		return make(strings.ReplaceAll(s, t, a.text(1)))
 	case "replaceAll", "replaceFirst":
-		re := r.pattern(t)
-		if re == nil || n < 2 {
-			return nil, false, nil
+		re, err := r.pattern(t, s)
+		if re == nil || err != nil || n < 2 {
+			return nil, false, err
 		}
 		if err := r.growth(s, "", a.text(1)); err != nil {
 			return nil, false, err
@@ -613,16 +641,19 @@ func (r *renderer) stringMethod(s, name string, a *arguments) (any, bool, error)
 		}
 		return make(s[:at[0]] + string(re.ExpandString(nil, with, s, at)) + s[at[1]:])
 	case "split":
-		re := r.pattern(t)
-		if re == nil {
-			return nil, false, nil
+		re, err := r.pattern(t, s)
+		if re == nil || err != nil {
+			return nil, false, err
 		}
 		limit, _ := a.int(1)
-		most := -1
+		most := 4*r.limits.Output/64 + 1 // so many are too many
 		if limit > 0 {
-			most = limit
+			most = min(most, limit)
 		}
 		parts := re.Split(s, most)
+		if err := r.made(64 * len(parts)); err != nil {
+			return nil, false, err
+		}
 		if len(parts) > 1 && parts[0] == "" && t == "" {
 			parts = parts[1:]
 		}
@@ -635,11 +666,17 @@ func (r *renderer) stringMethod(s, name string, a *arguments) (any, bool, error)
 		for _, x := range parts {
 			l.Items = append(l.Items, x)
 		}
-		return l, true, r.made(len(s) + 16*len(parts))
+		return l, true, r.made(len(s))
 	case "valueOf":
 		return make(t)
 	}
 	return nil, false, nil
+}
+
+// look counts the work of going over a text once, as most methods do.
+func (r *renderer) look(s string) error {
+	r.steps += len(s) / 400
+	return r.step()
 }
 
 // scan counts the work of looking through a text.

@@ -366,6 +366,7 @@ func (n *evaluateNode) render(r *renderer) error {
 	if err != nil {
 		return err
 	}
+	r.steps += len(s) / 10
 	t, err := r.parse(s)
 	if err != nil {
 		return err
@@ -419,6 +420,7 @@ func (n *foreachNode) render(r *renderer) error {
 		items = v.Items
 	case *Map:
 		items = append(items, v.values...)
+		r.steps += len(items) / 10
 	default:
 		return nil
 	}

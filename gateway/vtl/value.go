@@ -155,7 +155,8 @@ func (r *renderer) text(v any) (string, error) {
 	if err := p.java(v, 0); err != nil {
 		return "", err
 	}
-	return string(p.out), nil
+	r.steps += len(p.out) / 100
+	return string(p.out), r.step()
 }
 
 // Text is how Java prints a value that is no macro's; one that is too large is empty.

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"tollgate/gateway/vtl"
 )
@@ -320,6 +321,53 @@ func BenchmarkRender(b *testing.B) {
 				if out, err = p.Render(out[:0], in); err != nil {
 					b.Fatal(err)
 				}
+			}
+		})
+	}
+}
+
+// Work is counted wherever a template lets it be done: by paths, on texts, by regular
+// expressions and on large numbers. Without that each of these takes hours, or all memory.
+func TestWorkIsBounded(t *testing.T) {
+	list := "[" + strings.Repeat("1,", 100_000) + "1]"
+	text := strings.Repeat("é", 1<<20)
+	often := func(what string) string {
+		return "#foreach($i in [1..1000])#foreach($j in [1..1000])#set($x = " + what + ")#end#end"
+	}
+	for name, c := range map[string]struct{ template, body string }{
+		"paths":              {often("$input.path('$..z')"), list},
+		"what paths make":    {"#set($l = [])" + often("$l.add($input.path('$[*]'))"), "[" + strings.Repeat("1,", 2000) + "1]"},
+		"functions of paths": {often("$input.path('$.sum()')"), list},
+		"texts in filters":   {often(`$input.path("$.a[?($.b contains 'x')]")`), `{"a": [1,1,1,1], "b": "` + text + `"}`},
+		"length":             {often("$input.body.length()"), text},
+		"contains":           {often("$input.body.contains('x')"), text},
+		"equal texts":        {"#set($b = $input.body.concat('x'))#set($c = $input.body.concat('y'))" + often("$b == $c"), text},
+		"lists as texts":     {"#set($b = $input.path('$'))" + often("$b == 1"), list},
+		"JSON that is none":  {often("$util.parseJson($input.body)"), list + "x"},
+		"parameters":         {"#set($l = [])" + often("$l.add($input.params())"), ""},
+		"patterns":           {"#set($a = 'a')" + often("$a.matches('((a{1,10}){1,10}){1,10}')"), ""},
+		"large patterns":     {"#set($a = 'a')" + often("$a.matches($input.body)"), "(" + strings.Repeat("a?", 400) + "){1,10}"},
+		"patterns of paths":  {often(`$input.path("$.a[?(@.b =~ /(a{1,90}){1,90}/)]")`), "{}"},
+		"long matches":       {often("$input.body.matches('.*x.*y.*z')"), text},
+		"products":           {"#set($a = 3)#foreach($i in [1..14])#set($a = $a * $a)#end" + often("$a * $a"), ""},
+		"quotients":          {"#set($a = 3)#foreach($i in [1..14])#set($a = $a * $a)#end#set($b = $a / 7)" + often("$a / $b"), ""},
+		"splits":             {"$input.body.split(',').size()", strings.Repeat(",", 4<<20)},
+		"letters":            {"$input.body.toCharArray().size()", strings.Repeat("x", 4<<20)},
+		"templates":          {"#foreach($i in [1..1000])#evaluate($input.body)#end", strings.Repeat("$a", 100_000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := vtl.Parse(c.template)
+			if err != nil {
+				t.Fatal(err)
+			}
+			header := map[string]string{}
+			for i := range 50 {
+				header[strings.Repeat("x", i+1)] = "y"
+			}
+			began := time.Now()
+			_, err = p.Render(nil, &vtl.Input{Body: c.body, Context: vtl.NewMap(), StageVariables: vtl.NewMap(), Header: header})
+			if took := time.Since(began); err == nil || took > 20*time.Second {
+				t.Errorf("%v after %v", err, took)
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxPath bounds a path's text, in bytes.
@@ -41,7 +42,11 @@ type Path struct {
 	args     []operand
 	definite bool
 	straight bool
+	size     int
 }
+
+// Size is that of the path's regular expressions together: what it took to compile them.
+func (p *Path) Size() int { return p.size }
 
 // Straight says that the path is nothing but names and places in arrays.
 func (p *Path) Straight() bool { return p.straight }
@@ -85,6 +90,7 @@ func Parse(expr string) (*Path, error) {
 	if p.at < len(p.src) {
 		return nil, p.fail("more follows the path")
 	}
+	path.size = p.size
 	return path, nil
 }
 
@@ -92,6 +98,7 @@ type parser struct {
 	src   string
 	at    int
 	depth int
+	size  int // of the regular expressions so far
 }
 
 func (p *parser) fail(format string, a ...any) error {
@@ -384,6 +391,7 @@ type operand struct {
 	root    bool // it begins with $
 	v       any  // string, float64, bool, nil or []operand
 	pattern *regexp.Regexp
+	size    int // of the pattern
 }
 
 func (p *parser) deeper() error {
@@ -506,11 +514,14 @@ func (p *parser) operand() (operand, error) {
 		if p.take("i") {
 			expr = "(?i)" + expr
 		}
-		re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+		re, size, err := Compile(`\A(?:` + expr + `)\z`)
 		if err != nil {
 			return operand{}, p.fail("%v", err)
 		}
-		return operand{pattern: re}, nil
+		if p.size += size; p.size > maxInstructions {
+			return operand{}, p.fail("%v", ErrPattern)
+		}
+		return operand{pattern: re, size: size}, nil
 	case c == '[':
 		p.at++
 		l := []operand{}
@@ -567,11 +578,18 @@ func (f *finder) spend(n int) error {
 // Find gives what the path leads to in root. ok is false when a path to one place leads
 // nowhere. budget bounds the values that are looked at.
 func (p *Path) Find(t Tree, root any, budget int) (v any, ok bool, err error) {
+	return p.FindWithin(t, root, &budget)
+}
+
+// FindWithin is Find that takes what it has looked at from a budget which others share.
+func (p *Path) FindWithin(t Tree, root any, budget *int) (v any, ok bool, err error) {
 	if p.straight {
-		return p.walk(t, root, &budget)
+		return p.walk(t, root, budget)
 	}
-	f := &finder{t, root, budget}
-	return f.find(p, root)
+	f := &finder{t, root, *budget}
+	v, ok, err = f.find(p, root)
+	*budget = f.budget
+	return v, ok, err
 }
 
 // walk goes a straight path from v.
@@ -808,7 +826,10 @@ func (t compare) holds(f *finder, at any) (bool, error) {
 	}
 	if t.right.pattern != nil {
 		s, isText := a.(string)
-		return okA && isText && t.right.pattern.MatchString(s), f.spend(len(s) / 100)
+		if err := f.spend(Matching(len(s), t.right.size)); err != nil {
+			return false, err
+		}
+		return okA && isText && t.right.pattern.MatchString(s), nil
 	}
 	b, okB, err := f.operand(t.right, at)
 	if err != nil {
@@ -842,7 +863,7 @@ func (t compare) holds(f *finder, at any) (bool, error) {
 	case "contains":
 		if s, ok := a.(string); ok {
 			sub, ok := b.(string)
-			return ok && strings.Contains(s, sub), nil
+			return ok && strings.Contains(s, sub), f.spend(len(s) / 100)
 		}
 		return f.member(b, a, at)
 	case "subsetof", "anyof", "noneof":
@@ -874,7 +895,10 @@ func (t compare) holds(f *finder, at any) (bool, error) {
 		} else if keys, ok := f.t.Object(a); ok {
 			n = len(keys)
 		} else if s, ok := a.(string); ok {
-			n = len([]rune(s))
+			n = utf8.RuneCountInString(s)
+			if err := f.spend(n / 100); err != nil {
+				return false, err
+			}
 		}
 		if t.op == "empty" {
 			want, _ := b.(bool)
@@ -932,7 +956,7 @@ func (f *finder) same(a, b any) bool {
 		return b == nil
 	case string:
 		y, ok := b.(string)
-		return ok && x == y
+		return ok && f.spend(min(len(x), len(y))/100) == nil && x == y
 	case bool:
 		y, ok := b.(bool)
 		return ok && x == y
@@ -982,6 +1006,9 @@ func (f *finder) order(a, b any) (int, bool) {
 // call works out the function at the path's end.
 func (f *finder) call(p *Path, v any) (any, bool, error) {
 	items, array := f.t.Array(v)
+	if err := f.spend(len(items) / 10); err != nil {
+		return nil, false, err
+	}
 	switch p.function {
 	case "length", "size":
 		switch {
@@ -992,7 +1019,7 @@ func (f *finder) call(p *Path, v any) (any, bool, error) {
 				return int64(len(keys)), true, nil
 			}
 			if s, ok := v.(string); ok {
-				return int64(len([]rune(s))), true, nil
+				return int64(utf8.RuneCountInString(s)), true, f.spend(len(s) / 100)
 			}
 		}
 		return nil, false, nil
