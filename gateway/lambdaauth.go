@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"regexp"
 	"strings"
 	"time"
@@ -155,6 +157,9 @@ func identitySources(text string) ([]identitySource, error) {
 func (a *lambdaAuth) identity(dst []byte, c *call, x *http1.Exchange) (_ []byte, missing string) {
 	for i := range a.sources {
 		s := &a.sources[i]
+		if !a.token {
+			dst = s.appendEarlier(dst, x)
+		}
 		at := len(dst)
 		dst = append(dst, 0, 0, 0, 0)
 		switch s.kind {
@@ -177,12 +182,51 @@ func (a *lambdaAuth) identity(dst []byte, c *call, x *http1.Exchange) (_ []byte,
 	return dst, ""
 }
 
+// earlier marks the length of a value that another one of its name comes after.
+const earlier = 1 << 31
+
+// appendEarlier appends the values of a source before its last. The event has all of them,
+// so that the function may judge by any: what it says holds for no others.
+func (s *identitySource) appendEarlier(dst []byte, x *http1.Exchange) []byte {
+	at := -1 // of the value that was appended last
+	add := func(v string) {
+		at = len(dst)
+		dst = append(binary.BigEndian.AppendUint32(dst, earlier|uint32(len(v))), v...)
+	}
+	switch s.kind {
+	case "header":
+		r := &x.Request
+		for i := range r.N {
+			if f := &r.Fields[i]; bytes.EqualFold(f.Name.Of(x.In), []byte(s.name)) {
+				add(string(f.Value.Of(x.In)))
+			}
+		}
+	case "querystring":
+		for v := range parameters(x, s.name) {
+			add(v)
+		}
+	}
+	if at >= 0 {
+		dst = dst[:at]
+	}
+	return dst
+}
+
+// parameters are the values of a parameter of the query.
+func parameters(x *http1.Exchange, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for part := range strings.FieldsFuncSeq(string(x.Request.Query.Of(x.In)), func(r rune) bool { return r == '&' || r == ';' }) {
+			if n, v, _ := strings.Cut(part, "="); unescapeQuery(n) == name && !yield(unescapeQuery(v)) {
+				return
+			}
+		}
+	}
+}
+
 // parameter is the last value of a parameter of the query.
 func (c *call) parameter(x *http1.Exchange, name string) (last string) {
-	for part := range strings.FieldsFuncSeq(string(x.Request.Query.Of(x.In)), func(r rune) bool { return r == '&' || r == ';' }) {
-		if n, v, _ := strings.Cut(part, "="); unescapeQuery(n) == name {
-			last = unescapeQuery(v)
-		}
+	for v := range parameters(x, name) {
+		last = v
 	}
 	return last
 }

@@ -111,9 +111,17 @@ func TestRequestAuthorizer(t *testing.T) {
 		{"GET", "", "Allow", 401, 0}, {"GET", "?who=", "Allow", 401, 0}, {"GET", "?who=%20*", "", 401, 0},
 		{"GET", "?who=%20*", "Allow", 200, 1}, {"GET", "?who=%20*", "Allow", 200, 1}, {"PUT", "?who=%20*", "Allow", 200, 2}, {"GET", "?x=1&who=%20*", "Deny", 403, 3},
 		{"GET", "?who=low%20*", "Al", 200, 4}, // of the same letters, and another identity
+		{"GET", "?who=a&who=%20*", "Allow", 200, 5}, {"GET", "?who=a&who=%20*", "Allow", 200, 5}, {"GET", "?who=b&who=%20*", "Allow", 200, 6}, // the function sees all values
 	} {
 		if status, _, body := r.send(c.verb, "/a/1"+c.query, "", "X-Who", c.header); status != c.status || f.asked("request") != c.asked {
 			t.Errorf("%+v: %d %s, asked %d times", c, status, body, f.asked("request"))
+		}
+	}
+	for i, values := range [][]string{{"a", "Allow"}, {"b", "Allow"}, {"b", "Allow"}, {"Allow"}} {
+		req := r.request("GET", "/a/1?who=%20*", nil)
+		req.Header["X-Who"] = values
+		if status, _, body := r.do(req); status != 200 || f.asked("request") != min(7+int64(i), 8) {
+			t.Errorf("%q: %d %s, asked %d times", values, status, body, f.asked("request"))
 		}
 	}
 	r = lambdaRig(t, f)
