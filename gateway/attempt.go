@@ -174,12 +174,12 @@ func (c *call) aim(x *http1.Exchange) (*http1.Pool, time.Duration, kind) {
 	if s.link != nil {
 		l := s.link.Load()
 		if l == nil || len(l.targets) == 0 {
-			c.drop(x)
+			c.drop()
 			c.why = "there is no VPC link of that id, or nothing is behind it"
 			return nil, 0, configurationError
 		}
 		if s.balancer != "" && l.arn != "" && s.balancer != l.arn {
-			c.drop(x)
+			c.drop()
 			c.why = "the VPC link's addresses stand for " + l.arn + ", and the integration is for " + s.balancer
 			return nil, 0, configurationError
 		}
@@ -243,7 +243,7 @@ func (c *call) repeatable(x *http1.Exchange) bool {
 }
 
 // drop lets go of what an attempt holds.
-func (c *call) drop(x *http1.Exchange) {
+func (c *call) drop() {
 	a := &c.attempts
 	if a.on != nil {
 		a.on.inFlight.Add(-1)
@@ -281,7 +281,7 @@ func (c *call) landed(x *http1.Exchange, f http1.Failure) (again bool) {
 		s.breaker.done(http1.Now(), good, bad, a.probe)
 		a.probe = false
 	}
-	c.drop(x)
+	c.drop()
 	unsent := f == http1.NoConn || f == http1.NoHost || f == http1.Forbidden && s.link != nil
 	switch {
 	case f == http1.Rejected:
@@ -307,7 +307,7 @@ func (c *call) try(x *http1.Exchange) kind {
 		}
 		req, k := c.forward(x)
 		if k != proceed {
-			c.drop(x)
+			c.drop()
 			return c.charge(k)
 		}
 		if c.trace != nil {

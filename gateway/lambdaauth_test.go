@@ -110,7 +110,7 @@ func TestRequestAuthorizer(t *testing.T) {
 	}{
 		{"GET", "", "Allow", 401, 0}, {"GET", "?who=", "Allow", 401, 0}, {"GET", "?who=%20*", "", 401, 0},
 		{"GET", "?who=%20*", "Allow", 200, 1}, {"GET", "?who=%20*", "Allow", 200, 1}, {"PUT", "?who=%20*", "Allow", 200, 2}, {"GET", "?x=1&who=%20*", "Deny", 403, 3},
-		{"GET", "?who=low%20*", "Al", 200, 4}, // of the same letters, and another identity
+		{"GET", "?who=low%20*", "Al", 200, 4},                                                                                                 // of the same letters, and another identity
 		{"GET", "?who=a&who=%20*", "Allow", 200, 5}, {"GET", "?who=a&who=%20*", "Allow", 200, 5}, {"GET", "?who=b&who=%20*", "Allow", 200, 6}, // the function sees all values
 	} {
 		if status, _, body := r.send(c.verb, "/a/1"+c.query, "", "X-Who", c.header); status != c.status || f.asked("request") != c.asked {

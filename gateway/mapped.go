@@ -278,7 +278,7 @@ func (c *call) fetchWhole(x *http1.Exchange, req, shown []byte, head func()) ([]
 		})
 	}
 	if !held {
-		c.drop(x)
+		c.drop()
 		c.why = whyHeld
 		return nil, throttled
 	}

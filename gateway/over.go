@@ -51,7 +51,9 @@ func (c *call) appendOverHead(dst []byte, x *http1.Exchange, header []mapping.Pa
 		name := strings.ToLower(h.Name)
 		switch {
 		case name == "host":
-			host = h.Value
+			if hostHeader(h.Value) {
+				host = h.Value
+			}
 			continue
 		case name == "x-forwarded-for" || name == "x-forwarded-proto" || notMapped[name]:
 			continue // the gateway's own

@@ -57,6 +57,7 @@ func TestProxyParameters(t *testing.T) {
 		"GET /query/{id}": `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + up.URL + `/v1?id={id}&from=a{q}b", "requestParameters": {"integration.request.path.id": "method.request.path.id", "integration.request.path.q": "method.request.querystring.q"}}`,
 		"GET /http/{id}":  `{"type": "HTTP", "httpMethod": "GET", "uri": "` + up.URL + `/v1?id={id}", "requestParameters": {"integration.request.path.id": "method.request.path.id"}, "integrationResponses": {"default": {"statusCode": "200"}}}`,
 		"POST /body":      `{"type": "HTTP_PROXY", "httpMethod": "POST", "uri": "` + up.URL + `/", "requestParameters": {"integration.request.header.X-Name": "method.request.body.name", "integration.request.header.Host": "'other.example'"}}`,
+		"GET /host":       `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + up.URL + `/", "requestParameters": {"integration.request.header.Host": "method.request.querystring.h"}}`,
 		"GET /framed":     `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + up.URL + `/", "requestParameters": {"integration.request.header.Transfer-Encoding": "'chunked'"}}`,
 	})
 	status, h, body := r.send("POST", "/a/x%2Fy/b%20c/d/?color=dark+green&q=client&keep=%7C&m=1&m=2;q=again", "hello", "X-Q", "5&6", "X-Kept", "sent", "X-Plain", "stays")
@@ -88,6 +89,11 @@ func TestProxyParameters(t *testing.T) {
 	if got.Header.Get("X-Name") != "ann" || got.Body != `{"name": "ann"}` || got.Host != "other.example" || got.Header.Get("Content-Length") != "15" {
 		t.Errorf("%+v", got)
 	}
+	for sent, want := range map[string]string{"a.example": "a.example", "a%20b": host, "a@b": host, "": host} {
+		if got := r.told("GET", "/host?h="+sent, ""); got.Host != want {
+			t.Errorf("Host %q became %q, want %q", sent, got.Host, want)
+		}
+	}
 	big := strings.Repeat("x", 1<<20)
 	if got := r.told("PUT", "/a/1/2", big); got.Body != big {
 		t.Errorf("%d bytes of a large body", len(got.Body))
@@ -99,7 +105,7 @@ func TestProxyParameters(t *testing.T) {
 	if got := r.told("POST", "/a/1/2", "", "X-HTTP-Method-Override", "PATCH"); got.Verb != "PATCH" {
 		t.Errorf("%+v", got)
 	}
-	until(t, "the calls to be metered", func() bool { return r.p.metered(400) == 4 && r.p.metered(200) == 7 })
+	until(t, "the calls to be metered", func() bool { return r.p.metered(400) == 4 && r.p.metered(200) == 11 })
 }
 
 // An answer that streams may pause for longer than its first byte is waited for.

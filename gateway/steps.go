@@ -94,11 +94,16 @@ func (g *Gateway) serve(x *http1.Exchange) {
 	over = true
 }
 
-// endIfNot is for a call that panics: what it holds of its account's caps goes back.
+// endIfNot is for a call that panics: what it holds of its account's caps goes back, and
+// its place at an upstream.
 func (c *call) endIfNot(over *bool) {
-	if !*over {
-		c.release()
+	if *over {
+		return
 	}
+	if c.run != nil && c.run.m.special != nil {
+		c.drop()
+	}
+	c.release()
 }
 
 // release gives back what the call holds of its account's caps.
