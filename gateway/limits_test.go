@@ -62,7 +62,7 @@ func TestHardThrottle(t *testing.T) {
 func TestRateLimitHeaders(t *testing.T) {
 	r := newRig(t)
 	st := r.content("d1", echo(t), "!GET /k", "GET /open")
-	st.Throttles = map[string]*model.Throttle{"/open/GET": {Rate: 0.5, Burst: 2}}
+	st.Throttles = map[string]*model.Throttle{"/open/GET": {Rate: 0.01, Burst: 2}}
 	tell := func(on bool) {
 		st.RateLimitHeaders = on
 		r.p.tell(t, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012"}}, Stages: []model.StageConfig{st}})
@@ -98,7 +98,8 @@ func TestRateLimitHeaders(t *testing.T) {
 	ask("/k", 200, policy, `"quota";r=1;t=\d+, "rate";r=2`, "")
 	ask("/k", 200, policy, `"quota";r=0;t=\d+, "rate";r=1`, "")
 	ask("/k", 429, policy, `"quota";r=0;t=\d+, "rate";r=1`, `\d+`)
-	ask("/open", 200, `"method";q=1;w=2`, `"method";r=1`, "")
-	ask("/open", 200, `"method";q=1;w=2`, `"method";r=0;t=[12]`, "")
-	ask("/open", 429, `"method";q=1;w=2`, `"method";r=0;t=[12]`, "[12]")
+	const wait = `([1-9]\d|100)` // until the next token, one in 100 seconds
+	ask("/open", 200, `"method";q=1;w=100`, `"method";r=1`, "")
+	ask("/open", 200, `"method";q=1;w=100`, `"method";r=0;t=`+wait, "")
+	ask("/open", 429, `"method";q=1;w=100`, `"method";r=0;t=`+wait, wait)
 }
