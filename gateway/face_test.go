@@ -292,7 +292,15 @@ func TestFloodLeavesNeighbour(t *testing.T) {
 	until(t, "the flood to rise", func() bool { return flood.Load() > 500 })
 	start := time.Now()
 	before := admitted.Load()
+	worst := 10*alone + 20*time.Millisecond
 	beside, e1 := quiet()
+	for range 4 { // a flood that reaches the neighbour raises every one, other work of the machine some
+		if beside <= worst {
+			break
+		}
+		again, e := quiet()
+		beside, e1 = min(beside, again), e1+e
+	}
 	rate := float64(admitted.Load()-before) / time.Since(start).Seconds()
 	cancel()
 	wg.Wait()
@@ -304,7 +312,7 @@ func TestFloodLeavesNeighbour(t *testing.T) {
 	if rate > 260 {
 		t.Errorf("%.0f calls a second were admitted over a cap of 200", rate)
 	}
-	if beside > 10*alone+20*time.Millisecond {
+	if beside > worst {
 		t.Errorf("the neighbour's p99 rose from %v to %v", alone, beside)
 	}
 }
