@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"testing"
+	"time"
 
 	"tollgate/gateway/limit/counter/countertest"
 	"tollgate/model"
@@ -23,6 +24,7 @@ func TestHardThrottle(t *testing.T) {
 	var nodes []node
 	for range 3 {
 		r := newRig(t, func(o *Options) { o.Counters = url })
+		r.g.counters.Within(20 * time.Second) // as long as a call has
 		r.deploy("d1", up, "!GET /k")
 		nodes = append(nodes, node{r, r.key(1, plan)})
 	}
