@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // flaky fails as often as it is told to, by the call's query.
@@ -46,10 +47,11 @@ func TestRetries(t *testing.T) {
 	f := newFlaky(t)
 	r := newRig(t)
 	with := func(policy string) string {
-		return `{"type": "HTTP_PROXY", "httpMethod": "ANY", "uri": "` + f.URL + `/", "timeoutInMillis": 5000, "x-tollgate-upstream": ` + policy + `}`
+		return `{"type": "HTTP_PROXY", "httpMethod": "ANY", "uri": "` + f.URL + `/", "x-tollgate-upstream": ` + policy + `}`
 	}
 	r.integrate(nil, map[string]string{
-		"ANY /a":    with(`{"retries": {"attempts": 3, "perTryTimeoutMillis": 100}}`),
+		"ANY /a":    with(`{"retries": {"attempts": 3}}`),
+		"ANY /slow": with(`{"retries": {"attempts": 3, "perTryTimeoutMillis": 2000}}`), // the try that is answered has as long
 		"ANY /all":  with(`{"retries": {"attempts": 2, "nonIdempotent": true}}`),
 		"ANY /some": with(`{"retries": {"attempts": 2, "onStatus": [500]}}`),
 		"GET /http": `{"type": "HTTP", "httpMethod": "GET", "uri": "` + f.URL + `/", "x-tollgate-upstream": {"retries": {"attempts": 2}}, "integrationResponses": {"default": {"statusCode": "200"}}}`,
@@ -61,7 +63,7 @@ func TestRetries(t *testing.T) {
 		status           int
 		calls            int64
 	}{
-		{"GET", "/a", "", 0, 200, 1}, {"GET", "/a", "", 2, 200, 3}, {"GET", "/a", "", 3, 503, 3}, {"PUT", "/a?how=cut", "small", 1, 200, 2}, {"GET", "/a?how=hang", "", 2, 200, 3},
+		{"GET", "/a", "", 0, 200, 1}, {"GET", "/a", "", 2, 200, 3}, {"GET", "/a", "", 3, 503, 3}, {"PUT", "/a?how=cut", "small", 1, 200, 2}, {"GET", "/slow?how=hang", "", 2, 200, 3},
 		{"POST", "/a", "b", 1, 503, 1}, {"POST", "/a?how=cut", "b", 1, 504, 1}, {"POST", "/all", "b", 1, 200, 2}, {"POST", "/all?how=cut", "b", 1, 200, 2},
 		{"PUT", "/a", big, 1, 503, 1}, {"GET", "/some", "", 1, 503, 1}, {"GET", "/http", "", 1, 200, 2},
 	} {
@@ -93,10 +95,11 @@ func TestCircuitBreaker(t *testing.T) {
 	f := newFlaky(t)
 	r := newRig(t)
 	r.integrate(nil, map[string]string{
-		"GET /row":   `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + f.URL + `/", "x-tollgate-upstream": {"circuitBreaker": {"consecutiveFailures": 3, "openMillis": 300}}}`,
+		"GET /row":   `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + f.URL + `/", "x-tollgate-upstream": {"circuitBreaker": {"consecutiveFailures": 3, "openMillis": 60000}}}`,
+		"GET /short": `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + f.URL + `/", "x-tollgate-upstream": {"circuitBreaker": {"consecutiveFailures": 3, "openMillis": 300}}}`,
 		"GET /ratio": `{"type": "HTTP_PROXY", "httpMethod": "GET", "uri": "` + f.URL + `/", "x-tollgate-upstream": {"circuitBreaker": {"failureRatio": 0.5, "minimumCalls": 4, "openMillis": 60000}}}`,
 	})
-	f.fail.Store(4)
+	f.fail.Store(3)
 	for range 3 {
 		if status, _, _ := r.send("GET", "/row", ""); status != 503 {
 			t.Fatal(status)
@@ -107,12 +110,16 @@ func TestCircuitBreaker(t *testing.T) {
 	if status != 503 || body != `{"message":"Service Unavailable"}` || h.Get("x-amzn-ErrorType") != "ServiceUnavailableException" || f.calls.Load() != before {
 		t.Errorf("%d %v %s", status, h, body)
 	}
-	// One try fails, which opens it for another while; the next closes it.
-	until(t, "the circuit to close", func() bool { status, _, _ := r.send("GET", "/row", ""); return status == 200 })
-	if n := f.calls.Load() - before; n != 2 {
-		t.Errorf("%d calls to find out that the upstream is back", n)
+	// One try fails, which opens it for another while; the next closes it. However long
+	// a call takes, the upstream is asked no more often, and no sooner.
+	f.fail.Store(4)
+	before = f.calls.Load()
+	began := time.Now()
+	until(t, "the circuit to close", func() bool { status, _, _ := r.send("GET", "/short", ""); return status == 200 })
+	if n, took := f.calls.Load()-before, time.Since(began); n != 5 || took < 600*time.Millisecond {
+		t.Errorf("%d calls in %v to find out that the upstream is down, and back", n, took)
 	}
-	if status, _, _ := r.send("GET", "/row", ""); status != 200 {
+	if status, _, _ := r.send("GET", "/short", ""); status != 200 {
 		t.Error(status)
 	}
 	for _, fail := range []int64{0, 1, 0, 1} {

@@ -116,12 +116,14 @@ func TestServesFromDisk(t *testing.T) {
 	r.deploy("d1", echo(t), "!GET /k")
 	v := r.key(1, model.PlanConfig{ID: "p"})
 	r.p.tell(t, model.Changes{Tenants: []model.TenantConfig{{Num: 8}}}) // an entry behind the first
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := r.g.Drain(ctx); err != nil {
 		t.Fatal(err)
 	}
+	r.p.mu.Lock()
 	r.p.down = true
+	r.p.mu.Unlock()
 	g, err := Start(t.Context(), Options{Addr: "127.0.0.1:0", DataDir: r.dir, Node: "test", Feed: r.p.feed(),
 		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {

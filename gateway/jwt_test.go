@@ -193,13 +193,14 @@ func TestIssuerDown(t *testing.T) {
 		status, _, body := r.send("GET", "/", "", "Authorization", issuer.Token("x", map[string]any{"n": time.Now().UnixNano()}))
 		return status, body
 	}
+	began := time.Now()
 	for range 3 {
 		if status, body := get(); status != 500 || body != `{"message":null}` {
 			t.Fatalf("%d %s", status, body)
 		}
 	}
-	if n := issuer.Lookups.Load(); n != 1 {
-		t.Errorf("%d look-ups within a second", n)
+	if n, took := issuer.Lookups.Load(), time.Since(began); n < 1 || n > 1+int64(took/time.Second) {
+		t.Errorf("%d look-ups within %v", n, took)
 	}
 	issuer.Down(false)
 	until(t, "the keys to be had", func() bool { status, _ := get(); return status == 200 })
@@ -428,11 +429,12 @@ func TestTokenAllocatesNothing(t *testing.T) {
 	const calls = 10000
 	var a, b runtime.MemStats
 	runtime.ReadMemStats(&a)
+	began := time.Now()
 	for range calls {
 		call()
 	}
 	runtime.ReadMemStats(&b)
-	if n := b.Mallocs - a.Mallocs; n > calls/20 {
+	if n := b.Mallocs - a.Mallocs; n > calls/20+background(began) {
 		t.Errorf("%d allocations over %d calls", n, calls)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"testing"
+	"time"
 
 	"tollgate/gateway/limit/counter/countertest"
 	"tollgate/model"
@@ -23,6 +24,7 @@ func TestHardThrottle(t *testing.T) {
 	var nodes []node
 	for range 3 {
 		r := newRig(t, func(o *Options) { o.Counters = url })
+		r.g.counters.Within(20 * time.Second) // as long as a call has
 		r.deploy("d1", up, "!GET /k")
 		nodes = append(nodes, node{r, r.key(1, plan)})
 	}
@@ -62,7 +64,7 @@ func TestHardThrottle(t *testing.T) {
 func TestRateLimitHeaders(t *testing.T) {
 	r := newRig(t)
 	st := r.content("d1", echo(t), "!GET /k", "GET /open")
-	st.Throttles = map[string]*model.Throttle{"/open/GET": {Rate: 0.5, Burst: 2}}
+	st.Throttles = map[string]*model.Throttle{"/open/GET": {Rate: 0.01, Burst: 2}}
 	tell := func(on bool) {
 		st.RateLimitHeaders = on
 		r.p.tell(t, model.Changes{Tenants: []model.TenantConfig{{Num: tenantNum, AccountID: "123456789012"}}, Stages: []model.StageConfig{st}})
@@ -98,7 +100,8 @@ func TestRateLimitHeaders(t *testing.T) {
 	ask("/k", 200, policy, `"quota";r=1;t=\d+, "rate";r=2`, "")
 	ask("/k", 200, policy, `"quota";r=0;t=\d+, "rate";r=1`, "")
 	ask("/k", 429, policy, `"quota";r=0;t=\d+, "rate";r=1`, `\d+`)
-	ask("/open", 200, `"method";q=1;w=2`, `"method";r=1`, "")
-	ask("/open", 200, `"method";q=1;w=2`, `"method";r=0;t=[12]`, "")
-	ask("/open", 429, `"method";q=1;w=2`, `"method";r=0;t=[12]`, "[12]")
+	const wait = `([1-9]\d|100)` // until the next token, one in 100 seconds
+	ask("/open", 200, `"method";q=1;w=100`, `"method";r=1`, "")
+	ask("/open", 200, `"method";q=1;w=100`, `"method";r=0;t=`+wait, "")
+	ask("/open", 429, `"method";q=1;w=100`, `"method";r=0;t=`+wait, wait)
 }

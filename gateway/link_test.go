@@ -34,10 +34,13 @@ func (r *rig) through(links []model.LinkConfig, identity *model.Identity, vars m
 
 // named is an upstream that answers with its name.
 func named(t testing.TB, name string) *httptest.Server {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		_, _ = io.Copy(io.Discard, q.Body)
 		fmt.Fprint(w, name, " ", q.Host)
 	}))
+	_ = s.Listener.Close()
+	s.Listener = listenApart(t) // one that goes away comes back to its address
+	s.Start()
 	t.Cleanup(s.Close)
 	return s
 }

@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -110,33 +112,45 @@ func TestProxyParameters(t *testing.T) {
 
 // An answer that streams may pause for longer than its first byte is waited for.
 func TestStreamPauses(t *testing.T) {
+	const timeout = 2 * time.Second // the first byte has as long, too
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "one,")
 		_ = http.NewResponseController(w).Flush()
+		pause := time.After(timeout + 500*time.Millisecond)
+		if r.URL.Path == "/never" {
+			pause = nil
+		}
 		select {
-		case <-time.After(500 * time.Millisecond):
+		case <-pause:
 			_, _ = io.WriteString(w, "two")
 		case <-r.Context().Done():
 		}
 	}))
 	t.Cleanup(up.Close)
 	r := newRig(t)
-	plain := `{"type": "HTTP_PROXY", "httpMethod": "GET", "timeoutInMillis": 100, "uri": "` + up.URL + `"`
-	r.integrate(nil, map[string]string{"ANY /plain": plain + `}`, "ANY /stream": plain + `, "responseTransferMode": "STREAM"}`,
-		"ANY /special": plain + `, "responseTransferMode": "STREAM", "x-tollgate-upstream": {"retries": {"attempts": 2}}}`})
+	to := func(path, more string) string {
+		return fmt.Sprintf(`{"type": "HTTP_PROXY", "httpMethod": "GET", "timeoutInMillis": %d, "uri": "%s%s"%s}`, timeout.Milliseconds(), up.URL, path, more)
+	}
+	r.integrate(nil, map[string]string{"ANY /plain": to("/never", ""), "ANY /stream": to("/pauses", `, "responseTransferMode": "STREAM"`),
+		"ANY /special": to("/pauses", `, "responseTransferMode": "STREAM", "x-tollgate-upstream": {"retries": {"attempts": 2}}`)})
+	var wg sync.WaitGroup
 	for path, want := range map[string]string{"/plain": "one,", "/stream": "one,two", "/special": "one,two"} {
 		for _, sent := range []io.Reader{nil, io.MultiReader(strings.NewReader("without a length"))} {
-			res, err := r.httpc.Post(r.base+"/_aws/execute-api/abc/prod"+path, "text/plain", sent)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := io.ReadAll(res.Body)
-			_ = res.Body.Close()
-			if string(body) != want || (err == nil) != (want == "one,two") {
-				t.Errorf("%s: %q, %v", path, body, err)
-			}
+			wg.Go(func() {
+				res, err := r.httpc.Post(r.base+"/_aws/execute-api/abc/prod"+path, "text/plain", sent)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, err := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				if string(body) != want || (err == nil) != (want == "one,two") {
+					t.Errorf("%s: %q, %v", path, body, err)
+				}
+			})
 		}
 	}
+	wg.Wait()
 }
 
 // Headers that are the gateway's, or the connection's, do not go on.

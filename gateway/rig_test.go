@@ -228,7 +228,7 @@ func newRig(t testing.TB, change ...func(*Options)) *rig {
 	r.httpc = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 20 * time.Second}
 	t.Cleanup(func() {
 		r.httpc.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := g.Drain(ctx); err != nil {
 			t.Errorf("drain: %v", err)
@@ -373,15 +373,20 @@ func deadPort(t testing.TB) string {
 }
 
 // freePort is an address nobody listens on, for a program that cannot choose one itself.
-// It is outside of what systems give to those who ask for any port, so that nobody else
-// gets it before the program listens.
 func freePort(t testing.TB) string {
+	l := listenApart(t)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// listenApart listens outside of what systems give to those who ask for any port, so that
+// nobody else gets the address once the listener is closed.
+func listenApart(t testing.TB) net.Listener {
 	for range 100 {
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 15_000+rand.N(15_000))); err == nil {
-			defer l.Close()
-			return l.Addr().String()
+			return l
 		}
 	}
 	t.Fatal("no port is free")
-	return ""
+	return nil
 }

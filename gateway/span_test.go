@@ -83,7 +83,7 @@ func attributesOf(s *tracepb.Span) map[string]string {
 }
 
 func sampling(t testing.TB, url string, change ...func(*spans.Settings)) func(*Options) {
-	s := spans.Settings{Endpoint: url, Timeout: 1000, ServiceName: "gate", Every: 5, Queue: 100, PerAccount: 1000}
+	s := spans.Settings{Endpoint: url, Timeout: 10_000, ServiceName: "gate", Every: 5, Queue: 100, PerAccount: 1000}
 	for _, f := range change {
 		f(&s)
 	}

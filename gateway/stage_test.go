@@ -151,7 +151,7 @@ func TestCanaryFromDisk(t *testing.T) {
 	r.mocked("d2", "canary", "GET /a")
 	st.Canary = &model.CanaryConfig{DeploymentID: "d2", Percent: 100}
 	r.serve(st)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := r.g.Drain(ctx); err != nil {
 		t.Fatal(err)

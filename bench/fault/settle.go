@@ -64,13 +64,13 @@ func (t *till) quiet(ctx context.Context) error {
 	defer cancel()
 	var swept time.Time
 	var jobs, events, lined int
-	still := 0
+	still, looks := 0, 0
 	err := rig.Poll(ctx, nil, "Stripe's events and the jobs about them to come to an end", func() bool {
-		if time.Since(swept) > 5*time.Second {
+		if looks++; swept.IsZero() || looks > 20 && time.Since(swept) > 5*time.Second { // however long a look takes, there are enough between two sweeps
 			if t.rail.Sweep(ctx) != nil {
 				return false
 			}
-			swept, still = time.Now(), 0
+			swept, still, looks = time.Now(), 0, 0
 		}
 		if t.steer(ctx, http.MethodPost, "/_fake/settle", nil) != nil || t.hurry(ctx, false) != nil {
 			return false

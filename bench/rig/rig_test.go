@@ -38,7 +38,7 @@ func shell(t *testing.T, r *Rig, cpu int, script string) *Process {
 // said waits for a process's output.
 func said(t *testing.T, p *Process, what string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := Poll(ctx, p, what, func() bool { return strings.Contains(p.Tail(), what) }); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	default:
 		t.Error("a process outlived its rig")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := Poll(ctx, nil, "the end of a process's child", func() bool { return ended(child) }); err != nil {
 		t.Error(err)

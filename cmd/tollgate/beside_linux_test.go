@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"tollgate/bench/rig"
 	"tollgate/billing/intake"
@@ -87,9 +86,9 @@ func TestDedicatedBeside(t *testing.T) {
 		}
 	}
 	must(t, syscall.Kill(first, syscall.SIGKILL))
-	until(t, 30*time.Second, "another process", func() bool { pid := runs(); return pid != 0 && pid != first })
+	until(t, "another process", func() bool { pid := runs(); return pid != 0 && pid != first })
 	serves(t, own+hers)
-	until(t, 60*time.Second, "the killed process's calls in the usage", func() bool {
+	until(t, "the killed process's calls in the usage", func() bool {
 		var n int64
 		for _, r := range cliJSON[items[intake.Row]](t, env, "usage", "--tenant", ada.AccountID).Items {
 			n += r.Calls
@@ -103,7 +102,7 @@ func TestDedicatedBeside(t *testing.T) {
 		cliJSON[control.Gateway](t, env, "node", "gateway", "create", "--name", "acme", "--account", ada.AccountID, "--run-at", at, "--url", own)
 	}
 	place("")
-	until(t, 30*time.Second, "the process to go", gone)
+	until(t, "the process to go", gone)
 	place(addr)
 	serves(t, own+hers)
 	if r := p.end(t, syscall.SIGTERM); r.code != 0 {
@@ -115,13 +114,13 @@ func TestDedicatedBeside(t *testing.T) {
 	p = start(t, env, "up")
 	serves(t, own+hers)
 	p.end(t, syscall.SIGKILL)
-	until(t, 30*time.Second, "the process to go with a killed up", gone)
+	until(t, "the process to go with a killed up", gone)
 }
 
 // serves waits until somebody listens and answers 200.
 func serves(t *testing.T, url string) {
 	t.Helper()
-	until(t, 30*time.Second, url+" to be served", func() bool {
+	until(t, url+" to be served", func() bool {
 		res, err := http.Get(url)
 		if err != nil {
 			return false

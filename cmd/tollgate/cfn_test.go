@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"tollgate/control"
 	"tollgate/control/cfn"
@@ -54,7 +53,7 @@ func TestImportCFN(t *testing.T) {
 		}
 	}
 	call := p.gateway + "/_aws/execute-api/" + first["API"].ID + "/dev/pets/7"
-	until(t, 10*time.Second, "the stage to serve with the key", func() bool {
+	until(t, "the stage to serve with the key", func() bool {
 		req, err := http.NewRequest("GET", call, nil)
 		must(t, err)
 		req.Header.Set("X-Api-Key", first["key"].Value)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tollgate/bench/rig"
 	"tollgate/control"
 )
 
@@ -39,10 +40,8 @@ func TestServiceCredentialVerbs(t *testing.T) {
 	if err != nil {
 		t.Skip("moto_server IS NOT ON THIS MACHINE, so no AWS service was called")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := rig.FreeAddr() // which nobody else gets before the server listens
 	must(t, err)
-	addr := l.Addr().String()
-	must(t, l.Close())
 	_, port, _ := net.SplitHostPort(addr)
 	cmd := exec.Command(moto, "-H", "127.0.0.1", "-p", port)
 	must(t, cmd.Start())

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // A file is served, again when it changes, and still when it is broken.
@@ -51,7 +50,7 @@ func TestDev(t *testing.T) {
 	says := func() string { mu.Lock(); defer mu.Unlock(); return said.String() }
 	waits := func(text string) {
 		t.Helper()
-		until(t, 60*time.Second, "it to say "+text+" after "+says(), func() bool { return strings.Contains(says(), text) })
+		until(t, "it to say "+text+" after "+says(), func() bool { return strings.Contains(says(), text) })
 	}
 	waits("curl")
 	url := regexp.MustCompile(`curl '([^']+)'`).FindStringSubmatch(says())[1]

@@ -35,7 +35,7 @@ func TestOperationCorpus(t *testing.T) {
 	env := environ(newDir(t))
 	p := start(t, env, "up")
 	var secure string
-	until(t, 5*time.Second, "the TLS address to be printed", func() bool {
+	until(t, "the TLS address to be printed", func() bool {
 		_, rest, ok := strings.Cut(p.said(), "gateway TLS")
 		secure, _, _ = strings.Cut(strings.TrimSpace(rest), "\n")
 		return ok
@@ -68,7 +68,7 @@ func TestOperationCorpus(t *testing.T) {
 			}
 		}
 		want := int64(3 * len(calls))
-		until(t, 15*time.Second, "every call to be in the usage", func() bool {
+		until(t, "every call to be in the usage", func() bool {
 			var n int64
 			for _, r := range cliJSON[items[intake.Row]](t, env, "usage", "--api", doc.ID, "--limit", "10000").Items {
 				if r.Status == 200 {

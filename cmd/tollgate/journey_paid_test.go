@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -71,7 +70,7 @@ func TestJourneyPaid(t *testing.T) {
 	op.Fill("email", c.Email)
 	op.Fill("password", c.Password)
 	op.Click("Sign in")
-	until(t, 10*time.Second, "the operator to see it", func() bool { // events on their way would clear it
+	until(t, "the operator to see it", func() bool { // events on their way would clear it
 		j.exec(`update psp_object set problem = 'Made up' where kind = 'invoice'`)
 		op.Goto(j.p.console + "/operator/payments")
 		return op.Says("Made up") && stat(op, "Events at work") == "0"
@@ -81,7 +80,7 @@ func TestJourneyPaid(t *testing.T) {
 	if !op.Says("It is tried again now") {
 		t.Errorf("tried again: %s", op.Text("main"))
 	}
-	until(t, 10*time.Second, "it to go on", func() bool {
+	until(t, "it to go on", func() bool {
 		op.Goto(j.p.console + "/operator/payments")
 		return op.Says("Nothing: every event")
 	})
@@ -93,7 +92,7 @@ func TestJourneyPaid(t *testing.T) {
 	j.holds("the card to fail", `state = 'open' and attempts = 1`)
 	j.exec(`update collection set due_at = now() - interval '20 days' where state = 'open'`)
 	j.exec(`insert into river_job (kind, args, max_attempts, queue, state) values ('billing_dunning', '{}', 3, 'default', 'available')`)
-	until(t, 10*time.Second, "the keys to be refused", func() bool { return j.call(base, "/pets", key) == 403 })
+	until(t, "the keys to be refused", func() bool { return j.call(base, "/pets", key) == 403 })
 	j.holds("the invoice to be past due", `state = 'past_due'`)
 	dev.Goto(portal + "/invoices")
 	dev.Click("INV-000002")
@@ -101,7 +100,7 @@ func TestJourneyPaid(t *testing.T) {
 	dev.Fill("number", "4242 4242 4242 4242")
 	dev.Click("Pay 0.60 USD")
 	j.holds("the invoice to be paid on Stripe's page", `state = 'paid' and amount_paid = 60 and invoice_id = (select invoice_id from invoice where number = 'INV-000002')`)
-	until(t, 10*time.Second, "the keys to be let in again", func() bool { return j.call(base, "/pets", key) == 200 })
+	until(t, "the keys to be let in again", func() bool { return j.call(base, "/pets", key) == 200 })
 	j.leave(ada, dev, op)
 	if j.problems > 0 {
 		t.Errorf("%d problems", j.problems)
@@ -126,7 +125,7 @@ func (j *journey) card(dev *browser.Page, portal, button, number string) (stripe
 // final makes the month's invoice final, once the calls are in.
 func (j *journey) final(ada, dev *browser.Page, portal string, calls int) {
 	j.Helper()
-	until(j.T, 10*time.Second, "the usage to be in", func() bool {
+	until(j.T, "the usage to be in", func() bool {
 		dev.Goto(portal + "/usage")
 		return stat(dev, "Calls") == fmt.Sprint(calls)
 	})
@@ -167,7 +166,7 @@ func (j *journey) exec(sql string) {
 // holds waits until an invoice stands so.
 func (j *journey) holds(what, where string) {
 	j.Helper()
-	until(j.T, 15*time.Second, what, func() bool {
+	until(j.T, what, func() bool {
 		var yes bool
 		j.db(`select exists (select from collection where `+where+`)`, &yes)
 		return yes

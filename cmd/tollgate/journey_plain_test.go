@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"tollgate/ui/browser"
 )
@@ -25,7 +24,7 @@ func TestJourneyWithoutScripts(t *testing.T) {
 
 	const calls = 12
 	j.spend(api, key, calls)
-	until(t, 10*time.Second, "both to see the usage", func() bool {
+	until(t, "both to see the usage", func() bool {
 		ada.Goto(j.p.console + "/usage")
 		dev.Goto(portal + "/usage")
 		return ada.Says(fmt.Sprintf("%d billable", calls+1)) && stat(dev, "Calls") == fmt.Sprint(calls)

@@ -180,9 +180,9 @@ func (j *journey) call(base, path, key string) int {
 }
 
 // shows reloads a page until it says something: figures are there within seconds.
-func (j *journey) shows(p *browser.Page, path, text string, within time.Duration) {
+func (j *journey) shows(p *browser.Page, path, text string) {
 	j.Helper()
-	until(j.T, within, path+" to say "+text, func() bool {
+	until(j.T, path+" to say "+text, func() bool {
 		p.Goto(j.p.console + path)
 		return p.Says(text)
 	})
@@ -257,12 +257,12 @@ func TestJourney(t *testing.T) {
 	// Real calls: those that are let in cost; those that are refused do not.
 	const calls = 37
 	base := j.spend(api, key, calls)
-	until(t, 10*time.Second, "the developer to see the usage", func() bool {
+	until(t, "the developer to see the usage", func() bool {
 		dev.Goto(portal + "/usage")
 		return stat(dev, "Calls") == fmt.Sprint(calls)
 	})
 	j.look(dev, "portal-usage")
-	until(t, 10*time.Second, "the tenant to see the usage", func() bool {
+	until(t, "the tenant to see the usage", func() bool {
 		ada.Goto(j.p.console + "/usage")
 		return ada.Says(fmt.Sprintf("%d billable", calls+1)) // and the very first
 	})
@@ -324,7 +324,7 @@ func (j *journey) begin(ada *browser.Page, upstream string) (api string) {
 	}
 	steps := ada.Steps - start
 	api = address[1]
-	j.shows(ada, "/apis/"+api+"/first-call", "We got it", 15*time.Second)
+	j.shows(ada, "/apis/"+api+"/first-call", "We got it")
 	took := time.Since(begun)
 	j.Logf("from sign-up to the first metered call: %d clicks and fields, %v", steps, took.Round(time.Millisecond))
 	if steps > 12 || took > time.Minute {
@@ -402,7 +402,7 @@ func (j *journey) join(dev *browser.Page, portal string) (key string) {
 func (j *journey) spend(api, key string, calls int) (base string) {
 	j.Helper()
 	base = j.p.gateway + "/_aws/execute-api/" + api + "/dev"
-	until(j.T, 5*time.Second, "the new key to be let in", func() bool { return j.call(base, "/pets", key) == 200 })
+	until(j.T, "the new key to be let in", func() bool { return j.call(base, "/pets", key) == 200 })
 	for i := range calls - 1 {
 		if s := j.call(base, fmt.Sprintf("/pets/%d", i), key); s != 200 {
 			j.Fatalf("call %d: %d", i, s)
@@ -517,12 +517,12 @@ func (j *journey) operate(chromium *browser.Browser, tenant *browser.Page, base,
 		j.Errorf("a call while the suspension travels: %d", s)
 	}
 	begun := time.Now()
-	until(j.T, 5*time.Second, "the suspension to hold", func() bool { return j.call(base, "/pets", key) == 403 })
+	until(j.T, "the suspension to hold", func() bool { return j.call(base, "/pets", key) == 403 })
 	if d := time.Since(begun); d > time.Second {
 		j.Errorf("the suspension took %v", d)
 	}
 	p.Click("Resume")
-	until(j.T, 5*time.Second, "the account to be served again", func() bool { return j.call(base, "/pets", key) == 200 })
+	until(j.T, "the account to be served again", func() bool { return j.call(base, "/pets", key) == 200 })
 	j.tour(p, j.p.console+"/operator", "operator")
 	j.leave(p)
 }

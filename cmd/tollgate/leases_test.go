@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -54,7 +53,7 @@ func TestQuotaOutlivesGatewayAndControlPlane(t *testing.T) {
 		}
 		return code
 	}
-	until(t, 20*time.Second, "the gateway to know the key", func() bool { return call() == 200 })
+	until(t, "the gateway to know the key", func() bool { return call() == 200 })
 	// Not while what it holds is nearly used up and the answer with more is on its way.
 	held := func() bool {
 		b, err := os.ReadFile(filepath.Join(gateway.dir, "leases"))
@@ -90,9 +89,9 @@ func TestQuotaOutlivesGatewayAndControlPlane(t *testing.T) {
 	alone := let - before
 
 	start(t, env, "control")
-	until(t, 20*time.Second, "the quota to be served again", func() bool { return call() == 200 })
+	until(t, "the quota to be served again", func() bool { return call() == 200 })
 	// What the killed process held and nobody can know to be unused comes back with its journal.
-	until(t, 30*time.Second, "the quota to be used up", func() bool {
+	until(t, "the quota to be used up", func() bool {
 		for {
 			if code := call(); code == 429 {
 				return let >= quota

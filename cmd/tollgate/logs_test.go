@@ -53,7 +53,7 @@ func TestLogs(t *testing.T) {
 	list := func(env []string, args ...string) []control.Call {
 		return cliJSON[control.CallList](t, env, append([]string{"logs"}, args...)...).Items
 	}
-	until(t, 10*time.Second, "three calls in the log", func() bool { return len(list(local, "Pets")) == 3 })
+	until(t, "three calls in the log", func() bool { return len(list(local, "Pets")) == 3 })
 	for _, env := range [][]string{local, remotely} {
 		all := list(env, "Pets", "--since", "10m")
 		for i, c := range all {

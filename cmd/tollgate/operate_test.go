@@ -60,7 +60,7 @@ func callAll(t *testing.T, url string) *caller {
 // says how long the last call with another one took to be asked after it.
 func (c *caller) settles(t *testing.T, after time.Time, status int) time.Duration {
 	t.Helper()
-	until(t, 10*time.Second, fmt.Sprintf("calls to be answered %d", status), func() bool {
+	until(t, fmt.Sprintf("calls to be answered %d", status), func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		n := len(c.seen)

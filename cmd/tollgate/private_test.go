@@ -102,7 +102,7 @@ func TestPrivateNamesAreNotServed(t *testing.T) {
 	bob, bobs := account("bob", "of bob")
 	bob("POST", "/domainnames", map[string]string{"domainName": name})
 	bob("POST", "/domainnames/"+name+"/basepathmappings", map[string]string{"restApiId": bobs, "stage": "prod"})
-	until(t, 10*time.Second, "the public name to be served", func() bool {
+	until(t, "the public name to be served", func() bool {
 		code, body := secure()
 		return code == 200 && body == "of bob"
 	})

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,14 +42,15 @@ func TestJournalsMakeTheSameInvoices(t *testing.T) {
 	for range 2 {
 		dirs = append(dirs, t.TempDir())
 	}
-	clock := month.Add(-time.Hour) // the month before, too
+	var clock atomic.Int64                         // the journals' own goroutines read it, too
+	clock.Store(month.Add(-time.Hour).UnixMicro()) // the month before, too
+	now := func() time.Time { return time.UnixMicro(clock.Load()).UTC() }
 	var made int
 	for start := range 4 {
-		j, err := journal.Open(journal.Options{Dir: dirs[start/3], SealEvery: time.Millisecond, Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler)})
+		j, err := journal.Open(journal.Options{Dir: dirs[start/3], SealEvery: time.Millisecond, Now: now, Log: slog.New(slog.DiscardHandler)})
 		must(t, err)
 		for range 3000 {
-			clock = clock.Add(time.Duration(rnd.Int64N(int64(8 * time.Minute))))
-			r := journal.Record{Time: clock.UnixMicro(), Tenant: first.tenant, Stage: 1 + rnd.Uint32N(2), Method: 1 + rnd.Uint32N(5), Key: 1 + rnd.Uint32N(9),
+			r := journal.Record{Time: clock.Add(rnd.Int64N(int64(8 * time.Minute / time.Microsecond))), Tenant: first.tenant, Stage: 1 + rnd.Uint32N(2), Method: 1 + rnd.Uint32N(5), Key: 1 + rnd.Uint32N(9),
 				Subscription: first.subs[rnd.IntN(len(first.subs))], Status: 200, Flags: uint8(model.FlagBillable | model.FlagKeyed),
 				BytesIn: rnd.Uint64N(2000), BytesOut: rnd.Uint64N(9_000_000), Duration: rnd.Uint32N(50_000)}
 			if rnd.IntN(9) == 0 {
@@ -68,7 +70,7 @@ func TestJournalsMakeTheSameInvoices(t *testing.T) {
 	}
 
 	for _, dir := range dirs { // as in production
-		j, err := journal.Open(journal.Options{Dir: dir, Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler), Ship: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
+		j, err := journal.Open(journal.Options{Dir: dir, Now: now, Log: slog.New(slog.DiscardHandler), Ship: func(ctx context.Context, encoded []byte) (model.BatchReceipt, error) {
 			if _, err := first.in.Ingest(ctx, 1, 0, encoded); err != nil {
 				return model.BatchReceipt{}, err
 			}
@@ -86,7 +88,7 @@ func TestJournalsMakeTheSameInvoices(t *testing.T) {
 		for part := min(len(records), 1000+rnd.IntN(3000)); part > 0; {
 			n := min(part, 1+rnd.IntN(700))
 			seq++
-			b := &model.Batch{Boot: model.BootID{1, 2, 3, 6: 0x70, 8: 0x80, 15: byte(boot)}, Seq: seq, Watermark: clock.UnixMicro(), Final: n == part}
+			b := &model.Batch{Boot: model.BootID{1, 2, 3, 6: 0x70, 8: 0x80, 15: byte(boot)}, Seq: seq, Watermark: clock.Load(), Final: n == part}
 			for i, r := range records[:n] {
 				b.Lines = append(b.Lines, model.UsageLine{Hour: r.Time / 3_600_000_000, Tenant: r.Tenant, Stage: r.Stage, Method: r.Method, Key: r.Key, Subscription: r.Subscription,
 					Status: r.Status, Flags: uint16(r.Flags), Calls: 1, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Micros: uint64(r.Duration)})

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,7 +26,7 @@ func TestUp(t *testing.T) {
 		t.Errorf("the ready line names console %q and gateway %q", p.console, p.gateway)
 	}
 	for _, next := range []string{"tenant create", "tollgate import", "127.0.0.0/8"} {
-		until(t, 5*time.Second, "it to mention "+next, func() bool { return strings.Contains(p.said(), next) })
+		until(t, "it to mention "+next, func() bool { return strings.Contains(p.said(), next) })
 	}
 	admin := p.admin(t)
 	for _, page := range []string{admin + "/livez", admin + "/readyz", admin + "/metrics"} {
@@ -222,9 +221,9 @@ func TestControlWorkerAndGateway(t *testing.T) {
 	if w.console != "" || w.gateway != "" {
 		t.Errorf("a worker is more than that: %s", w.said())
 	}
-	until(t, 30*time.Second, "the worker's first job", func() bool { _, done := jobs(); return done > 0 })
+	until(t, "the worker's first job", func() bool { _, done := jobs(); return done > 0 })
 	_, probes, _ := strings.Cut(w.said(), "probes=")
-	until(t, 30*time.Second, "the checks of the books", func() bool {
+	until(t, "the checks of the books", func() bool {
 		_, page := get(t, strings.TrimSpace(probes)+"/metrics")
 		return strings.Contains(page, `tollgate_check_wrong{check="I2"} 0`) && strings.Contains(page, `tollgate_check_figure{check="I5",figure="payers and months"} 0`)
 	})

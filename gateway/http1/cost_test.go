@@ -88,13 +88,14 @@ func TestPlainPathAllocatesNothing(t *testing.T) {
 	const calls = 10_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	began := time.Now()
 	for range calls {
 		call()
 	}
 	runtime.ReadMemStats(&after)
 	// The Date of each second, and what a collection takes out of the pool, are not
 	// the calls'.
-	if n := after.Mallocs - before.Mallocs; n > calls/50 {
+	if n := after.Mallocs - before.Mallocs; n > calls/50+uint64(100*time.Since(began).Seconds()) {
 		t.Errorf("%d allocations in %d calls", n, calls)
 	} else {
 		t.Logf("%d allocations in %d calls", n, calls)

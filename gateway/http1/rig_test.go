@@ -35,7 +35,7 @@ func dialClient(t testing.TB, addr string) *client {
 
 func wrapClient(t testing.TB, nc net.Conn) *client {
 	edge.Add(1)
-	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = nc.SetDeadline(time.Now().Add(time.Minute))
 	t.Cleanup(func() { _ = nc.Close() })
 	return &client{Conn: nc, t: t, r: bufio.NewReader(nc)}
 }
@@ -143,7 +143,7 @@ func fixed(t testing.TB, answer string) *rawUpstream {
 // until polls for a condition that has no event of its own.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(time.Minute) // a busy machine takes its time
 	for !is() {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)

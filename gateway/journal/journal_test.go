@@ -270,7 +270,7 @@ func TestStats(t *testing.T) {
 	s.fail = func(*model.Batch) error { return errDown }
 	j := open(t, Options{Ship: s.ship, SealEvery: time.Millisecond})
 	appendN(t, j, 100)
-	s.waitFor("two attempts", func() bool { return j.Stats().ShipFailures >= 2 })
+	s.waitFor("two attempts, and all that was appended to be sealed", func() bool { st := j.Stats(); return st.ShipFailures >= 2 && st.Sealed >= 100 })
 	st := j.Stats()
 	if st.Appended != 100 || st.Sealed != 100 || st.Acked != 0 || st.BacklogBytes == 0 || st.Oldest <= 0 || st.Headroom <= 0 {
 		t.Errorf("while the intake is down: %+v", st)

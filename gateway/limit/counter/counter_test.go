@@ -13,6 +13,9 @@ import (
 	"tollgate/model"
 )
 
+// long is what a server has for an answer on a machine that does other things, too.
+const long = 20 * time.Second
+
 func open(t *testing.T, url string) *Counters {
 	t.Helper()
 	c, err := Open(url, slog.New(slog.DiscardHandler))
@@ -20,6 +23,7 @@ func open(t *testing.T, url string) *Counters {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	c.Within(long)
 	return c
 }
 
@@ -59,7 +63,7 @@ func TestCounters(t *testing.T) {
 		t.Errorf("%d calls were let in, between 50 and %d may be", n, most)
 	}
 
-	wide := Bucket{"{b}", model.Throttle{Rate: 1, Burst: 3}}
+	wide := Bucket{"{b}", model.Throttle{Rate: 0.001, Burst: 3}}
 	narrow := Bucket{"{b}n", model.Throttle{Rate: 0.001, Burst: 1}}
 	got := ""
 	for _, call := range [][]Bucket{{narrow, wide}, {narrow, wide}, {narrow, wide}, {wide}, {wide}, {wide}, {{"{b}none", model.Throttle{Rate: 1}}}} {
@@ -77,7 +81,7 @@ func TestCounters(t *testing.T) {
 	_ = cmd.Wait()
 	for range 3 {
 		before := time.Now()
-		if _, err := nodes[0].Take(t.Context(), one); err == nil || time.Since(before) > 2*timeout {
+		if _, err := nodes[0].Take(t.Context(), one); err == nil || time.Since(before) > long/2 {
 			t.Errorf("with the server killed: %v after %v", err, time.Since(before))
 		}
 	}
@@ -88,7 +92,7 @@ func TestCounters(t *testing.T) {
 			if err == nil {
 				break
 			}
-			if try == 200 {
+			if try == 2000 {
 				t.Fatalf("the server is back, but: %v", err)
 			}
 			<-time.After(25 * time.Millisecond)
