@@ -151,6 +151,31 @@ func TestClientTimeouts(t *testing.T) {
 	}
 }
 
+// A body that drips in, each piece in time, holds its call no longer than twice the time
+// between two of them.
+func TestDrippingBody(t *testing.T) {
+	r := newRig(t, upstream(t, echo), func(o *Options) { o.BodyTimeout = 500 * time.Millisecond })
+	for name, p := range map[string]struct{ head, piece string }{
+		"length":  {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", "x"},
+		"chunked": {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"},
+	} {
+		c := dialClient(t, r.addr)
+		c.send(p.head)
+		tick := time.NewTicker(20 * time.Millisecond)
+		end := time.Now().Add(30 * time.Second)
+		for ; time.Now().Before(end); <-tick.C {
+			if _, err := io.WriteString(c, p.piece); err != nil {
+				break
+			}
+		}
+		tick.Stop()
+		if !time.Now().Before(end) {
+			t.Errorf("%s: a body that drips in is read for ever", name)
+		}
+	}
+	until(t, "the connections are gone", func() bool { return r.s.Conns() == 0 })
+}
+
 // An answer that streams has times of its own: for each wait, and for all of it.
 func TestStreamTimes(t *testing.T) {
 	const head, piece = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "3\r\nabc\r\n"

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -154,9 +155,16 @@ type body struct {
 	left    int64 // bodyLength: bytes still to be handed out
 	total   int64 // decoded bytes handed out
 	done    bool
-	asked   bool // 100 Continue was sent
+	asked   bool          // 100 Continue was sent
+	read    int64         // bytes that were waited for
+	waited  time.Duration // for them, so far
 	chunked Chunked
 }
+
+// bodyPace is the least that a client's body comes by, in bytes a second, once it was
+// waited for twice BodyTimeout: one that drips in holds no call for ever. What an upstream
+// takes its time for is not counted.
+const bodyPace = 4 << 10
 
 var (
 	// ErrTooLarge: the body exceeds Options.MaxBody.
@@ -175,7 +183,7 @@ func (x *Exchange) start() {
 func (x *Exchange) startBody() {
 	r := &x.Request
 	b := &x.body
-	b.off, b.total, b.left, b.done, b.asked = r.HeadLen, 0, 0, false, false
+	b.off, b.total, b.left, b.done, b.asked, b.read, b.waited = r.HeadLen, 0, 0, false, false, 0, 0
 	b.chunked.Reset() // also where it is not decoded: its trailer is another call's
 	x.BytesIn = int64(r.HeadLen)
 	switch {
@@ -304,10 +312,22 @@ func (x *Exchange) readClient(p []byte) (int, error) {
 			}
 		}
 	}
-	if x.h2 != nil {
-		return x.h2.read(p)
+	b := &x.body
+	most := x.s.o.BodyTimeout
+	late := 2*most + time.Duration(b.read)*(time.Second/bodyPace) - b.waited
+	if late <= 0 {
+		return 0, os.ErrDeadlineExceeded
 	}
-	return x.c.read(p, x.s.o.BodyTimeout)
+	began := Now()
+	var n int
+	var err error
+	if most = min(most, late); x.h2 != nil {
+		n, err = x.h2.read(p, most)
+	} else {
+		n, err = x.c.read(p, most)
+	}
+	b.read, b.waited = b.read+int64(n), b.waited+time.Duration(Now()-began)
+	return n, err
 }
 
 // asked is when the upstream was.

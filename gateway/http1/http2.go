@@ -241,8 +241,8 @@ func appendH2Head(dst []byte, r *http.Request) []byte {
 	return append(dst, '\r', '\n')
 }
 
-func (h *h2call) read(p []byte) (int, error) {
-	_ = h.rc.SetReadDeadline(time.Now().Add(h.wait))
+func (h *h2call) read(p []byte, d time.Duration) (int, error) {
+	_ = h.rc.SetReadDeadline(time.Now().Add(d))
 	n, err := h.r.Body.Read(p)
 	if n > 0 {
 		err = nil

@@ -27,7 +27,7 @@ type Options struct {
 	MaxConns    int           // connections at once; further ones are closed
 	HeadTimeout time.Duration // from a head's first byte to its last
 	IdleTimeout time.Duration // between calls
-	BodyTimeout time.Duration // between two reads of a body, and for a blocked write
+	BodyTimeout time.Duration // between two reads of a body, and for a blocked write; for all reads of one see bodyPace
 	Log         *slog.Logger
 }
 
