@@ -125,7 +125,8 @@ type Gateway struct {
 	mu  sync.Mutex // over reg
 	reg registry
 
-	heavy       turns         // see heavily
+	large       *turns // see heavily
+	medium      *turns
 	checks      *checker      // of links' targets
 	cacheBudget *cache.Budget // of all stages' caches
 	authBytes   atomic.Int64  // of all tenants' authorizations
@@ -165,7 +166,7 @@ func Start(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("the gateway's data directory: %w", err)
 	}
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), shares: limit.NewShares(), cacheBudget: cache.NewBudget(o.CacheMemory, nil), heavy: newTurns(), leased: make(chan struct{})}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), calls: calllog.New(max(0, o.CallLogRate)), keys: auth.New[key](), shares: limit.NewShares(), cacheBudget: cache.NewBudget(o.CacheMemory, nil), large: newTurns(largeAtOnce), medium: newTurns(mediumAtOnce), leased: make(chan struct{})}
 	g.view.Store(&view{})
 	g.signers.Store(&map[string]*signer{})
 	var undo []func()

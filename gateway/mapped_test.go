@@ -250,8 +250,12 @@ func TestMappedHTTP(t *testing.T) {
 			t.Errorf("a large call beside others: %d", status)
 		}
 	}
-	if n := len(r.g.heavy.large) + len(r.g.heavy.medium); n != 0 {
-		t.Errorf("%d turns are not given back", n)
+	for _, turns := range []*turns{r.g.large, r.g.medium} {
+		turns.mu.Lock()
+		if len(turns.has)+len(turns.waiting) != 0 {
+			t.Errorf("turns are not given back: %v, %d wait", turns.has, len(turns.waiting))
+		}
+		turns.mu.Unlock()
 	}
 	// A large body, which arrives in pieces, goes through whole.
 	big := `{"n": "` + strings.Repeat("x", 3<<20) + `"}`

@@ -49,7 +49,7 @@ type Trials struct {
 func NewTrials(allow []netip.Prefix, endpoints aws.Endpoints, pools model.UserPools, log *slog.Logger) *Trials {
 	o := Options{Allow: allow, Endpoints: endpoints, UserPools: pools, Log: log}
 	o.complete()
-	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), heavy: newTurns()}
+	g := &Gateway{o: o, log: o.Log, reg: newRegistry(), large: newTurns(largeAtOnce), medium: newTurns(mediumAtOnce)}
 	g.signers.Store(&map[string]*signer{})
 	g.serverUp()
 	return &Trials{g: g, slots: make(chan struct{}, maxTrials)}

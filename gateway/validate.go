@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"tollgate/awsapi/sigv4"
 	"tollgate/gateway/http1"
@@ -253,53 +252,6 @@ func (c *call) readBody(x *http1.Exchange) kind {
 		return c.decode(x)
 	}
 	return proceed
-}
-
-const (
-	// A payload that is read as JSON takes up to sixty times its bytes: those of more than
-	// largePayload are worked on by largeAtOnce calls of the node at a time, and those of
-	// more than mediumPayload by mediumAtOnce, so that a few of them cannot take the memory
-	// of all.
-	largePayload  = 1 << 20
-	largeAtOnce   = 2
-	mediumPayload = 64 << 10
-	mediumAtOnce  = 16
-)
-
-// turns are the places of those who work on payloads of a size.
-type turns struct{ large, medium chan struct{} }
-
-func newTurns() turns {
-	return turns{make(chan struct{}, largeAtOnce), make(chan struct{}, mediumAtOnce)}
-}
-
-// of is where to wait for a place; nil: it takes none.
-func (t *turns) of(n int) chan struct{} {
-	switch {
-	case n > largePayload:
-		return t.large
-	case n > mediumPayload:
-		return t.medium
-	}
-	return nil
-}
-
-// heavily does what takes much memory for a payload of n bytes; false: its turn did not
-// come in the time that the method has.
-func (c *call) heavily(n int, do func()) bool {
-	if turn := c.g.heavy.of(n); turn != nil {
-		late := time.NewTimer(c.run.m.timeout)
-		defer late.Stop()
-		select {
-		case turn <- struct{}{}:
-		case <-late.C:
-			c.why = "the node was busy with other large bodies for as long as the method has"
-			return false
-		}
-		defer func() { <-turn }()
-	}
-	do()
-	return true
 }
 
 // tooLong says by how much a body is.
