@@ -182,7 +182,7 @@ func TestFollowCalls(t *testing.T) {
 	}
 	seen := map[string]int{}
 	since := none.Since
-	ctx, cancel := context.WithTimeout(w.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, 2*time.Minute)
 	defer cancel()
 	for len(seen) < writers*each*per {
 		l, err := w.FollowCalls(ctx, a, control.CallFilter{Limit: 5}, since, 5*time.Second)
