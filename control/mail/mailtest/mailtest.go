@@ -106,7 +106,7 @@ func (s *Server) Letters() []Letter {
 // Wait returns when n messages were taken, or fails the test.
 func (s *Server) Wait(t testing.TB, n int) []Letter {
 	t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(2 * time.Minute)
 	for {
 		if l := s.Letters(); len(l) >= n {
 			return l
