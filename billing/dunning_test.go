@@ -111,8 +111,8 @@ func TestDunning(t *testing.T) {
 		if who != "dev1 false" {
 			t.Errorf("told %s", who)
 		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("nobody was let in within 20 s")
+	case <-time.After(2 * time.Minute):
+		t.Fatal("nobody was let in within two minutes")
 	}
 	b.must(client.Stop(b.ctx)) // the job looks at the clock once more, and it is moved next
 	at(200, "paid")

@@ -62,14 +62,16 @@ func (w *world) limitNode(id control.NodeIdentity) *limitNode {
 	n := &limitNode{id: id, gone: make(chan struct{}), quotas: map[int64]*limit.Quota{}, used: map[int64]int64{}}
 	_, _ = crand.Read(n.boot[:])
 	boot := n.boot.String()
-	_, err := w.Changes(w.ctx, id, model.NodeHello{Node: id.Node, Boot: boot})
+	c, err := w.Changes(w.ctx, id, model.NodeHello{Node: id.Node, Boot: boot})
 	w.must(err)
 	ctx, hangUp := context.WithCancel(w.ctx)
 	n.hangUp = hangUp
 	go func() { // the connection whose end says that the node is gone
 		defer close(n.gone)
 		for ctx.Err() == nil {
-			_, _ = w.Changes(ctx, id, model.NodeHello{Node: id.Node, Boot: boot, Applied: 1 << 40, Wait: 20 * time.Second})
+			if news, err := w.Changes(ctx, id, model.NodeHello{Node: id.Node, Boot: boot, Applied: c.Revision, Stamp: c.Stamp, Wait: 20 * time.Second}); err == nil {
+				c = news
+			}
 		}
 	}()
 	n.leaser = limit.NewLeaser(boot, func(ctx context.Context, r []model.LeaseRequest) ([]model.Lease, error) {

@@ -182,6 +182,10 @@ func TestPrunedChangesAreSentInFull(t *testing.T) {
 	}
 }
 
+// wokenWithin is less than the ten seconds after which those who were not woken look again
+// where notifications come in, and more than a busy machine takes to wake them.
+const wokenWithin = 8 * time.Second
+
 // A change wakes those who wait for it, with the listener and (more slowly)
 // without it.
 func TestChangesWake(t *testing.T) {
@@ -209,7 +213,7 @@ func TestChangesWake(t *testing.T) {
 				w.must(w.SetKeyEnabled(w.ctx, a, k.ID, i%2 == 0))
 				began := time.Now()
 				c := <-got
-				if took := time.Since(began); took > time.Second {
+				if took := time.Since(began); took > wokenWithin {
 					t.Errorf("woken after %v", took)
 				}
 				if len(c.Keys) != 1 || c.Keys[0].Enabled != (i%2 == 0) {

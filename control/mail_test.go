@@ -30,7 +30,7 @@ func (w *world) working() *world {
 	w.must(err)
 	w.must(client.Start(context.WithoutCancel(w.ctx)))
 	w.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := client.StopAndCancel(ctx); err != nil {
 			w.Error(err)
@@ -47,7 +47,7 @@ func (w *world) mailBy(s *mailtest.Server) {
 // until waits for a mail to be in a state.
 func (w *world) until(what string, ok func(control.Mail) bool) control.Mail {
 	w.Helper()
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(2 * time.Minute); ; {
 		l, err := w.Mails(w.ctx, control.Operator(), control.MailFilter{})
 		w.must(err)
 		if len(l.Items) > 0 && ok(l.Items[0]) {

@@ -456,9 +456,13 @@ func TestTimeDoesNotTell(t *testing.T) {
 		},
 		"reset": func(email string) { w.must(w.RequestReset(w.ctx, "192.0.2.1", email)) },
 	} {
-		// The quickest of many, one after the other, is what the work takes.
+		// The quickest of many, one after the other, is what the work takes: of more where a
+		// busy machine let none of them be quick.
 		quickest := map[string]time.Duration{}
-		for range 25 {
+		ratio := func() float64 {
+			return float64(quickest["known@example.com"]) / float64(quickest["other@example.com"])
+		}
+		for n := 0; n < 25 || n < 250 && (ratio() < 0.5 || ratio() > 2); n++ {
 			for _, email := range []string{"known@example.com", "other@example.com"} {
 				now = now.Add(24 * time.Hour) // nothing is refused unseen
 				start := time.Now()
@@ -468,10 +472,9 @@ func TestTimeDoesNotTell(t *testing.T) {
 				}
 			}
 		}
-		ratio := float64(quickest["known@example.com"]) / float64(quickest["other@example.com"])
-		if ratio < 0.5 || ratio > 2 {
+		if r := ratio(); r < 0.5 || r > 2 {
 			t.Errorf("%s: %v", name, quickest)
 		}
-		t.Logf("%s: known/unknown %.2f", name, ratio)
+		t.Logf("%s: known/unknown %.2f", name, ratio())
 	}
 }

@@ -95,7 +95,7 @@ func TestPortalsAreFollowed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).started()
 	a := w.tenant()
-	ctx, cancel := context.WithTimeout(w.ctx, 20*time.Second) // less than the tick
+	ctx, cancel := context.WithTimeout(w.ctx, 50*time.Second) // less than the tick
 	defer cancel()
 	seen := make(chan []control.PortalDocument)
 	go w.FollowPortals(ctx, func(ctx context.Context) {

@@ -50,11 +50,18 @@ var capped = []struct {
 	{10_000, "50", "0.50 for 100 begun, 20 at least", model.PriceSheet{Currency: "EUR", Model: model.Package, Minimum: "20", Tiers: []model.PriceTier{{Price: "0.5", Per: 100}}}},
 }
 
+// twoMonthsAgo begins the second month before this one: months since have their fees whole,
+// whatever day it is.
+func twoMonthsAgo() time.Time {
+	month, _ := rate.Month(time.Now())
+	return month.AddDate(0, -2, 0)
+}
+
 // spendRuns uses caps up on one gateway by calls that its nodes get as balancing says.
 func (w *world) spendRuns(in *intake.Intake, count int, balancing string) []*quotaRun {
 	a := w.tenant()
 	d := w.deployed(a, "prod")
-	first := time.Now().AddDate(0, -2, 0)
+	first := twoMonthsAgo()
 	var runs []*quotaRun
 	for _, c := range capped {
 		p := w.spendPlan(a, d, c.sheet, model.Spending{SpendCap: c.cap})
@@ -141,7 +148,7 @@ func (w *world) bought(a control.Actor, p control.Plan) model.LeaseRequest {
 	w.Helper()
 	s, err := control.SubscribeApp(w.ctx, w.Plane, a, w.app(a, model.NewID(6)+"@example.com"), p.ID)
 	w.must(err)
-	w.exec(`update subscription set started_at = $2 where subscription_id = $1`, s.ID, time.Now().AddDate(0, -2, 0))
+	w.exec(`update subscription set started_at = $2 where subscription_id = $1`, s.ID, twoMonthsAgo())
 	return model.LeaseRequest{Boot: "boot-1", Tenant: a.Tenant, Subscription: s.ID, Kind: model.LedgerSpend, At: time.Now(), Want: 1}
 }
 
@@ -249,7 +256,7 @@ func TestPrepaid(t *testing.T) {
 	cents.MonthlyFee = "0.1"
 	s, err := control.SubscribeApp(w.ctx, w.Plane, a, app, w.spendPlan(a, e, cents, model.Spending{Prepaid: true, SpendCap: "0.8"}).ID)
 	w.must(err)
-	w.exec(`update subscription set started_at = $2 where subscription_id = $1`, s.ID, time.Now().AddDate(0, -2, 0))
+	w.exec(`update subscription set started_at = $2 where subscription_id = $1`, s.ID, twoMonthsAgo())
 	two := one
 	two.Subscription = s.ID
 	reaches := func(what string, r model.LeaseRequest, want int64) {

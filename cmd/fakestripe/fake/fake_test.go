@@ -470,7 +470,7 @@ func TestFaults(t *testing.T) {
 func TestKeyInFlight(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	steer(t, b, "faults", `{"method":"POST","path":"/v1/customers","kind":"latency","latency_ms":60000}`)
+	steer(t, b, "faults", `{"method":"POST","path":"/v1/customers","kind":"latency","latency_ms":60000,"times":-1}`)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	results := make(chan error, 2)
@@ -483,7 +483,7 @@ func TestKeyInFlight(t *testing.T) {
 			results <- err
 		}()
 	}
-	// One of the two waits for a minute, so the other is answered first.
+	// Whichever has the key first waits for a minute, so the other is answered first.
 	refused(t, <-results, 409, stripe.ErrorCodeIdempotencyKeyInUse)
 	cancel()
 	<-results

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,6 +61,12 @@ func Start(t testing.TB, o Options) *Server {
 		o.Addr = "127.0.0.1:0"
 	}
 	l, err := net.Listen("tcp", o.Addr)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for late := time.Now().Add(time.Minute); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(late); {
+		<-again.C // another program was given a port that one of ours had before
+		l, err = net.Listen("tcp", o.Addr)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +113,7 @@ func (s *Server) Letters() []Letter {
 // Wait returns when n messages were taken, or fails the test.
 func (s *Server) Wait(t testing.TB, n int) []Letter {
 	t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(2 * time.Minute)
 	for {
 		if l := s.Letters(); len(l) >= n {
 			return l

@@ -35,7 +35,7 @@ public class Driver {
         refused(() -> client.getFile(new GetFileRequest().path("a/../b")));
         out.println("any " + ((Map<?, ?>) client.anyProxy(new AnyProxyRequest().method("put").body(Map.of("x", List.of(1, 2)))).json()).get("verb"));
         try {
-            client.import_(new ImportRequest().withTimeout(Duration.ofMillis(200)));
+            client.import_(new ImportRequest().withTimeout(Duration.ofSeconds(2)));
         } catch (UncheckedIOException e) {
             out.println("timeout " + (e.getCause() instanceof HttpTimeoutException));
         }

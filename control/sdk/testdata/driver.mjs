@@ -20,5 +20,5 @@ console.log("photo", await client.putPhoto({ petId: "7", body: new Uint8Array([2
 console.log("file", await client.getFile({ path: "a/b c.txt" }));
 await client.getFile({ path: "a/../b" }).catch((e) => console.log("refused", e instanceof TypeError));
 console.log("any", (await client.anyProxy({ method: "put", body: { x: [1, 2] } })).verb);
-await client.import({ timeout: 200 }).catch((e) => console.log("timeout", e.name === "TimeoutError"));
+await client.import({ timeout: 2000 }).catch((e) => console.log("timeout", e.name === "TimeoutError"));
 await client.moved().catch((e) => console.log("moved", e.status, e.headers.get("location")));

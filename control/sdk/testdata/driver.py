@@ -35,7 +35,7 @@ except ValueError:
     print("refused true")
 print("any", client.any_proxy("put", body={"x": [1, 2]})["verb"])
 try:
-    client.import_(options={"timeout": 0.2})
+    client.import_(options={"timeout": 2})
 except TimeoutError:
     print("timeout true")
 try:

@@ -64,7 +64,7 @@ func main() {
 	must(json.Unmarshal(res.Body, &said))
 	fmt.Println("any", said.Verb)
 	quick := *client
-	quick.Timeout = 200 * time.Millisecond
+	quick.Timeout = 2 * time.Second
 	_, err = quick.Import(ctx)
 	fmt.Println("timeout", errors.Is(err, context.DeadlineExceeded))
 	_, err = client.Moved(ctx)
