@@ -469,23 +469,31 @@ func (r *Rail) eachPart(ctx context.Context, g *push, back returned, book func(*
 	for _, m := range all {
 		left += paidWith(m, model.PaidBack, back.reference) // it is below zero there
 	}
+	parts := make([]int64, len(all))
 	for pass := range 2 {
 		for i := len(all) - 1; i >= 0 && left > 0; i-- {
 			m := all[i]
-			amount := min(left, m.Surplus())
-			if pass == 1 {
-				amount = min(left, m.Paid-paidBy(m, model.PaidByWallet)) // what credit paid did not come from a card
-			}
-			if amount <= 0 || paidWith(m, model.PaidBack, back.reference) != 0 {
+			if paidWith(m, model.PaidBack, back.reference) != 0 {
 				continue
 			}
-			if err := book(m, amount); err != nil {
-				return err
+			most := m.Paid - paidBy(m, model.PaidByWallet) - parts[i] // what credit paid did not come from a card
+			if pass == 0 {
+				most = min(most, m.Surplus())
 			}
-			m.Paid -= amount
-			m.Payments = append(m.Payments, model.Payment{Kind: model.PaidBack, Reference: back.reference, Amount: -amount})
-			left -= amount
+			n := max(min(left, most), 0)
+			parts[i], left = parts[i]+n, left-n
 		}
+	}
+	for i := len(all) - 1; i >= 0; i-- { // once each: a reference is
+		if parts[i] == 0 {
+			continue
+		}
+		m := all[i]
+		if err := book(m, parts[i]); err != nil {
+			return err
+		}
+		m.Paid -= parts[i]
+		m.Payments = append(m.Payments, model.Payment{Kind: model.PaidBack, Reference: back.reference, Amount: -parts[i]})
 	}
 	return nil
 }
