@@ -123,15 +123,20 @@ func dueAt(inv *billing.InvoiceDetail, now time.Time) time.Time {
 }
 
 func (r *Rail) wait(ctx context.Context, tx pgx.Tx, g *push) error {
-	_, err := tx.Exec(ctx, `
-		update psp_object set state = 'waiting', updated_at = $4 where (tenant_id, account, kind, local_id) = ($1, $2, 'invoice', $3)`,
+	rows, err := tx.Query(ctx, `
+		update psp_object set state = 'waiting', head = nullif(head, $3), updated_at = $4
+		where (tenant_id, account, kind) = ($1, $2, 'invoice') and (local_id = $3 or head = $3) returning local_id`,
 		g.tenant, g.account, g.local, r.now())
 	if err != nil {
 		return err
 	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
 	_, err = tx.Exec(ctx, `
-		update collection set due_at = $3, updated_at = $4 where tenant_id = $1 and invoice_id = $2 and due_at < $3::timestamptz - interval '100 days'`,
-		g.tenant, g.inv.ID, r.now().Add(waits), r.now())
+		update collection set due_at = $3, updated_at = $4 where tenant_id = $1 and invoice_id = any($2) and due_at < $3::timestamptz - interval '100 days'`,
+		g.tenant, all, r.now().Add(waits), r.now())
 	return err
 }
 

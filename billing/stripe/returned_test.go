@@ -2,9 +2,11 @@ package stripe_test
 
 import (
 	"net/url"
+	"strconv"
 	"testing"
 
 	"tollgate/billing"
+	"tollgate/cmd/fakestripe/fake"
 	"tollgate/model"
 )
 
@@ -47,5 +49,59 @@ func TestMoreWentBackThanWasOwed(t *testing.T) {
 	r.persist()
 	if inv = r.invoice(seller, id); inv.Due != 0 || inv.Paid != 0 || inv.Disputes[0].State != model.DisputeLost {
 		t.Errorf("all was lost: %+v, %+v, %+v", inv.Collection, inv.Payments, inv.Credits)
+	}
+}
+
+// What waited for an invoice that is paid another way before it is at Stripe, all of it or
+// so much that the rest is too small, waits for the next one.
+func TestWhatWaitedIsCarriedOn(t *testing.T) {
+	t.Parallel()
+	paid := func(amount int64) func(*rig, billing.Scope, string) error {
+		return func(r *rig, s billing.Scope, id string) error {
+			_, err := r.books.Paid(r.ctx, s, by, billing.Receipt{Invoice: id, Kind: model.PaidByHand, Amount: amount, Reference: "transfer"})
+			return err
+		}
+	}
+	for i, c := range []struct {
+		end   func(*rig, billing.Scope, string) error
+		want  string
+		state string
+	}{
+		{paid(2000), "paid 4030 paid 4030 lines 2", model.StatePaid},
+		{paid(1985), "paid 4045 paid 4045 lines 3", model.StatePaid},
+		{func(r *rig, s billing.Scope, id string) error { return r.books.GiveUp(r.ctx, s, by, id, "Gone") }, "paid 4030 paid 4030 lines 2", model.StateUncollectible},
+	} {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, "")
+			tenant := r.newTenant("111111111111")
+			dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+			account := r.connect(tenant)
+			r.pay(dev, "4242424242424242")
+			small := r.bill(dev, "0.30", "USD")
+			r.settle()
+			r.must(r.fake.AddFault(fake.Fault{Path: "/v1/invoices", Kind: fake.FaultServerError, Account: account}))
+			large := r.bill(dev, "20", "USD")
+			if len(r.jobs()) == 0 {
+				t.Fatal("the call did not fail")
+			}
+			// As after a crash: it was decided what goes with it, and Stripe was not asked yet.
+			r.exec(`update psp_object set asked_at = null where local_id = $1`, large)
+			r.must(c.end(r, seller, large))
+			r.settle()
+			if i := r.invoice(seller, small); i.DueAt.Before(r.now().AddDate(1, 0, 0)) {
+				t.Errorf("what waits is due on %s", i.DueAt)
+			}
+			next := r.bill(dev, "40", "USD")
+			r.settle()
+			if got := r.invoices(account); got != c.want {
+				t.Errorf("Stripe has %s, want %s", got, c.want)
+			}
+			for id, want := range map[string]string{small: model.StatePaid, large: c.state, next: model.StatePaid} {
+				if i := r.invoice(seller, id); i.State != want || i.Surplus() != 0 {
+					t.Errorf("%s: %+v", i.Number, i.Collection)
+				}
+			}
+		})
 	}
 }

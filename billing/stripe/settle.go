@@ -141,16 +141,12 @@ func (r *Rail) align(ctx context.Context, g *push) error {
 	if err != nil {
 		return err
 	}
-	var si *stripe.Invoice
-	if g.inv.Open() > 0 || i.remote != "" {
-		if g.inv.State == model.StateUncollectible && i.remote == "" {
-			return nil
-		}
-		if si, err = r.toStripeNow(ctx, g); err != nil || si == nil {
-			return err
-		}
-	} else {
-		return nil
+	if i.remote == "" && (g.inv.Open() == 0 || g.inv.State == model.StateUncollectible) {
+		return r.release(ctx, g.object)
+	}
+	si, err := r.toStripeNow(ctx, g)
+	if err != nil || si == nil {
+		return err
 	}
 	for range 5 { // what each move came to is booked before the next
 		if err := r.takeOverInvoice(ctx, g, si); err != nil {
@@ -174,6 +170,26 @@ func (r *Rail) align(ctx context.Context, g *push) error {
 		}
 	}
 	return model.Errorf(model.Conflict, "invoice %s at Stripe does not become what it is here", g.inv.Number)
+}
+
+// release lets what was to go with an invoice that does not go to Stripe any more wait for
+// the next one.
+func (r *Rail) release(ctx context.Context, o object) error {
+	return r.in(ctx, o.tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			update psp_object set head = null, state = 'waiting', updated_at = $4
+			where tenant_id = $1 and account = $2 and kind = 'invoice' and head = $3 and remote_id is null returning tenant_id, local_id`, o.tenant, o.account, o.local, r.now())
+		if err != nil {
+			return err
+		}
+		all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[settleArgs])
+		for _, a := range all {
+			if _, err := r.jobs.InsertTx(ctx, tx, a, insertNow()); err != nil {
+				return err
+			}
+		}
+		return err
+	})
 }
 
 // reload reads how the invoices stand now.
