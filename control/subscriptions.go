@@ -79,7 +79,7 @@ func (w *write) subscribeApp(ctx context.Context, appID, planID string) (Subscri
 	s := Subscription{AppID: appID, PlanID: planID}
 	if goesOn {
 		if err := w.QueryRow(ctx, `
-			update subscription set ended_at = null, app_id = $3 where tenant_id = $1 and subscription_id = $2
+			update subscription set ended_at = null, whole_fee = false, app_id = $3 where tenant_id = $1 and subscription_id = $2
 			returning subscription_id, started_at`, w.tenant, left, appID).Scan(&s.ID, &s.StartedAt); err != nil {
 			return Subscription{}, err
 		}
