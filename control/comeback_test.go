@@ -43,3 +43,47 @@ func TestComingBackIsChargedInParts(t *testing.T) {
 		t.Errorf("%d subscriptions went on at another price, %d of them with the whole fee of the month", continued, whole)
 	}
 }
+
+// Who comes back to a plan has been a customer since the first plan, and has no trial anew.
+func TestComingBackIsNoTrial(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, control.Options{AckTimeout: 50 * time.Millisecond})
+	s := newShop(w)
+	trial, err := s.CreatePlan(s.ctx, s.owner, control.PlanSpec{Name: "Trial", Published: true, Price: &model.PriceSheet{Currency: "USD", MonthlyFee: "20", TrialDays: 30},
+		Stages: []model.PlanStage{{APIID: s.deployed.Stage.APIID, Stage: "prod"}}})
+	s.must(err)
+	app, _, err := s.CreateApp(s.ctx, s.dev, "Shop", s.plan.ID)
+	s.must(err)
+	running := func() control.AppSubscription {
+		apps, err := s.MyApps(s.ctx, s.dev)
+		s.must(err)
+		return apps[0].Subscriptions[0]
+	}
+	w.exec(`update subscription set started_at = now() - interval '200 days'`)
+	s.must(s.ChangeAppPlan(s.ctx, s.dev, s.to(running().ID, trial)))
+	s.must(s.CancelAppSubscription(s.ctx, s.dev, running().ID))
+	s.reprice(s.owner, trial.ID, &model.PriceSheet{Currency: "USD", MonthlyFee: "21", TrialDays: 30}) // or the next month
+	_, err = s.SubscribeApp(s.ctx, s.dev, app, trial.ID)
+	s.must(err)
+	since := func() (days int) {
+		t.Helper()
+		w.all(`select (now()::date - coalesce(s.first_at, least(s.started_at, o.started_at))::date)::int
+			from subscription s join subscription o on o.subscription_id = s.ledger_id where s.ended_at is null`, &days)
+		return days
+	}
+	if n := since(); n < 199 {
+		t.Errorf("the customer began %d days ago", n)
+	}
+	// Nor has who goes there by way of another plan, as a customer of that who is new.
+	s.must(s.CancelAppSubscription(s.ctx, s.dev, running().ID))
+	w.exec(`update subscription set ended_at = now() - interval '40 days' where ended_at is not null`)
+	_, err = s.SubscribeApp(s.ctx, s.dev, app, s.offer("Other", "1").ID)
+	s.must(err)
+	if n := since(); n > 1 {
+		t.Fatalf("the customer of another plan began %d days ago", n)
+	}
+	s.must(s.ChangeAppPlan(s.ctx, s.dev, s.to(running().ID, trial)))
+	if n := since(); n < 199 {
+		t.Errorf("by way of another plan the customer began %d days ago", n)
+	}
+}
