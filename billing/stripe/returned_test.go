@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 	"testing"
+	"time"
 
 	"tollgate/billing"
 	"tollgate/cmd/fakestripe/fake"
@@ -103,5 +104,48 @@ func TestWhatWaitedIsCarriedOn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A refund that fails after a day is owed again, and not tried on the card again; paid back
+// by hand, it is settled.
+func TestRefundFails(t *testing.T) {
+	t.Parallel()
+	for _, there := range []bool{false, true} { // made at Stripe by a person
+		r := newRig(t, "")
+		tenant := r.newTenant("111111111111")
+		seller := billing.Scope{Tenant: tenant}
+		account := r.connect(tenant)
+		dev := r.newDeveloper(tenant, "dev1")
+		r.pay(dev, "4000000000005126")
+		id := r.bill(dev, "25", "USD")
+		r.settle()
+		credit := func(reference string) {
+			t.Helper()
+			_, err := r.books.Credit(r.ctx, seller, by, billing.Credit{Invoice: id, Reference: reference, Reason: "A day without service", Amount: 500})
+			r.must(err)
+		}
+		if there {
+			r.refund(account, r.at(account, "/v1/charges")["data"].([]any)[0].(map[string]any)["id"].(string), "500")
+		} else {
+			credit("1")
+		}
+		r.settle()
+		if i := r.invoice(seller, id); i.Due != 2000 || i.Paid != 2000 {
+			t.Errorf("paid back: %+v", i.Collection)
+		}
+		r.advance(25 * time.Hour)
+		r.must(r.Sweep(r.ctx))
+		r.settle()
+		if i := r.invoice(seller, id); i.Due != 2000 || i.Paid != 2500 || i.Surplus() != 500 || i.State != model.StatePaid {
+			t.Errorf("the refund failed: %+v, %+v", i.Collection, i.Payments)
+		}
+		_, err := r.books.PaidBack(r.ctx, seller, by, billing.Receipt{Invoice: id, Amount: 500, Reference: "transfer"})
+		r.must(err)
+		credit("2") // of which the card is tried
+		r.settle()
+		if i := r.invoice(seller, id); i.Due != 1500 || i.Paid != 1500 || len(i.Payments) != 5 {
+			t.Errorf("paid back by hand, and another part by Stripe: %+v, %+v", i.Collection, i.Payments)
+		}
 	}
 }

@@ -239,7 +239,7 @@ func (r *Rail) move(ctx context.Context, g *push, si *stripe.Invoice) (bool, err
 		})
 	case si.Status == stripe.InvoiceStatusPaid && surplus > 0 && !si.PaidOutOfBand:
 		got, _ := fromStripe(g.currency, si.AmountPaid-si.PostPaymentCreditNotesAmount)
-		back := min(surplus, got)
+		back := min(surplus-g.stuck(), got)
 		if back <= 0 {
 			return false, nil
 		}
@@ -451,6 +451,9 @@ func (r *Rail) bookBack(ctx context.Context, g *push, si *stripe.Invoice) error 
 	for it.Next() {
 		re := it.Refund()
 		if re.Status == stripe.RefundStatusFailed || re.Status == stripe.RefundStatusCanceled {
+			if err := r.refundFailed(ctx, g, re.ID); err != nil {
+				return err
+			}
 			continue
 		}
 		err := r.eachPart(ctx, g, returned{re.ID, string(re.Currency), re.Amount}, func(m *model.InvoiceDetail, amount int64) error {
@@ -463,6 +466,42 @@ func (r *Rail) bookBack(ctx context.Context, g *push, si *stripe.Invoice) error 
 		}
 	}
 	return it.Err()
+}
+
+// failedRefund is before a refund's id in the reference of its money that came back.
+const failedRefund = "failed:"
+
+// refundFailed books that the money of a refund is back that seemed to have arrived.
+func (r *Rail) refundFailed(ctx context.Context, g *push, id string) error {
+	for _, m := range g.members() {
+		amount := -paidWith(m, model.PaidBack, id)
+		if amount <= 0 || paidWith(m, model.PaidByStripe, failedRefund+id) > 0 {
+			continue
+		}
+		receipt := billing.Receipt{Invoice: m.ID, Kind: model.PaidByStripe, Amount: amount, Reference: failedRefund + id, Note: "The refund failed: pay it back another way"}
+		if _, err := r.books.Paid(ctx, scopeOf(g.tenant, m.Seller), atStripe, receipt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stuck is what could not be paid back to the card, and was not another way since: it is not
+// tried there again.
+func (g *push) stuck() (all int64) {
+	for _, m := range g.members() {
+		var n int64
+		for _, p := range m.Payments {
+			switch {
+			case p.Kind == model.PaidByStripe && strings.HasPrefix(p.Reference, failedRefund):
+				n += p.Amount
+			case p.Kind == model.PaidBack:
+				n = max(n+p.Amount, 0)
+			}
+		}
+		all += n
+	}
+	return all
 }
 
 // returned is what went back of a payment, and under which reference it is booked.
