@@ -3,6 +3,7 @@ package stripe_test
 import (
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,5 +148,41 @@ func TestRefundFails(t *testing.T) {
 		if i := r.invoice(seller, id); i.Due != 1500 || i.Paid != 1500 || len(i.Payments) != 5 {
 			t.Errorf("paid back by hand, and another part by Stripe: %+v, %+v", i.Collection, i.Payments)
 		}
+	}
+}
+
+// To give up a small invoice that went with a large one leaves the large one to Stripe.
+func TestOnlyTheSmallOneIsGivenUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	r.pay(dev, "4000000000000341")
+	small := r.bill(dev, "0.30", "USD")
+	r.settle()
+	large := r.bill(dev, "20", "USD")
+	r.settle()
+	r.must(r.books.GiveUp(r.ctx, seller, by, small, "Too old"))
+	r.settle()
+	if i := r.invoice(seller, large); r.invoices(account) != "open 2030 paid 0 lines 2" || i.State != model.StateOpen || i.By != model.PaidByStripe {
+		t.Fatalf("Stripe has %s, the large one is %+v", r.invoices(account), i.Collection)
+	}
+	r.pay(dev, "4242424242424242")
+	if i, j := r.invoice(seller, small), r.invoice(seller, large); i.State != model.StateUncollectible || i.Paid != 0 || j.State != model.StatePaid || j.Paid != 2000 {
+		t.Errorf("after the large one is paid: %+v, %+v", i.Collection, j.Collection)
+	}
+	// Both given up, it is so at Stripe.
+	small = r.bill(dev, "0.20", "USD")
+	r.settle()
+	r.pay(dev, "4000000000000341")
+	large = r.bill(dev, "10", "USD")
+	r.settle()
+	for _, id := range []string{small, large} {
+		r.must(r.books.GiveUp(r.ctx, seller, by, id, "Gone"))
+	}
+	r.settle()
+	if got := r.invoices(account); !strings.HasPrefix(got, "uncollectible 1020 paid 0") {
+		t.Errorf("Stripe has %s", got)
 	}
 }

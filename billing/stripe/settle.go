@@ -160,7 +160,7 @@ func (r *Rail) align(ctx context.Context, g *push) error {
 			return plain(err)
 		}
 		if !moved {
-			if open, _, _, _ := g.standing(); open > 0 && si.Status == stripe.InvoiceStatusPaid {
+			if open, _, _, lost := g.standing(); open > 0 && !lost && si.Status == stripe.InvoiceStatusPaid {
 				return model.Errorf(model.Conflict, "Stripe calls invoice %s paid, and not all of it was: look at the customer's balance there, and book what it paid", g.inv.Number)
 			}
 			return nil
@@ -203,15 +203,23 @@ func (r *Rail) reload(ctx context.Context, g *push) (err error) {
 }
 
 // standing is what is to be paid here, of all invoices of the one at Stripe, what was
-// paid too much, and whether something was paid or given up.
+// paid too much, and whether something was paid. What is given up is not to be paid while
+// others are; all of it given up, it is lost.
 func (g *push) standing() (open, surplus int64, paid, lost bool) {
+	var gone int64
 	for _, m := range g.members() {
-		open += m.Open()
+		if m.State == model.StateUncollectible {
+			gone += m.Open()
+		} else {
+			open += m.Open()
+		}
 		surplus += m.Surplus()
 		paid = paid || m.Paid > 0
-		lost = lost || m.State == model.StateUncollectible
 	}
-	return open, surplus, paid, lost
+	if open == 0 && gone > 0 {
+		return gone, surplus, paid, true
+	}
+	return open, surplus, paid, false
 }
 
 // move does at Stripe what was done here since: it reports whether there was anything.
@@ -412,7 +420,7 @@ func cut(s string) string {
 }
 
 // bookPaid books what was paid at Stripe: to those that were too small first, as much
-// as is open of them, and the rest to the head.
+// as is open of them, and the rest to the head; to what was given up only what is left then.
 func (r *Rail) bookPaid(ctx context.Context, g *push, si *stripe.Invoice) error {
 	left, exact := fromStripe(g.currency, si.AmountPaid)
 	if !exact {
@@ -426,19 +434,26 @@ func (r *Rail) bookPaid(ctx context.Context, g *push, si *stripe.Invoice) error 
 	for _, m := range all {
 		left -= paidWith(m, kind, si.ID)
 	}
-	for n, m := range all {
-		amount := left
-		if n < len(all)-1 || si.PaidOutOfBand {
-			amount = min(left, m.Open())
+	parts := make([]int64, len(all))
+	for _, given := range []bool{false, true} {
+		for n, m := range all {
+			if paidWith(m, kind, si.ID) == 0 && (m.State == model.StateUncollectible) == given {
+				parts[n] = min(left, m.Open())
+				left -= parts[n]
+			}
 		}
-		if amount <= 0 || paidWith(m, kind, si.ID) > 0 {
+	}
+	if head := len(all) - 1; !si.PaidOutOfBand && paidWith(all[head], kind, si.ID) == 0 {
+		parts[head] += left
+	}
+	for n, m := range all {
+		if parts[n] <= 0 {
 			continue
 		}
-		receipt := billing.Receipt{Invoice: m.ID, Kind: kind, Amount: amount, Reference: si.ID, At: time.Unix(si.StatusTransitions.PaidAt, 0)}
+		receipt := billing.Receipt{Invoice: m.ID, Kind: kind, Amount: parts[n], Reference: si.ID, At: time.Unix(si.StatusTransitions.PaidAt, 0)}
 		if _, err := r.books.Paid(ctx, scopeOf(g.tenant, m.Seller), atStripe, receipt); err != nil {
 			return err
 		}
-		left -= amount
 	}
 	return nil
 }
