@@ -266,7 +266,7 @@ func (r *Rail) newInvoice(ctx context.Context, g *push, total int64) (string, er
 		p.CollectionMethod = stripe.String("send_invoice")
 		p.DaysUntilDue = stripe.Int64(max(0, int64(g.inv.DueAt.Sub(g.inv.FinalizedAt)/(24*time.Hour))))
 	}
-	if fee := shareOf(r.fee, total); fee > 0 && g.account != "" {
+	if fee := feeOf(r.fee, g.currency, total); fee > 0 && g.account != "" {
 		p.ApplicationFeeAmount = &fee
 	}
 	return r.create(ctx, g.object, p, func(since time.Time) (string, error) {
@@ -340,7 +340,7 @@ func (r *Rail) fill(ctx context.Context, g *push, inv *stripe.Invoice, want []li
 	case now.Total != total || !strings.EqualFold(string(now.Currency), g.currency):
 		return fmt.Sprintf("it comes to %d %s, not to %d %s", now.Total, now.Currency, total, g.currency), nil
 	}
-	if fee := shareOf(r.fee, total); g.account != "" && now.ApplicationFeeAmount != fee {
+	if fee := feeOf(r.fee, g.currency, total); g.account != "" && now.ApplicationFeeAmount != fee {
 		err := r.step(ctx, g.object, "inv.fee", fmt.Sprintf("%s:%d", inv.ID, fee), func(key string) error {
 			_, err := r.api.Invoices.Update(inv.ID, &stripe.InvoiceParams{Params: on(ctx, g.account, key), ApplicationFeeAmount: &fee})
 			return err

@@ -634,6 +634,7 @@ func (r *Rail) feeBack(ctx context.Context, g *push, si *stripe.Invoice, dispute
 	asked := max(si.ApplicationFeeAmount, fee.Amount) // Stripe takes no more than was paid
 	want := fee.Amount - min(fee.Amount, asked-feeShare(asked, back, ch.Amount+before))
 	more := want - fee.AmountRefunded
+	more -= more % grain(g.currency)
 	if more <= 0 {
 		return nil
 	}
