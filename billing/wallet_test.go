@@ -72,6 +72,24 @@ func (b *books) hand(id string, amount int64, reference string) {
 	b.must(err)
 }
 
+// Where invoices are due at once, there is a day to pay a top-up before it lapses.
+func TestTopUpDueAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	rules := rulesOf()
+	rules.TermDays = 0
+	b.must(b.SetRules(b.ctx, b.scope(), by, rules))
+	paid, lapsed := b.topUp(b.payer(), 1000), b.topUp(b.payer(), 2000)
+	b.now = b.now.Add(time.Hour)
+	b.must(b.Calendar(b.ctx))
+	b.stands(lapsed, "open due 2000 paid 0 open 2000 surplus 0")
+	b.hand(paid, 1000, "transfer")
+	b.wallet(b.payer(), "1000 in 1000, owed 0")
+	b.now = b.now.AddDate(0, 0, 1)
+	b.must(b.Calendar(b.ctx))
+	b.stands(lapsed, "void due 0 paid 0 open 0 surplus 0")
+}
+
 func TestWallet(t *testing.T) {
 	t.Parallel()
 	b := newBooks(t)
