@@ -115,11 +115,14 @@ func (r *Rail) group(ctx context.Context, g *push) (ready bool, err error) {
 // the next one, which resets it.
 const waits = 400 * 24 * time.Hour
 
+// dueAgain is in what time one that has waited is due.
+const dueAgain = 14 * 24 * time.Hour
+
 func dueAt(inv *billing.InvoiceDetail, now time.Time) time.Time {
 	if d := inv.DueAt; d.Before(now.Add(waits / 2)) {
 		return d
 	}
-	return now.Add(14 * 24 * time.Hour)
+	return now.Add(dueAgain)
 }
 
 func (r *Rail) wait(ctx context.Context, tx pgx.Tx, g *push) error {

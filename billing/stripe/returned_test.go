@@ -186,3 +186,31 @@ func TestOnlyTheSmallOneIsGivenUp(t *testing.T) {
 		t.Errorf("Stripe has %s", got)
 	}
 }
+
+// What is open on an account that is taken away is its seller's to collect, what waited
+// there too, which is due again.
+func TestOpenOnADisconnectedAccount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	r.pay(dev, "4000000000000341")
+	var all []string
+	for _, fee := range []model.Decimal{"0.30", "20", "0.40"} { // the first goes with the second, the third waits
+		all = append(all, r.bill(dev, fee, "USD"))
+		r.settle()
+	}
+	if got := r.invoices(account); got != "open 2030 paid 0 lines 2" {
+		t.Fatalf("Stripe has %s", got)
+	}
+	r.steer("/_fake/accounts/"+account+"/deauthorize", nil)
+	r.persist()
+	r.must(r.Sweep(r.ctx))
+	r.persist()
+	for _, id := range all {
+		if i := r.invoice(seller, id); i.By != model.PaidByHand || i.State != model.StateOpen || i.DueAt.After(r.now().AddDate(0, 0, 30)) {
+			t.Errorf("%s: %+v", i.Number, i.Collection)
+		}
+	}
+}

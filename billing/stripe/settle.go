@@ -93,15 +93,32 @@ func (r *Rail) settle(ctx context.Context, tenant uint32, invoice string) error 
 	})
 }
 
-// byHand leaves an invoice to its seller.
+// byHand leaves an invoice to its seller, and what is open of those that were to go with
+// it; what was not due while it waited is due again.
 func (r *Rail) byHand(ctx context.Context, tenant uint32, seller, invoice string) error {
-	if err := r.books.CollectBy(ctx, scopeOf(tenant, seller), invoice, model.PaidByHand); err != nil {
-		return err
-	}
-	return r.in(ctx, tenant, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `update psp_object set problem = '' where tenant_id = $1 and kind = 'invoice' and local_id = $2`, tenant, invoice)
+	var all []string
+	err := r.in(ctx, tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select local_id from psp_object p join collection c on (c.tenant_id, c.invoice_id) = (p.tenant_id, p.local_id)
+			where p.tenant_id = $1 and p.kind = 'invoice' and p.head = $2 and c.state in ('open', 'past_due')`, tenant, invoice)
+		if err != nil {
+			return err
+		}
+		if all, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return err
+		}
+		all = append(all, invoice)
+		if _, err := tx.Exec(ctx, `update psp_object set problem = '' where tenant_id = $1 and kind = 'invoice' and local_id = any($2)`, tenant, all); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update collection set due_at = $3, updated_at = $4 where tenant_id = $1 and invoice_id = any($2) and due_at > $5`,
+			tenant, all, r.now().Add(dueAgain), r.now(), r.now().Add(waits/2))
 		return err
 	})
+	for _, id := range all {
+		err = errors.Join(err, r.books.CollectBy(ctx, scopeOf(tenant, seller), id, model.PaidByHand))
+	}
+	return err
 }
 
 // payerOf is who pays, on the account that the invoice is on already or would be; of
