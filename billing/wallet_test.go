@@ -72,6 +72,42 @@ func (b *books) hand(id string, amount int64, reference string) {
 	b.must(err)
 }
 
+// Who waits while an invoice is paid from credit sees that it was: what is credited of it
+// goes back to the wallet, and is not paid back in money.
+func TestCreditWhileItIsPaidFromTheWallet(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	id := b.fee("100")
+	_, err := b.Grant(b.ctx, b.scope(), by, billing.Grant{Payer: b.payer(), Currency: "EUR", Amount: 10000, Reason: "Sorry", Reference: "1"})
+	b.must(err)
+	tx, err := b.pool.Begin(b.ctx)
+	b.must(err)
+	defer tx.Rollback(b.ctx)
+	for _, sql := range []string{`select set_config('tollgate.tenant', '*', true)`, `select 1 from collection for update`} {
+		_, err := tx.Exec(b.ctx, sql)
+		b.must(err)
+	}
+	done := make(chan error)
+	for i, act := range []func() error{
+		func() error { _, err := b.PayFromWallet(b.ctx, b.scope(), by, id); return err },
+		func() error {
+			_, err := b.Credit(b.ctx, b.scope(), by, billing.Credit{Invoice: id, Reference: "1", Reason: "An outage", Amount: 10000})
+			return err
+		},
+	} {
+		go func() { done <- act() }()
+		for one[int](b, `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) <= i {
+			b.must(b.ctx.Err())
+		}
+	}
+	b.must(tx.Rollback(b.ctx))
+	for range 2 {
+		b.must(<-done)
+	}
+	b.stands(id, "paid due 0 paid 0 open 0 surplus 0")
+	b.wallet(b.payer(), "10000 in 10000, owed 0")
+}
+
 // Where invoices are due at once, there is a day to pay a top-up before it lapses.
 func TestTopUpDueAtOnce(t *testing.T) {
 	t.Parallel()
