@@ -225,6 +225,9 @@ func (r *Rail) toStripeNow(ctx context.Context, g *push) (*stripe.Invoice, error
 	if err != nil {
 		return nil, err
 	}
+	if least, err := toStripe(g.currency, minimum(g.currency)); err != nil || total < least {
+		return r.tooSmall(ctx, g, total)
+	}
 	for range 3 { // a draft that is not as it must be is thrown away
 		id, err := r.newInvoice(ctx, g, total)
 		if err != nil {
@@ -256,6 +259,35 @@ func (r *Rail) toStripeNow(ctx context.Context, g *push) (*stripe.Invoice, error
 		}
 	}
 	return nil, model.Errorf(model.Conflict, "what Stripe would charge for invoice %s is not what it says; look for what adds lines or tax on that Stripe account", g.inv.Number)
+}
+
+// tooSmall lets an invoice wait of which less is open than when it was asked for, so that
+// Stripe would not charge it: what was made there is thrown away. One that is final there
+// is returned as it is.
+func (r *Rail) tooSmall(ctx context.Context, g *push, total int64) (*stripe.Invoice, error) {
+	i, err := r.intend(ctx, g.object)
+	if err != nil {
+		return nil, err
+	}
+	if i.remote != "" {
+		inv, err := r.fetch(ctx, g.account, i.remote)
+		if err == nil && inv.Status != stripe.InvoiceStatusDraft {
+			return inv, nil
+		}
+		if err == nil {
+			_, err = r.api.Invoices.Del(i.remote, &stripe.InvoiceParams{Params: on(ctx, g.account, anew)})
+		}
+		if err != nil && !gone(err) {
+			return nil, plain(err)
+		}
+		if err := r.forget(ctx, g.object); err != nil {
+			return nil, err
+		}
+	}
+	if total <= 0 { // all of it is settled
+		return nil, nil
+	}
+	return nil, r.in(ctx, g.tenant, func(tx pgx.Tx) error { return r.wait(ctx, tx, g) })
 }
 
 // newInvoice makes the draft, without lines.

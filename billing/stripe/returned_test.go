@@ -1,8 +1,8 @@
 package stripe_test
 
 import (
+	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -73,38 +73,48 @@ func TestWhatWaitedIsCarriedOn(t *testing.T) {
 		{paid(1985), "paid 4045 paid 4045 lines 3", model.StatePaid},
 		{func(r *rig, s billing.Scope, id string) error { return r.books.GiveUp(r.ctx, s, by, id, "Gone") }, "paid 4030 paid 4030 lines 2", model.StateUncollectible},
 	} {
-		t.Run(strconv.Itoa(i), func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, "")
-			tenant := r.newTenant("111111111111")
-			dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
-			account := r.connect(tenant)
-			r.pay(dev, "4242424242424242")
-			small := r.bill(dev, "0.30", "USD")
-			r.settle()
-			r.must(r.fake.AddFault(fake.Fault{Path: "/v1/invoices", Kind: fake.FaultServerError, Account: account}))
-			large := r.bill(dev, "20", "USD")
-			if len(r.jobs()) == 0 {
-				t.Fatal("the call did not fail")
+		for _, far := range []string{"decided", "asked", "draft"} { // how far it was at Stripe
+			if far == "draft" && c.state == model.StateUncollectible {
+				continue
 			}
-			// As after a crash: it was decided what goes with it, and Stripe was not asked yet.
-			r.exec(`update psp_object set asked_at = null where local_id = $1`, large)
-			r.must(c.end(r, seller, large))
-			r.settle()
-			if i := r.invoice(seller, small); i.DueAt.Before(r.now().AddDate(1, 0, 0)) {
-				t.Errorf("what waits is due on %s", i.DueAt)
-			}
-			next := r.bill(dev, "40", "USD")
-			r.settle()
-			if got := r.invoices(account); got != c.want {
-				t.Errorf("Stripe has %s, want %s", got, c.want)
-			}
-			for id, want := range map[string]string{small: model.StatePaid, large: c.state, next: model.StatePaid} {
-				if i := r.invoice(seller, id); i.State != want || i.Surplus() != 0 {
-					t.Errorf("%s: %+v", i.Number, i.Collection)
+			t.Run(fmt.Sprint(i, far), func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t, "")
+				tenant := r.newTenant("111111111111")
+				dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+				account := r.connect(tenant)
+				r.pay(dev, "4242424242424242")
+				small := r.bill(dev, "0.30", "USD")
+				r.settle()
+				path := "/v1/invoices"
+				if far == "draft" {
+					path = "/v1/invoices/*/finalize"
 				}
-			}
-		})
+				r.must(r.fake.AddFault(fake.Fault{Path: path, Kind: fake.FaultServerError, Account: account}))
+				large := r.bill(dev, "20", "USD")
+				if len(r.jobs()) == 0 {
+					t.Fatal("the call did not fail")
+				}
+				if far == "decided" { // and then there was a crash
+					r.exec(`update psp_object set asked_at = null where local_id = $1`, large)
+				}
+				r.must(c.end(r, seller, large))
+				r.settle()
+				if i := r.invoice(seller, small); i.DueAt.Before(r.now().AddDate(1, 0, 0)) {
+					t.Errorf("what waits is due on %s", i.DueAt)
+				}
+				next := r.bill(dev, "40", "USD")
+				r.settle()
+				if got := r.invoices(account); got != c.want {
+					t.Errorf("Stripe has %s, want %s", got, c.want)
+				}
+				for id, want := range map[string]string{small: model.StatePaid, large: c.state, next: model.StatePaid} {
+					if i := r.invoice(seller, id); i.State != want || i.Surplus() != 0 {
+						t.Errorf("%s: %+v", i.Number, i.Collection)
+					}
+				}
+			})
+		}
 	}
 }
 
