@@ -138,6 +138,11 @@ func (b *Billing) refillAll(ctx context.Context) error {
 			if err != nil || !r.TopUps {
 				return err
 			}
+			// It is locked before: what an invoice takes meanwhile would count twice.
+			w, err := b.lockWallet(ctx, tx, l.Payer, l.Currency)
+			if err != nil || w == nil || w.refill.By == 0 {
+				return err
+			}
 			var used int64
 			for _, m := range []int{0, -1} {
 				bills, err := compute(ctx, tx, question{tenant: l.Tenant, seller: l.sells(), developer: l.Developer, month: month.AddDate(0, m, 0), gen: everything, asOf: b.now()})
@@ -150,9 +155,8 @@ func (b *Billing) refillAll(ctx context.Context) error {
 					}
 				}
 			}
-			w, err := b.lockWallet(ctx, tx, l.Payer, l.Currency)
-			if err != nil || w == nil || w.refill.By == 0 || w.balance-w.owed-used >= w.refill.Below {
-				return err
+			if w.balance-w.owed-used >= w.refill.Below {
+				return nil
 			}
 			var waits bool
 			err = tx.QueryRow(ctx, `

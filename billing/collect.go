@@ -60,17 +60,21 @@ func standingOf(ctx context.Context, tx pgx.Tx, s Scope, invoice string) (*stand
 	c := &standing{invoice: invoice}
 	err := tx.QueryRow(ctx, `
 		select i.tenant_id, coalesce(i.developer_id, ''), i.number, i.series, i.currency, i.total, i.total - i.tax, i.tax,
-			i.kind = 'top-up', c.state, c.due_at, c.amount_due, c.amount_paid, c.by, c.attempts, c.last_error,
-			(select coalesce(sum(p.amount), 0)::bigint from payment p where (p.tenant_id, p.invoice_id) = (c.tenant_id, c.invoice_id) and p.kind = 'wallet')
+			i.kind = 'top-up', c.state, c.due_at, c.amount_due, c.amount_paid, c.by, c.attempts, c.last_error
 		from collection c join invoice i using (tenant_id, invoice_id)
 		where invoice_id = $1 and i.seller = $2 and i.kind <> 'adjustment' and ($3 = 0 or i.tenant_id = $3) for update of c`,
 		invoice, s.sells(), s.Tenant).Scan(&c.tenant, &c.developer, &c.number, &c.series, &c.currency, &c.total, &c.net, &c.tax,
-		&c.topUp, &c.State, &c.DueAt, &c.Due, &c.Paid, &c.By, &c.Attempts, &c.LastError, &c.fromWallet)
+		&c.topUp, &c.State, &c.DueAt, &c.Due, &c.Paid, &c.By, &c.Attempts, &c.LastError)
 	if err == pgx.ErrNoRows {
 		return nil, model.Errorf(model.NotFound, "there is no final invoice %q", invoice)
 	}
+	if err != nil {
+		return nil, err
+	}
 	c.series = strings.TrimSuffix(c.series, topUpSeries) // credit notes have one series of each seller
-	return c, err
+	// Not the same statement: that would not see what was paid while it waited for the lock.
+	return c, tx.QueryRow(ctx, `select coalesce(sum(amount), 0)::bigint from payment where tenant_id = $1 and invoice_id = $2 and kind = 'wallet'`,
+		c.tenant, invoice).Scan(&c.fromWallet)
 }
 
 // settled is the state that follows from what is due and what was paid.

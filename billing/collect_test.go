@@ -139,7 +139,16 @@ func TestPayments(t *testing.T) {
 			t.Fatalf("%+v, %v", n, err)
 		}
 	}
+	if _, err = credit(2999, "c1"); model.KindOf(err) != model.Conflict {
+		t.Errorf("another credit by the same reference: %v", err)
+	}
 	b.stands(ids[3], "open due 7000 paid 0 open 7000 surplus 0")
+	for net, want := range map[int64]model.Kind{3000: "", 2999: model.Conflict} {
+		_, err := b.Credit(b.ctx, s, by, billing.Credit{Invoice: ids[3], Reference: "c1", Reason: "an outage", Lines: []billing.CreditPart{{Line: 1, Net: net}}})
+		if model.KindOf(err) != want || want == "" && err != nil {
+			t.Errorf("the same reference, %d of a line: %v", net, err)
+		}
+	}
 	if _, err = credit(7001, "c2"); model.KindOf(err) != model.Invalid {
 		t.Errorf("more than is left: %v", err)
 	}

@@ -224,11 +224,14 @@ func (b *Billing) Credit(ctx context.Context, s Scope, by By, in Credit) (out mo
 	err = b.change(ctx, s, in.Invoice, func(tx pgx.Tx, c *standing) error {
 		reference := "credit:" + in.Reference
 		was, err := creditsOf(ctx, tx, `n.tenant_id = $1 and n.invoice_id = $2 and n.reference = $3`, c.tenant, c.invoice, reference)
-		if err != nil || len(was) > 0 {
-			if err == nil {
-				out = was[0]
-			}
+		if err != nil {
 			return err
+		}
+		if len(was) > 0 {
+			if out = was[0]; !in.made(&out) {
+				return model.Errorf(model.Conflict, "%q is credited of invoice %s already, with another amount or of other lines; give this credit a reference of its own", in.Reference, c.number)
+			}
+			return nil
 		}
 		if c.State == model.StateVoid {
 			return model.Errorf(model.Conflict, "invoice %s is void: all of it is credited", c.number)
@@ -237,6 +240,26 @@ func (b *Billing) Credit(ctx context.Context, s Scope, by By, in Credit) (out mo
 		return err
 	})
 	return out, err
+}
+
+// made reports that a note is what was asked for.
+func (in *Credit) made(n *model.CreditNote) bool {
+	if len(in.Lines) == 0 {
+		return n.Amount == in.Amount
+	}
+	left := map[int]int64{}
+	for _, l := range n.Lines {
+		left[l.Line] = l.Net
+	}
+	for _, l := range in.Lines {
+		left[l.Line] -= l.Net
+	}
+	for _, net := range left {
+		if net != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // creditsOf reads credit notes n that a condition is true of, the oldest first.

@@ -73,7 +73,8 @@ const lateMonths = 12
 // tenants who have priced subscriptions of developers, or whom the operator charges:
 // drafts that were made while it went on lack those who came after, and what was made
 // final then lacks the rest. So are those of the month and of months before it where usage
-// came in after a cut, whoever of the payers it is of.
+// came in after a cut, whoever of the payers it is of, and those of developers who used
+// something and have no draft nor invoice of it: it came in between the drafts and the cut.
 func (b *Billing) undrafted(ctx context.Context, seller string, month time.Time) (out []group, err error) {
 	charged := `exists (select from subscription s where s.tenant_id = t.tenant_id and s.app_id is not null and s.terms <> 0)`
 	if seller == ByOperator {
@@ -90,6 +91,14 @@ func (b *Billing) undrafted(ctx context.Context, seller string, month time.Time)
 			where (exists (select from usage_day u where u.tenant_id = t.tenant_id and u.day >= m.month and u.day < m.month + interval '1 month' and u.gen > 0 and u.flags & 1 = 1)
 					or exists (select from usage_line u where u.tenant_id = t.tenant_id and u.hour >= m.month and u.hour < m.month + interval '1 month' and u.gen > 0 and u.flags & 1 = 1))
 				and `+charged+`
+			union
+			select s.tenant_id, $2::timestamptz from (
+				select tenant_id, subscription_id from usage_day where day >= $2 and day < $2::timestamptz + interval '1 month' and flags & 1 = 1
+				union select tenant_id, subscription_id from usage_line where hour >= $2 and hour < $2::timestamptz + interval '1 month' and flags & 1 = 1) u
+			join subscription s using (tenant_id, subscription_id) join app a using (tenant_id, app_id)
+			join price_sheet ps on (ps.tenant_id, ps.sheet_num) = (s.tenant_id, s.terms)
+			where $1 = 'tenant' and not exists (select from invoice i where (i.tenant_id, i.developer_id, i.period_start) = (s.tenant_id, a.developer_id, $2)
+				and i.currency = ps.sheet->>'currency' and i.kind <> 'top-up')
 			order by 1, 2`, seller, month, end.Add(settling), month.AddDate(0, -lateMonths, 0))
 		if err != nil {
 			return err

@@ -135,6 +135,41 @@ func TestDraftsOfWhatCameLater(t *testing.T) {
 	}
 }
 
+// Whose only usage of a month came in when the drafts of the others were made, and before
+// the month was cut, has a draft the next day.
+func TestDraftsOfWhoHadNone(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	sheet := model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "1"}}}
+	early := b.subscribe(b.tenant, b.developer, sheet, march)
+	later := b.subscribe(b.tenant, b.newDeveloper(b.tenant, "dev2"), sheet, march)
+	b.newDeveloper(b.tenant, "dev3")
+	b.use(b.tenant, b.subscribe(b.tenant, "dev3", cents, march), march, 5, model.FlagBillable) // for nothing
+	b.use(b.tenant, early, march.Add(time.Hour), 10, model.FlagBillable)
+	b.now = march.AddDate(0, 1, 0).Add(3 * time.Hour)
+	expect := func(when, want string) {
+		t.Helper()
+		got := one[string](b, `select coalesce(string_agg(developer_id || ' ' || total || ' ' || state, ', ' order by developer_id, total), '') from invoice`)
+		if got != want {
+			t.Errorf("%s there are %q, want %q", when, got, want)
+		}
+	}
+	b.calendar()
+	expect("after the month", "dev1 1000 draft, dev3 0 draft")
+	b.use(b.tenant, later, march.AddDate(0, 0, 19), 20, model.FlagBillable)
+	b.finalize()
+	b.now = b.now.AddDate(0, 0, 1)
+	b.calendar()
+	expect("the day after", "dev1 1000 final, dev2 2000 draft, dev3 0 final")
+	runs := one[int](b, `select count(*) from audit where role = 'system' and action = 'billing.run'`)
+	b.finalize()
+	b.now = b.now.AddDate(0, 0, 1)
+	b.calendar()
+	if n := one[int](b, `select count(*) from audit where role = 'system' and action = 'billing.run'`); n != runs {
+		t.Errorf("%d runs changed something when all was final", n-runs)
+	}
+}
+
 // Numbers have no gap, however many are made final at once, in series of tenants
 // and in the operator's that all share, and however often that fails on its way.
 func TestNumbersWithoutGaps(t *testing.T) {

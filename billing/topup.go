@@ -24,6 +24,7 @@ import (
 const (
 	mostCredit = 1 << 50 // minor units at once
 	openTopUps = 5       // of one payer
+	topUpDays  = 1       // a top-up is not due before, so that there is time to pay it
 )
 
 // topUpSeries is behind a seller's series in that of its top-ups.
@@ -243,7 +244,7 @@ func (b *Billing) topUp(ctx context.Context, tx pgx.Tx, by By, in TopUp, r *mode
 	if err := audit(ctx, tx, in.Tenant, by, "credit.top-up", in.ID, map[string]any{"number": number, "currency": in.Currency, "amount": in.Amount, "wallet": w.id}); err != nil {
 		return err
 	}
-	if err := b.open(ctx, tx, in.Tenant, in.ID, in.Amount, 0, b.now(), r.TermDays); err != nil || !r.Mail {
+	if err := b.open(ctx, tx, in.Tenant, in.ID, in.Amount, 0, b.now(), max(r.TermDays, topUpDays)); err != nil || !r.Mail {
 		return err
 	}
 	g := group{tenant: in.Tenant, seller: in.sells()}

@@ -72,6 +72,85 @@ func (b *books) hand(id string, amount int64, reference string) {
 	b.must(err)
 }
 
+// queued has acts wait for the rows of a table in turn, each as far as it is by then, and
+// go on one after the other.
+func (b *books) queued(table string, acts ...func() error) {
+	b.T.Helper()
+	tx, err := b.pool.Begin(b.ctx)
+	b.must(err)
+	defer tx.Rollback(b.ctx)
+	for _, sql := range []string{`select set_config('tollgate.tenant', '*', true)`, `select 1 from ` + table + ` for update`} {
+		_, err := tx.Exec(b.ctx, sql)
+		b.must(err)
+	}
+	done := make(chan error, len(acts))
+	for i, act := range acts {
+		go func() { done <- act() }()
+		for one[int](b, `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) <= i {
+			b.must(b.ctx.Err())
+		}
+	}
+	b.must(tx.Rollback(b.ctx))
+	for range acts {
+		b.must(<-done)
+	}
+}
+
+// A wallet is not topped up for what an invoice took from it just now, as if that were to
+// be paid still.
+func TestRefillWhileAnInvoiceBecomesFinal(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	rules := rulesOf()
+	rules.TopUps = true
+	b.must(b.SetRules(b.ctx, b.scope(), by, rules))
+	_, err := b.Grant(b.ctx, b.scope(), by, billing.Grant{Payer: b.payer(), Currency: "EUR", Amount: 10000, Reason: "Sorry", Reference: "1"})
+	b.must(err)
+	b.must(b.SetRefill(b.ctx, b.scope(), by, b.payer(), "EUR", model.Refill{Below: 3000, By: 5000}))
+	b.exec(`update subscription set ended_at = $2 where subscription_id = $1`, b.subscribe(b.tenant, b.developer, model.PriceSheet{Currency: "EUR", MonthlyFee: "40"}, march), march.AddDate(0, 1, 0))
+	b.run()
+	draft := b.list(b.scope(), billing.Filter{State: "draft"})[0].ID
+	b.queued("wallet", func() error { _, err := b.Finalize(b.ctx, b.scope(), by, []string{draft}, true); return err }, func() error { return b.Calendar(b.ctx) })
+	b.wallet(b.payer(), "6000 in 6000, owed 0")
+	if n := one[int](b, `select count(*) from invoice where kind = 'top-up'`); n != 0 {
+		t.Errorf("%d top-ups were made of a wallet with enough on it", n)
+	}
+}
+
+// Who waits while an invoice is paid from credit sees that it was: what is credited of it
+// goes back to the wallet, and is not paid back in money.
+func TestCreditWhileItIsPaidFromTheWallet(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	id := b.fee("100")
+	_, err := b.Grant(b.ctx, b.scope(), by, billing.Grant{Payer: b.payer(), Currency: "EUR", Amount: 10000, Reason: "Sorry", Reference: "1"})
+	b.must(err)
+	b.queued("collection", func() error { _, err := b.PayFromWallet(b.ctx, b.scope(), by, id); return err }, func() error {
+		_, err := b.Credit(b.ctx, b.scope(), by, billing.Credit{Invoice: id, Reference: "1", Reason: "An outage", Amount: 10000})
+		return err
+	})
+	b.stands(id, "paid due 0 paid 0 open 0 surplus 0")
+	b.wallet(b.payer(), "10000 in 10000, owed 0")
+}
+
+// Where invoices are due at once, there is a day to pay a top-up before it lapses.
+func TestTopUpDueAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	rules := rulesOf()
+	rules.TermDays = 0
+	b.must(b.SetRules(b.ctx, b.scope(), by, rules))
+	paid, lapsed := b.topUp(b.payer(), 1000), b.topUp(b.payer(), 2000)
+	b.now = b.now.Add(time.Hour)
+	b.must(b.Calendar(b.ctx))
+	b.stands(lapsed, "open due 2000 paid 0 open 2000 surplus 0")
+	b.hand(paid, 1000, "transfer")
+	b.wallet(b.payer(), "1000 in 1000, owed 0")
+	b.now = b.now.AddDate(0, 0, 1)
+	b.must(b.Calendar(b.ctx))
+	b.stands(lapsed, "void due 0 paid 0 open 0 surplus 0")
+}
+
 func TestWallet(t *testing.T) {
 	t.Parallel()
 	b := newBooks(t)

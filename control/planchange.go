@@ -243,16 +243,18 @@ func (w *write) switchNow(ctx context.Context, c *switching) (Subscription, erro
 		return Subscription{}, err
 	}
 	ledger := c.carriedLedger
+	var left *int64
 	if ledger == nil { // the quota that the developer left behind with the plan
 		var err error
-		if _, ledger, _, err = w.leftBehind(ctx, c.app, c.plan); err != nil {
+		if left, ledger, _, err = w.leftBehind(ctx, c.app, c.plan); err != nil {
 			return Subscription{}, err
 		}
 	}
 	s := Subscription{AppID: c.app, PlanID: c.plan, StartedAt: c.At}
 	err := w.QueryRow(ctx, `
-		insert into subscription (tenant_id, plan_id, terms, app_id, origin_id, follows_id, first_at, started_at) values ($1, $2, $3, $4, $5, $6, $7, $8)
-		returning subscription_id`, w.tenant, c.plan, c.terms, c.app, ledger, int64(c.id), c.first, c.At).Scan(&s.ID)
+		insert into subscription (tenant_id, plan_id, terms, app_id, origin_id, follows_id, first_at, started_at)
+		values ($1, $2, $3, $4, $5, $6, least($7::timestamptz, (`+customerSince+` and s.subscription_id = $9)), $8)
+		returning subscription_id`, w.tenant, c.plan, c.terms, c.app, ledger, int64(c.id), c.first, c.At, left).Scan(&s.ID)
 	if err != nil {
 		return s, err
 	}

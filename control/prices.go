@@ -121,7 +121,7 @@ func (w *write) moveToPrice(ctx context.Context, planID string, terms uint32, at
 	var keys []int64
 	err = w.QueryRow(ctx, `
 		with old as (
-			update subscription set ended_at = greatest(started_at, coalesce($4, now()))
+			update subscription set ended_at = greatest(started_at, coalesce($4, now())), whole_fee = false
 			where tenant_id = $1 and plan_id = $2 and ended_at is null and terms <> $3
 				and not exists (select from price_sheet a, price_sheet b where (a.tenant_id, a.sheet_num, b.tenant_id, b.sheet_num) = ($1, terms, $1, $3)
 					and a.sheet->>'currency' <> b.sheet->>'currency')

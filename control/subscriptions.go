@@ -53,7 +53,8 @@ func (w *write) notSubscribed(ctx context.Context, keyNum uint32, planID string)
 // addKey gives it keys, which share its quota, rate and fee. Leaving a plan and
 // coming back gives nobody what they had twice: within the month of the end, and
 // at the same price, the ended subscription goes on, with its keys; else the new
-// one takes over the quota that the developer left behind.
+// one takes over the quota that the developer left behind, and when the customer began:
+// a trial, a free tier and a coupon go on from there.
 func (w *write) subscribeApp(ctx context.Context, appID, planID string) (Subscription, error) {
 	if err := planExists(ctx, w, w.tenant, planID); err != nil {
 		return Subscription{}, err
@@ -79,7 +80,7 @@ func (w *write) subscribeApp(ctx context.Context, appID, planID string) (Subscri
 	s := Subscription{AppID: appID, PlanID: planID}
 	if goesOn {
 		if err := w.QueryRow(ctx, `
-			update subscription set ended_at = null, app_id = $3 where tenant_id = $1 and subscription_id = $2
+			update subscription set ended_at = null, whole_fee = false, app_id = $3 where tenant_id = $1 and subscription_id = $2
 			returning subscription_id, started_at`, w.tenant, left, appID).Scan(&s.ID, &s.StartedAt); err != nil {
 			return Subscription{}, err
 		}
@@ -89,11 +90,16 @@ func (w *write) subscribeApp(ctx context.Context, appID, planID string) (Subscri
 		return s, w.onePlanPerStage(ctx, planID, 0)
 	}
 	err = w.QueryRow(ctx, `
-		insert into subscription (tenant_id, plan_id, terms, app_id, origin_id)
-		select tenant_id, plan_id, coalesce(sheet_num, 0), $3, $4 from plan where tenant_id = $1 and plan_id = $2
-		returning subscription_id, started_at`, w.tenant, planID, appID, ledger).Scan(&s.ID, &s.StartedAt)
+		insert into subscription (tenant_id, plan_id, terms, app_id, origin_id, first_at)
+		select tenant_id, plan_id, coalesce(sheet_num, 0), $3, $4, (`+customerSince+` and s.subscription_id = $5)
+		from plan where tenant_id = $1 and plan_id = $2
+		returning subscription_id, started_at`, w.tenant, planID, appID, ledger, left).Scan(&s.ID, &s.StartedAt)
 	return s, err
 }
+
+// customerSince is when the customer of subscription s of tenant $1 began.
+const customerSince = `select coalesce(s.first_at, least(s.started_at, o.started_at)) from subscription s
+	join subscription o on (o.tenant_id, o.subscription_id) = (s.tenant_id, s.ledger_id) where s.tenant_id = $1`
 
 // leftBehind is a subscription to a plan that the app's developer has ended not
 // long ago, and whose ledger nobody has taken over: the app's own before one of an

@@ -199,11 +199,31 @@ func (r *Rail) takeOver(ctx context.Context, have *Account, got *stripe.Account,
 		}
 		done = t.RowsAffected() == 1
 		if done && lost {
+			if err := r.leave(ctx, tx, have); err != nil {
+				return err
+			}
 			return audit(ctx, tx, have.tenant, atStripe, "stripe.disconnected", have.ID, nil)
 		}
 		return nil
 	})
 	return done, err
+}
+
+// leave has what is open on an account that is taken away left to its seller.
+func (r *Rail) leave(ctx context.Context, tx pgx.Tx, a *Account) error {
+	rows, err := tx.Query(ctx, `
+		select p.tenant_id, p.local_id from psp_object p join collection c on (c.tenant_id, c.invoice_id) = (p.tenant_id, p.local_id)
+		where p.tenant_id = $1 and p.account = $2 and p.kind = 'invoice' and c.by = 'stripe' and c.state in ('open', 'past_due')`, a.tenant, a.ID)
+	if err != nil {
+		return err
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[settleArgs])
+	for _, args := range all {
+		if _, err := r.jobs.InsertTx(ctx, tx, args, insertNow()); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // atStripe is who did what was done there.

@@ -34,6 +34,13 @@ func shareOf(share *big.Rat, minor int64) int64 {
 	return new(big.Int).Quo(x.Num(), x.Denom()).Int64()
 }
 
+// feeOf is the operator's share of an amount at Stripe, cut to what Stripe takes of the
+// currency.
+func feeOf(share *big.Rat, currency string, amount int64) int64 {
+	fee := shareOf(share, amount)
+	return fee - fee%grain(currency)
+}
+
 // feeShare is the part of a fee that goes back when so much of the whole did.
 func feeShare(fee, back, whole int64) int64 {
 	if whole <= 0 {
@@ -47,6 +54,17 @@ var hundredfold = map[string]bool{"ISK": true}
 
 // tenths are currencies with three digits of which Stripe takes two.
 var tenths = map[string]bool{"KWD": true, "BHD": true, "OMR": true, "JOD": true, "TND": true}
+
+// grain is what every amount of a currency is a multiple of at Stripe.
+func grain(currency string) int64 {
+	switch {
+	case hundredfold[currency]:
+		return 100
+	case tenths[currency]:
+		return 10
+	}
+	return 1
+}
 
 // toStripe is an amount of ours, in minor units, as Stripe counts it.
 func toStripe(currency string, minor int64) (int64, error) {

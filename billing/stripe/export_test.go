@@ -24,6 +24,7 @@ var (
 	ToStripe   = toStripe
 	FromStripe = fromStripe
 	ShareOf    = shareOf
+	FeeOf      = feeOf
 	Minimum    = minimum
 )
 

@@ -115,23 +115,31 @@ func (r *Rail) group(ctx context.Context, g *push) (ready bool, err error) {
 // the next one, which resets it.
 const waits = 400 * 24 * time.Hour
 
+// dueAgain is in what time one that has waited is due.
+const dueAgain = 14 * 24 * time.Hour
+
 func dueAt(inv *billing.InvoiceDetail, now time.Time) time.Time {
 	if d := inv.DueAt; d.Before(now.Add(waits / 2)) {
 		return d
 	}
-	return now.Add(14 * 24 * time.Hour)
+	return now.Add(dueAgain)
 }
 
 func (r *Rail) wait(ctx context.Context, tx pgx.Tx, g *push) error {
-	_, err := tx.Exec(ctx, `
-		update psp_object set state = 'waiting', updated_at = $4 where (tenant_id, account, kind, local_id) = ($1, $2, 'invoice', $3)`,
+	rows, err := tx.Query(ctx, `
+		update psp_object set state = 'waiting', head = nullif(head, $3), updated_at = $4
+		where (tenant_id, account, kind) = ($1, $2, 'invoice') and (local_id = $3 or head = $3) returning local_id`,
 		g.tenant, g.account, g.local, r.now())
 	if err != nil {
 		return err
 	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
 	_, err = tx.Exec(ctx, `
-		update collection set due_at = $3, updated_at = $4 where tenant_id = $1 and invoice_id = $2 and due_at < $3::timestamptz - interval '100 days'`,
-		g.tenant, g.inv.ID, r.now().Add(waits), r.now())
+		update collection set due_at = $3, updated_at = $4 where tenant_id = $1 and invoice_id = any($2) and due_at < $3::timestamptz - interval '100 days'`,
+		g.tenant, all, r.now().Add(waits), r.now())
 	return err
 }
 
@@ -217,6 +225,9 @@ func (r *Rail) toStripeNow(ctx context.Context, g *push) (*stripe.Invoice, error
 	if err != nil {
 		return nil, err
 	}
+	if least, err := toStripe(g.currency, minimum(g.currency)); err != nil || total < least {
+		return r.tooSmall(ctx, g, total)
+	}
 	for range 3 { // a draft that is not as it must be is thrown away
 		id, err := r.newInvoice(ctx, g, total)
 		if err != nil {
@@ -250,6 +261,35 @@ func (r *Rail) toStripeNow(ctx context.Context, g *push) (*stripe.Invoice, error
 	return nil, model.Errorf(model.Conflict, "what Stripe would charge for invoice %s is not what it says; look for what adds lines or tax on that Stripe account", g.inv.Number)
 }
 
+// tooSmall lets an invoice wait of which less is open than when it was asked for, so that
+// Stripe would not charge it: what was made there is thrown away. One that is final there
+// is returned as it is.
+func (r *Rail) tooSmall(ctx context.Context, g *push, total int64) (*stripe.Invoice, error) {
+	i, err := r.intend(ctx, g.object)
+	if err != nil {
+		return nil, err
+	}
+	if i.remote != "" {
+		inv, err := r.fetch(ctx, g.account, i.remote)
+		if err == nil && inv.Status != stripe.InvoiceStatusDraft {
+			return inv, nil
+		}
+		if err == nil {
+			_, err = r.api.Invoices.Del(i.remote, &stripe.InvoiceParams{Params: on(ctx, g.account, anew)})
+		}
+		if err != nil && !gone(err) {
+			return nil, plain(err)
+		}
+		if err := r.forget(ctx, g.object); err != nil {
+			return nil, err
+		}
+	}
+	if total <= 0 { // all of it is settled
+		return nil, nil
+	}
+	return nil, r.in(ctx, g.tenant, func(tx pgx.Tx) error { return r.wait(ctx, tx, g) })
+}
+
 // newInvoice makes the draft, without lines.
 func (r *Rail) newInvoice(ctx context.Context, g *push, total int64) (string, error) {
 	p := &stripe.InvoiceParams{Customer: &g.customer, Currency: stripe.String(strings.ToLower(g.currency)), AutoAdvance: stripe.Bool(false),
@@ -261,7 +301,7 @@ func (r *Rail) newInvoice(ctx context.Context, g *push, total int64) (string, er
 		p.CollectionMethod = stripe.String("send_invoice")
 		p.DaysUntilDue = stripe.Int64(max(0, int64(g.inv.DueAt.Sub(g.inv.FinalizedAt)/(24*time.Hour))))
 	}
-	if fee := shareOf(r.fee, total); fee > 0 && g.account != "" {
+	if fee := feeOf(r.fee, g.currency, total); fee > 0 && g.account != "" {
 		p.ApplicationFeeAmount = &fee
 	}
 	return r.create(ctx, g.object, p, func(since time.Time) (string, error) {
@@ -335,7 +375,7 @@ func (r *Rail) fill(ctx context.Context, g *push, inv *stripe.Invoice, want []li
 	case now.Total != total || !strings.EqualFold(string(now.Currency), g.currency):
 		return fmt.Sprintf("it comes to %d %s, not to %d %s", now.Total, now.Currency, total, g.currency), nil
 	}
-	if fee := shareOf(r.fee, total); g.account != "" && now.ApplicationFeeAmount != fee {
+	if fee := feeOf(r.fee, g.currency, total); g.account != "" && now.ApplicationFeeAmount != fee {
 		err := r.step(ctx, g.object, "inv.fee", fmt.Sprintf("%s:%d", inv.ID, fee), func(key string) error {
 			_, err := r.api.Invoices.Update(inv.ID, &stripe.InvoiceParams{Params: on(ctx, g.account, key), ApplicationFeeAmount: &fee})
 			return err

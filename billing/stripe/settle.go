@@ -93,15 +93,32 @@ func (r *Rail) settle(ctx context.Context, tenant uint32, invoice string) error 
 	})
 }
 
-// byHand leaves an invoice to its seller.
+// byHand leaves an invoice to its seller, and what is open of those that were to go with
+// it; what was not due while it waited is due again.
 func (r *Rail) byHand(ctx context.Context, tenant uint32, seller, invoice string) error {
-	if err := r.books.CollectBy(ctx, scopeOf(tenant, seller), invoice, model.PaidByHand); err != nil {
-		return err
-	}
-	return r.in(ctx, tenant, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `update psp_object set problem = '' where tenant_id = $1 and kind = 'invoice' and local_id = $2`, tenant, invoice)
+	var all []string
+	err := r.in(ctx, tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select local_id from psp_object p join collection c on (c.tenant_id, c.invoice_id) = (p.tenant_id, p.local_id)
+			where p.tenant_id = $1 and p.kind = 'invoice' and p.head = $2 and c.state in ('open', 'past_due')`, tenant, invoice)
+		if err != nil {
+			return err
+		}
+		if all, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return err
+		}
+		all = append(all, invoice)
+		if _, err := tx.Exec(ctx, `update psp_object set problem = '' where tenant_id = $1 and kind = 'invoice' and local_id = any($2)`, tenant, all); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update collection set due_at = $3, updated_at = $4 where tenant_id = $1 and invoice_id = any($2) and due_at > $5`,
+			tenant, all, r.now().Add(dueAgain), r.now(), r.now().Add(waits/2))
 		return err
 	})
+	for _, id := range all {
+		err = errors.Join(err, r.books.CollectBy(ctx, scopeOf(tenant, seller), id, model.PaidByHand))
+	}
+	return err
 }
 
 // payerOf is who pays, on the account that the invoice is on already or would be; of
@@ -141,16 +158,12 @@ func (r *Rail) align(ctx context.Context, g *push) error {
 	if err != nil {
 		return err
 	}
-	var si *stripe.Invoice
-	if g.inv.Open() > 0 || i.remote != "" {
-		if g.inv.State == model.StateUncollectible && i.remote == "" {
-			return nil
-		}
-		if si, err = r.toStripeNow(ctx, g); err != nil || si == nil {
-			return err
-		}
-	} else {
-		return nil
+	if i.remote == "" && (g.inv.Open() == 0 || g.inv.State == model.StateUncollectible) {
+		return r.release(ctx, g.object)
+	}
+	si, err := r.toStripeNow(ctx, g)
+	if err != nil || si == nil {
+		return err
 	}
 	for range 5 { // what each move came to is booked before the next
 		if err := r.takeOverInvoice(ctx, g, si); err != nil {
@@ -164,7 +177,7 @@ func (r *Rail) align(ctx context.Context, g *push) error {
 			return plain(err)
 		}
 		if !moved {
-			if open, _, _, _ := g.standing(); open > 0 && si.Status == stripe.InvoiceStatusPaid {
+			if open, _, _, lost := g.standing(); open > 0 && !lost && si.Status == stripe.InvoiceStatusPaid {
 				return model.Errorf(model.Conflict, "Stripe calls invoice %s paid, and not all of it was: look at the customer's balance there, and book what it paid", g.inv.Number)
 			}
 			return nil
@@ -174,6 +187,26 @@ func (r *Rail) align(ctx context.Context, g *push) error {
 		}
 	}
 	return model.Errorf(model.Conflict, "invoice %s at Stripe does not become what it is here", g.inv.Number)
+}
+
+// release lets what was to go with an invoice that does not go to Stripe any more wait for
+// the next one.
+func (r *Rail) release(ctx context.Context, o object) error {
+	return r.in(ctx, o.tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			update psp_object set head = null, state = 'waiting', updated_at = $4
+			where tenant_id = $1 and account = $2 and kind = 'invoice' and head = $3 and remote_id is null returning tenant_id, local_id`, o.tenant, o.account, o.local, r.now())
+		if err != nil {
+			return err
+		}
+		all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[settleArgs])
+		for _, a := range all {
+			if _, err := r.jobs.InsertTx(ctx, tx, a, insertNow()); err != nil {
+				return err
+			}
+		}
+		return err
+	})
 }
 
 // reload reads how the invoices stand now.
@@ -187,15 +220,23 @@ func (r *Rail) reload(ctx context.Context, g *push) (err error) {
 }
 
 // standing is what is to be paid here, of all invoices of the one at Stripe, what was
-// paid too much, and whether something was paid or given up.
+// paid too much, and whether something was paid. What is given up is not to be paid while
+// others are; all of it given up, it is lost.
 func (g *push) standing() (open, surplus int64, paid, lost bool) {
+	var gone int64
 	for _, m := range g.members() {
-		open += m.Open()
+		if m.State == model.StateUncollectible {
+			gone += m.Open()
+		} else {
+			open += m.Open()
+		}
 		surplus += m.Surplus()
 		paid = paid || m.Paid > 0
-		lost = lost || m.State == model.StateUncollectible
 	}
-	return open, surplus, paid, lost
+	if open == 0 && gone > 0 {
+		return gone, surplus, paid, true
+	}
+	return open, surplus, paid, false
 }
 
 // move does at Stripe what was done here since: it reports whether there was anything.
@@ -223,7 +264,7 @@ func (r *Rail) move(ctx context.Context, g *push, si *stripe.Invoice) (bool, err
 		})
 	case si.Status == stripe.InvoiceStatusPaid && surplus > 0 && !si.PaidOutOfBand:
 		got, _ := fromStripe(g.currency, si.AmountPaid-si.PostPaymentCreditNotesAmount)
-		back := min(surplus, got)
+		back := min(surplus-g.stuck(), got)
 		if back <= 0 {
 			return false, nil
 		}
@@ -396,7 +437,7 @@ func cut(s string) string {
 }
 
 // bookPaid books what was paid at Stripe: to those that were too small first, as much
-// as is open of them, and the rest to the head.
+// as is open of them, and the rest to the head; to what was given up only what is left then.
 func (r *Rail) bookPaid(ctx context.Context, g *push, si *stripe.Invoice) error {
 	left, exact := fromStripe(g.currency, si.AmountPaid)
 	if !exact {
@@ -410,19 +451,26 @@ func (r *Rail) bookPaid(ctx context.Context, g *push, si *stripe.Invoice) error 
 	for _, m := range all {
 		left -= paidWith(m, kind, si.ID)
 	}
-	for n, m := range all {
-		amount := left
-		if n < len(all)-1 || si.PaidOutOfBand {
-			amount = min(left, m.Open())
+	parts := make([]int64, len(all))
+	for _, given := range []bool{false, true} {
+		for n, m := range all {
+			if paidWith(m, kind, si.ID) == 0 && (m.State == model.StateUncollectible) == given {
+				parts[n] = min(left, m.Open())
+				left -= parts[n]
+			}
 		}
-		if amount <= 0 || paidWith(m, kind, si.ID) > 0 {
+	}
+	if head := len(all) - 1; !si.PaidOutOfBand && paidWith(all[head], kind, si.ID) == 0 {
+		parts[head] += left
+	}
+	for n, m := range all {
+		if parts[n] <= 0 {
 			continue
 		}
-		receipt := billing.Receipt{Invoice: m.ID, Kind: kind, Amount: amount, Reference: si.ID, At: time.Unix(si.StatusTransitions.PaidAt, 0)}
+		receipt := billing.Receipt{Invoice: m.ID, Kind: kind, Amount: parts[n], Reference: si.ID, At: time.Unix(si.StatusTransitions.PaidAt, 0)}
 		if _, err := r.books.Paid(ctx, scopeOf(g.tenant, m.Seller), atStripe, receipt); err != nil {
 			return err
 		}
-		left -= amount
 	}
 	return nil
 }
@@ -435,6 +483,9 @@ func (r *Rail) bookBack(ctx context.Context, g *push, si *stripe.Invoice) error 
 	for it.Next() {
 		re := it.Refund()
 		if re.Status == stripe.RefundStatusFailed || re.Status == stripe.RefundStatusCanceled {
+			if err := r.refundFailed(ctx, g, re.ID); err != nil {
+				return err
+			}
 			continue
 		}
 		err := r.eachPart(ctx, g, returned{re.ID, string(re.Currency), re.Amount}, func(m *model.InvoiceDetail, amount int64) error {
@@ -447,6 +498,42 @@ func (r *Rail) bookBack(ctx context.Context, g *push, si *stripe.Invoice) error 
 		}
 	}
 	return it.Err()
+}
+
+// failedRefund is before a refund's id in the reference of its money that came back.
+const failedRefund = "failed:"
+
+// refundFailed books that the money of a refund is back that seemed to have arrived.
+func (r *Rail) refundFailed(ctx context.Context, g *push, id string) error {
+	for _, m := range g.members() {
+		amount := -paidWith(m, model.PaidBack, id)
+		if amount <= 0 || paidWith(m, model.PaidByStripe, failedRefund+id) > 0 {
+			continue
+		}
+		receipt := billing.Receipt{Invoice: m.ID, Kind: model.PaidByStripe, Amount: amount, Reference: failedRefund + id, Note: "The refund failed: pay it back another way"}
+		if _, err := r.books.Paid(ctx, scopeOf(g.tenant, m.Seller), atStripe, receipt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stuck is what could not be paid back to the card, and was not another way since: it is not
+// tried there again.
+func (g *push) stuck() (all int64) {
+	for _, m := range g.members() {
+		var n int64
+		for _, p := range m.Payments {
+			switch {
+			case p.Kind == model.PaidByStripe && strings.HasPrefix(p.Reference, failedRefund):
+				n += p.Amount
+			case p.Kind == model.PaidBack:
+				n = max(n+p.Amount, 0)
+			}
+		}
+		all += n
+	}
+	return all
 }
 
 // returned is what went back of a payment, and under which reference it is booked.
@@ -469,23 +556,31 @@ func (r *Rail) eachPart(ctx context.Context, g *push, back returned, book func(*
 	for _, m := range all {
 		left += paidWith(m, model.PaidBack, back.reference) // it is below zero there
 	}
+	parts := make([]int64, len(all))
 	for pass := range 2 {
 		for i := len(all) - 1; i >= 0 && left > 0; i-- {
 			m := all[i]
-			amount := min(left, m.Surplus())
-			if pass == 1 {
-				amount = min(left, m.Paid-paidBy(m, model.PaidByWallet)) // what credit paid did not come from a card
-			}
-			if amount <= 0 || paidWith(m, model.PaidBack, back.reference) != 0 {
+			if paidWith(m, model.PaidBack, back.reference) != 0 {
 				continue
 			}
-			if err := book(m, amount); err != nil {
-				return err
+			most := m.Paid - paidBy(m, model.PaidByWallet) - parts[i] // what credit paid did not come from a card
+			if pass == 0 {
+				most = min(most, m.Surplus())
 			}
-			m.Paid -= amount
-			m.Payments = append(m.Payments, model.Payment{Kind: model.PaidBack, Reference: back.reference, Amount: -amount})
-			left -= amount
+			n := max(min(left, most), 0)
+			parts[i], left = parts[i]+n, left-n
 		}
+	}
+	for i := len(all) - 1; i >= 0; i-- { // once each: a reference is
+		if parts[i] == 0 {
+			continue
+		}
+		m := all[i]
+		if err := book(m, parts[i]); err != nil {
+			return err
+		}
+		m.Paid -= parts[i]
+		m.Payments = append(m.Payments, model.Payment{Kind: model.PaidBack, Reference: back.reference, Amount: -parts[i]})
 	}
 	return nil
 }
@@ -556,6 +651,7 @@ func (r *Rail) feeBack(ctx context.Context, g *push, si *stripe.Invoice, dispute
 	asked := max(si.ApplicationFeeAmount, fee.Amount) // Stripe takes no more than was paid
 	want := fee.Amount - min(fee.Amount, asked-feeShare(asked, back, ch.Amount+before))
 	more := want - fee.AmountRefunded
+	more -= more % grain(g.currency)
 	if more <= 0 {
 		return nil
 	}

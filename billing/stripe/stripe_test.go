@@ -405,6 +405,15 @@ func TestAmounts(t *testing.T) {
 			t.Errorf("%q of 1234: %d, want %d (%v)", text, stripe.ShareOf(share, 1234), want, err)
 		}
 	}
+	share, err := stripe.ParseFee("2.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for currency, want := range map[string]int64{"USD": 12345, "ISK": 12300, "KWD": 12340, "JPY": 12345} {
+		if got := stripe.FeeOf(share, currency, 493_800); got != want {
+			t.Errorf("the share of 493800 %s is %d, want %d", currency, got, want)
+		}
+	}
 	for _, text := range []string{"-1", "101", "2.55555", "1e2", "x", " 1"} {
 		if _, err := stripe.ParseFee(text); err == nil {
 			t.Errorf("%q is taken as a percentage", text)

@@ -26,7 +26,7 @@ var EventTypes = []string{
 	"checkout.session.completed", "customer.updated", "payment_method.attached", "payment_method.detached", "payment_method.automatically_updated",
 	"invoice.finalized", "invoice.finalization_failed", "invoice.paid", "invoice.payment_failed", "invoice.payment_action_required", "invoice.overdue",
 	"invoice.marked_uncollectible", "invoice.voided", "invoice.deleted", "credit_note.created", "credit_note.voided",
-	"charge.refunded", "charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
+	"charge.refunded", "charge.refund.updated", "charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
 }
 
 // maxEvent is how large an event may be, in bytes.
@@ -43,7 +43,7 @@ type envelope struct {
 			ID       string `json:"id"`
 			Object   string `json:"object"`
 			Invoice  string `json:"invoice"`  // of a charge or a credit note
-			Charge   string `json:"charge"`   // of a dispute
+			Charge   string `json:"charge"`   // of a dispute or a refund
 			Customer string `json:"customer"` // of a payment method
 		} `json:"object"`
 		Previous struct {
@@ -62,7 +62,7 @@ func (e *envelope) about() string {
 		return o.ID
 	case "credit_note", "charge":
 		return o.Invoice
-	case "dispute":
+	case "dispute", "refund":
 		return o.Charge
 	case "payment_method":
 		if o.Customer != "" {

@@ -14,6 +14,7 @@ const (
 	payAuthAlways        = "authenticate_always" // the holder must confirm each charge
 	payAuthUnlessSetUp   = "authenticate_once"   // the holder confirms when it is set up, then never again
 	payDispute           = "dispute"             // is charged, then the holder disputes it
+	payRefundFails       = "refund_fails"        // is charged; what is paid back to it comes back a day later
 )
 
 // card is a test card of Stripe's, or of the fake where own is true.
@@ -37,6 +38,7 @@ var cards = []card{
 	{"4000002760003184", "pm_card_authenticationRequired", payAuthAlways, "visa", false, "Asks the holder at each charge."},
 	{"4000002500003155", "pm_card_authenticationRequiredOnSetup", payAuthUnlessSetUp, "visa", false, "Asks the holder when it is saved, then pays."},
 	{"4000000000000259", "pm_card_createDispute", payDispute, "visa", false, "Pays; then the holder disputes it."},
+	{"4000000000005126", "pm_card_refundFail", payRefundFails, "visa", false, "Pays; a refund fails a day later."},
 	{"4000000000099950", "pm_card_fake_insufficientFunds", payInsufficientLater, "visa", true, "Is saved; each charge lacks funds."},
 	{"4000000000099968", "pm_card_fake_insufficientFundsThenSuccess", payInsufficientOnce, "visa", true, "Is saved; the first charge lacks funds, later ones pay."},
 }

@@ -23,6 +23,7 @@ const (
 	jobCollect  = "collect"  // a payment of an open invoice
 	jobOverdue  = "overdue"  // the due date of an invoice that is sent
 	jobExpire   = "expire"   // a Checkout session
+	jobRefund   = "refund"   // a refund that fails
 	jobDeliver  = "deliver"  // a webhook
 )
 
@@ -129,6 +130,8 @@ func (s *Server) do(j *job) {
 		if str(o, "status") == "open" {
 			c.emit("invoice.overdue", o)
 		}
+	case jobRefund:
+		c.failRefund(o)
 	case jobExpire:
 		if str(o, "status") == "open" {
 			o["status"], o["url"] = "expired", nil

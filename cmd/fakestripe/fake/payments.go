@@ -213,7 +213,20 @@ func (c *call) refund(ch object, amount int64, reason string, withFee bool, meta
 	}
 	c.emit("charge.refunded", ch, object{"amount_refunded": before})
 	c.emit("refund.created", r)
+	if str(c.acct.get("payment_method", str(ch, "payment_method")), "_does") == payRefundFails {
+		c.later(jobRefund, id(r), c.now()+86400)
+	}
 	return r, nil
+}
+
+// failRefund is for a refund that did not arrive: its money is back.
+func (c *call) failRefund(r object) {
+	ch := c.acct.get("charge", str(r, "charge"))
+	t := c.balance("refund_failure", id(r), num(r, "amount"), str(r, "currency"))
+	merge(r, object{"status": "failed", "failure_reason": "expired_or_canceled_card", "failure_balance_transaction": id(t)})
+	ch["amount_refunded"], ch["refunded"] = num(ch, "amount_refunded")-num(r, "amount"), false
+	c.emit("charge.refund.updated", r, object{"status": "succeeded"})
+	c.emit("refund.updated", r, object{"status": "succeeded"})
 }
 
 func (c *call) dispute(ch object) {
