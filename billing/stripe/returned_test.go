@@ -251,3 +251,23 @@ func TestShareGoesBackAfterAnError(t *testing.T) {
 		}
 	}
 }
+
+// What is given up while it is a draft at Stripe is not charged there.
+func TestGivenUpAsADraft(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	r.pay(dev, "4242424242424242")
+	r.must(r.fake.AddFault(fake.Fault{Path: "/v1/invoices/*/finalize", Kind: fake.FaultServerError, Account: account}))
+	id := r.bill(dev, "20", "USD")
+	if len(r.jobs()) == 0 {
+		t.Fatal("the call did not fail")
+	}
+	r.must(r.books.GiveUp(r.ctx, seller, by, id, "Gone"))
+	r.settle()
+	if i := r.invoice(seller, id); i.State != model.StateUncollectible || r.invoices(account) != "" {
+		t.Errorf("Stripe has %q of what is %+v", r.invoices(account), i.Collection)
+	}
+}
