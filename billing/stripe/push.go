@@ -225,8 +225,11 @@ func (r *Rail) toStripeNow(ctx context.Context, g *push) (*stripe.Invoice, error
 	if err != nil {
 		return nil, err
 	}
+	if _, _, _, lost := g.standing(); lost {
+		return r.throwAway(ctx, g, false)
+	}
 	if least, err := toStripe(g.currency, minimum(g.currency)); err != nil || total < least {
-		return r.tooSmall(ctx, g, total)
+		return r.throwAway(ctx, g, total > 0)
 	}
 	for range 3 { // a draft that is not as it must be is thrown away
 		id, err := r.newInvoice(ctx, g, total)
@@ -261,10 +264,10 @@ func (r *Rail) toStripeNow(ctx context.Context, g *push) (*stripe.Invoice, error
 	return nil, model.Errorf(model.Conflict, "what Stripe would charge for invoice %s is not what it says; look for what adds lines or tax on that Stripe account", g.inv.Number)
 }
 
-// tooSmall lets an invoice wait of which less is open than when it was asked for, so that
-// Stripe would not charge it: what was made there is thrown away. One that is final there
-// is returned as it is.
-func (r *Rail) tooSmall(ctx context.Context, g *push, total int64) (*stripe.Invoice, error) {
+// throwAway throws away what was made at Stripe of an invoice that is not to be charged:
+// all of it is settled or given up, or so much that Stripe would not charge the rest, which
+// waits for the next one then. One that is final there is returned as it is.
+func (r *Rail) throwAway(ctx context.Context, g *push, waits bool) (*stripe.Invoice, error) {
 	i, err := r.intend(ctx, g.object)
 	if err != nil {
 		return nil, err
@@ -284,7 +287,7 @@ func (r *Rail) tooSmall(ctx context.Context, g *push, total int64) (*stripe.Invo
 			return nil, err
 		}
 	}
-	if total <= 0 { // all of it is settled
+	if !waits {
 		return nil, nil
 	}
 	return nil, r.in(ctx, g.tenant, func(tx pgx.Tx) error { return r.wait(ctx, tx, g) })

@@ -224,3 +224,50 @@ func TestOpenOnADisconnectedAccount(t *testing.T) {
 		}
 	}
 }
+
+// An answer of Stripe's that stays with its key does not keep the operator's share from
+// going back, nor what comes after it from being done.
+func TestShareGoesBackAfterAnError(t *testing.T) {
+	t.Parallel()
+	for _, after := range []bool{false, true} {
+		r := newRig(t, "10")
+		tenant := r.newTenant("111111111111")
+		dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+		r.connect(tenant)
+		r.pay(dev, "4242424242424242")
+		id := r.bill(dev, "25", "USD")
+		r.settle()
+		r.must(r.fake.AddFault(fake.Fault{Path: "/v1/application_fees/*/refunds", Kind: fake.FaultServerError, After: after}))
+		_, err := r.books.Credit(r.ctx, seller, by, billing.Credit{Invoice: id, Reference: "1", Reason: "A day without service", Amount: 500})
+		r.must(err)
+		if r.persist() == 0 {
+			t.Error("nothing failed")
+		}
+		if i := r.invoice(seller, id); i.Paid != 2000 {
+			t.Errorf("%+v", i.Collection)
+		}
+		if fee := r.at("", "/v1/application_fees")["data"].([]any)[0].(map[string]any); fee["amount_refunded"] != 50.0 {
+			t.Errorf("of the operator's share went back %v", fee["amount_refunded"])
+		}
+	}
+}
+
+// What is given up while it is a draft at Stripe is not charged there.
+func TestGivenUpAsADraft(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	tenant := r.newTenant("111111111111")
+	dev, seller := r.newDeveloper(tenant, "dev1"), billing.Scope{Tenant: tenant}
+	account := r.connect(tenant)
+	r.pay(dev, "4242424242424242")
+	r.must(r.fake.AddFault(fake.Fault{Path: "/v1/invoices/*/finalize", Kind: fake.FaultServerError, Account: account}))
+	id := r.bill(dev, "20", "USD")
+	if len(r.jobs()) == 0 {
+		t.Fatal("the call did not fail")
+	}
+	r.must(r.books.GiveUp(r.ctx, seller, by, id, "Gone"))
+	r.settle()
+	if i := r.invoice(seller, id); i.State != model.StateUncollectible || r.invoices(account) != "" {
+		t.Errorf("Stripe has %q of what is %+v", r.invoices(account), i.Collection)
+	}
+}

@@ -655,8 +655,10 @@ func (r *Rail) feeBack(ctx context.Context, g *push, si *stripe.Invoice, dispute
 	if more <= 0 {
 		return nil
 	}
-	_, err = r.api.FeeRefunds.New(&stripe.FeeRefundParams{Params: on(ctx, "", fmt.Sprintf("tg:fee.back:%s:%d:%d", fee.ID, fee.AmountRefunded, want)), ID: &fee.ID, Amount: &more})
-	return err
+	return r.step(ctx, g.object, "fee.back", fmt.Sprintf("%s:%d:%d", fee.ID, fee.AmountRefunded, want), func(key string) error {
+		_, err := r.api.FeeRefunds.New(&stripe.FeeRefundParams{Params: on(ctx, "", key), ID: &fee.ID, Amount: &more})
+		return err
+	})
 }
 
 // collect pays with a new card what is open of its owner.
