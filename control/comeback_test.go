@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -85,5 +86,38 @@ func TestComingBackIsNoTrial(t *testing.T) {
 	s.must(s.ChangeAppPlan(s.ctx, s.dev, s.to(running().ID, trial)))
 	if n := since(); n < 199 {
 		t.Errorf("by way of another plan the customer began %d days ago", n)
+	}
+}
+
+// A developer's own spend cap is not above what the plan allows that it goes to, whether the
+// quota and with it the ledger goes on or not.
+func TestSpendCapGoesOnUpToWhatThePlanAllows(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, control.Options{AckTimeout: 50 * time.Millisecond})
+	s := newShop(w)
+	offer := func(name string, most model.Decimal, q *model.Quota) control.Plan {
+		p, err := s.CreatePlan(s.ctx, s.owner, control.PlanSpec{Name: name, Published: true, Quota: q, Spending: model.Spending{SpendMax: most},
+			Price: &model.PriceSheet{Currency: "USD", Tiers: []model.PriceTier{{Price: "1"}}}, Stages: []model.PlanStage{{APIID: s.deployed.Stage.APIID, Stage: "prod"}}})
+		s.must(err)
+		return p
+	}
+	month := &model.Quota{Limit: 100, Period: model.Month}
+	for i, next := range []*model.Quota{month, nil} {
+		_, _, err := s.CreateApp(s.ctx, s.dev, "Shop "+strconv.Itoa(i), offer("Wide"+model.NewID(4), "1000", month).ID)
+		s.must(err)
+		running := func() control.AppSubscription {
+			apps, err := s.MyApps(s.ctx, s.dev)
+			s.must(err)
+			return apps[len(apps)-1].Subscriptions[0]
+		}
+		sub := running()
+		s.must(s.SetAppSpendLimit(s.ctx, s.dev, sub.ID, control.SpendLimit{Cap: "800", Alert: "500"}))
+		s.must(s.ChangeAppPlan(s.ctx, s.dev, s.to(sub.ID, offer("Narrow"+model.NewID(4), "100", next))))
+		var limit string
+		w.all(`select trim_scale(l.cap)::text || ' ' || trim_scale(l.alert) from spend_limit l join subscription s on (s.tenant_id, s.ledger_id) = (l.tenant_id, l.subscription_id)
+			where s.ended_at is null order by s.subscription_id desc limit 1`, &limit)
+		if limit != "100 500" {
+			t.Errorf("%d: the plan allows 100, and what goes on is %s", i, limit)
+		}
 	}
 }

@@ -105,7 +105,7 @@ func (w *write) setSpendLimit(ctx context.Context, app string, subscription uint
 }
 
 // keepSpendLimit gives a subscription what was set for the one before it, unless something
-// was set for itself.
+// was set for itself; its plan's highest cap holds for either.
 func (w *write) keepSpendLimit(ctx context.Context, from, to uint64) error {
 	_, err := w.Exec(ctx, `
 		insert into spend_limit (tenant_id, subscription_id, cap, alert)
@@ -114,6 +114,12 @@ func (w *write) keepSpendLimit(ctx context.Context, from, to uint64) error {
 		join subscription n on n.tenant_id = o.tenant_id and n.subscription_id = $3
 		where o.tenant_id = $1 and o.subscription_id = $2
 		on conflict do nothing`, w.tenant, from, to)
+	if err != nil {
+		return err
+	}
+	_, err = w.Exec(ctx, `
+		update spend_limit l set cap = p.spend_max, updated_at = now() from subscription n join plan p using (tenant_id, plan_id)
+		where n.tenant_id = $1 and n.subscription_id = $2 and (l.tenant_id, l.subscription_id) = (n.tenant_id, n.ledger_id) and l.cap > p.spend_max`, w.tenant, to)
 	return err
 }
 
