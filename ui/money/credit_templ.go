@@ -662,7 +662,7 @@ func grantCard(c *Credit) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Input(ui.Field{Name: "grant-expires", Label: "Expires on", Type: "date", Value: c.Typed["grant-expires"], Error: c.at("grant-expires"), Hint: "Empty: never"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Input(ui.Field{Name: "grant-expires", Label: "Expires on", Type: "date", Value: c.Typed["grant-expires"], Error: c.at("grant-expires"), Hint: "Empty: never. A month is paid for when its invoice becomes final: credit that has expired by then pays nothing of it"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
