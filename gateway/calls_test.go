@@ -65,6 +65,7 @@ func TestCallLog(t *testing.T) {
 	r := newRig(t)
 	s := r.content("d1", echo(t), "GET /open/{id}", "!GET /keyed", "GET /throttled")
 	s.Throttles = map[string]*model.Throttle{"/throttled/GET": {Rate: 0.001, Burst: 1}}
+	s.TraceOneIn = -1 // by chance one in 1,000 is
 	down := r.content("d2", deadPort(t), "GET /down")
 	d := r.p.deployments["d1"]
 	more := r.p.deployments["d2"].Definition.Resources[0]
